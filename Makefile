@@ -1,0 +1,80 @@
+# The targets of everyday work. `make` alone lists them.
+
+PYTHON ?= python3
+ADDRESS ?= 127.0.0.1:8000
+ARGS ?=
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help migrate run test check stop clean lock bench-migrate runtime development
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-15s %s\n' "$$name" "$$text"; done
+
+migrate: runtime  ## build the environment, start the database, bring it to the newest schema
+	@$(MANAGE) migrate $(ARGS)
+
+run: runtime  ## serve the admin on this machine (ADDRESS=host:port)
+	@echo "Admin: http://$(ADDRESS)/admin/  (stop with Ctrl-C)"
+	@$(MANAGE) runserver $(ADDRESS) $(ARGS)
+
+test: development  ## run all tests on a throwaway PostgreSQL (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: development  ## lint, formatting, types, missing migrations, Django's own checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) check
+
+stop:  ## stop the embedded database; it otherwise runs until the machine stops
+	@if [ -x $(BIN)/python ]; then $(MANAGE) embedded_server stop; else echo "There is no .venv, so nothing was started."; fi
+
+clean: stop  ## remove the environment and caches; the data in .moeen stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+bench-migrate: development  ## measure migrate against plain Django's, side by side
+	@$(BIN)/python tests/bench/bench_migrate.py $(ARGS)
+
+lock:  ## pin requirements*.in anew, with hashes and without naming an index
+	@[ -x .moeen/lock/bin/pip-compile ] || { $(PYTHON) -m venv --clear .moeen/lock && \
+		.moeen/lock/bin/python -m pip install -qq --disable-pip-version-check "pip-tools==7.*"; }
+	@for name in requirements requirements-dev; do \
+		.moeen/lock/bin/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes --no-header \
+			--no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+			--output-file $$name.txt $$name.in || exit 1; \
+	done
+
+# The environment. What is installed stands in .venv as a copy of the file it was installed from: a changed file
+# installs anew, a fresh checkout of the same file does not. An interrupted venv or pip leaves .venv/unfinished,
+# and whatever is half built is then built again from nothing.
+define environment
+	@set -e; \
+	if [ -e .venv/unfinished ] || ! $(BIN)/python -c 'import pip' >/dev/null 2>&1; then \
+		command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11 or newer, or say: make PYTHON=/path/to/python3" >&2; exit 2; }; \
+		"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$("$(PYTHON)" --version) is too old: Python 3.11 or newer is needed. Say: make PYTHON=/path/to/python3.11" >&2; exit 2; }; \
+		echo "Creating .venv ..." >&2; \
+		rm -rf .venv; mkdir .venv; touch .venv/unfinished; \
+		"$(PYTHON)" -m venv .venv || { echo "The environment could not be created. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+		rm .venv/unfinished; \
+	fi; \
+	for file in $(1); do \
+		cmp -s "$$file" ".venv/$$file" && continue; \
+		echo "Installing $$file ..." >&2; \
+		touch .venv/unfinished; \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r "$$file"; \
+		cp "$$file" ".venv/$$file"; \
+		rm .venv/unfinished; \
+	done
+endef
+
+runtime:
+	$(call environment,requirements.txt)
+
+development:
+	$(call environment,requirements.txt requirements-dev.txt)

@@ -1,0 +1,13 @@
+"""The chatbot app: flows of nodes and edges, templates, integrations, conversations and messages."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ChatbotConfig(AppConfig):
+    """What the bot says, where it listens, and what was said."""
+
+    name = "chatbot"
+    verbose_name = _("Chatbot")

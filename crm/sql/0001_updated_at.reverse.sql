@@ -1,0 +1,3 @@
+DROP TRIGGER IF EXISTS crm_leads_updated_at_set ON crm_leads;
+DROP TRIGGER IF EXISTS crm_deals_updated_at_set ON crm_deals;
+DROP TRIGGER IF EXISTS crm_activities_updated_at_set ON crm_activities;

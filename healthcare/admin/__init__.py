@@ -1,0 +1,126 @@
+"""The admin pages of the healthcare app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from healthcare.models import Appointment, Doctor, InsuranceClaim, Patient, Session
+from sysadmin.admin.base import ModelAdmin, ReadOnlyModelAdmin, ltr
+
+__all__ = ["AppointmentAdmin", "DoctorAdmin", "InsuranceClaimAdmin", "PatientAdmin", "SessionAdmin"]
+
+
+class PersonAdmin(ModelAdmin):
+    """What patients and doctors share."""
+
+    @admin.display(description=_("name"), ordering="last_name")
+    def full_name(self, obj: Any) -> str:
+        return f"{obj.first_name} {obj.last_name}"
+
+    @admin.display(description=_("phone"))
+    def shown_phone(self, obj: Any) -> str:
+        return ltr(obj.phone)
+
+    def choice_label(self, obj: Any) -> str:
+        return f"{obj.first_name} {obj.last_name} ({obj.public_id or obj.pk})"
+
+
+@admin.register(Patient)
+class PatientAdmin(PersonAdmin):
+    """People under care."""
+
+    list_display = ("shown_public_id", "full_name", "shown_phone", "date_of_birth", "shown_created_at")
+    search_fields = ("first_name", "last_name", "email", "phone")
+    search_help_text = _("A public id, or part of the name, the e-mail address or the phone number.")
+    autocomplete_fields = ("user",)
+    fieldsets = (
+        (None, {"fields": ("first_name", "last_name", "date_of_birth", "gender", "user")}),
+        (_("Contact"), {"fields": ("email", "phone", "address")}),
+        (_("Emergency contact"), {"fields": ("emergency_contact_name", "emergency_contact_phone")}),
+        (_("Health"), {"fields": ("medical_history", "allergies"), "classes": ("collapse",)}),
+    )
+
+
+@admin.register(Doctor)
+class DoctorAdmin(PersonAdmin):
+    """People who treat patients."""
+
+    list_display = (
+        "shown_public_id",
+        "full_name",
+        "specialization",
+        "shown_phone",
+        "consultation_fee",
+        "is_active",
+    )
+    list_filter = ("is_active",)
+    search_fields = ("first_name", "last_name", "specialization", "license_number")
+    search_help_text = _("A public id, or part of the name, the specialization or the licence number.")
+    autocomplete_fields = ("user",)
+    fieldsets = (
+        (
+            None,
+            {"fields": ("first_name", "last_name", "specialization", "license_number", "is_active", "user")},
+        ),
+        (_("Contact"), {"fields": ("email", "phone")}),
+        (_("Fees"), {"fields": ("consultation_fee",)}),
+    )
+
+
+@admin.register(Appointment)
+class AppointmentAdmin(ModelAdmin):
+    """Times at which patients are to see doctors."""
+
+    list_display = ("shown_public_id", "patient", "doctor", "appointment_date", "appointment_time", "status")
+    list_filter = ("status", "appointment_date")
+    list_select_related = ("patient", "doctor")
+    search_help_text = _("A public id: of the appointment, its patient or its doctor.")
+    autocomplete_fields = ("patient", "doctor")
+    fieldsets = (
+        (None, {"fields": ("patient", "doctor", "status")}),
+        (_("Time"), {"fields": ("appointment_date", "appointment_time", "duration")}),
+        (_("Notes"), {"fields": ("notes",)}),
+    )
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyModelAdmin):
+    """Consultations are written by doctors; administrators look."""
+
+    list_display = ("shown_public_id", "patient", "doctor", "session_date", "session_time", "status")
+    list_filter = ("status", "session_date")
+    list_select_related = ("patient", "doctor")
+    search_help_text = _("A public id: of the session, its appointment, its patient or its doctor.")
+    fieldsets = (
+        (None, {"fields": ("patient", "doctor", "appointment", "status")}),
+        (_("Time"), {"fields": ("session_date", "session_time", "duration")}),
+        (_("Health"), {"fields": ("diagnosis", "treatment_plan", "notes"), "classes": ("collapse",)}),
+    )
+
+
+@admin.register(InsuranceClaim)
+class InsuranceClaimAdmin(ModelAdmin):
+    """What insurers were asked to pay."""
+
+    list_display = (
+        "shown_public_id",
+        "claim_number",
+        "patient",
+        "insurance_provider",
+        "claim_amount",
+        "status",
+    )
+    list_filter = ("status", "submitted_date")
+    list_select_related = ("patient",)
+    search_fields = ("public_id__exact", "claim_number__exact")
+    search_help_text = _("A public id (of the claim, its patient or its appointment), or a claim number.")
+    autocomplete_fields = ("patient", "appointment")
+    fieldsets = (
+        (None, {"fields": ("claim_number", "insurance_provider", "status", "patient", "appointment")}),
+        (_("Amounts"), {"fields": ("claim_amount", "approved_amount")}),
+        (_("Dates"), {"fields": ("submitted_date", "processed_date")}),
+        (_("Notes"), {"fields": ("notes",)}),
+    )

@@ -1,0 +1,13 @@
+"""The healthcare app: patients, doctors, appointments, sessions and insurance claims."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class HealthcareConfig(AppConfig):
+    """The clinic's own records. Clinical rows are never deleted by a cascade."""
+
+    name = "healthcare"
+    verbose_name = _("Healthcare")

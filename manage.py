@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""The operator's door: `./manage.py help` lists the commands."""
+
+import sys
+
+
+def main() -> int:
+    try:
+        from moeen.cli import main as run
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] == "moeen":
+            raise
+        print(
+            f"Error: the Python package {error.name!r} is not installed for {sys.executable}.\n"
+            "Run `make migrate` once; then use .venv/bin/python manage.py ...",
+            file=sys.stderr,
+        )
+        return 2
+    return run(sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

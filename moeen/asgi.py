@@ -1,0 +1,8 @@
+"""The entry point of ASGI servers: `moeen.asgi:application`."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moeen.settings")
+application = get_asgi_application()

@@ -1,0 +1,78 @@
+"""The command line: Django's, with one message and an exit code in place of a traceback.
+
+0 done, 1 failed, 2 wrong usage or configuration, 3 findings or a refusal, 130 cancelled. `--traceback` shows
+where an error comes from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+
+from django.core.management import ManagementUtility
+from django.core.management.base import BaseCommand, CommandError
+
+from moeen.db.errors import DONE, FAILED, INTERRUPTED, USAGE, explain
+
+
+class CommandLine(ManagementUtility):
+    """Django's, except that an unknown command is wrong usage, as a wrong option is."""
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        try:
+            return super().fetch_command(subcommand)
+        except SystemExit:
+            sys.exit(USAGE)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command of `manage.py` and return its exit code. Usage errors leave through SystemExit, as in Django."""
+    words = list(sys.argv if argv is None else argv)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moeen.settings")
+    if "--traceback" in words:
+        CommandLine(words).execute()
+        return DONE
+    # runserver works in a thread, where an error would otherwise end in the interpreter's own traceback.
+    threading.excepthook = _report_thread
+    try:
+        CommandLine(words).execute()
+    except KeyboardInterrupt as error:
+        return report(error)
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `manage.py ... | head`; nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        return report(error)
+    return DONE
+
+
+def report(error: BaseException) -> int:
+    """Print the explanation of an error to stderr and return the exit code."""
+    known = explain(error)
+    if known is not None:
+        message, code = known.cause, known.exit_code
+        if known.next_step:
+            message += f"\n{known.next_step}"
+    elif isinstance(error, CommandError):
+        message, code = str(error), error.returncode
+    else:
+        message, code = _unforeseen(error), FAILED
+    prefix = "" if code == INTERRUPTED else "Error: "
+    print(f"{prefix}{message}", file=sys.stderr)
+    return code
+
+
+def _unforeseen(error: BaseException) -> str:
+    """Where it happened, and what. The words of other errors than these could repeat what a row holds."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {os.path.relpath(frames[-1].filename)}, line {frames[-1].lineno}" if frames else ""
+    words = f" ({error})" if isinstance(error, ImportError | SyntaxError | OSError) else ""
+    return f"unforeseen {type(error).__name__}{place}{words}.\nRun the command again with --traceback, and report it."
+
+
+def _report_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None and not isinstance(arguments.exc_value, SystemExit):
+        report(arguments.exc_value)

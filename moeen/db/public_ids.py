@@ -1,0 +1,220 @@
+"""Public ids: the registry of prefixes, the field, the generators, and parsing.
+
+A public id is ``<prefix><body>``, for example ``pat_x1y2...``: the only identifier the outside sees. New bodies are
+cuid2 (24 characters, a letter first). Bodies that older databases hold are accepted for ever:
+
+========  =====================================================  =================================
+form      body                                                   note
+========  =====================================================  =================================
+cuid2     ``[a-z][0-9a-z]{23}``                                  what is made today
+legacy    ``c`` + 14 to 31 of ``[0-9a-z]``                       time, counter, random, host
+dated     ``YYYYMMDD_`` + six digits                             guessable: date and counter
+========  =====================================================  =================================
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import itertools
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cuid2
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Func, Value
+
+#: The SQL function that is every public_id column's default.
+SQL_GENERATOR = "app.generate_public_id"
+MAX_LENGTH = 255  # what the older databases declared; keeping it spares them a rewrite
+LONGEST = 36  # prefix of 4, "c" and 31 characters
+PREFIX_PATTERN = re.compile(r"[a-z]{3}_")
+PREFIX_LENGTH = 4
+
+
+class Form(enum.StrEnum):
+    """How the part after the prefix was made."""
+
+    CUID2 = "cuid2"
+    LEGACY = "legacy"
+    DATED = "dated"
+
+
+#: The bodies of each form, as regular expressions that Python and PostgreSQL read alike.
+BODIES: Mapping[Form, str] = {
+    Form.CUID2: "[a-z][0-9a-z]{23}",
+    Form.LEGACY: "c[0-9a-z]{14,31}",
+    Form.DATED: "[0-9]{8}_[0-9]{6}",
+}
+
+
+class PublicIdError(ValueError):
+    """The text is not a public id of this project; the message says in which respect."""
+
+
+@dataclass(frozen=True)
+class PublicId:
+    """A well-formed public id: its text, its prefix, how it was made, and the model whose rows bear the prefix."""
+
+    text: str
+    prefix: str
+    form: Form
+    model: type[models.Model]
+
+
+class Registry(Mapping[str, type[models.Model]]):
+    """Prefix -> model, filled as the models are loaded. One prefix, one model."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, type[models.Model]] = {}
+
+    def register(self, prefix: str, model: type[models.Model]) -> None:
+        """Raises ImproperlyConfigured when another model bears the prefix already."""
+        bearer = self._models.setdefault(prefix, model)
+        if bearer._meta.label != model._meta.label:
+            raise ImproperlyConfigured(
+                f"Public id prefix {prefix!r} of {model._meta.label} is taken by {bearer._meta.label}."
+            )
+
+    def __getitem__(self, prefix: str) -> type[models.Model]:
+        return self._models[prefix]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._models))
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+
+#: The one place that knows all prefixes.
+PREFIXES = Registry()
+
+
+def prefix_of(model: type[models.Model]) -> str:
+    """The prefix of a model's public ids; LookupError when it has none."""
+    for field in model._meta.concrete_fields:
+        if isinstance(field, PublicIdField):
+            return field.prefix
+    raise LookupError(f"{model._meta.label} has no public id.")
+
+
+def generate(prefix: str) -> str:
+    """A new public id, made by the application; ``app.generate_public_id`` is the database's twin."""
+    return prefix + cuid2.create_id()
+
+
+def legacy_cuid() -> str:
+    """A body in the legacy form: ``c``, then base-36 milliseconds, counter, four random and two host characters.
+
+    For compatibility with older systems and their tests only: half of it can be guessed.
+    """
+    host = _base36(uuid.getnode() % 36**2).rjust(2, "0")
+    noise = _base36(secrets.randbelow(36**4)).rjust(4, "0")
+    return f"c{_base36(time.time_ns() // 1_000_000)}{_base36(next(_legacy_counter))}{noise}{host}"
+
+
+def parse(text: str) -> PublicId:
+    """The parts of a public id.
+
+    Raises PublicIdError, naming what is wrong, for every text that is not exactly a public id.
+    """
+    if not isinstance(text, str):
+        raise PublicIdError(f"A public id is text, not {type(text).__name__}.")
+    if len(text) > LONGEST:
+        raise PublicIdError(f"Too long: {len(text)} characters where a public id has at most {LONGEST}.")
+    for position, character in enumerate(text, start=1):
+        if not ("a" <= character <= "z" or "0" <= character <= "9" or character == "_"):
+            raise PublicIdError(f"Character {position} {_fault(character)}; only a-z, 0-9 and _ occur in a public id.")
+    prefix, body = text[:PREFIX_LENGTH], text[PREFIX_LENGTH:]
+    if prefix not in PREFIXES:
+        raise PublicIdError("No known prefix: a public id begins with three letters and _, as in pat_.")
+    for form, pattern in BODIES.items():
+        if re.fullmatch(pattern, body):
+            return PublicId(text=text, prefix=prefix, form=form, model=PREFIXES[prefix])
+    raise PublicIdError(f"After {prefix} come 24 characters, a letter first; here {len(body)} of another form.")
+
+
+class PublicIdField(models.CharField):
+    """A table's public id: not null, unique, collation "C", made in Python or by the database, of checked form."""
+
+    description = "Prefixed public id"
+
+    def __init__(self, *, prefix: str, **kwargs: Any) -> None:
+        self.prefix = prefix
+        super().__init__(**kwargs | self._fixed(prefix))
+
+    @staticmethod
+    def _fixed(prefix: str) -> dict[str, Any]:
+        """What every public id column shares; never written to migrations."""
+        return {
+            "max_length": MAX_LENGTH,
+            "unique": True,
+            "editable": False,
+            "default": functools.partial(generate, prefix),
+            "db_default": Func(Value(prefix), function=SQL_GENERATOR, output_field=models.CharField()),
+            "db_collation": "C",
+        }
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        fixed = {key: value for key, value in kwargs.items() if key not in self._fixed(self.prefix)}
+        return name, path, args, fixed | {"prefix": self.prefix}
+
+    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+        errors = super().check(**kwargs)
+        if not PREFIX_PATTERN.fullmatch(self.prefix):
+            hint = "Three lower-case letters and an underscore, such as pat_."
+            errors.append(checks.Error(f"Prefix {self.prefix!r} is malformed.", hint=hint, obj=self, id="moeen.E001"))
+        return errors
+
+    def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
+        super().contribute_to_class(cls, name, private_only)
+        # Migrations rebuild past models in a module of this name; those bear no prefix of their own.
+        if not cls._meta.abstract and cls.__module__ != "__fake__":
+            PREFIXES.register(self.prefix, cls)
+
+    def db_check(self, connection: BaseDatabaseWrapper) -> str:
+        """The CHECK on the form: this table's prefix, and a new or a legacy body."""
+        return f"""{connection.ops.quote_name(self.column)} ~ '{column_pattern(self.prefix)}'"""
+
+
+def column_pattern(prefix: str) -> str:
+    """The regular expression that a column of this prefix is checked by; PostgreSQL and Python read it alike."""
+    return f"^{prefix}({'|'.join(BODIES.values())})$"
+
+
+_legacy_counter = itertools.count(1)
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while True:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+        if not number:
+            return digits
+
+
+def _fault(character: str) -> str:
+    """What is wrong with a character, told without repeating it (it may be invisible or look like another)."""
+    code = f"U+{ord(character):04X}"
+    if character == "\0":
+        return "is NUL"
+    if "A" <= character <= "Z":
+        return "is upper case"
+    if character.isspace():
+        return f"is white space ({code})"
+    if character.isdigit():
+        return f"is a digit of another script ({code})"
+    if character.isalpha():
+        return f"is a letter of another alphabet ({code})"
+    return f"does not belong there ({code})"

@@ -1,0 +1,203 @@
+"""Typed readers of the environment and of `.env` in the project folder (the environment wins).
+
+An error names the variable and shows the wanted form. It never shows the value: that may be a secret.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import environ
+from psycopg import pq
+
+from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError
+
+_TRUE = frozenset(("true", "on", "yes", "y", "1"))
+_FALSE = frozenset(("false", "off", "no", "n", "0"))
+# The port on which hosted poolers share server connections between transactions.
+_TRANSACTION_POOLER_PORT = "6543"
+
+
+class Environment:
+    """The variables of one process: those of `environ`, then those of the file.
+
+    An empty variable counts as not set. Readers raise ConfigurationError for a value of another form.
+    """
+
+    def __init__(self, dotenv: Path, *, variables: Mapping[str, str] | None = None) -> None:
+        self._reader = type("Reader", (environ.Env,), {"ENVIRON": dict(os.environ if variables is None else variables)})
+        content = _read(dotenv)
+        if content is not None:
+            self._reader.read_env(io.StringIO(content))
+
+    def text(self, name: str, *, default: str = "") -> str:
+        # Not by django-environ's own getter, which takes a value that begins with $ for a variable's name.
+        return str(self._reader.ENVIRON.get(name, "")).strip() or default
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self.text(name).lower()
+        if value and value not in _TRUE | _FALSE:
+            raise _malformed(name, "true or false")
+        return value in _TRUE if value else default
+
+    def integer(self, name: str, *, default: int, least: int = 0) -> int:
+        value = self.text(name)
+        if value and not (value.isascii() and value.isdigit() and int(value) >= least):
+            raise _malformed(name, f"a whole number of at least {least}")
+        return int(value) if value else default
+
+    def words(self, name: str) -> list[str]:
+        """A list separated by commas."""
+        return [word.strip() for word in self.text(name).split(",") if word.strip()]
+
+    def folder(self, name: str, *, relative_to: Path) -> Path | None:
+        value = self.text(name)
+        return relative_to / Path(value).expanduser() if value else None
+
+    def origins(self, name: str) -> list[str]:
+        """A list of origins, each with its scheme and without a path."""
+        found = self.words(name)
+        for origin in found:
+            if not re.fullmatch(r"https?://[^/\s]+", origin):
+                raise _malformed(name, "https://clinic.example, several separated by commas")
+        return found
+
+    def header(self, name: str) -> tuple[str, str] | None:
+        """A request header and the value that means HTTPS, e.g. `HTTP_X_FORWARDED_PROTO=https`."""
+        value = self.text(name)
+        if not value:
+            return None
+        key, equals, wanted = value.partition("=")
+        if not equals or not wanted or not re.fullmatch(r"HTTP_[A-Z0-9_]+", key):
+            raise _malformed(name, "HTTP_X_FORWARDED_PROTO=https")
+        return key, wanted
+
+    def web_address(self, name: str) -> str:
+        value = self.text(name)
+        if value and not re.fullmatch(r"https?://[^/\s]+/?", value):
+            raise _malformed(name, "https://YOUR-REF.supabase.co")
+        return value.rstrip("/")
+
+    def label(self, name: str) -> str:
+        """One label of a host name."""
+        value = self.text(name)
+        if value and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", value):
+            raise _malformed(name, "the project's reference alone, letters and digits, e.g. abcdefghijklmnopqrst")
+        return value
+
+    def database(self, name: str) -> dict[str, Any] | None:
+        """An entry of Django's DATABASES without ENGINE, None where the variable is not set."""
+        value = self.text(name)
+        return parse_database_url(value, name=name) if value else None
+
+
+def parse_database_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, Any]:
+    """`postgresql://user:password@host:port/database?option=value` as NAME, USER, PASSWORD, HOST, PORT, OPTIONS.
+
+    Takes what libpq takes: postgres:// too, percent-encoding, IPv6 in brackets, several hosts separated by
+    commas, `?host=/folder` for a unix socket and every connection option. Raises ConfigurationError.
+    """
+    scheme, found, rest = url.partition("://")
+    if not found or scheme not in ("postgresql", "postgres"):
+        raise _malformed(name, DATABASE_URL_FORM, why="it does not begin with postgresql://")
+    if "#" in rest:
+        raise _malformed(name, DATABASE_URL_FORM, why="a # in a password is written %23")
+    rest, _, query = rest.partition("?")
+    authority, slash, path = rest.rpartition("/") if "@" in rest.partition("/")[2] else rest.partition("/")
+    if "/" in authority:
+        raise _malformed(name, DATABASE_URL_FORM, why="a / in a password is written %2F")
+    userinfo, _, hostports = authority.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    hosts, ports = _hosts(hostports, name=name)
+    options: dict[str, Any] = {}
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
+    for part in filter(None, query.split("&")):
+        key, equals, value = part.partition("=")
+        key = _decoded(key, name=name)
+        if not equals or key not in known:
+            raise _malformed(name, DATABASE_URL_FORM, why="an option after the ? is not one of PostgreSQL's")
+        options[key] = _decoded(value, name=name)
+    if options.pop("ssl", "") == "true":
+        options.setdefault("sslmode", "require")
+    entry = {
+        "NAME": options.pop("dbname", "") or _decoded(path, name=name),
+        "USER": options.pop("user", "") or _decoded(user, name=name),
+        "PASSWORD": options.pop("password", "") or _decoded(password, name=name),
+        "HOST": options.pop("host", "") or hosts,
+        "PORT": _port(options.pop("port", ""), name=name) or ports,
+        "OPTIONS": options,
+    }
+    if not entry["NAME"]:
+        raise _malformed(name, DATABASE_URL_FORM, why="the name of the database is missing after the /")
+    if "/" in entry["NAME"] and not slash:
+        raise _malformed(name, DATABASE_URL_FORM)
+    # A server-side cursor outlives its transaction only on a connection of one's own.
+    entry["DISABLE_SERVER_SIDE_CURSORS"] = _TRANSACTION_POOLER_PORT in str(entry["PORT"]).split(",")
+    return entry
+
+
+def _hosts(text: str, *, name: str) -> tuple[str, str]:
+    """`host:port,host:port` as libpq wants it: hosts and ports, each separated by commas."""
+    hosts: list[str] = []
+    ports: list[str] = []
+    for part in text.split(",") if text else []:
+        found = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(.*))?", part)
+        if found is None:
+            raise _malformed(name, DATABASE_URL_FORM, why="the host or port is malformed; IPv6 is written [::1]")
+        hosts.append(_decoded(found[1].strip("[]"), name=name))
+        ports.append(_port(found[2] or "", name=name))
+    return ",".join(hosts), ",".join(ports) if any(ports) else ""
+
+
+def _port(text: str, *, name: str) -> str:
+    for port in text.split(",") if text else []:
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise _malformed(
+                name, DATABASE_URL_FORM, why="the port is no number from 1 to 65535 (a : or @ in a password is "
+                "written %3A or %40)"
+            )
+    return text
+
+
+def _decoded(text: str, *, name: str) -> str:
+    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
+        raise _malformed(name, DATABASE_URL_FORM, why="a % in a password is written %25")
+    try:
+        plain = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        plain = "\0"
+    if "\0" in plain:
+        raise _malformed(name, DATABASE_URL_FORM, why="percent-encoding stands for UTF-8 text")
+    return plain
+
+
+def _read(dotenv: Path) -> str | None:
+    """The text of the file, None if there is none. A line of another form would otherwise be logged in full."""
+    try:
+        content = dotenv.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{dotenv} cannot be read ({type(error).__name__}).",
+            next_step="Make it a UTF-8 text file that this user may read; .env.example is a pattern.",
+        ) from error
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line.strip() and not line.startswith("#") and not re.match(r"(?:export )?[A-Za-z_0-9]+=", line):
+            raise ConfigurationError(
+                f"Line {number} of {dotenv} is neither NAME=value nor a comment.",
+                next_step="Write NAME=value without spaces around the sign, or begin the line with #.",
+            )
+    return "\n".join(line for line in content.splitlines() if line.strip())
+
+
+def _malformed(name: str, form: str, *, why: str = "") -> ConfigurationError:
+    return ConfigurationError(
+        f"{name} is malformed" + (f": {why}." if why else "."), next_step=f"The wanted form: {form}"
+    )

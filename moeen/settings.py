@@ -1,0 +1,154 @@
+"""All settings of the project. Every value that differs between installations is read through `env.py`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from moeen.env import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Environment(BASE_DIR / ".env")
+
+
+def _development_key() -> str:
+    """A key for this checkout, made once. Its prefix lets `check --deploy` tell it from a real one."""
+    path = BASE_DIR / ".moeen" / "secret_key"
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        key = f"django-insecure-{secrets.token_urlsafe(48)}"
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        project = BASE_DIR.stat()
+        for owned in (path.parent, fresh):
+            if owned is fresh:
+                fresh.touch(mode=0o600)
+                fresh.write_text(key, encoding="ascii")
+            elif not owned.exists():
+                owned.mkdir(exist_ok=True)
+            else:
+                continue
+            if os.geteuid() == 0:
+                # Made by root in somebody's checkout: theirs, so that they can go on without root.
+                os.chown(owned, project.st_uid, project.st_gid)
+        # Two processes at once: the first link stays.
+        os.link(fresh, path)
+    except FileExistsError:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        pass  # a folder that cannot be written: the key lives as long as the process
+    finally:
+        fresh.unlink(missing_ok=True)
+    return key
+
+
+SECRET_KEY = env.text("SECRET_KEY")
+_installed = bool(SECRET_KEY)
+SECRET_KEY = SECRET_KEY or _development_key()
+
+# Off unless asked for, so that no installation shows its insides by omission, and commands do not keep every
+# query in memory. The one exception is `runserver` without a SECRET_KEY: nobody but a developer runs that, and
+# the admin needs DEBUG to find its style sheets there.
+DEBUG = env.flag("DEBUG", default=not _installed and sys.argv[1:2] == ["runserver"])
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+
+# With a SECRET_KEY and without DEBUG this is an installation that people reach: encrypted unless told otherwise.
+_secure = _installed and not DEBUG
+SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=_secure)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
+SECURE_PROXY_SSL_HEADER = env.header("SECURE_PROXY_SSL_HEADER")
+SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", default=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
+X_FRAME_OPTIONS = "DENY"
+
+# The hosted project, if there is one. With SUPABASE_PROJECT_REF, a DATABASE_URL of another project is refused.
+SUPABASE_URL = env.web_address("SUPABASE_URL")
+SUPABASE_ANON_KEY = env.text("SUPABASE_ANON_KEY")
+SUPABASE_SERVICE_ROLE_KEY = env.text("SUPABASE_SERVICE_ROLE_KEY")
+SUPABASE_PROJECT_REF = env.label("SUPABASE_PROJECT_REF")
+
+EMBEDDED_DATA_DIR = env.folder("EMBEDDED_DATA_DIR", relative_to=BASE_DIR)
+_database: dict[str, Any] = env.database("DATABASE_URL") or {"EMBEDDED": True, "NAME": "moeen", "USER": "moeen"}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        "ENGINE": "moeen.db.engine",
+        # One request, one transaction: half a change of a page never stays, and an identity that is bound to
+        # the transaction holds for the whole request. Commands say for themselves where theirs begin.
+        "ATOMIC_REQUESTS": True,
+        "PROJECT_REF": SUPABASE_PROJECT_REF,
+        **_database,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    # The project's apps stand before Django's: where two have a command of the same name, the first one's counts.
+    "sysadmin",
+    "healthcare",
+    "chatbot",
+    "crm",
+    "moeen.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+AUTH_USER_MODEL = "sysadmin.User"
+# E003 wants email unique; it is, without regard to case (users_email_lower_key), which the check cannot see.
+SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "moeen.urls"
+WSGI_APPLICATION = "moeen.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / ".moeen" / "static"
+
+LANGUAGE_CODE = "ar"
+LANGUAGES = [("ar", "العربية"), ("en", "English")]
+FORMAT_MODULE_PATH = "moeen.formats"
+TIME_ZONE = "Asia/Riyadh"
+USE_TZ = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}

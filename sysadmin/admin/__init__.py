@@ -1,0 +1,20 @@
+"""The admin pages of the system administration app."""
+
+from __future__ import annotations
+
+from sysadmin.admin.audit_log import AuditLogAdmin
+from sysadmin.admin.messaging import InternalMessageAdmin, NotificationAdmin
+from sysadmin.admin.roles import RoleAdmin, UserRoleAdmin
+from sysadmin.admin.settings import SettingAdmin
+from sysadmin.admin.users import UserAdmin, UserPreferenceAdmin
+
+__all__ = [
+    "AuditLogAdmin",
+    "InternalMessageAdmin",
+    "NotificationAdmin",
+    "RoleAdmin",
+    "SettingAdmin",
+    "UserAdmin",
+    "UserPreferenceAdmin",
+    "UserRoleAdmin",
+]

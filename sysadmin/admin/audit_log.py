@@ -1,0 +1,144 @@
+"""The audit log's pages: to be read, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from sysadmin.admin.base import ReadOnlyModelAdmin, ltr, pretty
+from sysadmin.models import AuditLog, User
+
+ABSENT = object()
+
+
+class TableFilter(admin.SimpleListFilter):
+    """By table, from the models: asking the log which tables occur would read all of it."""
+
+    title = _("table")
+    parameter_name = "table_name"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            (table, model._meta.verbose_name_plural) for table, model in sorted(models_by_table().items())
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> QuerySet[AuditLog]:
+        return queryset.filter(table_name=self.value()) if self.value() else queryset
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """By what was done."""
+
+    title = _("action")
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("INSERT", _("Insert")), ("UPDATE", _("Update")), ("DELETE", _("Delete"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> QuerySet[AuditLog]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
+@admin.register(AuditLog)
+class AuditLogAdmin(ReadOnlyModelAdmin):
+    """Who changed what: newest first, old and new values side by side."""
+
+    list_display = ("shown_public_id", "created_at", "action", "table_name", "record", "actor", "ip_address")
+    list_filter = (ActionFilter, TableFilter, "created_at")
+    search_fields = ("public_id__exact", "table_name__exact", "action__exact")
+    search_help_text = _("A public id, the uuid of a row or of a user, or the name of a table.")
+    ordering = ("-created_at",)
+    fieldsets = (
+        (None, {"fields": ("action", "table_name", "record", "actor", "changes")}),
+        (_("Origin"), {"fields": ("ip_address", "user_agent")}),
+    )
+    readonly_fields = ("record", "actor", "changes")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
+        name = User.objects.filter(pk=OuterRef("user_id")).values("name")[:1]
+        email = User.objects.filter(pk=OuterRef("user_id")).values("email")[:1]
+        return super().get_queryset(request).annotate(actor_name=Subquery(name), actor_email=Subquery(email))
+
+    def search_by_id(self, term: str) -> Q | None:
+        found = super().search_by_id(term)
+        if found is not None and "_" not in term:  # a uuid
+            return found | Q(record_id=term) | Q(user_id=term)
+        return found
+
+    @admin.display(description=_("user"), ordering="user_id")
+    def actor(self, obj: Any) -> str:
+        if obj.user_id is None:
+            return "-"
+        name = obj.actor_name or obj.actor_email
+        if name is None:  # the user is gone; the log is not
+            return ltr(str(obj.user_id))
+        return format_html(
+            '<a href="{}">{}</a>', reverse("admin:sysadmin_user_change", args=[obj.user_id]), name
+        )
+
+    @admin.display(description=_("record"), ordering="record_id")
+    def record(self, obj: AuditLog) -> str:
+        if obj.record_id is None:
+            return "-"
+        model = models_by_table().get(obj.table_name)
+        if model is None:
+            return ltr(str(obj.record_id))
+        try:
+            address = reverse(
+                f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[obj.record_id]
+            )
+        except NoReverseMatch:
+            return ltr(str(obj.record_id))
+        return format_html('<a href="{}"><bdi dir="ltr">{}</bdi></a>', address, obj.record_id)
+
+    @admin.display(description=_("changes"))
+    def changes(self, obj: AuditLog) -> str:
+        old, new = _columns(obj.old_values), _columns(obj.new_values)
+        if not old and not new:
+            return "-"
+        rows = format_html_join(
+            "",
+            '<tr><th scope="row"><bdi dir="ltr">{}</bdi></th><td>{}</td><td>{}</td></tr>',
+            (
+                (name, _cell(old.get(name, ABSENT)), _cell(new.get(name, ABSENT)))
+                for name in sorted({*old, *new})
+            ),
+        )
+        return format_html(
+            '<table class="changes"><thead><tr><th scope="col">{}</th><th scope="col">{}</th>'
+            '<th scope="col">{}</th></tr></thead><tbody>{}</tbody></table>',
+            gettext("Column"),
+            gettext("Before"),
+            gettext("After"),
+            rows,
+        )
+
+
+def models_by_table() -> dict[str, Any]:
+    """Table name -> model, of the project's own tables."""
+    return {
+        model._meta.db_table: model
+        for model in apps.get_models()
+        if any(field.name == "public_id" for field in model._meta.concrete_fields)
+    }
+
+
+def _columns(values: Any) -> dict[str, Any]:
+    """The values by column; older entries may hold anything."""
+    if values is None:
+        return {}
+    return values if isinstance(values, dict) else {"*": values}
+
+
+def _cell(value: Any) -> str:
+    if value is ABSENT:
+        return ""
+    return value if isinstance(value, str) else pretty(value)

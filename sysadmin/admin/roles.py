@@ -1,0 +1,152 @@
+"""Pages of roles and their holders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from sysadmin.admin.base import ModelAdmin, preformatted
+from sysadmin.models import Role, User, UserRole
+
+#: As many holders as a page names; the rest stand behind a link.
+HOLDERS_SHOWN = 100
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = forms.Textarea(attrs={"class": "vLargeTextField json", "rows": 10, "dir": "ltr"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        lines = value if isinstance(value, list) else (super().to_python(value) or "").splitlines()
+        return [line.strip() for line in lines if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(initial or []) != self.to_python(data))
+
+
+class RoleForm(forms.ModelForm):
+    """Permissions are written one a line."""
+
+    permissions = LinesField(label=_("Permissions"), required=False, help_text=_("One a line."))
+
+    class Meta:
+        model = Role
+        fields = ("name", "description", "permissions")
+
+
+@admin.register(Role)
+class RoleAdmin(ModelAdmin):
+    """Roles, what they permit, and who holds them."""
+
+    form = RoleForm
+    list_display = ("name", "shown_public_id", "is_system", "permission_count", "holder_count", "description")
+    list_filter = ("is_system",)
+    search_fields = ("name", "description")
+    search_help_text = _("A public id, or part of the name or the description.")
+    readonly_fields = ("is_system", "shown_permissions", "holders", "usual_holders")
+    ordering = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Role]:
+        return super().get_queryset(request).annotate(holder_total=Count("user_roles"))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        obj: Any = super().get_object(request, object_id, from_field)
+        if obj is not None:
+            obj.viewer_sees_users = request.user.has_perm("sysadmin.view_user")
+        return obj
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Role | None = None) -> tuple[str, ...]:
+        fields = super().get_readonly_fields(request, obj)
+        return (
+            (*fields, "name") if obj is not None and obj.is_system else fields
+        )  # the policies know it by name
+
+    def get_fieldsets(self, request: HttpRequest, obj: Role | None = None) -> list[Any]:
+        permissions = "permissions" if self.may_edit(request, obj) else "shown_permissions"
+        main = (None, {"fields": ("name", "description", permissions)})
+        if obj is None:
+            return [main]
+        return [
+            (None, {"fields": ("name", "is_system", "description", permissions)}),
+            (_("Holders"), {"fields": ("holders", *(("usual_holders",) if obj.is_system else ()))}),
+            (_("Record"), {"fields": self.all_record_fields()}),
+        ]
+
+    def may_edit(self, request: HttpRequest, obj: Role | None) -> bool:
+        return self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Role | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_system)
+
+    @admin.display(description=_("permissions"))
+    def permission_count(self, obj: Role) -> int:
+        return len(obj.permissions)
+
+    @admin.display(description=_("holders"), ordering="holder_total")
+    def holder_count(self, obj: Any) -> int:
+        return int(obj.holder_total)
+
+    @admin.display(description=_("permissions"))
+    def shown_permissions(self, obj: Role) -> str:
+        return preformatted("\n".join(map(str, obj.permissions))) if obj.permissions else "-"
+
+    @admin.display(description=_("assigned to"))
+    def holders(self, obj: Any) -> str:
+        assignments = obj.user_roles.select_related("user").order_by("user__name", "user_id")
+        users = [assignment.user for assignment in assignments[: HOLDERS_SHOWN + 1]]
+        if not users:
+            return "-"
+        items = format_html_join(
+            "", "<li>{}</li>", ((named(user, obj.viewer_sees_users),) for user in users[:HOLDERS_SHOWN])
+        )
+        more: str | SafeString = ""
+        if len(users) > HOLDERS_SHOWN:
+            address = reverse("admin:sysadmin_userrole_changelist")
+            more = format_html(
+                '<li><a href="{}?role__id__exact={}">{}</a></li>', address, obj.pk, _("All holders")
+            )
+        return format_html('<ul class="plain">{}{}</ul>', items, more)
+
+    @admin.display(description=_("usual role of"))
+    def usual_holders(self, obj: Any) -> str:
+        count = User.objects.filter(role=obj.name).count()
+        text = ngettext("%(count)d user", "%(count)d users", count) % {"count": count}
+        if not obj.viewer_sees_users:
+            return text
+        address = reverse("admin:sysadmin_user_changelist")
+        return format_html('<a href="{}?role__exact={}">{}</a>', address, obj.name, text)
+
+
+@admin.register(UserRole)
+class UserRoleAdmin(ModelAdmin):
+    """Who holds which role, given by whom."""
+
+    list_display = ("shown_public_id", "user", "role", "assigned_by", "assigned_at")
+    list_filter = ("role", "assigned_at")
+    list_select_related = ("user", "role", "assigned_by")
+    search_fields = ("public_id__exact", "user__name", "user__email", "role__name")
+    search_help_text = _("A public id (of the assignment, its user or its role), or part of a name.")
+    autocomplete_fields = ("user", "role")
+    fieldsets = ((None, {"fields": ("user", "role")}),)
+    record_fields = ("assigned_by", "assigned_at")
+    author_field = "assigned_by"
+
+
+def named(user: User, linked: bool) -> str:
+    """The user's name; a link for whoever may follow it."""
+    if not linked:
+        return str(user)
+    return format_html('<a href="{}">{}</a>', reverse("admin:sysadmin_user_change", args=[user.pk]), user)

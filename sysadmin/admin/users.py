@@ -1,0 +1,109 @@
+"""Pages of users and their preferences. A password is set here, and never shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import SetPasswordMixin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from sysadmin.admin.base import ModelAdmin, ltr
+from sysadmin.models import User, UserPreference
+
+admin.site.unregister(Group)  # roles take the place of Django's groups, which nothing here asks
+
+
+class UserChangeForm(forms.ModelForm):
+    """A user without the password, which has a page of its own."""
+
+    class Meta:
+        model = User
+        fields = ("email", "name", "phone", "role", "is_active")
+
+
+class UserAddForm(SetPasswordMixin, forms.ModelForm):
+    """A user with a password, typed twice."""
+
+    password1, password2 = SetPasswordMixin.create_password_fields()
+
+    class Meta:
+        model = User
+        fields = ("email", "name", "phone", "role")
+
+    def clean(self) -> dict[str, Any] | None:
+        self.validate_passwords()
+        return super().clean()
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        self.validate_password_for_user(self.instance)
+
+    def save(self, commit: bool = True) -> User:
+        user = super().save(commit=False)
+        return self.set_password_and_save(user, commit=commit)
+
+
+@admin.register(User)
+class UserAdmin(ModelAdmin, DjangoUserAdmin):  # type: ignore[misc]
+    """Everyone who may sign in. Django's own views add users and change passwords."""
+
+    form = UserChangeForm
+    add_form = UserAddForm
+    add_form_template = None
+    list_display = ("email", "name", "shown_public_id", "role", "is_active", "last_login", "shown_created_at")
+    list_filter = ("role", "is_active", "last_login")
+    filter_horizontal = ()
+    search_fields = ("name", "email", "phone")
+    search_help_text = _("A public id, or part of the name, the e-mail address or the phone number.")
+    ordering = ("email",)
+    fieldsets = (
+        (None, {"fields": ("email", "name", "phone")}),
+        (_("Access"), {"fields": ("role", "is_active", "password_state", "last_login")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("email", "name", "phone", "role")}),
+        (_("Access"), {"fields": ("password1", "password2")}),
+    )
+    readonly_fields = ("password_state", "last_login")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> list[Any]:
+        return list(self.add_fieldsets) if obj is None else super().get_fieldsets(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and obj != request.user
+
+    @admin.display(description=_("password"))
+    def password_state(self, obj: User) -> str:
+        state = _("Set") if obj.has_usable_password() else _("None: cannot sign in")
+        address = reverse("admin:auth_user_password_change", args=[obj.pk])
+        return format_html('{} – <a href="{}">{}</a>', state, address, _("set a new one"))
+
+    def choice_label(self, obj: Any) -> str:
+        return f"{obj.name} ({obj.email})" if obj.name else obj.email
+
+
+@admin.register(UserPreference)
+class UserPreferenceAdmin(ModelAdmin):
+    """How users want the application to look and speak."""
+
+    list_display = ("shown_public_id", "user", "theme", "language", "shown_timezone", "notifications_enabled")
+    list_filter = ("theme", "language", "dashboard_layout", "notifications_enabled")
+    list_select_related = ("user",)
+    search_fields = ("public_id__exact", "user__name", "user__email")
+    search_help_text = _("A public id (of the preference or its user), or part of the user's name.")
+    autocomplete_fields = ("user",)
+    fieldsets = (
+        (None, {"fields": ("user", "language", "timezone", "notifications_enabled")}),
+        (_("Appearance"), {"fields": ("theme", "dashboard_layout", "sidebar_collapsed")}),
+    )
+
+    @admin.display(description=_("time zone"), ordering="timezone")
+    def shown_timezone(self, obj: UserPreference) -> str:
+        return ltr(obj.timezone)

@@ -1,0 +1,40 @@
+"""`manage.py embedded_server start|stop|status`: the PostgreSQL server that comes with the project."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from moeen.db import embedded
+from moeen.db.errors import ConfigurationError
+
+
+class Command(BaseCommand):
+    help = "Start, stop or show the embedded PostgreSQL server. It starts by itself when it is needed."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("action", choices=("start", "stop", "status"))
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        if not connection.settings_dict.get("EMBEDDED") and action == "start":
+            raise ConfigurationError(
+                "DATABASE_URL is set: the project does not use the embedded server.",
+                next_step="Unset DATABASE_URL (environment and .env) to use it.",
+            )
+        server = embedded.configured_server()
+        if action == "start":
+            server.ensure_running()
+        elif action == "stop":
+            self.stderr.write("Stopped." if server.stop() else "It was not running.")
+            return
+        status = server.status()
+        self.stdout.write(f"state    {'running' if status.running else 'stopped'}")
+        self.stdout.write(f"version  {status.major or '-'}")
+        self.stdout.write(f"pid      {status.pid or '-'}")
+        self.stdout.write(f"socket   {status.address.host if status.address else '-'}")
+        self.stdout.write(f"data     {status.data_dir}")
+        self.stdout.write(f"log      {status.log}")

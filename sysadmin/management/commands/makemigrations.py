@@ -1,0 +1,39 @@
+"""`makemigrations` that never starts the embedded server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.commands import makemigrations
+from django.db import connections
+
+from moeen.db import embedded
+
+
+class Command(makemigrations.Command):
+    def handle(self, *args: Any, **options: Any) -> None:
+        with stopped_servers_left_alone():
+            super().handle(*args, **options)
+
+
+@contextmanager
+def stopped_servers_left_alone() -> Iterator[None]:
+    """Skip the check of the applied migrations where the server would have to be started for it.
+
+    Django compares the record in the database with the files, but passes over a database of the dummy engine.
+    """
+    stopped = [
+        wrapper
+        for wrapper in connections.all()
+        if wrapper.settings_dict.get("EMBEDDED") and not embedded.configured_server().status().running
+    ]
+    engines = [wrapper.settings_dict["ENGINE"] for wrapper in stopped]
+    for wrapper in stopped:
+        wrapper.settings_dict["ENGINE"] = "django.db.backends.dummy"
+    try:
+        yield
+    finally:
+        for wrapper, engine in zip(stopped, engines, strict=True):
+            wrapper.settings_dict["ENGINE"] = engine

@@ -1,0 +1,20 @@
+"""The tables of the system administration app."""
+
+from __future__ import annotations
+
+from sysadmin.models.audit_log import AuditLog
+from sysadmin.models.messaging import InternalMessage, Notification
+from sysadmin.models.roles import Role, UserRole
+from sysadmin.models.settings import Setting
+from sysadmin.models.users import User, UserPreference
+
+__all__ = [
+    "AuditLog",
+    "InternalMessage",
+    "Notification",
+    "Role",
+    "Setting",
+    "User",
+    "UserPreference",
+    "UserRole",
+]

@@ -1,0 +1,59 @@
+"""The audit log: who changed what."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from moeen.db.constraints import Index
+from moeen.db.functions import Now
+from moeen.db.models import Model
+from moeen.db.public_ids import PublicIdField
+
+
+class AuditLog(Model):
+    """One change to one row, written by the audit triggers. Append-only."""
+
+    public_id = PublicIdField(prefix="aud_")
+
+    user_id = models.UUIDField(
+        _("user"),
+        null=True,
+        blank=True,
+        db_comment="users.id of who did it. No foreign key: a log outlives its user. "
+        "NULL: nobody was signed in.",
+    )
+    action = models.CharField(
+        _("action"),
+        max_length=100,
+        db_comment="What was done: INSERT, UPDATE, DELETE or an application's own word.",
+    )
+    table_name = models.CharField(_("table"), max_length=100)
+    record_id = models.UUIDField(
+        _("record"), null=True, blank=True, db_comment="id of the row that was changed."
+    )
+    old_values = models.JSONField(
+        _("old values"), null=True, blank=True, db_comment="Changed columns before; secrets are redacted."
+    )
+    new_values = models.JSONField(
+        _("new values"), null=True, blank=True, db_comment="Changed columns after; secrets are redacted."
+    )
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
+    user_agent = models.TextField(_("user agent"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "audit_logs"
+        db_table_comment = (
+            "Who changed what and when. Append-only: filled by triggers, never updated or deleted."
+        )
+        verbose_name = _("audit log entry")
+        verbose_name_plural = _("audit log")
+        indexes = [
+            # A person sees their own entries; the log is read from its newest end.
+            Index(fields=["user_id", "created_at"], name="audit_logs_user_id_created_at_idx"),
+            Index(fields=["created_at"], name="audit_logs_created_at_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.public_id or self.pk)

@@ -1,0 +1,62 @@
+"""Settings that are changed while the application runs."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from moeen.db.models import TimestampedModel
+from moeen.db.public_ids import PublicIdField
+from sysadmin.models.users import User
+
+
+class Setting(TimestampedModel):
+    """A named JSON value. Public ones are shown to anybody, signed in or not."""
+
+    public_id = PublicIdField(prefix="set_")
+
+    class Category(models.TextChoices):
+        GENERAL = "general", _("General")
+        API = "api", _("API")
+        INTEGRATIONS = "integrations", _("Integrations")
+        NOTIFICATIONS = "notifications", _("Notifications")
+
+    key = models.CharField(_("key"), max_length=255, unique=True)
+    value = models.JSONField(_("value"), blank=True)
+    description = models.TextField(_("description"), null=True, blank=True)
+    category = models.CharField(
+        _("category"), max_length=100, choices=Category, default=Category.GENERAL, db_default=Category.GENERAL
+    )
+    is_public = models.BooleanField(
+        _("public"),
+        default=False,
+        db_default=False,
+        help_text=_("Shown to anybody, signed in or not."),
+        db_comment="True: anybody may read it, signed in or not.",
+    )
+    updated_by = models.ForeignKey(
+        User,
+        verbose_name=_("updated by"),
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="updated_settings",
+        db_column="updated_by",
+    )
+
+    class Meta:
+        db_table = "settings"
+        db_table_comment = "Settings that are changed while the application runs; key and JSON value."
+        ordering = ["key"]
+        verbose_name = _("setting")
+        verbose_name_plural = _("settings")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(category__in=["general", "api", "integrations", "notifications"]),
+                name="settings_category_check",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,217 @@
+"""Users and their preferences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from moeen.db.constraints import Index
+from moeen.db.models import TimestampedModel
+from moeen.db.public_ids import PublicIdField
+from sysadmin.managers import UserManager
+
+#: What a supervisor may do in the admin; an admin may do everything, the others do not enter.
+SUPERVISOR_PERMISSIONS = frozenset({"sysadmin.view_role", "sysadmin.view_userrole", "sysadmin.view_setting"})
+EMAIL_TAKEN = _("Another user has this e-mail address.")
+
+
+class User(AbstractBaseUser, TimestampedModel):
+    """A person who may sign in, known by an e-mail address in any case. The role decides what they may do."""
+
+    public_id = PublicIdField(prefix="usr_")
+
+    class Roles(models.TextChoices):
+        """The usual role of a person; further ones come by ``user_roles``."""
+
+        PATIENT = "patient", _("Patient")
+        DOCTOR = "doctor", _("Doctor")
+        STAFF = "staff", _("Staff")
+        SUPERVISOR = "supervisor", _("Supervisor")
+        ADMIN = "admin", _("Administrator")
+
+    email = models.EmailField(_("e-mail address"), max_length=255)
+    password = models.CharField(
+        _("password"),
+        max_length=255,
+        db_column="password_hash",
+        null=True,
+        blank=True,
+        db_comment="A secret: a password hash, never shown or logged. NULL: this user cannot sign in with "
+        "a password. Hashes of older applications are kept and match nothing.",
+    )
+    name = models.CharField(_("name"), max_length=255, default="", db_default="", blank=True)
+    role = models.CharField(
+        _("role"),
+        max_length=50,
+        choices=Roles,
+        default=Roles.PATIENT,
+        db_default=Roles.PATIENT,
+        db_comment="The role this person usually acts in; further ones come by user_roles. "
+        "Legacy value: user = patient.",
+    )
+    phone = models.CharField(_("phone"), max_length=50, null=True, blank=True)
+    is_active = models.BooleanField(
+        _("active"), default=True, db_default=True, db_comment="False: may not sign in."
+    )
+    last_login = models.DateTimeField(_("last sign-in"), null=True, blank=True, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    class Meta:
+        db_table = "users"
+        db_table_comment = "Everyone who may sign in: patients, doctors, staff, supervisors, administrators."
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"), name="users_email_lower_key", violation_error_message=EMAIL_TAKEN
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=["patient", "doctor", "staff", "supervisor", "admin"]),
+                name="users_role_check",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or str(self.public_id or self.pk)
+
+    @staticmethod
+    def email_taken() -> ValidationError:
+        """What is raised when another user has the address, in whatever case."""
+        return ValidationError({"email": EMAIL_TAKEN}, code="unique")
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = type(self).objects.normalize_email(self.email)
+
+    def get_full_name(self) -> str:
+        return self.name
+
+    def get_short_name(self) -> str:
+        return self.name or self.email
+
+    @property
+    def is_superuser(self) -> bool:
+        """May do everything in the admin."""
+        return self.role == self.Roles.ADMIN
+
+    @property
+    def is_staff(self) -> bool:
+        """May enter the admin."""
+        return self.role in {self.Roles.ADMIN, self.Roles.SUPERVISOR}
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Whether the role allows ``perm``, such as ``sysadmin.view_role``."""
+        if not self.is_active:
+            return False
+        return self.is_superuser or (self.role == self.Roles.SUPERVISOR and perm in SUPERVISOR_PERMISSIONS)
+
+    def has_perms(self, perm_list: Any, obj: Any = None) -> bool:
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        """Whether the role allows anything in the app."""
+        if not self.is_active:
+            return False
+        if self.role == self.Roles.SUPERVISOR:
+            return any(permission.startswith(f"{app_label}.") for permission in SUPERVISOR_PERMISSIONS)
+        return self.is_superuser
+
+    def has_usable_password(self) -> bool:
+        return self.password is not None and super().has_usable_password()
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Whether the password is right. NULL, or a hash this project cannot read, is never right."""
+        try:
+            return self.password is not None and super().check_password(raw_password)
+        except ValueError:  # a known algorithm's, but cut short or without its library
+            make_password(raw_password)  # as long as a real comparison takes
+            return False
+
+    async def acheck_password(self, raw_password: str | None) -> bool:
+        try:
+            return self.password is not None and await super().acheck_password(raw_password)
+        except ValueError:
+            make_password(raw_password)
+            return False
+
+
+class UserPreference(TimestampedModel):
+    """How one user wants the application to look and speak."""
+
+    public_id = PublicIdField(prefix="prf_")
+
+    class Theme(models.TextChoices):
+        SYSTEM = "system", _("As the device")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    class Language(models.TextChoices):
+        ARABIC = "ar", _("Arabic")
+        ENGLISH = "en", _("English")
+
+    class DashboardLayout(models.TextChoices):
+        GRID = "grid", _("Grid")
+        LIST = "list", _("List")
+
+    user = models.OneToOneField(
+        User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="preferences"
+    )
+    theme = models.CharField(
+        _("theme"), max_length=20, choices=Theme, default=Theme.SYSTEM, db_default=Theme.SYSTEM
+    )
+    language = models.CharField(
+        _("language"), max_length=5, choices=Language, default=Language.ARABIC, db_default=Language.ARABIC
+    )
+    timezone = models.CharField(
+        _("time zone"),
+        max_length=50,
+        default="Asia/Riyadh",
+        db_default="Asia/Riyadh",
+        db_comment="IANA name of the zone times are shown in; all times are stored in UTC.",
+    )
+    notifications_enabled = models.BooleanField(_("notifications"), default=True, db_default=True)
+    sidebar_collapsed = models.BooleanField(_("sidebar collapsed"), default=False, db_default=False)
+    dashboard_layout = models.CharField(
+        _("dashboard layout"),
+        max_length=20,
+        choices=DashboardLayout,
+        default=DashboardLayout.GRID,
+        db_default=DashboardLayout.GRID,
+    )
+
+    class Meta:
+        db_table = "user_preferences"
+        db_table_comment = "How a user wants the application to look and speak; at most one row a user."
+        verbose_name = _("user preference")
+        verbose_name_plural = _("user preferences")
+        indexes = [
+            Index(fields=["theme"], name="user_preferences_theme_idx"),
+            Index(fields=["language"], name="user_preferences_language_idx"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(theme__in=["system", "light", "dark"]), name="user_preferences_theme_check"
+            ),
+            models.CheckConstraint(
+                condition=Q(language__in=["ar", "en"]), name="user_preferences_language_check"
+            ),
+            models.CheckConstraint(
+                condition=Q(dashboard_layout__in=["grid", "list"]),
+                name="user_preferences_dashboard_layout_check",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.public_id or self.pk)

@@ -1,0 +1,2 @@
+DROP TRIGGER IF EXISTS roles_updated_at_set ON roles;
+DROP TRIGGER IF EXISTS settings_updated_at_set ON settings;

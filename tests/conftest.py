@@ -1,0 +1,116 @@
+"""Fixtures for everyone: empty databases on the session's server, and clusters of every version."""
+
+import itertools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from django.db import connections
+
+from moeen.env import parse_database_url
+from tests import servers
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Database:
+    """An empty database and two ways in: `alias` for Django, `connect()` for SQL of one's own."""
+
+    name: str
+    alias: str
+    owner: str
+    target: servers.Target
+
+    @property
+    def url(self) -> str:
+        """As the owner."""
+        return self.target.url(self.name, user=self.owner)
+
+    def connect(self, *, user: str | None = None, **options) -> psycopg.Connection:
+        """An autocommit connection, as the owner unless `user` names another role of the server."""
+        return self.target.connect(self.name, user=user or self.owner, **options)
+
+    def admin(self, **options) -> psycopg.Connection:
+        """An autocommit connection as the role that made the database: a superuser on throwaway servers."""
+        return self.target.connect(self.name, **options)
+
+
+@pytest.fixture(scope="session")
+def new_database(django_db_blocker):
+    """`new_database(name=None, *, server=None, owner="moeen", template="template0")` -> Database.
+
+    Empty, owned by the role `moeen` (no superuser), on the session's server or on a Server of one's own, known
+    to Django under `.alias` (`call_command("migrate", database=db.alias)`), dropped when the session ends or by
+    `new_database.drop(db)`.
+    """
+    made: list[Database] = []
+
+    def make(name=None, *, server=None, owner=None, template="template0") -> Database:
+        target = servers.target_of(server) if server is not None else servers.session_target()
+        if owner is None:
+            owner = target.server.role if target.server is not None else target.user
+        name = name or f"moeen_{os.getpid()}_{next(_numbers)}"
+        target.create(name, owner=owner, template=template)
+        alias = f"db_{name}_{next(_numbers)}"
+        database = Database(name=name, alias=alias, owner=owner, target=target)
+        connections.settings[alias] = connections.configure_settings(
+            {"default": {}, alias: {"ENGINE": "moeen.db.engine", **parse_database_url(database.url)}}
+        )[alias]
+        made.append(database)
+        return database
+
+    def drop(database: Database) -> None:
+        made.remove(database)
+        connections[database.alias].close()
+        del connections[database.alias]
+        del connections.settings[database.alias]
+        server = database.target.server
+        # A cluster that was stopped meanwhile takes its databases with it.
+        if server is None or server.status().running:
+            database.target.drop(database.name)
+
+    make.drop = drop
+    with django_db_blocker.unblock():
+        yield make
+        for database in list(made):
+            drop(database)
+
+
+@pytest.fixture(scope="session", params=list(servers.versions()))
+def server_versions(request):
+    """A running throwaway cluster of each version: the wheel's two, and those of MOEEN_TEST_BIN_DIRS."""
+    session = servers.session_target().server
+    programs = servers.versions()[request.param]
+    if session is not None and session.bin_dir == programs:
+        yield session
+        return
+    server = servers.start(bin_dir=programs)
+    yield server
+    servers.stop(server)
+
+
+@pytest.fixture
+def manage():
+    """`manage("command", "--option", NAME="value")`: a finished `manage.py` process with its output as text.
+
+    The variables are added to the environment of the session; `None` takes one away.
+    """
+
+    def run(*words, stdin="", **variables):
+        environment = {**os.environ, "PYTHONWARNINGS": "default", **variables}
+        return subprocess.run(
+            [sys.executable, "manage.py", *words],
+            cwd=servers.PROJECT,
+            env={name: value for name, value in environment.items() if value is not None},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run

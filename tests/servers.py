@@ -1,0 +1,180 @@
+"""The PostgreSQL servers of the tests, and the pytest plugin that starts the first one before settings are read.
+
+Without DATABASE_URL (environment or .env) the session gets a throwaway embedded server; the developer's own
+cluster is never touched. With DATABASE_URL the tests make their databases on that server, whose role needs
+CREATEDB. `start()` gives further throwaway clusters; all are stopped when the session ends, also by Ctrl-C.
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from moeen.db import embedded
+from moeen.db.embedded import Server
+from moeen.env import Environment, parse_database_url
+
+PROJECT = Path(__file__).resolve().parent.parent
+# Fast and forgetful: a test's data need not outlive a power cut.
+SETTINGS = (
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("autovacuum", "off"),
+    ("max_connections", "60"),
+    ("shared_buffers", "64MB"),
+)
+_started: list[Server] = []
+_roots: list[Path] = []
+_session: "Target | None" = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where test databases are made: a server, the role that makes them, and the role that owns them.
+
+    `server` is None for the server of DATABASE_URL, which the tests neither start nor stop.
+    """
+
+    host: str
+    port: str
+    user: str
+    password: str = field(default="", repr=False)
+    maintenance: str = "postgres"
+    options: dict = field(default_factory=dict)
+    server: Server | None = None
+
+    def url(self, name: str, *, user: str | None = None) -> str:
+        secret = f":{quote(self.password, safe='')}" if self.password else ""
+        options = {"host": self.host, "port": self.port, **self.options}
+        query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in options.items() if value)
+        return f"postgresql://{quote(user or self.user, safe='')}{secret}@/{quote(name, safe='')}?{query}"
+
+    def connect(self, name: str | None = None, *, user: str | None = None, **options) -> psycopg.Connection:
+        """An autocommit connection as the role that makes databases, or as `user`."""
+        return psycopg.connect(self.url(name or self.maintenance, user=user), autocommit=True, **options)
+
+    def create(self, name: str, *, owner: str, template: str = "template0") -> None:
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(owner), sql.Identifier(template)
+                )
+            )
+
+    def drop(self, name: str) -> None:
+        with self.connect() as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def scratch(prefix: str = "moeen-test-") -> Path:
+    """A folder for clusters, gone when the session ends. Another user may pass through it, as root's server must."""
+    root = Path(tempfile.mkdtemp(prefix=prefix))
+    root.chmod(0o711)
+    _roots.append(root)
+    return root
+
+
+def start(*, bin_dir: Path | None = None, superuser: str = "postgres", settings=(), port: int = 5432) -> Server:
+    """A running throwaway cluster with role and database `moeen`."""
+    server = throwaway(bin_dir=bin_dir, superuser=superuser, settings=settings, port=port)
+    server.ensure_running()
+    return server
+
+
+def throwaway(
+    *, bin_dir: Path | None = None, superuser: str = "postgres", settings=(), data_dir=None, port: int = 5432
+) -> Server:
+    """A cluster that is not started yet, and that is stopped and removed when the session ends."""
+    programs = bin_dir or embedded.bin_dir()
+    if programs is None:
+        raise RuntimeError("No PostgreSQL programs: install the requirements.")
+    data_dir = data_dir or scratch() / "data"
+    server = Server(
+        data_dir=data_dir,
+        bin_dir=embedded.usable_programs(Path(programs), data_dir=data_dir),
+        superuser=superuser,
+        settings=(*SETTINGS, *settings),
+        durable=False,
+        port=port,
+    )
+    _started.append(server)
+    return server
+
+
+def stop(server: Server) -> None:
+    address = server.status().address
+    server.stop(mode="immediate")
+    if server in _started:
+        _started.remove(server)
+    # Postgres removes its socket but not the folder made for it.
+    if address is not None:
+        shutil.rmtree(address.host, ignore_errors=True)
+
+
+def stop_all() -> None:
+    for server in list(_started):
+        stop(server)
+    for root in _roots:
+        shutil.rmtree(root, ignore_errors=True)
+    _roots.clear()
+
+
+def target_of(server: Server, *, user: str | None = None) -> Target:
+    """That cluster as a place for databases; `user` defaults to its superuser."""
+    address = server.ensure_running()
+    return Target(host=address.host, port=str(address.port), user=user or server.superuser, server=server)
+
+
+def session_target() -> Target:
+    """The server of this session: DATABASE_URL's, or the throwaway one."""
+    if _session is None:
+        raise RuntimeError("Run the tests with `python -m pytest`, which loads tests.servers first.")
+    return _session
+
+
+def extra_bin_dirs() -> list[Path]:
+    """Further PostgreSQL programs to try, from MOEEN_TEST_BIN_DIRS (separated by colons)."""
+    return [Path(part) for part in os.environ.get("MOEEN_TEST_BIN_DIRS", "").split(":") if part]
+
+
+def versions() -> dict[str, Path]:
+    """Every set of programs that the start states are tried on, by a name for the test's id."""
+    found = {f"embedded-{major}": embedded.bin_dir(major) for major in (embedded.MAJOR, 16)}
+    found |= {f"system-{embedded.major_of(path)}": path for path in extra_bin_dirs()}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config):
+    """Runs around, so before, pytest-django's own, which reads the settings."""
+    global _session
+    url = Environment(PROJECT / ".env").text("DATABASE_URL")
+    if url:
+        entry = parse_database_url(url)
+        options = entry["OPTIONS"]
+        _session = Target(
+            entry["HOST"], str(entry["PORT"]), entry["USER"], entry["PASSWORD"], entry["NAME"], options
+        )
+    elif not early_config.known_args_namespace.help and not early_config.known_args_namespace.version:
+        # A signal that ends the session must not leave the server behind; pytest handles Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        atexit.register(stop_all)
+        server = start()
+        _session = target_of(server)
+        os.environ["DATABASE_URL"] = target_of(server, user=server.role).url(server.database)
+        # A developer's .env may name a hosted project, which the throwaway server is not.
+        os.environ["SUPABASE_PROJECT_REF"] = " "
+    return (yield)
+
+
+def pytest_unconfigure():
+    stop_all()

@@ -1,0 +1,297 @@
+"""Every start state of a database, filled with rows, becomes the catalog of a fresh one, and keeps its rows."""
+
+import re
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connections
+
+from moeen.db import catalog, schema
+from moeen.db.operations import Legacy, converge
+from tests import servers, states
+from tests.states import snapshots
+
+CASES = [
+    (place, state)
+    for place in states.PLACES
+    for state in ("fresh", "core", "full", "full_users_public_id")
+    if (place, state) != ("supabase", "full_users_public_id")
+]
+PREFIXES = {
+    "users": "usr_", "user_preferences": "prf_", "notifications": "ntf_", "internal_messages": "inm_",
+    "audit_logs": "aud_", "roles": "rol_", "user_roles": "uro_", "settings": "set_",
+    "patients": "pat_", "doctors": "doc_", "appointments": "apt_", "sessions": "ses_", "insurance_claims": "clm_",
+    "chatbot_flows": "flw_", "chatbot_nodes": "nod_", "chatbot_edges": "edg_", "chatbot_templates": "tpl_",
+    "chatbot_integrations": "int_", "conversations": "cnv_", "messages": "msg_",
+    "crm_leads": "led_", "crm_deals": "del_", "crm_activities": "act_",
+}  # fmt: skip
+HEALTHCARE = ("patients", "doctors", "appointments", "sessions", "insurance_claims")
+#: The tables of each state whose rows have no public id, or not all of them.
+PENDING = {
+    "fresh": (),
+    "core": ("users", *HEALTHCARE),
+    "full": ("users", *HEALTHCARE),
+    "full_users_public_id": ("users", *HEALTHCARE),
+}
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A database after ``migrate``, and its rows before."""
+
+    place: str
+    state: str
+    database: object
+    before: snapshots.Rows
+
+    @property
+    def connection(self):
+        return connections[self.database.alias]
+
+
+def migrate(database):
+    call_command("migrate", database=database.alias, verbosity=0)
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+def adopted(request, new_database):
+    place, state = request.param
+    database = states.database(new_database, state, place=place)
+    with database.connect() as connection:
+        before = snapshots.rows(connection)
+    migrate(database)
+    yield Adopted(place, state, database, before)
+    new_database.drop(database)
+
+
+@pytest.fixture(scope="module")
+def fresh(new_database):
+    """place -> (lines, Catalog) of a fresh database; a cluster like Supabase is held against the plain one."""
+    known = {}
+
+    def of(place):
+        if place == "supabase" and servers.session_target().server is not None:
+            place = "here"
+        if place not in known:
+            database = states.database(new_database, "fresh", place=place)
+            migrate(database)
+            connection = connections[database.alias]
+            known[place] = snapshots.lines(connection), catalog.read(connection)
+        return known[place]
+
+    return of
+
+
+def pending_lines(fresh_lines, table):
+    """What stands in place of a fresh line, and besides it, while rows of a table wait for their public id."""
+    (required,) = (line for line in fresh_lines if line.startswith(f"column public.{table}.public_id "))
+    assert " notnull=t " in required
+    return {required}, {
+        required.replace(" notnull=t ", " notnull=f "),
+        f"constraint public.{table} {table}_public_id_required CHECK ((public_id IS NOT NULL)) NOT VALID "
+        "validated=f comment=",
+        f"trigger CREATE TRIGGER {table}_public_id_fill BEFORE INSERT OR UPDATE ON public.{table} FOR EACH ROW "
+        f"WHEN ((new.public_id IS NULL)) EXECUTE FUNCTION app.fill_public_id('{PREFIXES[table]}') enabled=O comment=",
+    }
+
+
+def test_migrate__start_state_with_rows__keeps_every_value(adopted):
+    after = snapshots.rows(adopted.connection)
+    live = catalog.read(adopted.connection).tables
+
+    def permitted(change):
+        table, _, column, old, new = change
+        if (table, column, old, new) == ("users", "role", "user", "patient"):
+            return True
+        stands = live[table].columns.get(column)
+        return old is None and stands is not None and stands.not_null and new == value_of(stands.default)
+
+    def value_of(default):
+        with adopted.connection.cursor() as cursor:
+            cursor.execute(f"SELECT ({default})::text")
+            return cursor.fetchone()[0]
+
+    found = snapshots.changes(adopted.before, after)
+    assert [change for change in found if not permitted(change)] == []
+    assert {table: set(rows) for table, rows in adopted.before.items()} == {
+        table: {key for key, row in after[table].items() if row.get("is_system") != "true" or key in rows}
+        for table, rows in adopted.before.items()
+    }
+    if adopted.state != "fresh":
+        assert sum(len(rows) for rows in adopted.before.values()) > 1000
+        assert any(change[3:] == ("user", "patient") for change in found)
+        assert any(change[3] is None for change in found)
+
+
+def test_migrate__start_state__ends_in_the_fresh_catalog(adopted, fresh):
+    expected_lines, expected = fresh(adopted.place)
+    live = snapshots.lines(adopted.connection)
+
+    gone, besides = set(), set()
+    for table in PENDING[adopted.state]:
+        replaced, instead = pending_lines(expected_lines, table)
+        gone |= replaced
+        besides |= instead
+    assert live - expected_lines == besides
+    assert expected_lines - live == gone
+
+    found = schema.compare(expected, catalog.read(adopted.connection))
+    assert {finding.object for finding in found} == {
+        f"{table}.{part}"
+        for table in PENDING[adopted.state]
+        for part in ("public_id", f"{table}_public_id_required", f"{table}_public_id_fill")
+    }
+
+
+def test_migrate__start_state__leaves_nothing_of_the_older_sql(adopted):
+    text = "\n".join(snapshots.lines(adopted.connection))
+    remains = r'idx_\w+|audit_trigger_function|update_updated_at_column|"(?:Users|Admins|System) can [^"]*"|\w+_trigger\b'
+    assert sorted(set(re.findall(remains, text))) == []
+    ours = "|".join(PREFIXES)
+    assert re.findall(rf"column public\.(?:{ours})\.\w+ timestamp without.*", text) == []
+    assert re.findall(rf"column public\.(?:{ours})\.(?:created_at|updated_at) .* notnull=f .*", text) == []
+    assert re.findall(rf"relation public\.(?:{ours}) kind=r rls=f.*", text) == []
+    assert re.findall(r"index .* valid=f.*", text) == []
+    unproven = re.findall(r"constraint public\.(\w+) (\w+) .* validated=f", text)
+    assert sorted(unproven) == sorted((t, f"{t}_public_id_required") for t in PENDING[adopted.state])
+
+
+def test_migrate__start_state__new_rows_get_their_public_id(adopted):
+    with adopted.database.connect() as connection, connection.transaction(force_rollback=True):
+        defaults = dict(
+            connection.execute(
+                """SELECT table_name, column_default FROM information_schema.columns
+                   WHERE table_schema = 'public' AND column_name = 'public_id'"""
+            ).fetchall()
+        )
+        assert defaults.keys() == PREFIXES.keys()
+        for table, prefix in PREFIXES.items():
+            (made,) = connection.execute(f"SELECT {defaults[table]}").fetchone()
+            assert re.fullmatch(prefix + "[a-z][0-9a-z]{23}", made), table
+        for statement in (
+            "INSERT INTO users (email) VALUES ('New.Person@example.test') RETURNING public_id, role, is_active, name",
+            "INSERT INTO users (email, public_id) VALUES ('another@example.test', DEFAULT)"
+            " RETURNING public_id, role, is_active, name",
+        ):
+            public_id, *rest = connection.execute(statement).fetchone()
+            assert re.fullmatch("usr_[a-z][0-9a-z]{23}", public_id)
+            assert rest == ["patient", True, ""]
+        rows = connection.execute(
+            """INSERT INTO patients (first_name, last_name) SELECT 'مريض', n::text FROM generate_series(1, 50) n
+               RETURNING public_id, created_at = now(), updated_at = now()"""
+        ).fetchall()
+        assert len({public_id for public_id, *_ in rows}) == 50
+        assert {tuple(times) for _, *times in rows} == {(True, True)}
+
+
+def test_migrate__rows_without_public_id__keep_none_until_filled(adopted):
+    after = snapshots.rows(adopted.connection)
+    for table, rows in adopted.before.items():
+        for key, row in rows.items():
+            assert after[table][key]["public_id"] == row.get("public_id"), (table, key)
+    waiting = {table for table in after if any(row["public_id"] is None for row in after[table].values())}
+    assert waiting == set(PENDING[adopted.state])
+
+
+@pytest.mark.parametrize("table", ["users", "patients"])
+def test_migrate__rows_without_public_id__nobody_writes_another_null(adopted, table):
+    columns, values = {
+        "users": ("email", "'x@example.test'"),
+        "patients": ("first_name, last_name", "'x', 'y'"),
+    }[table]
+    insert = f"INSERT INTO {table} ({columns}, public_id) VALUES ({values}, NULL) RETURNING public_id"
+    with adopted.database.connect() as connection, connection.transaction(force_rollback=True):
+        if table in PENDING[adopted.state]:
+            assert connection.execute(insert).fetchone()[0].startswith(PREFIXES[table])
+            connection.execute(f"UPDATE {table} SET phone = '1' WHERE public_id IS NULL")
+            waiting = f"SELECT count(*) FROM {table} WHERE public_id IS NULL"
+            assert connection.execute(waiting).fetchone() == (0,)
+        else:
+            with pytest.raises(psycopg.errors.NotNullViolation), connection.transaction():
+                connection.execute(insert)
+
+
+def test_migrate__second_time__changes_nothing(adopted):
+    with adopted.database.connect() as connection:
+        before = snapshots.everything(connection)
+        migrate(adopted.database)
+        assert snapshots.everything(connection) == before
+
+
+def test_migrate__writes_to_audited_tables__work_again(adopted):
+    """The older trigger refused every one of them."""
+    if adopted.state == "fresh":
+        pytest.skip("no rows")
+    with adopted.database.connect() as connection, connection.transaction(force_rollback=True):
+        for table in ("users", "patients", "appointments"):
+            changed = connection.execute(f"UPDATE {table} SET created_at = created_at + interval '1 second'")
+            assert changed.rowcount == len(adopted.before[table])
+            (logged,) = connection.execute(
+                "SELECT count(*) FROM audit_logs WHERE table_name = %s AND created_at = now()", [table]
+            ).fetchone()
+            assert logged == changed.rowcount
+
+
+def test_converge__public_ids_filled__no_exception_is_left(adopted, fresh, new_database):
+    adopted.connection.close()
+    database = states.copy(new_database, adopted.database)
+    with database.connect() as connection:
+        for table in PENDING[adopted.state]:
+            connection.execute(f"UPDATE {table} SET public_id = DEFAULT WHERE public_id IS NULL")
+    connection = connections[database.alias]
+    for app in ("sysadmin", "healthcare", "chatbot", "crm"):
+        for model in apps.get_app_config(app).get_models():
+            with connection.schema_editor(atomic=False) as editor:
+                converge(model, editor, legacy=Legacy())
+    expected_lines, expected = fresh(adopted.place)
+    live = snapshots.lines(connection)
+    assert (live - expected_lines, expected_lines - live) == (set(), set())
+    assert schema.compare(expected, catalog.read(connection)) == []
+    new_database.drop(database)
+
+
+def test_migrate__empty_times__take_the_times_of_their_row(new_database):
+    database = states.database(new_database, "core")
+    with database.connect() as connection:
+        connection.execute("UPDATE patients SET created_at = NULL WHERE id = md5('patients1')::uuid")
+        connection.execute("UPDATE patients SET updated_at = NULL WHERE id = md5('patients2')::uuid")
+        connection.execute("UPDATE patients SET created_at = NULL, updated_at = NULL WHERE id = md5('patients3')::uuid")
+        before = snapshots.rows(connection, ["patients"])["patients"]
+        migrate(database)
+        after = snapshots.rows(connection, ["patients"])["patients"]
+        one, two, three = (
+            connection.execute("SELECT md5(%s)::uuid::text", [f"patients{n}"]).fetchone()[0] for n in (1, 2, 3)
+        )
+        assert after[one]["created_at"] == after[one]["updated_at"] == before[one]["updated_at"]
+        assert after[two]["updated_at"] == after[two]["created_at"] == before[two]["created_at"]
+        (recent,) = connection.execute(
+            "SELECT created_at > now() - interval '10 minutes' FROM patients WHERE id = %s", [three]
+        ).fetchone()
+        assert recent
+
+
+def test_migrate__columns_and_tables_of_the_clinics_own__stay(new_database):
+    database = states.database(new_database, "full")
+    with database.connect() as connection:
+        connection.execute(
+            """
+            ALTER TABLE patients ADD COLUMN national_id varchar(20), ADD COLUMN file_no bigint DEFAULT 7 NOT NULL;
+            CREATE INDEX patients_by_national_id ON patients (national_id);
+            CREATE TABLE branches (id serial PRIMARY KEY, name text, opened timestamp DEFAULT now());
+            INSERT INTO branches (name) VALUES ('الفرع الأول');
+            CREATE VIEW patient_names AS SELECT id, first_name, last_name FROM patients;
+            CREATE FUNCTION own_function() RETURNS int LANGUAGE sql AS 'SELECT 1';
+            CREATE POLICY own_policy ON patients FOR SELECT USING (national_id = 'x');
+            """
+        )
+        mine = re.compile(r"national_id|file_no|branches|patient_names|own_function")
+        kept = {line for line in snapshots.lines(connection) if mine.search(line)}
+        rows = connection.execute("SELECT id, national_id, file_no FROM patients ORDER BY id").fetchall()
+        branches = snapshots.digest(connection, "branches")
+        migrate(database)
+        assert {line for line in snapshots.lines(connection) if mine.search(line)} == kept
+        assert connection.execute("SELECT id, national_id, file_no FROM patients ORDER BY id").fetchall() == rows
+        assert snapshots.digest(connection, "branches") == branches

@@ -31,14 +31,16 @@ class Environment:
     """
 
     def __init__(self, dotenv: Path, *, variables: Mapping[str, str] | None = None) -> None:
-        self._reader = type("Reader", (environ.Env,), {"ENVIRON": dict(os.environ if variables is None else variables)})
+        self._variables = dict(os.environ if variables is None else variables)
         content = _read(dotenv)
         if content is not None:
-            self._reader.read_env(io.StringIO(content))
+            # read_env() adds to the mapping of its class; this one keeps os.environ as it is.
+            reader = type("Reader", (environ.Env,), {"ENVIRON": self._variables})
+            environ.Env.read_env.__func__(reader, io.StringIO(content))
 
     def text(self, name: str, *, default: str = "") -> str:
         # Not by django-environ's own getter, which takes a value that begins with $ for a variable's name.
-        return str(self._reader.ENVIRON.get(name, "")).strip() or default
+        return str(self._variables.get(name, "")).strip() or default
 
     def flag(self, name: str, *, default: bool) -> bool:
         value = self.text(name).lower()
@@ -88,7 +90,9 @@ class Environment:
         """One label of a host name."""
         value = self.text(name)
         if value and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", value):
-            raise _malformed(name, "the project's reference alone, letters and digits, e.g. abcdefghijklmnopqrst")
+            raise _malformed(
+                name, "the project's reference alone, letters and digits, e.g. abcdefghijklmnopqrst"
+            )
         return value
 
     def database(self, name: str) -> dict[str, Any] | None:
@@ -149,7 +153,9 @@ def _hosts(text: str, *, name: str) -> tuple[str, str]:
     for part in text.split(",") if text else []:
         found = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(.*))?", part)
         if found is None:
-            raise _malformed(name, DATABASE_URL_FORM, why="the host or port is malformed; IPv6 is written [::1]")
+            raise _malformed(
+                name, DATABASE_URL_FORM, why="the host or port is malformed; IPv6 is written [::1]"
+            )
         hosts.append(_decoded(found[1].strip("[]"), name=name))
         ports.append(_port(found[2] or "", name=name))
     return ",".join(hosts), ",".join(ports) if any(ports) else ""
@@ -159,8 +165,9 @@ def _port(text: str, *, name: str) -> str:
     for port in text.split(",") if text else []:
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise _malformed(
-                name, DATABASE_URL_FORM, why="the port is no number from 1 to 65535 (a : or @ in a password is "
-                "written %3A or %40)"
+                name,
+                DATABASE_URL_FORM,
+                why="the port is no number from 1 to 65535 (a : or @ in a password is written %3A or %40)",
             )
     return text
 

@@ -74,7 +74,11 @@ SUPABASE_SERVICE_ROLE_KEY = env.text("SUPABASE_SERVICE_ROLE_KEY")
 SUPABASE_PROJECT_REF = env.label("SUPABASE_PROJECT_REF")
 
 EMBEDDED_DATA_DIR = env.folder("EMBEDDED_DATA_DIR", relative_to=BASE_DIR)
-_database: dict[str, Any] = env.database("DATABASE_URL") or {"EMBEDDED": True, "NAME": "moeen", "USER": "moeen"}
+_database: dict[str, Any] = env.database("DATABASE_URL") or {
+    "EMBEDDED": True,
+    "NAME": "moeen",
+    "USER": "moeen",
+}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "moeen.db.engine",

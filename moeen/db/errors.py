@@ -198,7 +198,9 @@ _STATES: dict[str, tuple[str, str]] = {
 
 
 def _disk_full(cause: str) -> MoeenError:
-    return MoeenError(cause, next_step="Free space on that disk, then run the command again; it goes on where it was.")
+    return MoeenError(
+        cause, next_step="Free space on that disk, then run the command again; it goes on where it was."
+    )
 
 
 def _constraint(exc: psycopg.Error) -> MoeenError:
@@ -231,7 +233,9 @@ def _privilege(primary: str) -> MoeenError:
     denied = re.match(r"permission denied for (materialized view|\w+) \"?([^\"]+)\"?", primary)
     owned = re.match(r"must be owner of (materialized view|\w+) \"?([^\"]+)\"?", primary)
     attribute = re.match(r"permission denied to create (database|role)", primary)
-    member = re.match(r"(?:must be (?:able to SET ROLE|member of role)|permission denied to set role) \"([^\"]+)\"", primary)
+    member = re.match(
+        r"(?:must be (?:able to SET ROLE|member of role)|permission denied to set role) \"([^\"]+)\"", primary
+    )
     if denied and denied[1] in _KINDS:
         kind, privileges = _KINDS[denied[1]]
         cause = f"{who} lacks a privilege on {denied[1]} {denied[2]}"
@@ -267,7 +271,11 @@ def _connected_role() -> str:
 
 
 def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", name) else '"' + name.replace('"', '""') + '"'
+    return (
+        name
+        if re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", name)
+        else '"' + name.replace('"', '""') + '"'
+    )
 
 
 # libpq gives no SQLSTATE when a connection cannot be made, only text. First match wins.
@@ -326,7 +334,11 @@ _CONNECTION: tuple[tuple[str, str, str, int], ...] = (
         "Correct the host in DATABASE_URL, and look whether name resolution (DNS) works here.",
         FAILED,
     ),
-    (r"too many clients|remaining connection slots|too many connections|max client connections", *_TOO_MANY, FAILED),
+    (
+        r"too many clients|remaining connection slots|too many connections|max client connections",
+        *_TOO_MANY,
+        FAILED,
+    ),
     (r"the database system is (starting up|in recovery mode|not yet accepting)", *_STARTING, FAILED),
     (
         r"the database system is shutting down",
@@ -382,7 +394,10 @@ _CONNECTION: tuple[tuple[str, str, str, int], ...] = (
 
 
 def _from_connection(text: str) -> MoeenError:
-    place = re.search(r"connection to server (?:at \"(?P<host>[^\"]*)\"[^,]*, port (?P<port>\d+)|on socket \"(?P<s>[^\"]*)\")", text)
+    place = re.search(
+        r"connection to server (?:at \"(?P<host>[^\"]*)\"[^,]*, port (?P<port>\d+)|on socket \"(?P<s>[^\"]*)\")",
+        text,
+    )
     at = ""
     if place:
         at = f" at {place['host']}, port {place['port']}" if place["port"] else f" on socket {place['s']}"

@@ -25,7 +25,8 @@ BATCH_PAGES = 1000
 class Step:
     """Statements that run together: in one transaction, or alone when ``concurrently``.
 
-    A ``batched`` step's statement is run for one range of pages after the other; ``{pages}`` in it is the condition.
+    A ``batched`` step's statement is run for one range of pages after the other, each time with the range added to its
+    WHERE clause, which comes last.
     """
 
     table: str
@@ -58,7 +59,7 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
         for pages in _page_ranges(connection, step.table):
             with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
                 for statement in step.statements:
-                    cursor.execute(sql.SQL(statement).format(pages=pages).as_string(None))  # type: ignore[arg-type]
+                    cursor.execute(f"{statement} AND {pages}")
     elif step.concurrently:
         with connection.cursor() as cursor:
             for statement in step.statements:
@@ -71,14 +72,14 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
                 cursor.execute(statement)
 
 
-def _page_ranges(connection: BaseDatabaseWrapper, table: str) -> Iterator[sql.Composable]:
+def _page_ranges(connection: BaseDatabaseWrapper, table: str) -> Iterator[str]:
     """Conditions on ctid that cover the table as long as it is now; TID range scans came with PostgreSQL 14."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int", [f'"{table}"'])
         (pages,) = cursor.fetchone()
     for first in range(0, pages, BATCH_PAGES):
         tids = [sql.Literal(f"({page},0)") for page in (first, first + BATCH_PAGES)]
-        yield sql.SQL("ctid >= {}::tid AND ctid < {}::tid").format(*tids)
+        yield sql.SQL("ctid >= {}::tid AND ctid < {}::tid").format(*tids).as_string(None)
 
 
 # --- what the older scripts left ----------------------------------------------------------------------------------
@@ -227,11 +228,10 @@ def _fill_values(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Ste
     if not changes or not has_rows(connection, item.name, condition):
         return
     statement = compose(
-        "UPDATE {t} SET {assignments} WHERE {pages} AND {condition}",
+        "UPDATE {t} SET {assignments} WHERE {condition}",
         t=item.name,
         assignments=sql.SQL(", ").join(assignments),
         condition=condition,
-        pages=fragment("{pages}"),
     )
     yield Step(item.name, f"fill {', '.join(changes)}", (statement,), batched=True)
 

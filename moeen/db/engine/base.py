@@ -2,7 +2,7 @@
 
 Keys of a DATABASES entry beyond Django's own:
 `EMBEDDED` (bool): the entry is the project's embedded server; HOST and PORT are found when it runs.
-`PROJECT_REF` (str): the hosting project that HOST or USER must name, see `refuse_other_project()`.
+`PROJECT_REF` (str): the hosting project that HOST or USER must name, see `project.py`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import psycopg
 from django.db.backends.postgresql import base
 
 from .. import embedded
-from ..errors import ConfigurationError
 from .client import DatabaseClient
+from .project import refuse_other_project
 
 CONNECT_TIMEOUT = 10
 # A server that was killed replays its log at the next start and refuses sessions until that is done.
 RECOVERY_SECONDS = 120.0
 # Besides, the kernel goes on accepting for a server that was killed until the last of its children is gone.
-_PASSING = re.compile(r"database system is|Connection refused|closed the connection unexpectedly|No such file")
+_PASSING = re.compile(
+    r"database system is|Connection refused|closed the connection unexpectedly|No such file"
+)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -37,7 +39,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        self.refuse_other_project()
+        refuse_other_project(self.settings_dict)
         if not self.settings_dict.get("EMBEDDED"):
             return super().get_new_connection(conn_params)
         server = embedded.configured_server()
@@ -57,37 +59,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
                     raise
                 else:
                     time.sleep(0.05)
-
-    def refuse_other_project(self) -> None:
-        """Raise ConfigurationError if this entry's host and user belong to another hosting project.
-
-        A project's own host is `db.<ref>.supabase.co`; behind a pooler the user is `<role>.<ref>`.
-        """
-        ref = self.settings_dict.get("PROJECT_REF")
-        if not ref or self.settings_dict.get("EMBEDDED"):
-            return
-        options = self.settings_dict["OPTIONS"]
-        hosts = [host for host in str(self.settings_dict["HOST"]).lower().split(",") if host]
-        user = str(self.settings_dict["USER"]).lower()
-        # libpq connects to hostaddr and uses host only to check the certificate.
-        redirected = bool(options.get("hostaddr") or os.environ.get("PGHOSTADDR"))
-        if not names_project(ref.lower(), hosts=[] if redirected else hosts, user=user):
-            raise ConfigurationError(
-                f"SUPABASE_PROJECT_REF is {ref!r}, but neither host nor user of DATABASE_URL carry it: "
-                "this is the database of another project.",
-                next_step=f"Correct the one or the other. A matching host is db.{ref}.supabase.co; "
-                f"a matching pooler user is postgres.{ref}.",
-            )
-
-
-def names_project(ref: str, *, hosts: list[str], user: str) -> bool:
-    """Whether the hosts or the user carry the ref as a whole label, and none of them that of another project."""
-    named = [found[1] for host in hosts if (found := re.fullmatch(r"db\.([^.]+)\.supabase\.(?:co|com|net)", host))]
-    if any(name != ref for name in named):
-        return False
-    if hosts and all(ref in host.split(".") for host in hosts):
-        return True
-    return ref in user.split(".")[1:]
 
 
 def application_name(argv: list[str]) -> str:

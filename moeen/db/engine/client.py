@@ -8,6 +8,7 @@ from typing import Any
 from django.db.backends.postgresql.client import DatabaseClient as PostgresClient
 
 from .. import embedded
+from .project import refuse_other_project
 
 
 class DatabaseClient(PostgresClient):
@@ -25,5 +26,5 @@ class DatabaseClient(PostgresClient):
         return [str(server.bin_dir / "psql"), *args[1:]], env
 
     def runshell(self, parameters: Iterable[str]) -> None:
-        self.connection.refuse_other_project()
+        refuse_other_project(self.connection.settings_dict)
         super().runshell(parameters)

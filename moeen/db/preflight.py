@@ -1,0 +1,171 @@
+"""What is looked at before the first migration runs: rights, half-finished work, and tables that stand already.
+
+Nothing is changed here. What is in the way is raised before anything else happens, all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
+from psycopg import sql
+
+from moeen.db import adoption, catalog, ddl
+from moeen.db.ddl import compose
+from moeen.db.errors import FAILED, FINDINGS, MoeenError
+from moeen.db.findings import Finding, unique
+from moeen.db.operations import CreateTable
+
+Plan = Sequence[tuple[Migration, bool]]
+
+
+class MissingPrivileges(MoeenError):
+    """The connecting role may not do what the migrations need; each right is named with its GRANT."""
+
+    def __init__(self, role: str, missing: Sequence[Finding]) -> None:
+        lines = "\n".join(f"  {finding.object}: {finding.expected}" for finding in missing)
+        grants = "\n".join(f"  {finding.fix};" for finding in missing)
+        super().__init__(
+            f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
+            next_step=f"Let an administrator run:\n{grants}",
+            exit_code=FAILED,
+        )
+
+
+class HalfAdopted(MoeenError):
+    """The ledger of migrations says more than the database holds."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(
+            "The database is half adopted: migrations are recorded as applied, but their tables are missing: "
+            f"{', '.join(missing)}. Nothing was changed.",
+            next_step="Restore these tables from a backup. Or, if they never held rows, take the app's record back with "
+            "`manage.py migrate APP zero --fake` and run migrate again: what stands already is kept.",
+            exit_code=FINDINGS,
+        )
+
+
+class AdoptionRefused(MoeenError):
+    """The database holds tables of our names that cannot be carried over; ``findings`` lists every mismatch."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        some = "1 mismatch" if len(findings) == 1 else f"{len(findings)} mismatches"
+        super().__init__(
+            f"This database cannot be migrated as it is; {some}. Nothing was changed.\n{lines}",
+            next_step="Mend what is listed, or name another database in DATABASE_URL, then run migrate again.",
+            exit_code=FINDINGS,
+        )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a run will meet: the tables it adopts, by name with their estimated number of rows."""
+
+    adopting: dict[str, int]
+
+
+def survey(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader) -> Survey:
+    """Look at everything the plan's forward migrations will touch.
+
+    Raises MissingPrivileges, HalfAdopted or AdoptionRefused.
+    """
+    pending = [migration for migration, backwards in plan if not backwards]
+    if not any(_creations(migration) for migration in pending):
+        return Survey(adopting={})
+    applied = [loader.graph.nodes[key] for key in loader.applied_migrations if key in loader.graph.nodes]
+    recorded = {name for migration in applied for name in _creations(migration).values()}
+    wanted = {name for migration in pending for name in _creations(migration).values()}
+    live = catalog.read_tables(connection, recorded | wanted)
+    role, missing = missing_privileges(connection, live)
+    if missing:
+        raise MissingPrivileges(role, missing)
+    if recorded - live.keys():
+        raise HalfAdopted(sorted(recorded - live.keys()))
+    adopting = {name: live[name] for name in sorted(wanted & live.keys())}
+    if adopting:
+        items = list(_subjects(connection, pending, loader, adopting))
+        found = unique(adoption.findings(connection, items, live))
+        if found:
+            raise AdoptionRefused(found)
+    return Survey(adopting=_estimated_rows(connection, adopting))
+
+
+def missing_privileges(
+    connection: BaseDatabaseWrapper, tables: dict[str, catalog.Table]
+) -> tuple[str, tuple[Finding, ...]]:
+    """The connecting role, and the rights it lacks."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT current_user, current_database(),
+                   has_database_privilege(current_database(), 'CREATE'),
+                   has_database_privilege(current_database(), 'TEMPORARY'),
+                   has_schema_privilege('public', 'USAGE') AND has_schema_privilege('public', 'CREATE'),
+                   coalesce(has_schema_privilege(to_regnamespace('app')::oid, 'CREATE'), true),
+                   to_regprocedure('auth.uid()') IS NOT NULL
+                   OR coalesce(has_schema_privilege(to_regnamespace('auth')::oid, 'CREATE'), true)
+            """
+        )
+        role, database, create, temporary, public, app, auth = cursor.fetchone()
+        cursor.execute(
+            "SELECT r.rolname FROM pg_roles r WHERE pg_has_role(r.oid, 'USAGE') AND r.rolname = ANY (%s)",
+            [[table.owner for table in tables.values()]],
+        )
+        owned = {name for (name,) in cursor.fetchall()}
+    to = sql.Identifier(role)
+    found = []
+    for granted, what, right, on in (
+        (create, f"database {database}", "CREATE", sql.SQL("DATABASE {}").format(sql.Identifier(database))),
+        (temporary, f"database {database}", "TEMPORARY", sql.SQL("DATABASE {}").format(sql.Identifier(database))),
+        (public, "schema public", "USAGE, CREATE", sql.SQL("SCHEMA public")),
+        (app, "schema app", "USAGE, CREATE", sql.SQL("SCHEMA app")),
+        (auth, "schema auth", "USAGE, CREATE", sql.SQL("SCHEMA auth")),
+    ):
+        if not granted:
+            grant = compose("GRANT {right} ON {on} TO {to}", right=ddl.fragment(right), on=on, to=to)
+            found.append(Finding(what, "privilege", right, "not granted", fix=grant))
+    for table in tables.values():
+        if table.owner not in owned:
+            grant = compose("GRANT {owner} TO {to}", owner=table.owner, to=to)
+            found.append(Finding(f"table {table.name}", "owner", f"membership in {table.owner}", role, fix=grant))
+    return role, tuple(found)
+
+
+def _creations(migration: Migration) -> dict[str, str]:
+    """Model name -> table of what a migration of ours creates."""
+    return {
+        operation.name: operation.options["db_table"]
+        for operation in migration.operations
+        if isinstance(operation, CreateTable)
+    }
+
+
+def _subjects(
+    connection: BaseDatabaseWrapper,
+    pending: Sequence[Migration],
+    loader: MigrationLoader,
+    live: dict[str, catalog.Table],
+) -> Iterator[adoption.Subject]:
+    """Each table to adopt, beside what it will be when all pending migrations have run."""
+    state = loader.project_state([(migration.app_label, migration.name) for migration in pending])
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        for migration in pending:
+            for operation in migration.operations:
+                if isinstance(operation, CreateTable) and operation.options["db_table"] in live:
+                    model = state.apps.get_model(migration.app_label, operation.name)
+                    want = ddl.compile_table(model, editor)
+                    yield adoption.subject(connection, want, live[want.name], operation.legacy, defaults=False)
+
+
+def _estimated_rows(connection: BaseDatabaseWrapper, tables: dict[str, catalog.Table]) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ANY (%s) ORDER BY relname",
+            [[table.oid for table in tables.values()]],
+        )
+        return dict(cursor.fetchall())

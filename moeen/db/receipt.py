@@ -1,0 +1,79 @@
+"""What a finished migration has to say: where the database is, what it holds, what is left to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from moeen.db import embedded, public_ids
+from moeen.db.ddl import compose
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """``lacking``: table -> rows without a public id; ``people``: whether anybody could sign in."""
+
+    server: str
+    place: str
+    tables: int
+    seconds: float
+    lacking: dict[str, int]
+    people: bool
+
+    def pretty(self) -> str:
+        lines = [
+            f"Database: {self.place}, PostgreSQL {self.server}, {self.tables} tables. Done in {self.seconds:.1f} s.",
+        ]
+        if self.lacking:
+            rows = ", ".join(f"{table} {count:,}" for table, count in self.lacking.items())
+            lines.append(f"Rows without a public id: {rows}.")
+            lines.append("Next: manage.py backfill_public_ids --dry-run, then without --dry-run.")
+        elif not self.people:
+            lines.append("Next: manage.py createsuperuser, then make run for the admin; manage.py dbshell for SQL.")
+        else:
+            lines.append("Next: make run for the admin; manage.py dbshell for SQL.")
+        return "\n".join(lines)
+
+
+def migrated(connection: BaseDatabaseWrapper, *, seconds: float) -> Receipt:
+    """Read what the receipt says."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT current_setting('server_version'), count(*),
+                   coalesce(array_agg(a.attrelid::regclass::text) FILTER (WHERE NOT a.attnotnull), '{}')
+            FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'public_id'
+            WHERE c.relkind IN ('r', 'p') AND c.relnamespace = to_regnamespace('public')
+            """
+        )
+        server, tables, nullable = cursor.fetchone()
+        lacking = {}
+        ours = {model._meta.db_table for model in public_ids.PREFIXES.values()}
+        for table in sorted(ours & set(nullable)):
+            cursor.execute(compose("SELECT count(*) FROM {t} WHERE public_id IS NULL", t=sql.Identifier(table)))
+            (lacking[table],) = cursor.fetchone()
+        cursor.execute("SELECT to_regclass('public.users') IS NOT NULL")
+        (people,) = cursor.fetchone()
+        if people:
+            cursor.execute("SELECT EXISTS (SELECT FROM users)")
+            (people,) = cursor.fetchone()
+    return Receipt(
+        server=server.split()[0],
+        place=_place(connection),
+        tables=tables,
+        seconds=seconds,
+        lacking=lacking,
+        people=people,
+    )
+
+
+def _place(connection: BaseDatabaseWrapper) -> str:
+    """Where the database is, in words that hold no password."""
+    settings = connection.settings_dict
+    if settings.get("EMBEDDED"):
+        return f"{settings['NAME']} on the embedded server in {embedded.configured_server().data_dir}"
+    with connection.cursor() as cursor:
+        info = cursor.connection.info
+        return f"{info.dbname} at {info.host}:{info.port} as {info.user}"

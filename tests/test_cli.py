@@ -1,0 +1,141 @@
+"""manage.py from outside: exit codes, one message, no traceback, no secret."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests import servers
+
+# Django's commands run the system checks first; this one goes straight to the database.
+ASK = ("inspectdb",)
+
+
+def first_line(done):
+    return done.stderr.strip().split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "cause"),
+    [
+        ("postgresql://u:s3cret@127.0.0.1:1/d", 1, "No server answers at 127.0.0.1, port 1."),
+        (
+            "postgresql://u:s3cret@/d?host=/nonexistent",
+            1,
+            "No server answers on socket /nonexistent/.s.PGSQL.5432.",
+        ),
+        ("postgresql://u:s3cret@h.invalid/d", 1, "The host 'h.invalid' is not known."),
+        ("postgresql://u:s3cret@127.0.0.1:x/d", 2, "DATABASE_URL is malformed: the port is no number"),
+        ("postgresql://u:s3cret@127.0.0.1:1/d?sslmode=s3cret", 2, "DATABASE_URL holds an option"),
+        (
+            "mysql://u:s3cret@127.0.0.1:1/d",
+            2,
+            "DATABASE_URL is malformed: it does not begin with postgresql://.",
+        ),
+    ],
+)
+def test_connection__bad_address__one_message_and_exit_code(manage, url, code, cause):
+    done = manage(*ASK, DATABASE_URL=url)
+    assert done.returncode == code
+    assert first_line(done).startswith(f"Error: {cause}")
+    assert len(done.stderr.strip().split("\n")) == 2
+    assert "s3cret" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("postgresql://postgres:s3cret@db.otherref.supabase.co/postgres", True),
+        ("postgresql://postgres:s3cret@127.0.0.1:1/postgres", True),
+        ("postgresql://postgres.otherref:s3cret@127.0.0.1:1/postgres", True),
+        ("postgresql://postgres:s3cret@db.myref-2.supabase.co.invalid/postgres", True),
+        ("postgresql://postgres:s3cret@db.myrefs.invalid/postgres", True),
+        ("postgresql://postgres:s3cret@db.myref.invalid/postgres?hostaddr=127.0.0.1&port=1", True),
+        ("postgresql://postgres.myref:s3cret@db.otherref.supabase.co/postgres", True),
+        ("postgresql:///myref", True),
+        ("postgresql://postgres.myref:s3cret@127.0.0.1:1/postgres", False),
+        ("postgresql://postgres:s3cret@db.myref.invalid/postgres", False),
+    ],
+)
+def test_connection__project_reference__another_projects_database_is_refused(manage, url, refused):
+    done = manage(*ASK, DATABASE_URL=url, SUPABASE_PROJECT_REF="myref")
+    assert ("SUPABASE_PROJECT_REF is 'myref', but" in first_line(done)) is refused
+    assert done.returncode == (2 if refused else 1)
+    assert "s3cret" not in done.stderr
+
+
+def test_connection__project_reference_without_database_url__embedded_server_serves(manage):
+    env = {
+        "DATABASE_URL": "",
+        "EMBEDDED_DATA_DIR": str(servers.scratch() / "data"),
+        "SUPABASE_PROJECT_REF": "myref",
+    }
+    try:
+        assert manage(*ASK, **env).returncode == 0
+    finally:
+        manage("embedded_server", "stop", **env)
+
+
+def test_traceback__asked_for__shown(manage):
+    done = manage(*ASK, "--traceback", DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/d")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("nosuchcommand",), ("migrate", "--nosuchoption"), ("embedded_server", "fly")]
+)
+def test_usage__unknown_command_or_option__exit_2(manage, words):
+    assert manage(*words).returncode == 2
+
+
+def test_configuration__malformed_variable__help_still_works(manage):
+    assert manage("--help", DEBUG="perhaps").returncode == 0
+    done = manage("embedded_server", "status", DEBUG="perhaps")
+    assert (done.returncode, first_line(done)) == (2, "Error: DEBUG is malformed.")
+
+
+def test_interrupt__ctrl_c__exit_130_without_traceback(manage):
+    done = manage("shell", "-v0", "-c", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    assert (done.returncode, done.stderr) == (130, "Cancelled.\n")
+
+
+def test_failure__unforeseen__place_but_not_the_words(manage):
+    done = manage("shell", "-v0", "-c", "raise ValueError('patient Amal')")
+    assert done.returncode == 1
+    assert "unforeseen ValueError in" in done.stderr
+    assert "Amal" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_failure__command_error__djangos_words_and_code(manage):
+    script = (
+        "from django.core.management.base import CommandError; raise CommandError('so it is', returncode=3)"
+    )
+    done = manage("shell", "-v0", "-c", script)
+    assert (done.returncode, first_line(done).removeprefix("CommandError: ")) == (3, "so it is")
+
+
+def test_output__reader_has_gone__no_traceback():
+    script = "import sys; print('x' * 1_000_000); sys.stdout.flush()"
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "shell", "-v0", "-c", script],
+        cwd=servers.PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 1
+
+
+def test_requirements__not_installed__says_how():
+    done = subprocess.run(
+        [sys.executable, "-S", "manage.py"], cwd=servers.PROJECT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "is not installed" in done.stderr
+    assert "make migrate" in done.stderr

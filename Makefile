@@ -32,7 +32,8 @@ check: development  ## lint, formatting, types, missing migrations, Django's own
 	$(MANAGE) check
 
 stop:  ## stop the embedded database; it otherwise runs until the machine stops
-	@if [ -x $(BIN)/python ]; then $(MANAGE) embedded_server stop; else echo "There is no .venv, so nothing was started."; fi
+	@if [ -x $(BIN)/python ]; then $(MANAGE) embedded_server stop; else \
+		echo "There is no .venv here to stop a server with; \`make migrate\` builds it."; fi
 
 clean: stop  ## remove the environment and caches; the data in .moeen stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

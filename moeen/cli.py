@@ -28,7 +28,8 @@ class CommandLine(ManagementUtility):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command of `manage.py` and return its exit code. Usage errors leave through SystemExit, as in Django."""
+    """Run a command of `manage.py` and return its exit code. Usage errors leave through SystemExit, as in
+    Django."""
     words = list(sys.argv if argv is None else argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moeen.settings")
     if "--traceback" in words:
@@ -70,7 +71,8 @@ def _unforeseen(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {os.path.relpath(frames[-1].filename)}, line {frames[-1].lineno}" if frames else ""
     words = f" ({error})" if isinstance(error, ImportError | SyntaxError | OSError) else ""
-    return f"unforeseen {type(error).__name__}{place}{words}.\nRun the command again with --traceback, and report it."
+    step = "Run the command again with --traceback, and report it."
+    return f"unforeseen {type(error).__name__}{place}{words}.\n{step}"
 
 
 def _report_thread(arguments: threading.ExceptHookArgs) -> None:

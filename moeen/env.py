@@ -102,7 +102,8 @@ class Environment:
 
 
 def parse_database_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, Any]:
-    """`postgresql://user:password@host:port/database?option=value` as NAME, USER, PASSWORD, HOST, PORT, OPTIONS.
+    """`postgresql://user:password@host:port/database?option=value` as NAME, USER, PASSWORD, HOST, PORT,
+    OPTIONS.
 
     Takes what libpq takes: postgres:// too, percent-encoding, IPv6 in brackets, several hosts separated by
     commas, `?host=/folder` for a unix socket and every connection option. Raises ConfigurationError.
@@ -185,7 +186,8 @@ def _decoded(text: str, *, name: str) -> str:
 
 
 def _read(dotenv: Path) -> str | None:
-    """The text of the file, None if there is none. A line of another form would otherwise be logged in full."""
+    """The text of the file, None if there is none. A line of another form would otherwise be logged in
+    full."""
     try:
         content = dotenv.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,13 @@ def _development_key() -> str:
         # Two processes at once: the first link stays.
         os.link(fresh, path)
     except FileExistsError:
-        return path.read_text(encoding="ascii")
+        with suppress(OSError):
+            return path.read_text(encoding="ascii")
     except OSError:
         pass  # a folder that cannot be written: the key lives as long as the process
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
     return key
 
 
@@ -51,13 +54,14 @@ _installed = bool(SECRET_KEY)
 SECRET_KEY = SECRET_KEY or _development_key()
 
 # Off unless asked for, so that no installation shows its insides by omission, and commands do not keep every
-# query in memory. The one exception is `runserver` without a SECRET_KEY: nobody but a developer runs that, and
-# the admin needs DEBUG to find its style sheets there.
+# query in memory. The one exception is `runserver` without a SECRET_KEY: nobody but a developer runs that,
+# and the admin needs DEBUG to find its style sheets there.
 DEBUG = env.flag("DEBUG", default=not _installed and sys.argv[1:2] == ["runserver"])
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
-# With a SECRET_KEY and without DEBUG this is an installation that people reach: encrypted unless told otherwise.
+# With a SECRET_KEY and without DEBUG this is an installation that people reach: encrypted unless told
+# otherwise.
 _secure = _installed and not DEBUG
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=_secure)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
@@ -67,7 +71,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("SECURE_HSTS_INCLUDE_SUBDOMAINS", defa
 SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
 X_FRAME_OPTIONS = "DENY"
 
-# The hosted project, if there is one. With SUPABASE_PROJECT_REF, a DATABASE_URL of another project is refused.
+# The hosted project, if there is one. With SUPABASE_PROJECT_REF, a DATABASE_URL of another project is
+# refused.
 SUPABASE_URL = env.web_address("SUPABASE_URL")
 SUPABASE_ANON_KEY = env.text("SUPABASE_ANON_KEY")
 SUPABASE_SERVICE_ROLE_KEY = env.text("SUPABASE_SERVICE_ROLE_KEY")
@@ -92,7 +97,8 @@ DATABASES: dict[str, dict[str, Any]] = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    # The project's apps stand before Django's: where two have a command of the same name, the first one's counts.
+    # The project's apps stand before Django's: where two have a command of the same name, the first one's
+    # counts.
     "sysadmin",
     "healthcare",
     "chatbot",
@@ -149,6 +155,7 @@ FORMAT_MODULE_PATH = "moeen.formats"
 TIME_ZONE = "Asia/Riyadh"
 USE_TZ = True
 
+LOG_DIR = env.folder("LOG_DIR", relative_to=BASE_DIR) or BASE_DIR / "logs"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

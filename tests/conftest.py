@@ -43,9 +43,9 @@ class Database:
 def new_database(django_db_blocker):
     """`new_database(name=None, *, server=None, owner="moeen", template="template0")` -> Database.
 
-    Empty, owned by the role `moeen` (no superuser), on the session's server or on a Server of one's own. Django
-    knows it under `.alias` (`call_command("migrate", database=db.alias)`). It is dropped when the session ends,
-    or by `new_database.drop(db)`.
+    Empty, owned by the role `moeen` (no superuser), on the session's server or on a Server of one's own.
+    Django knows it under `.alias` (`call_command("migrate", database=db.alias)`). It is dropped when the
+    session ends, or by `new_database.drop(db)`.
     """
     made: list[Database] = []
 

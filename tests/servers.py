@@ -115,13 +115,14 @@ def throwaway(
 
 
 def stop(server: Server) -> None:
-    address = server.status().address
+    pid_file = server.data_dir / "postmaster.pid"
+    socket_folder = pid_file.read_text().split("\n")[4] if pid_file.exists() else ""
     server.stop(mode="immediate")
     if server in _started:
         _started.remove(server)
-    # Postgres removes its socket but not the folder made for it.
-    if address is not None:
-        shutil.rmtree(address.host, ignore_errors=True)
+    # What a server that was killed left behind.
+    if socket_folder:
+        shutil.rmtree(socket_folder, ignore_errors=True)
 
 
 def stop_all() -> None:

@@ -1,9 +1,6 @@
 """Databases that cannot be adopted: refused whole, every mismatch said, nothing changed."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 from django.core.management import call_command
@@ -158,17 +155,9 @@ def test_migrate__obstacles_removed__goes_through(new_database):
         assert connection.execute("SELECT count(*) FROM users WHERE role = 'staff'").fetchone()[0] > 3
 
 
-def test_manage_migrate__database_that_cannot_be_adopted__exits_with_3(new_database, project):
+def test_manage_migrate__database_that_cannot_be_adopted__exits_with_3(new_database, manage):
     database = states.database(new_database, "unmappable_core")
-    result = subprocess.run(
-        [sys.executable, "manage.py", "migrate"],
-        cwd=project,
-        env=os.environ | {"DATABASE_URL": database.url},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    result = manage("migrate", DATABASE_URL=database.url)
     assert result.returncode == 3, result.stderr
     assert [case for case in CASES["unmappable_core"] if not said(result.stderr, *case)] == []
     assert "Traceback" not in result.stderr + result.stdout

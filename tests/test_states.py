@@ -9,7 +9,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import catalog, schema
+from moeen.db import catalog, schema, steps
 from moeen.db.operations import Legacy, converge
 from tests import servers, states
 from tests.states import snapshots
@@ -98,6 +98,15 @@ def pending_lines(fresh_lines, table):
     }
 
 
+def assert_fresh_but_for_pending_ids(live, expected, state):
+    gone, besides = set(), set()
+    for table in PENDING[state]:
+        replaced, instead = pending_lines(expected, table)
+        gone |= replaced
+        besides |= instead
+    assert (live - expected, expected - live) == (besides, gone)
+
+
 def test_migrate__start_state_with_rows__keeps_every_value(adopted):
     after = snapshots.rows(adopted.connection)
     live = catalog.read(adopted.connection).tables
@@ -129,14 +138,7 @@ def test_migrate__start_state_with_rows__keeps_every_value(adopted):
 def test_migrate__start_state__ends_in_the_fresh_catalog(adopted, fresh):
     expected_lines, expected = fresh(adopted.place)
     live = snapshots.lines(adopted.connection)
-
-    gone, besides = set(), set()
-    for table in PENDING[adopted.state]:
-        replaced, instead = pending_lines(expected_lines, table)
-        gone |= replaced
-        besides |= instead
-    assert live - expected_lines == besides
-    assert expected_lines - live == gone
+    assert_fresh_but_for_pending_ids(live, expected_lines, adopted.state)
 
     found = schema.compare(expected, catalog.read(adopted.connection))
     assert {finding.object for finding in found} == {
@@ -290,3 +292,101 @@ def test_migrate__columns_and_tables_of_the_clinics_own__stay(new_database):
         assert {line for line in snapshots.lines(connection) if mine.search(line)} == kept
         assert connection.execute("SELECT id, national_id, file_no FROM patients ORDER BY id").fetchall() == rows
         assert snapshots.digest(connection, "branches") == branches
+
+
+def test_migrate__invalid_leftovers_of_an_interrupted_build__are_replaced(new_database, fresh):
+    database = states.database(new_database, "core")
+    with database.connect() as connection:
+        connection.execute("UPDATE users SET email = upper(email) WHERE id = md5('users1')::uuid")
+        connection.execute(
+            "INSERT INTO users (id, email) SELECT md5('double')::uuid, lower(email) FROM users"
+            " WHERE id = md5('users1')::uuid"
+        )
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("CREATE UNIQUE INDEX CONCURRENTLY users_email_lower_key ON users (lower(email))")
+        connection.execute("DELETE FROM users WHERE id = md5('double')::uuid")
+        assert any("users_email_lower_key" in line and "valid=f" in line for line in snapshots.lines(connection))
+        migrate(database)
+        assert [line for line in snapshots.lines(connection) if line.startswith("index ") and "valid=f" in line] == []
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("INSERT INTO users (email) SELECT lower(email) FROM users WHERE email <> lower(email)")
+
+
+class Stopped(Exception):
+    """What a power cut would do to a run."""
+
+
+@pytest.mark.parametrize("state", ["core", "full"])
+def test_migrate__stopped_again_and_again__ends_where_an_unbroken_run_ends(new_database, fresh, monkeypatch, state):
+    expected, _ = fresh("here")
+    database = states.database(new_database, state)
+    left = 0
+
+    def execute(connection, step):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Stopped
+        run(connection, step)
+
+    run = steps.execute
+    monkeypatch.setattr(steps, "execute", execute)
+    with database.connect() as connection:
+        before = snapshots.rows(connection)
+        stops = 0
+        while True:
+            left = 3 + stops  # a longer run each time, so that it comes to an end
+            try:
+                migrate(database)
+                break
+            except Stopped:
+                stops += 1
+        assert stops > 3
+        after = snapshots.rows(connection)
+        assert_fresh_but_for_pending_ids(snapshots.lines(connection), expected, state)
+        lost = [
+            change
+            for change in snapshots.changes(before, after)
+            if change[3] is not None and change[2:] != ("role", "user", "patient")
+        ]
+        assert lost == []
+
+
+@pytest.fixture(scope="module")
+def hosted(new_database):
+    database = states.database(new_database, "full", place="supabase")
+    migrate(database)
+    return database
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_migrate__on_a_platform_that_grants_everything__outsiders_see_and_write_nothing(hosted, role):
+    """Row security stands on every table, Django's own included, and no policy opens one yet."""
+    with hosted.connect() as connection, connection.transaction(force_rollback=True):
+        tables = snapshots.tables(connection)
+        assert {"users", "django_session", "auth_permission"} <= set(tables)
+        connection.execute(f"SET LOCAL ROLE {role}")
+        seen = {}
+        for table in tables:
+            try:
+                with connection.transaction():
+                    seen[table] = connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+            except psycopg.errors.InsufficientPrivilege:
+                seen[table] = 0
+        assert {table: count for table, count in seen.items() if count} == {}
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            connection.execute("INSERT INTO django_session VALUES ('forged', 'x', now() + interval '1 day')")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            connection.execute("INSERT INTO patients (first_name, last_name) VALUES ('x', 'y')")
+
+
+def test_migrate__on_a_platform__its_service_role_still_writes(hosted):
+    """The application in front of the database goes on while it is migrated."""
+    with hosted.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL ROLE service_role")
+        for statement in (
+            "INSERT INTO patients (first_name, last_name) VALUES ('مريض', 'جديد') RETURNING public_id",
+            "UPDATE patients SET phone = '1' WHERE id = md5('patients3')::uuid RETURNING public_id",
+            "INSERT INTO crm_leads (name) VALUES ('عميل') RETURNING public_id",
+        ):
+            assert re.fullmatch("(pat|led)_[a-z][0-9a-z]{23}", connection.execute(statement).fetchone()[0])

@@ -6,14 +6,22 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from chatbot.models import Conversation, Message
+from healthcare.admin import PatientNameMixin
 from sysadmin.admin.base import ModelAdmin
 
 
 @admin.register(Conversation)
-class ConversationAdmin(ModelAdmin):
+class ConversationAdmin(PatientNameMixin, ModelAdmin):
     """Talks between the bot and people."""
 
-    list_display = ("shown_public_id", "channel", "status", "patient", "integration", "started_at")
+    list_display = (
+        "shown_public_id",
+        "channel",
+        "status",
+        "patient_name",
+        "integration",
+        "started_at",
+    )
     list_filter = ("status", "channel", "started_at")
     list_select_related = ("patient", "integration")
     search_fields = ("public_id__exact", "external_id__exact")
@@ -30,7 +38,14 @@ class ConversationAdmin(ModelAdmin):
 class MessageAdmin(ModelAdmin):
     """What was said; the list shows no content, which may be about health."""
 
-    list_display = ("shown_public_id", "conversation", "sender_type", "message_type", "sent_at", "read_at")
+    list_display = (
+        "shown_public_id",
+        "conversation",
+        "sender_type",
+        "message_type",
+        "sent_at",
+        "read_at",
+    )
     list_filter = ("sender_type", "message_type", "sent_at")
     list_select_related = ("conversation",)
     search_help_text = _("A public id: of the message or its conversation.")

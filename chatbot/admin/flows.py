@@ -16,7 +16,14 @@ from sysadmin.admin.base import ModelAdmin
 class FlowAdmin(ModelAdmin):
     """Conversation plans."""
 
-    list_display = ("shown_public_id", "name", "status", "version", "created_by", "published_at")
+    list_display = (
+        "name",
+        "status",
+        "version",
+        "created_by",
+        "published_at",
+        "shown_public_id",
+    )
     list_filter = ("status",)
     list_select_related = ("created_by",)
     search_fields = ("name",)
@@ -30,7 +37,12 @@ class FlowAdmin(ModelAdmin):
 class NodeAdmin(ModelAdmin):
     """Steps of flows."""
 
-    list_display = ("shown_public_id", "name", "flow", "node_type")
+    list_display = (
+        "name",
+        "flow",
+        "node_type",
+        "shown_public_id",
+    )
     list_filter = ("node_type",)
     list_select_related = ("flow",)
     search_fields = ("name", "flow__name")
@@ -49,7 +61,12 @@ class NodeAdmin(ModelAdmin):
 class EdgeAdmin(ModelAdmin):
     """Steps from node to node of one flow."""
 
-    list_display = ("shown_public_id", "flow", "source_node", "target_node")
+    list_display = (
+        "shown_public_id",
+        "flow",
+        "source_node",
+        "target_node",
+    )
     list_select_related = ("flow", "source_node", "target_node")
     search_fields = ("public_id__exact", "flow__name")
     search_help_text = _("A public id (of the edge, its flow or a node), or part of the flow's name.")
@@ -61,7 +78,14 @@ class EdgeAdmin(ModelAdmin):
 class TemplateAdmin(ModelAdmin):
     """Texts that the bot may send."""
 
-    list_display = ("shown_public_id", "name", "category", "language", "is_approved", "created_by")
+    list_display = (
+        "name",
+        "category",
+        "language",
+        "is_approved",
+        "created_by",
+        "shown_public_id",
+    )
     list_filter = ("category", "is_approved")
     list_select_related = ("created_by",)
     search_fields = ("name",)

@@ -49,7 +49,14 @@ class IntegrationAdmin(ModelAdmin):
     """Accounts at messaging services."""
 
     form = IntegrationForm
-    list_display = ("shown_public_id", "name", "provider", "status", "health_status", "last_health_check")
+    list_display = (
+        "name",
+        "provider",
+        "status",
+        "health_status",
+        "last_health_check",
+        "shown_public_id",
+    )
     list_filter = ("provider", "status", "health_status")
     search_fields = ("name",)
     search_help_text = _("A public id (of the integration or its author), or part of the name.")

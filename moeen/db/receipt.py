@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import embedded, public_ids
 from moeen.db.ddl import compose
+from moeen.db.ledger import Run
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """``lacking``: table -> rows without a public id; ``people``: whether anybody could sign in."""
+    """``applied``: what this run did; ``lacking``: table -> rows without a public id; ``people``: is there any user."""
 
     server: str
     place: str
     tables: int
     seconds: float
+    applied: tuple[str, ...]
+    backup: str
+    retries: int
     lacking: dict[str, int]
     people: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
     def pretty(self) -> str:
         lines = [
@@ -37,7 +45,7 @@ class Receipt:
         return "\n".join(lines)
 
 
-def migrated(connection: BaseDatabaseWrapper, *, seconds: float) -> Receipt:
+def migrated(connection: BaseDatabaseWrapper, *, run: Run | None, seconds: float) -> Receipt:
     """Read what the receipt says."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -63,7 +71,10 @@ def migrated(connection: BaseDatabaseWrapper, *, seconds: float) -> Receipt:
         server=server.split()[0],
         place=_place(connection),
         tables=tables,
-        seconds=seconds,
+        seconds=round(seconds, 3),
+        applied=tuple(f"{step.app}.{step.name}" for step in run.steps) if run else (),
+        backup=run.backup_id if run else "",
+        retries=sum(step.retries for step in run.steps) if run else 0,
         lacking=lacking,
         people=people,
     )

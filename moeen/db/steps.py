@@ -6,14 +6,14 @@ after a stop gives the steps that are left. Objects that neither the model nor t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db import catalog, ddl
+from moeen.db import adoption, catalog, ddl, locks
 from moeen.db.adoption import LEGACY_FUNCTIONS, LEGACY_POLICIES, Subject, has_rows, is_retyped, mapped, same_reference
 from moeen.db.ddl import compose, fragment
 
@@ -26,7 +26,7 @@ class Step:
     """Statements that run together: in one transaction, or alone when ``concurrently``.
 
     A ``batched`` step's statement is run for one range of pages after the other, each time with the range added to its
-    WHERE clause, which comes last.
+    WHERE clause, which comes last. ``rewrites``: it changes a type in a way that touches every row under its lock.
     """
 
     table: str
@@ -34,6 +34,7 @@ class Step:
     statements: tuple[str, ...]
     concurrently: bool = False
     batched: bool = False
+    rewrites: bool = False
 
 
 def plan(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
@@ -54,22 +55,36 @@ def plan(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
 
 
 def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
-    """Run one step. Concurrent and batched ones need a connection outside any transaction."""
+    """Run one step, trying again while its locks cannot be had. Raises locks.GaveUp.
+
+    Concurrent and batched steps need a connection outside any transaction.
+    """
+    purpose = f"{step.purpose} on {step.table}"
     if step.batched:
         for pages in _page_ranges(connection, step.table):
-            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-                for statement in step.statements:
-                    cursor.execute(f"{statement} AND {pages}")
+            statements = [f"{statement} AND {pages}" for statement in step.statements]
+            locks.patiently(connection, partial(_run_together, connection, statements), purpose=purpose)
     elif step.concurrently:
-        with connection.cursor() as cursor:
-            for statement in step.statements:
-                cursor.execute(statement)
+        locks.patiently(connection, partial(_run_alone, connection, step.statements), purpose=purpose)
     else:
-        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            # timestamp to timestamptz keeps the stored values only when the session counts in UTC.
-            cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")
-            for statement in step.statements:
-                cursor.execute(statement)
+        locks.patiently(connection, partial(_run_together, connection, step.statements), purpose=purpose)
+
+
+def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:
+    # VALIDATE reads the whole table under a lock that stops nobody.
+    unlimited = any("VALIDATE CONSTRAINT" in statement for statement in statements)
+    with locks.short_transaction(connection, unlimited=unlimited), connection.cursor() as cursor:
+        # timestamp to timestamptz keeps the stored values only when the session counts in UTC.
+        cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def _run_alone(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:
+    # CONCURRENTLY takes no part in a transaction; its locks stop neither readers nor writers, so it may wait.
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def _page_ranges(connection: BaseDatabaseWrapper, table: str) -> Iterator[str]:
@@ -104,6 +119,11 @@ def _drop_leftovers(item: Subject) -> Iterator[Step]:
     ]
     if statements:
         yield Step(item.name, "drop what the older scripts left", tuple(statements))
+
+
+def older_index_pattern(table: str) -> str:
+    """What the names of the older scripts' indexes are LIKE."""
+    return f"idx_{table}%".replace("_", r"\_")
 
 
 def _older_indexes(item: Subject) -> list[catalog.Index]:
@@ -189,7 +209,9 @@ def _convert_columns(item: Subject) -> Iterator[Step]:
             adds.append(_add_unique_using(item, unique.name, twin))
     alter = compose("ALTER TABLE {t} {changes}", t=item.name, changes=fragment(", ".join(changes)))
     names = ", ".join(column.name for column, _ in retyped)
-    yield Step(item.name, f"convert {names}", (*drops, alter, *adds))
+    ways = [adoption.conversion(live.type, item.pattern.columns[column.name].type) for column, live in retyped]
+    rewrites = any(way is not None and way.rewrites for way in ways)
+    yield Step(item.name, f"convert {names}", (*drops, alter, *adds), rewrites=rewrites)
 
 
 def _uniques_to_recollate(item: Subject, column: ddl.Column) -> list[catalog.Constraint]:
@@ -391,10 +413,8 @@ def _renamed_indexes(item: Subject) -> Iterator[tuple[str, str]]:
 
 def _build_index(item: Subject, name: str, create: str) -> Iterator[Step]:
     """Build an index online; what an interrupted build left is invalid, and IF NOT EXISTS would accept it."""
-    statements = []
-    if name in item.live.indexes:
-        statements.append(compose("DROP INDEX CONCURRENTLY IF EXISTS {name}", name=name))
-    yield Step(item.name, f"build index {name}", (*statements, create), concurrently=True)
+    drop = compose("DROP INDEX CONCURRENTLY IF EXISTS {name}", name=name)
+    yield Step(item.name, f"build index {name}", (drop, create), concurrently=True)
 
 
 def _add_foreign_keys(item: Subject) -> Iterator[Step]:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q, QuerySet
 from django.forms import Field as FormField
 from django.http import HttpRequest
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import template_localtime
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
+
+#: Fields whose texts read from left to right in every language: +966 ... would be turned round.
+LTR_NAMES = re.compile(r"(phone|_url|_number|_id|^key|^timezone|^currency)$")
 
 
 class JSONFormField(forms.JSONField):
     """JSON, indented, in Arabic letters and not their escapes. An empty object or list is a value."""
 
     widget = forms.Textarea(attrs={"class": "vLargeTextField json", "rows": 8, "dir": "ltr"})
-    empty_values = [None, ""]
+
+    def validate(self, value: Any) -> None:
+        if self.required and value is None:
+            raise ValidationError(self.error_messages["required"], code="required")
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, forms.fields.InvalidJSONInput):
@@ -37,11 +47,16 @@ class ModelAdmin(admin.ModelAdmin):
     empty_value_display = "-"
     list_per_page = 50
     show_full_result_count = False  # a second count(*) over the whole table for every search
+    ordering = ("-created_at",)  # a heap of one page's rows: what is new is what people look for
     search_fields = ("public_id__exact",)
     #: The field that a new row's author goes into, if there is one.
     author_field: str | None = None
     #: Fields that the database fills, besides the four of every record.
     record_fields: ClassVar[tuple[str, ...]] = ()
+
+    @admin.display(description=_("internal id"))
+    def shown_id(self, obj: Any) -> str:
+        return ltr(str(obj.pk))
 
     @admin.display(description=_("public id"), ordering="public_id")
     def shown_public_id(self, obj: Any) -> str:
@@ -49,11 +64,11 @@ class ModelAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("created at"), ordering="created_at")
     def shown_created_at(self, obj: Any) -> Any:
-        return obj.created_at
+        return localize(template_localtime(obj.created_at))
 
     @admin.display(description=_("updated at"), ordering="updated_at")
     def shown_updated_at(self, obj: Any) -> Any:
-        return obj.updated_at
+        return localize(template_localtime(obj.updated_at))
 
     def choice_label(self, obj: models.Model) -> str:
         """What the row is called where it is chosen."""
@@ -62,7 +77,7 @@ class ModelAdmin(admin.ModelAdmin):
     def all_record_fields(self) -> tuple[str, ...]:
         present = {field.name for field in self.opts.concrete_fields}
         times = tuple(f"shown_{name}" for name in ("created_at", "updated_at") if name in present)
-        return ("id", "shown_public_id", *self.record_fields, *times)
+        return ("shown_id", "shown_public_id", *self.record_fields, *times)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*super().get_readonly_fields(request, obj), *self.all_record_fields())
@@ -106,7 +121,10 @@ class ModelAdmin(admin.ModelAdmin):
             kwargs |= {"form_class": JSONFormField, "required": not db_field.null}
         elif isinstance(db_field, models.TextField) and db_field.null:
             kwargs["empty_value"] = None  # as CharField does by itself: nothing said is NULL
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and (isinstance(db_field, models.EmailField) or LTR_NAMES.search(db_field.name)):
+            field.widget.attrs["dir"] = "ltr"
+        return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)

@@ -13,7 +13,14 @@ from sysadmin.models import InternalMessage, Notification
 class NotificationAdmin(ModelAdmin):
     """What the system tells users."""
 
-    list_display = ("shown_public_id", "title", "user", "type", "is_read", "shown_created_at")
+    list_display = (
+        "title",
+        "user",
+        "type",
+        "is_read",
+        "shown_created_at",
+        "shown_public_id",
+    )
     list_filter = ("type", "is_read", "created_at")
     list_select_related = ("user",)
     search_fields = ("public_id__exact", "title")
@@ -29,7 +36,13 @@ class NotificationAdmin(ModelAdmin):
 class InternalMessageAdmin(ReadOnlyModelAdmin):
     """What users wrote to each other: administrators look, they do not write in others' names."""
 
-    list_display = ("shown_public_id", "sender", "recipient", "is_read", "shown_created_at")
+    list_display = (
+        "shown_public_id",
+        "sender",
+        "recipient",
+        "is_read",
+        "shown_created_at",
+    )
     list_filter = ("is_read", "created_at")
     list_select_related = ("sender", "recipient")
     search_help_text = _("A public id: of the message, its sender or its recipient.")

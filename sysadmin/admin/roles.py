@@ -52,7 +52,14 @@ class RoleAdmin(ModelAdmin):
     """Roles, what they permit, and who holds them."""
 
     form = RoleForm
-    list_display = ("name", "shown_public_id", "is_system", "permission_count", "holder_count", "description")
+    list_display = (
+        "name",
+        "is_system",
+        "permission_count",
+        "holder_count",
+        "description",
+        "shown_public_id",
+    )
     list_filter = ("is_system",)
     search_fields = ("name", "description")
     search_help_text = _("A public id, or part of the name or the description.")
@@ -134,8 +141,15 @@ class RoleAdmin(ModelAdmin):
 class UserRoleAdmin(ModelAdmin):
     """Who holds which role, given by whom."""
 
-    list_display = ("shown_public_id", "user", "role", "assigned_by", "assigned_at")
+    list_display = (
+        "shown_public_id",
+        "user",
+        "role",
+        "assigned_by",
+        "assigned_at",
+    )
     list_filter = ("role", "assigned_at")
+    ordering = ("-assigned_at",)
     list_select_related = ("user", "role", "assigned_by")
     search_fields = ("public_id__exact", "user__name", "user__email", "role__name")
     search_help_text = _("A public id (of the assignment, its user or its role), or part of a name.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin
@@ -19,12 +20,12 @@ class SettingAdmin(ModelAdmin):
 
     list_display = (
         "key",
-        "shown_public_id",
         "category",
         "is_public",
         "short_value",
         "updated_by",
         "shown_updated_at",
+        "shown_public_id",
     )
     list_filter = ("category", "is_public")
     list_select_related = ("updated_by",)
@@ -42,7 +43,7 @@ class SettingAdmin(ModelAdmin):
 
     @admin.display(description=_("value"))
     def short_value(self, obj: Setting) -> str:
-        return ltr(Truncator(pretty(obj.value)).chars(60))
+        return ltr(Truncator(json.dumps(obj.value, ensure_ascii=False)).chars(60))
 
     @admin.display(description=_("value"))
     def shown_value(self, obj: Setting) -> str:

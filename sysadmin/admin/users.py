@@ -57,7 +57,14 @@ class UserAdmin(ModelAdmin, DjangoUserAdmin):  # type: ignore[misc]
     form = UserChangeForm
     add_form = UserAddForm
     add_form_template = None
-    list_display = ("email", "name", "shown_public_id", "role", "is_active", "last_login", "shown_created_at")
+    list_display = (
+        "email",
+        "name",
+        "role",
+        "is_active",
+        "last_login",
+        "shown_public_id",
+    )
     list_filter = ("role", "is_active", "last_login")
     filter_horizontal = ()
     search_fields = ("name", "email", "phone")
@@ -93,7 +100,14 @@ class UserAdmin(ModelAdmin, DjangoUserAdmin):  # type: ignore[misc]
 class UserPreferenceAdmin(ModelAdmin):
     """How users want the application to look and speak."""
 
-    list_display = ("shown_public_id", "user", "theme", "language", "shown_timezone", "notifications_enabled")
+    list_display = (
+        "shown_public_id",
+        "user",
+        "theme",
+        "language",
+        "shown_timezone",
+        "notifications_enabled",
+    )
     list_filter = ("theme", "language", "dashboard_layout", "notifications_enabled")
     list_select_related = ("user",)
     search_fields = ("public_id__exact", "user__name", "user__email")

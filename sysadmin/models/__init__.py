@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sysadmin.models.audit_log import AuditLog
+from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
 from sysadmin.models.roles import Role, UserRole
 from sysadmin.models.settings import Setting
@@ -11,6 +12,8 @@ from sysadmin.models.users import User, UserPreference
 __all__ = [
     "AuditLog",
     "InternalMessage",
+    "MigrationRun",
+    "MigrationStep",
     "Notification",
     "Role",
     "Setting",

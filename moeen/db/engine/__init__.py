@@ -1,1 +1,2 @@
-"""The project's database backend: Django's PostgreSQL one, which starts the embedded server when it is needed."""
+"""The project's database backend: Django's PostgreSQL one, which starts the embedded server when it is
+needed."""

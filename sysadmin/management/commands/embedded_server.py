@@ -25,13 +25,14 @@ class Command(BaseCommand):
                 "DATABASE_URL is set: the project does not use the embedded server.",
                 next_step="Unset DATABASE_URL (environment and .env) to use it.",
             )
-        server = embedded.configured_server()
-        if action == "start":
-            server.ensure_running()
-        elif action == "stop":
-            self.stderr.write("Stopped." if server.stop() else "It was not running.")
+        if action == "stop":
+            made = embedded.configured_status().data_dir.exists()
+            stopped = made and embedded.configured_server().stop()
+            self.stderr.write("Stopped." if stopped else "It was not running.")
             return
-        status = server.status()
+        if action == "start":
+            embedded.configured_server().ensure_running()
+        status = embedded.configured_status()
         self.stdout.write(f"state    {'running' if status.running else 'stopped'}")
         self.stdout.write(f"version  {status.major or '-'}")
         self.stdout.write(f"pid      {status.pid or '-'}")

@@ -27,7 +27,7 @@ def stopped_servers_left_alone() -> Iterator[None]:
     stopped = [
         wrapper
         for wrapper in connections.all()
-        if wrapper.settings_dict.get("EMBEDDED") and not embedded.configured_server().status().running
+        if wrapper.settings_dict.get("EMBEDDED") and not embedded.configured_status().running
     ]
     engines = [wrapper.settings_dict["ENGINE"] for wrapper in stopped]
     for wrapper in stopped:

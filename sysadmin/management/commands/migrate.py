@@ -1,42 +1,97 @@
-"""migrate: Django's, after a look at what stands, and with a word about where the database is afterwards."""
+"""migrate: Django's interface, our runner: locked, surveyed, backed up, retried, checked, recorded."""
 
 from __future__ import annotations
 
+import io
+import itertools
+import json
 import time
+from argparse import ArgumentParser
 from typing import Any
 
-from django.apps import apps
+from django.core.management.base import CommandError, OutputWrapper
 from django.core.management.commands import migrate
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
-from django.db.models.signals import pre_migrate
 
-from moeen.db import preflight, receipt
+from moeen.db import planning, receipt, runner
 
 
 class Command(migrate.Command):
     help = (
-        "Brings a database, empty or years old and full of rows, to the current schema. Before anything is changed it "
+        "Brings a database, empty or years old and full of rows, to the current schema, while it is in use. First it "
         "checks the rights of the role and every table that stands already; what cannot be carried over is listed and "
-        "refused (exit code 3). Interrupted, it goes on where it was when run again."
+        "refused (exit code 3). A database with rows is backed up. Locks are short and tried again. Interrupted at any "
+        "moment, it goes on where it was when run again."
     )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
+        parser.add_argument(
+            "--lock-wait",
+            type=float,
+            default=600.0,
+            metavar="SECONDS",
+            help="How long to wait while another migration runs (default: 600).",
+        )
+        parser.add_argument("--no-backup", default="", metavar="REASON", help="Make no backup; the reason is recorded.")
+        parser.add_argument(
+            "--accept-changed",
+            default="",
+            metavar="APP.NAME",
+            help="Record that the file of this applied migration was changed knowingly; needs --reason.",
+        )
+        parser.add_argument("--reason", default="", help="Why the change is accepted.")
+        parser.add_argument(
+            "--allow-blocking",
+            action="append",
+            default=[],
+            metavar="APP.NAME",
+            help="Let this migration stop readers or writers of a large table; may be repeated.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
-        started = time.monotonic()
-        receiver = self._look_first
-        pre_migrate.connect(receiver, sender=apps.get_app_config("sysadmin"))
+        if options["accept_changed"]:
+            self._accept(connection, options)
+            return
+        quiet = options["verbosity"] == 0
+        run = runner.Options(
+            lock_wait=options["lock_wait"],
+            no_backup_reason=options["no_backup"],
+            allow_blocking=tuple(options["allow_blocking"]),
+            tell=(lambda line: None) if quiet else self.stderr.write,
+        )
+        started, stdout = time.monotonic(), self.stdout
+        if options["json"] or options["plan"]:
+            self.stdout = OutputWrapper(io.StringIO())  # Django's own lines
         try:
-            super().handle(*args, **options)
+            with runner.safely(migrate, run):
+                super().handle(*args, **options)
         finally:
-            pre_migrate.disconnect(receiver, sender=apps.get_app_config("sysadmin"))
-        if options["verbosity"] > 0 and not (options["plan"] or options["check_unapplied"]):
-            self.stdout.write(receipt.migrated(connection, seconds=time.monotonic() - started).pretty())
+            self.stdout = stdout
+        if options["plan"]:
+            self._print_plan(planning.describe(connection, run.plan, run.loader), as_json=options["json"])
+        elif not options["check_unapplied"]:
+            done = receipt.migrated(connection, run=run.run, seconds=time.monotonic() - started)
+            if options["json"] or not quiet:
+                self.stdout.write(json.dumps(done.as_dict(), indent=2) if options["json"] else done.pretty())
 
-    def _look_first(self, *, using: str, plan: preflight.Plan, verbosity: int, **_: Any) -> None:
-        """Django sends the plan just before it is carried out; an exception here stops the run."""
-        if plan:
-            found = preflight.survey(connections[using], plan, MigrationLoader(connections[using]))
-            if found.adopting and verbosity > 0:
-                tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found.adopting.items())
-                self.stdout.write(f"Adopting tables that stand already: {tables}")
+    def _print_plan(self, statements: list[planning.Statement], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps([statement.as_dict() for statement in statements], indent=2))
+            return
+        self.stdout.write("Planned operations:" if statements else "Planned operations:\n  No planned migration operations.")
+        for migration, group in itertools.groupby(statements, key=lambda statement: statement.migration):
+            self.stdout.write(migration, self.style.MIGRATE_HEADING)
+            for statement in group:
+                self.stdout.write(statement.pretty())
+
+    def _accept(self, connection: Any, options: dict[str, Any]) -> None:
+        app, _, name = options["accept_changed"].partition(".")
+        migration = MigrationLoader(connection).disk_migrations.get((app, name))
+        if migration is None:
+            raise CommandError(f"There is no migration {options['accept_changed']}; name it as APP.NAME.", returncode=2)
+        step = runner.accept_changed(connection, migration, reason=options["reason"])
+        self.stdout.write(f"Accepted {step.app}.{step.name} as it is now: {step.note}")

@@ -1,0 +1,199 @@
+"""What was migrated, when, by whom, from which files: the tables ``migration_runs`` and ``migration_steps``.
+
+The tables are made by a migration of their own, so a first run keeps its entries in memory until they stand. A run that
+was killed stays ``running``; the next one, which holds the lock, marks it ``interrupted``.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import inspect
+import socket
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
+
+from moeen.db.findings import Finding, Severity
+from moeen.db.operations import RunSQLFile
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One migration of a run. ``outcome``: applied, unapplied, faked, failed or accepted."""
+
+    app: str
+    name: str
+    outcome: str
+    started_at: datetime
+    seconds: float
+    retries: int
+    lock_wait_seconds: float
+    file_checksum: str
+    sql_checksum: str
+    note: str = ""
+
+
+@dataclass
+class Run:
+    """One call of migrate. ``versions``: the newest migration of each app before it, as ``app.name`` words."""
+
+    from_version: str
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    actor: str = field(default_factory=lambda: actor())
+    outcome: str = "running"
+    error: str = ""
+    backup_id: str = ""
+    no_backup_reason: str = ""
+    lock_wait_seconds: float = 0.0
+    steps: list[Step] = field(default_factory=list)
+
+
+def actor() -> str:
+    """Who runs this process, as ``user@host``."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = "unknown"
+    return f"{name}@{socket.gethostname()}"[:255]
+
+
+def file_checksum(migration: Migration) -> str:
+    """SHA-256 of the migration's file and of the SQL files it runs."""
+    digest = hashlib.sha256(Path(inspect.getfile(type(migration))).read_bytes())
+    for operation in migration.operations:
+        if isinstance(operation, RunSQLFile):
+            for text in (*operation.sql, *operation.reverse_sql):
+                digest.update(text.encode())
+    return digest.hexdigest()
+
+
+class SQLDigest:
+    """An execute wrapper that hashes every statement that runs under it, without its parameters."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        self._digest.update(str(sql).encode())
+        return execute(sql, params, many, context)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def stands(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the ledger's tables exist."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('public.migration_steps') IS NOT NULL")
+        (answer,) = cursor.fetchone()
+    return bool(answer)
+
+
+def write(connection: BaseDatabaseWrapper, run: Run) -> None:
+    """Bring the tables to what the run says, if they stand; called after every step."""
+    if not stands(connection):
+        return
+    finished = None if run.outcome == "running" else datetime.now(UTC)
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO migration_runs AS r (id, started_at, finished_at, actor, database_role, from_version, outcome,
+                                             error, backup_id, no_backup_reason, lock_wait_seconds)
+            VALUES (%s, %s, %s, %s, current_user, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (id) DO UPDATE SET finished_at = excluded.finished_at, outcome = excluded.outcome,
+                error = excluded.error, backup_id = excluded.backup_id, lock_wait_seconds = excluded.lock_wait_seconds
+            """,
+            [
+                run.id,
+                run.started_at,
+                finished,
+                run.actor,
+                run.from_version,
+                run.outcome,
+                run.error,
+                run.backup_id,
+                run.no_backup_reason,
+                run.lock_wait_seconds,
+            ],
+        )
+        cursor.execute("SELECT count(*) FROM migration_steps WHERE run_id = %s", [run.id])
+        (written,) = cursor.fetchone()
+        for step in run.steps[written:]:
+            cursor.execute(
+                """
+                INSERT INTO migration_steps (run_id, app, name, outcome, started_at, seconds, retries,
+                                             lock_wait_seconds, file_checksum, sql_checksum, note)
+                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                """,
+                [
+                    run.id,
+                    step.app,
+                    step.name,
+                    step.outcome,
+                    step.started_at,
+                    step.seconds,
+                    step.retries,
+                    step.lock_wait_seconds,
+                    step.file_checksum,
+                    step.sql_checksum,
+                    step.note,
+                ],
+            )
+
+
+def mark_interrupted(connection: BaseDatabaseWrapper) -> int:
+    """Runs that were killed: with the lock in our hand, nobody else is running. Returns how many there were."""
+    if not stands(connection):
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE migration_runs SET outcome = 'interrupted', finished_at = now() WHERE outcome = 'running'")
+        return int(cursor.rowcount)
+
+
+def checksums(connection: BaseDatabaseWrapper) -> dict[Key, str]:
+    """The file checksum that each applied migration had when it ran, or that was accepted since."""
+    if not stands(connection):
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT ON (app, name) app, name, file_checksum FROM migration_steps
+            WHERE outcome IN ('applied', 'faked', 'accepted') ORDER BY app, name, started_at DESC
+            """
+        )
+        return {(app, name): checksum for app, name, checksum in cursor}
+
+
+def findings(connection: BaseDatabaseWrapper, loader: MigrationLoader, *, labels: Iterable[str]) -> list[Finding]:
+    """Applied migrations that changed since, or that the code does not have: edited, removed, or of a newer version."""
+    found = []
+    recorded = checksums(connection)
+    ours = set(labels)
+    disk: Mapping[Key, Migration] = loader.disk_migrations
+    for app, name in sorted(loader.applied_migrations):
+        if app not in ours:
+            continue
+        migration = disk.get((app, name))
+        if migration is None:
+            newer = not any(label == app and other > name for label, other in disk)
+            why = "a newer version of the project migrated this database" if newer else "its file is gone"
+            fix = "deploy that version" if newer else "restore the file from version control"
+            found.append(Finding(f"{app}.{name}", "applied migration", "a file", f"none: {why}", fix=fix))
+        elif recorded.get((app, name), file_checksum(migration)) != file_checksum(migration):
+            fix = f"restore the file, or: manage.py migrate --accept-changed {app}.{name} --reason '...'"
+            found.append(
+                Finding(f"{app}.{name}", "applied migration", "unchanged since", "edited", Severity.UNSAFE, fix)
+            )
+    return found

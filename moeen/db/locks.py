@@ -1,0 +1,140 @@
+"""Short locks: a statement waits little for its lock and tries again, so that nobody queues behind it for long.
+
+A waiting ACCESS EXCLUSIVE request stops every later reader of the table. So the wait is bounded by ``lock_timeout``,
+and after a pause, longer each time and never the same for two runners, the statement is tried again. Only lock
+timeouts and deadlocks are retried.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from django.db import OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import errors
+
+from moeen.db.errors import FAILED, MoeenError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long to wait for a lock and how often to try; milliseconds and seconds as the names say."""
+
+    lock_timeout_ms: int = 500
+    statement_timeout_ms: int = 30_000
+    tries: int = 30
+    first_pause_s: float = 0.05
+    longest_pause_s: float = 10.0
+
+    def pause(self, attempt: int) -> float:
+        """Seconds before the next try: doubling, capped, and half of it by chance."""
+        full = min(self.first_pause_s * 2**attempt, self.longest_pause_s)
+        return full * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
+
+
+@dataclass
+class Waiting:
+    """What waiting has cost so far: tries that failed, and the seconds they took with their pauses."""
+
+    retries: int = 0
+    seconds: float = 0.0
+    listeners: list[Callable[[str], None]] = field(default_factory=list)
+
+
+policy: ContextVar[Policy] = ContextVar("policy", default=Policy())
+waiting: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """A session that holds a lock; what it runs is its own business and may hold patient data."""
+
+    pid: int
+    role: str
+    application: str
+    seconds: float
+
+    def pretty(self) -> str:
+        application = f", application {self.application}" if self.application else ""
+        return f"pid {self.pid}, role {self.role}{application}, in a transaction for {self.seconds:.0f} s"
+
+
+class GaveUp(MoeenError):
+    """The lock could not be had in all the tries; ``blockers`` held it at the last one."""
+
+    def __init__(self, purpose: str, tries: int, blockers: list[Blocker]) -> None:
+        self.blockers = blockers
+        holders = "\n".join(f"  {blocker.pretty()}" for blocker in blockers) or "  (gone by now)"
+        super().__init__(
+            f"No lock could be had in {tries} tries to {purpose}. It is held by:\n{holders}",
+            next_step="Nothing of this step was kept; what was done before it stays. Let these sessions finish, or end "
+            "one with SELECT pg_terminate_backend(PID), then run migrate again: it goes on where it stopped.",
+            exit_code=FAILED,
+        )
+
+
+@contextmanager
+def short_transaction(connection: BaseDatabaseWrapper, *, unlimited: bool = False) -> Iterator[None]:
+    """A transaction under the policy's timeouts; ``unlimited`` lifts the one on statements, for VALIDATE."""
+    rule = policy.get()
+    with transaction.atomic(using=connection.alias):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
+                [str(rule.lock_timeout_ms), "0" if unlimited else str(rule.statement_timeout_ms)],
+            )
+        yield
+
+
+def patiently(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpose: str) -> T:
+    """Run ``action``, a transaction of its own, until it gets its locks. Raises GaveUp when the tries run out.
+
+    Inside a transaction there is nothing to retry: the error passes through to whoever opened it.
+    """
+    if connection.in_atomic_block:
+        return action()
+    rule, spent = policy.get(), waiting.get()
+    for attempt in range(rule.tries):
+        started = time.monotonic()
+        try:
+            return action()
+        except OperationalError as error:
+            if not isinstance(error.__cause__, errors.LockNotAvailable | errors.DeadlockDetected):
+                raise
+            blockers = find_blockers(connection)
+            if spent is not None:
+                spent.retries += 1
+                for tell in spent.listeners:
+                    tell(f"waiting for a lock to {purpose} (try {attempt + 2} of {rule.tries})")
+            if attempt + 1 == rule.tries:
+                raise GaveUp(purpose, rule.tries, blockers) from error
+            time.sleep(rule.pause(attempt))
+            if spent is not None:
+                spent.seconds += time.monotonic() - started
+    raise AssertionError("unreachable: tries is at least one")
+
+
+def find_blockers(connection: BaseDatabaseWrapper) -> list[Blocker]:
+    """Other sessions that hold locks on tables of this database inside a transaction, the oldest first."""
+    with connections[connection.alias].cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT a.pid, a.usename, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)
+            FROM pg_locks l
+            JOIN pg_stat_activity a ON a.pid = l.pid
+            JOIN pg_class c ON c.oid = l.relation
+            WHERE l.granted AND l.locktype = 'relation' AND l.pid <> pg_backend_pid()
+              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND c.relnamespace = 'public'::regnamespace AND a.xact_start IS NOT NULL
+            ORDER BY 4 DESC LIMIT 5
+            """
+        )
+        return [Blocker(pid, role or "?", application or "", float(age or 0)) for pid, role, application, age in cursor]

@@ -1,0 +1,318 @@
+"""The safe migrate: one at a time, looked at first, backed up, with short locks, checked and recorded.
+
+Django's own command works out what to do; ``Executor`` takes the place of Django's and does it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations import Migration
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
+
+from moeen.db import invariants, ledger, locks, mutex, planning, preflight
+from moeen.db.errors import FAILED, FINDINGS, USAGE, MoeenError, explain
+from moeen.db.findings import Finding
+from moeen.db.logs import logger
+
+Plan = Sequence[tuple[Migration, bool]]
+BackupHook = Callable[[BaseDatabaseWrapper], str]
+
+
+class InvariantBroken(MoeenError):
+    """A migration ran, but what must hold after each of them does not."""
+
+    def __init__(self, migration: Migration, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"After {migration.app_label}.{migration.name} the database is not as it must be; the run stops here.\n{lines}",
+            next_step="Mend what is listed, then run migrate again: it goes on after this migration.",
+            exit_code=FINDINGS,
+        )
+
+
+class HistoryChanged(MoeenError):
+    """Applied migrations were edited or removed, or a newer version of the project was here."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"The applied migrations are not those of this code. Nothing was changed.\n{lines}",
+            next_step="See the fix beside each.",
+            exit_code=FINDINGS,
+        )
+
+
+@dataclass
+class Options:
+    """How a run is to be made, and what became of it.
+
+    ``tell`` takes progress lines; ``backup`` makes a backup and gives its id. Afterwards ``run`` is what was done (None:
+    nothing) and ``plan`` what was to be done.
+    """
+
+    lock_wait: float = 600.0
+    backup: BackupHook | None = None
+    no_backup_reason: str = ""
+    allow_blocking: tuple[str, ...] = ()
+    tell: Callable[[str], None] = lambda line: None
+    run: ledger.Run | None = field(default=None, init=False)
+    plan: Plan = field(default=(), init=False)
+    loader: Any = field(default=None, init=False)
+
+
+@contextmanager
+def safely(command_module: Any, options: Options) -> Iterator[Options]:
+    """Within it, Django's migrate command (its module is given) works with our executor."""
+
+    djangos = command_module.MigrationExecutor
+    command_module.MigrationExecutor = partial(Executor, options=options)
+    try:
+        yield options
+    finally:
+        command_module.MigrationExecutor = djangos
+
+
+class Executor(MigrationExecutor):
+    """Django's executor with a lock, a survey, a backup, retries, checks and a ledger around it."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, progress_callback: Any = None, *, options: Options) -> None:
+        super().__init__(connection, progress_callback)
+        self.options = options
+        self.log = logger("migration")
+
+    def migration_plan(self, targets: Any, clean_start: bool = False) -> Any:
+        plan = super().migration_plan(targets, clean_start)
+        if not clean_start:
+            self.options.plan, self.options.loader = plan, self.loader
+        return plan
+
+    def migrate(  # type: ignore[override]
+        self,
+        targets: Any,
+        plan: Plan | None = None,
+        state: ProjectState | None = None,
+        fake: bool = False,
+        fake_initial: bool = False,
+    ) -> ProjectState:
+        plan = self.migration_plan(targets) if plan is None else plan
+        if not plan:
+            self._refuse_changed_history()
+            return super().migrate(targets, list(plan), state, fake, fake_initial)
+        options = self.options
+        with mutex.held(self.connection, wait_seconds=options.lock_wait, tell=options.tell) as waited:
+            # Another runner may have done it while we waited; its work is what we find now.
+            self.loader.build_graph()
+            plan = self.migration_plan(targets)
+            if not plan:
+                options.tell("Another run did it; nothing is left to do.")
+                return super().migrate(targets, [], None, fake, fake_initial)
+            self._refuse_changed_history()
+            if not fake:
+                found = preflight.survey(self.connection, plan, self.loader)
+                if found.adopting:
+                    tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found.adopting.items())
+                    options.tell(f"Adopting tables that stand already: {tables}")
+                self._refuse_blocking(plan)
+            run = options.run = ledger.Run(from_version=self._version(), lock_wait_seconds=waited)
+            with self._recorded(run):
+                self._back_up(run)
+                return super().migrate(targets, list(plan), None, fake, fake_initial)
+
+    def apply_migration(  # type: ignore[override]
+        self, state: ProjectState, migration: Migration, fake: bool = False, fake_initial: bool = False
+    ) -> ProjectState:
+        def apply(base: ProjectState) -> ProjectState:
+            return MigrationExecutor.apply_migration(self, base, migration, fake, fake_initial)
+
+        return self._step(migration, state, apply, "faked" if fake else "applied")
+
+    def unapply_migration(  # type: ignore[override]
+        self, state: ProjectState, migration: Migration, fake: bool = False
+    ) -> ProjectState:
+        def unapply(base: ProjectState) -> ProjectState:
+            return MigrationExecutor.unapply_migration(self, base, migration, fake)
+
+        return self._step(migration, state, unapply, "unapplied")
+
+    def _step(
+        self,
+        migration: Migration,
+        state: ProjectState,
+        action: Callable[[ProjectState], ProjectState],
+        outcome: str,
+    ) -> ProjectState:
+        """One migration: with retries, measured, recorded, and checked afterwards."""
+        connection, run = self.connection, self.options.run
+        assert run is not None  # migrate() made it
+        spent, digest = locks.Waiting(listeners=[self.options.tell]), ledger.SQLDigest()
+        started, clock = datetime.now(UTC), time.monotonic()
+        token = locks.waiting.set(spent)
+
+        def attempt() -> ProjectState:
+            # The state is changed while a migration is applied, so each try gets its own.
+            if not migration.atomic:
+                return action(state.clone())
+            with locks.short_transaction(connection):
+                return action(state.clone())
+
+        def record(result: str, note: str = "") -> None:
+            checksum = ledger.file_checksum(migration)
+            seconds = time.monotonic() - clock
+            step = ledger.Step(
+                app=migration.app_label,
+                name=migration.name,
+                outcome=result,
+                started_at=started,
+                seconds=seconds,
+                retries=spent.retries,
+                lock_wait_seconds=spent.seconds,
+                file_checksum=checksum,
+                sql_checksum=digest.hexdigest(),
+                note=note,
+            )
+            run.steps.append(step)
+            ledger.write(connection, run)
+            words = {"migration": f"{step.app}.{step.name}", "outcome": result, "seconds": round(seconds, 3)}
+            self.log.info("step", extra=words | {"retries": spent.retries, "note": note})
+
+        try:
+            with connection.execute_wrapper(digest):
+                purpose = f"run {migration.app_label}.{migration.name}"
+                after = locks.patiently(connection, attempt, purpose=purpose) if migration.atomic else attempt()
+        except Exception as error:
+            if connection.is_usable():
+                record("failed", _words(error))
+            raise
+        finally:
+            locks.waiting.reset(token)
+        record(outcome)
+        found = invariants.findings(connection)
+        if found:
+            raise InvariantBroken(migration, found)
+        return after
+
+    @contextmanager
+    def _recorded(self, run: ledger.Run) -> Iterator[None]:
+        """The run in ledger and log, whatever becomes of it."""
+        ledger.mark_interrupted(self.connection)
+        ledger.write(self.connection, run)
+        self.log.info("run", extra={"run": str(run.id), "actor": run.actor, "from": run.from_version})
+        try:
+            yield
+        except BaseException as error:
+            run.outcome, run.error = "failed", _words(error)
+            raise
+        else:
+            run.outcome = "done"
+        finally:
+            level = logging.INFO if run.outcome == "done" else logging.ERROR
+            self.log.log(level, run.outcome, extra={"run": str(run.id), "error": run.error, "steps": len(run.steps)})
+            if self.connection.is_usable():
+                ledger.write(self.connection, run)
+
+    def _back_up(self, run: ledger.Run) -> None:
+        """A backup before anything is changed, if there is anything to lose."""
+        options = self.options
+        if not holds_rows(self.connection):
+            return
+        if options.no_backup_reason:
+            run.no_backup_reason = options.no_backup_reason
+            options.tell(f"No backup, as told: {options.no_backup_reason}")
+        elif options.backup is not None:
+            options.tell("Backing up first ...")
+            run.backup_id = options.backup(self.connection)
+            options.tell(f"Backup {run.backup_id} is done.")
+        ledger.write(self.connection, run)
+
+    def _refuse_blocking(self, plan: Plan) -> None:
+        if planning.large_tables_stand(self.connection):
+            statements = planning.describe(self.connection, plan, self.loader)
+            found = planning.blocking(statements, allowed=self.options.allow_blocking)
+            if found:
+                raise planning.Blocking(found)
+
+    def _refuse_changed_history(self) -> None:
+        found = ledger.findings(self.connection, self.loader, labels=our_labels(self.loader))
+        if found:
+            raise HistoryChanged(found)
+
+    def _version(self) -> str:
+        """The newest applied migration of each app of ours."""
+        newest: dict[str, str] = {}
+        for app, name in sorted(self.loader.applied_migrations):
+            if app in our_labels(self.loader):
+                newest[app] = name
+        return " ".join(f"{app}.{name}" for app, name in newest.items()) or "nothing"
+
+
+def our_labels(loader: Any) -> frozenset[str]:
+    """The apps whose migrations are the project's own: those that make tables with our operations."""
+    return frozenset(
+        app
+        for (app, _), migration in loader.disk_migrations.items()
+        if any(type(operation).__module__ == "moeen.db.operations" for operation in migration.operations)
+    )
+
+
+def holds_rows(connection: BaseDatabaseWrapper) -> bool:
+    """Whether any table of schema public but Django's ledger holds a row."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT quote_ident(relname) FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+              AND relname NOT IN ('django_migrations', 'django_content_type', 'auth_permission')
+              AND relname NOT LIKE 'migration\\_%'
+            """
+        )
+        tables = [name for (name,) in cursor.fetchall()]
+        for table in tables:
+            cursor.execute(f"SELECT EXISTS (SELECT FROM public.{table})")  # noqa: S608 - quoted by the server
+            (some,) = cursor.fetchone()
+            if some:
+                return True
+    return False
+
+
+def accept_changed(connection: BaseDatabaseWrapper, migration: Migration, *, reason: str) -> ledger.Step:
+    """Record that an applied migration's file was changed knowingly. Raises MoeenError without a ledger or a reason."""
+    if not reason.strip():
+        raise MoeenError("--accept-changed needs --reason.", exit_code=USAGE)
+    if not ledger.stands(connection):
+        raise MoeenError("The ledger's tables do not stand yet; run migrate first.", exit_code=FAILED)
+    step = ledger.Step(
+        app=migration.app_label,
+        name=migration.name,
+        outcome="accepted",
+        started_at=datetime.now(UTC),
+        seconds=0.0,
+        retries=0,
+        lock_wait_seconds=0.0,
+        file_checksum=ledger.file_checksum(migration),
+        sql_checksum="",
+        note=reason,
+    )
+    run = ledger.Run(from_version="accept-changed", outcome="done", steps=[step])
+    ledger.write(connection, run)
+    return step
+
+
+def _words(error: BaseException) -> str:
+    """What may be written down of an error: its explanation, or its class; never the server's DETAIL."""
+    known = explain(error)
+    return known.cause if known else type(error).__name__
+
+

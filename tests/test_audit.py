@@ -1,0 +1,398 @@
+"""The audit trail: what changed in users, patients and appointments, by whom - and never at the writer's expense."""
+
+import json
+import uuid
+
+import psycopg
+import pytest
+from django.core.management import call_command
+
+from tests import states
+
+HASH = "pbkdf2_sha256$1000000$salt$c2VjcmV0"
+ADA = uuid.UUID(int=0xADA)
+
+
+@pytest.fixture(scope="module", params=["here", "supabase"])
+def database(request, new_database):
+    made = states.database(new_database, "fresh", place=request.param)
+    call_command("migrate", database=made.alias, verbosity=0)
+    return made
+
+
+@pytest.fixture
+def connection(database):
+    """The owner's connection in a transaction that is taken back, with no entry to begin with."""
+    with database.connect() as connection, connection.transaction(force_rollback=True):
+        yield connection
+
+
+def claims(connection, text):
+    connection.execute("SELECT set_config('request.jwt.claims', %s, true)", [text])
+
+
+def entries(connection, table=None):
+    """(action, table, record, before, after, actor) of the entries, oldest first."""
+    return connection.execute(
+        """SELECT action, table_name, record_id, old_values, new_values, user_id FROM audit_logs
+           WHERE %(table)s::text IS NULL OR table_name = %(table)s ORDER BY ctid""",
+        {"table": table},
+    ).fetchall()
+
+
+def latest(connection, table=None):
+    return entries(connection, table)[-1]
+
+
+def add_user(connection, email="one@example.test", **values):
+    values = {"email": email, "name": "One", **values}
+    columns = ", ".join(values)
+    marks = ", ".join(f"%({name})s" for name in values)
+    return connection.execute(f"INSERT INTO users ({columns}) VALUES ({marks}) RETURNING id", values).fetchone()[0]
+
+
+def add_patient(connection, first_name="مريم", **values):
+    values = {"first_name": first_name, "last_name": "الاختبار", **values}
+    columns = ", ".join(values)
+    marks = ", ".join(f"%({name})s" for name in values)
+    return connection.execute(f"INSERT INTO patients ({columns}) VALUES ({marks}) RETURNING id", values).fetchone()[0]
+
+
+def add_appointment(connection):
+    patient = add_patient(connection)
+    doctor = connection.execute(
+        "INSERT INTO doctors (first_name, last_name) VALUES ('د.', 'مثال') RETURNING id"
+    ).fetchone()[0]
+    return connection.execute(
+        """INSERT INTO appointments (patient_id, doctor_id, appointment_date, appointment_time)
+           VALUES (%s, %s, '2026-01-02', '10:00') RETURNING id""",
+        [patient, doctor],
+    ).fetchone()[0]
+
+
+MAKERS = {"users": add_user, "patients": add_patient, "appointments": add_appointment}
+CHANGES = {"users": ("phone", "0500"), "patients": ("phone", "0500"), "appointments": ("notes", "ملاحظة")}
+
+
+@pytest.mark.parametrize("table", MAKERS)
+def test_audit__insert_update_delete__one_entry_each(connection, table):
+    key = MAKERS[table](connection)
+    column, value = CHANGES[table]
+    connection.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [value, key])
+    connection.execute(f"DELETE FROM {table} WHERE id = %s", [key])
+    inserted, updated, deleted = entries(connection, table)
+    assert [entry[:3] for entry in (inserted, updated, deleted)] == [
+        ("INSERT", table, key),
+        ("UPDATE", table, key),
+        ("DELETE", table, key),
+    ]
+    assert inserted[3] is None
+    assert inserted[4]["id"] == str(key)
+    assert updated[3:5] == ({column: None}, {column: value})
+    assert deleted[3]["id"] == str(key)
+    assert deleted[3][column] == value
+    assert deleted[4] is None
+
+
+def test_audit__entry__has_id_public_id_and_time_of_its_own(connection):
+    add_user(connection)
+    key, public_id, recent = connection.execute(
+        "SELECT id, public_id, created_at = now() FROM audit_logs"
+    ).fetchone()
+    assert isinstance(key, uuid.UUID)
+    assert public_id.startswith("aud_")
+    assert recent
+
+
+def test_audit__update_of_some_columns__holds_only_those(connection):
+    key = add_patient(connection, allergies="pollen")
+    connection.execute(
+        "UPDATE patients SET first_name = 'Mary', allergies = NULL, last_name = last_name WHERE id = %s", [key]
+    )
+    *_, before, after, _ = latest(connection)
+    assert before == {"first_name": "مريم", "allergies": "pollen"}
+    assert after == {"first_name": "Mary", "allergies": None}
+
+
+def test_audit__update_that_changes_nothing__no_entry(connection):
+    key = add_patient(connection)
+    count = len(entries(connection))
+    connection.execute("UPDATE patients SET first_name = first_name WHERE id = %s", [key])
+    connection.execute("UPDATE patients SET first_name = 'x' WHERE false")
+    connection.execute("DELETE FROM patients WHERE false")
+    assert len(entries(connection)) == count
+
+
+def test_audit__password_hash__is_never_in_the_log(connection):
+    key = add_user(connection, password_hash=HASH)
+    connection.execute("UPDATE users SET password_hash = %s WHERE id = %s", [HASH + "2", key])
+    connection.execute("UPDATE users SET password_hash = NULL WHERE id = %s", [key])
+    connection.execute("UPDATE users SET password_hash = %s WHERE id = %s", [HASH + "3", key])
+    connection.execute("DELETE FROM users WHERE id = %s", [key])
+    found = entries(connection, "users")
+    assert [entry[0] for entry in found] == ["INSERT", "UPDATE", "UPDATE", "UPDATE", "DELETE"]
+    # That it changed is said; from what to what is not.
+    assert [set(entry[4]) for entry in found[1:4]] == [{"password_hash"}] * 3
+    (text,) = connection.execute("SELECT string_agg(a::text, ' ') FROM audit_logs a").fetchone()
+    assert "password_hash" in text
+    assert "pbkdf2" not in text
+    assert "c2VjcmV0" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "actor"),
+    [
+        (json.dumps({"sub": str(ADA), "role": "authenticated"}), ADA),
+        (json.dumps({"role": "anon"}), None),
+        (json.dumps({"sub": ""}), None),
+        (json.dumps({"sub": None}), None),
+        ("", None),
+        ("{", None),
+        ("null", None),
+        ("[]", None),
+        ('"text"', None),
+        (json.dumps({"sub": "1; DROP TABLE users"}), None),
+        (json.dumps({"sub": {"a": 1}}), None),
+        ("x" * 100_000, None),
+    ],
+)  # fmt: skip
+def test_audit__claims__name_the_actor_or_nobody(connection, text, actor):
+    claims(connection, text)
+    key = add_user(connection)
+    assert latest(connection)[2] == key
+    assert latest(connection)[5] == actor
+
+
+def test_audit__no_claims_at_all__nobody(connection):
+    add_user(connection)
+    assert latest(connection)[5] is None
+
+
+def test_audit__claims_of_an_earlier_transaction__do_not_linger(database):
+    with database.connect() as connection:
+        with connection.transaction(force_rollback=True):
+            claims(connection, json.dumps({"sub": str(ADA)}))
+            add_user(connection)
+            assert latest(connection)[5] == ADA
+        with connection.transaction(force_rollback=True):
+            add_user(connection)
+            assert latest(connection)[5] is None
+
+
+def test_audit__statement_over_many_rows__one_entry_a_row(connection):
+    connection.execute(
+        "INSERT INTO patients (first_name, last_name) SELECT n::text, 'x' FROM generate_series(1, 500) AS n"
+    )
+    assert len(entries(connection)) == 500
+    connection.execute("UPDATE patients SET phone = first_name WHERE first_name::int <= 200")
+    updated = entries(connection)[500:]
+    assert len(updated) == 200
+    of_row = dict(connection.execute("SELECT id, phone FROM patients").fetchall())
+    assert {entry[2]: entry[4]["phone"] for entry in updated} == {
+        key: phone for key, phone in of_row.items() if phone is not None
+    }
+    connection.execute("DELETE FROM patients")
+    assert len({entry[2] for entry in entries(connection)[700:]}) == 500
+
+
+def test_audit__keys_swapped_in_one_statement__each_row_is_told_apart(connection):
+    """Rows are matched by id; one whose id changes appears under both."""
+    key = add_patient(connection)
+    moved = uuid.uuid4()
+    connection.execute("UPDATE patients SET id = %s WHERE id = %s", [moved, key])
+    assert {entry[2] for entry in entries(connection)[1:]} == {key, moved}
+
+
+def test_audit__copy__one_entry_a_row(connection):
+    with connection.cursor().copy("COPY users (email, name) FROM STDIN") as copy:
+        for number in range(20):
+            copy.write_row((f"copy{number}@example.test", "منسوخ"))
+    assert [entry[:2] for entry in entries(connection)] == [("INSERT", "users")] * 20
+
+
+def test_audit__upsert__insert_and_update_are_told_apart(connection):
+    key = add_user(connection, email="old@example.test")
+    connection.execute(
+        """INSERT INTO users (id, email, name) VALUES (%s, 'old@example.test', 'Renamed'),
+                                                      (gen_random_uuid(), 'new@example.test', 'New')
+           ON CONFLICT (id) DO UPDATE SET name = excluded.name""",
+        [key],
+    )
+    found = entries(connection)[1:]
+    assert sorted(entry[0] for entry in found) == ["INSERT", "UPDATE"]
+    (update,) = (entry for entry in found if entry[0] == "UPDATE")
+    assert update[2:5] == (key, {"name": "One"}, {"name": "Renamed"})
+    connection.execute(
+        "INSERT INTO users (id, email) VALUES (%s, 'x@example.test') ON CONFLICT DO NOTHING", [key]
+    )
+    assert len(entries(connection)) == 3
+
+
+def test_audit__merge_and_cte__are_audited(connection):
+    if connection.info.server_version < 150000:
+        pytest.skip("MERGE came with 15")
+    key = add_patient(connection)
+    connection.execute(
+        """MERGE INTO patients AS p USING (VALUES (%s::uuid), (gen_random_uuid())) AS s (id) ON p.id = s.id
+           WHEN MATCHED THEN UPDATE SET phone = 'merged'
+           WHEN NOT MATCHED THEN INSERT (first_name, last_name) VALUES ('a', 'b')""",
+        [key],
+    )
+    connection.execute(
+        """WITH gone AS (DELETE FROM patients WHERE first_name = 'a' RETURNING id)
+           UPDATE patients SET address = 'ج' WHERE id = %s""",
+        [key],
+    )
+    assert sorted(entry[0] for entry in entries(connection)) == ["DELETE", "INSERT", "INSERT", "UPDATE", "UPDATE"]
+
+
+def test_audit__cascade__both_tables_are_audited(connection):
+    user = add_user(connection)
+    patient = add_patient(connection, user_id=user)
+    connection.execute("INSERT INTO user_preferences (user_id) VALUES (%s)", [user])
+    connection.execute("DELETE FROM users WHERE id = %s", [user])
+    assert connection.execute("SELECT count(*) FROM user_preferences").fetchone() == (0,)
+    found = {entry[1]: entry for entry in entries(connection)[2:]}
+    assert found["users"][:3] == ("DELETE", "users", user)
+    assert found["patients"][:5] == (
+        "UPDATE", "patients", patient, {"user_id": str(user)}, {"user_id": None},
+    )  # fmt: skip
+
+
+def test_audit__deleted_user__entries_stay(connection):
+    claims(connection, json.dumps({"sub": str(ADA)}))
+    add_user(connection, id=ADA)
+    connection.execute("DELETE FROM users WHERE id = %s", [ADA])
+    assert [entry[5] for entry in entries(connection)] == [ADA, ADA]
+
+
+def test_audit__arabic_and_large_values__are_kept_whole(connection):
+    history = "سجلّ طبي 😀 'quoted' \\ \"double\" \n" * 40_000
+    key = add_patient(connection, medical_history=history)
+    assert latest(connection)[4]["medical_history"] == history
+    connection.execute("UPDATE patients SET medical_history = 'قصير' WHERE id = %s", [key])
+    assert latest(connection)[3] == {"medical_history": history}
+    assert latest(connection)[4] == {"medical_history": "قصير"}
+
+
+OBSTACLES = {
+    "a trigger raises": """
+        CREATE FUNCTION pg_temp.obstacle() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'disk_full'; END $$;
+        CREATE TRIGGER obstacle BEFORE INSERT ON audit_logs FOR EACH ROW EXECUTE FUNCTION pg_temp.obstacle()""",
+    "a check refuses": "ALTER TABLE audit_logs ADD CONSTRAINT obstacle CHECK (action = '') NOT VALID",
+    "a column is gone": "ALTER TABLE audit_logs DROP COLUMN new_values",
+    "another is required": "ALTER TABLE audit_logs ADD COLUMN obstacle text NOT NULL",
+    "the table is gone": "DROP TABLE audit_logs",
+    "the table is of another name": "ALTER TABLE audit_logs RENAME TO elsewhere",
+    "row security is forced": "ALTER TABLE audit_logs FORCE ROW LEVEL SECURITY",
+    "its ids cannot be made": """
+        CREATE OR REPLACE FUNCTION app.generate_public_id(prefix text) RETURNS text LANGUAGE plpgsql AS $$
+            BEGIN IF prefix = 'aud_' THEN RAISE EXCEPTION 'no'; END IF; RETURN prefix || md5(random()::text)
+            ; END $$; ALTER TABLE users DROP CONSTRAINT users_public_id_check;
+            ALTER TABLE patients DROP CONSTRAINT patients_public_id_check""",
+    "the actor cannot be found": """
+        CREATE OR REPLACE FUNCTION app.audit_actor() RETURNS uuid LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'no'; END $$""",
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=list(OBSTACLES))
+@pytest.mark.parametrize("table", ["users", "patients"])
+def test_audit__log_cannot_be_written__the_write_stands(connection, obstacle, table):
+    connection.execute(obstacle)
+    key = MAKERS[table](connection)
+    connection.execute(f"UPDATE {table} SET phone = 'kept' WHERE id = %s", [key])
+    assert connection.execute(f"SELECT phone FROM {table} WHERE id = %s", [key]).fetchone() == ("kept",)
+    connection.execute(f"DELETE FROM {table} WHERE id = %s", [key])
+    assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_audit__log_cannot_be_written__says_so_without_the_data(database):
+    notices = []
+
+    def note(notice):
+        parts = (notice.message_primary, notice.message_detail, notice.message_hint, notice.context)
+        notices.append((notice.severity_nonlocalized, " ".join(filter(None, parts))))
+
+    with database.connect() as connection, connection.transaction(force_rollback=True):
+        connection.add_notice_handler(note)
+        connection.execute("ALTER TABLE audit_logs ADD CONSTRAINT obstacle CHECK (action = '') NOT VALID")
+        add_patient(connection, first_name="secret-name")
+    ((severity, said),) = notices
+    assert severity == "WARNING"
+    assert "patients" in said
+    assert "secret-name" not in said
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_logs SET action = 'x'",
+        "UPDATE audit_logs SET action = action WHERE false",
+        "DELETE FROM audit_logs",
+        "DELETE FROM audit_logs WHERE id = gen_random_uuid()",
+        "TRUNCATE audit_logs",
+        "TRUNCATE users, audit_logs CASCADE",
+        "INSERT INTO audit_logs (id, action, table_name) SELECT id, 'x', 'y' FROM audit_logs"
+        " ON CONFLICT (id) DO UPDATE SET action = 'forged'",
+    ],
+)
+@pytest.mark.parametrize("role", ["owner", "superuser"])
+def test_audit_logs__changed_or_removed__refused(database, role, statement):
+    way_in = database.connect if role == "owner" else database.admin
+    with way_in() as connection, connection.transaction(force_rollback=True):
+        add_user(connection)
+        stood = entries(connection)
+        assert stood
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"), connection.transaction():
+            connection.execute(statement)
+        assert entries(connection) == stood
+
+
+def test_audit_logs__added_by_an_application__is_accepted(connection):
+    connection.execute(
+        "INSERT INTO audit_logs (action, table_name, ip_address) VALUES ('login', 'users', '10.0.0.1')"
+    )
+    assert latest(connection)[0] == "login"
+
+
+def test_audit__writer_without_rights_on_the_log__is_recorded_all_the_same(connection):
+    connection.execute(
+        """
+        CREATE ROLE moeen_test_writer;
+        GRANT moeen_test_writer TO CURRENT_USER;
+        GRANT USAGE ON SCHEMA public TO moeen_test_writer;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON patients TO moeen_test_writer;
+        REVOKE ALL ON audit_logs FROM moeen_test_writer;
+        CREATE POLICY test_writer ON patients TO moeen_test_writer USING (true) WITH CHECK (true);
+        GRANT EXECUTE ON FUNCTION app.generate_public_id(text) TO moeen_test_writer;
+        GRANT USAGE ON SCHEMA app TO moeen_test_writer;
+        """
+    )
+    claims(connection, json.dumps({"sub": str(ADA)}))
+    connection.execute("SET LOCAL ROLE moeen_test_writer")
+    key = add_patient(connection)
+    connection.execute("UPDATE patients SET phone = '1' WHERE id = %s", [key])
+    connection.execute("DELETE FROM patients WHERE id = %s", [key])
+    for statement in ("SELECT FROM audit_logs", "SELECT app.audit_actor()"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            connection.execute(statement)
+    connection.execute("RESET ROLE")
+    assert [entry[0] for entry in entries(connection)] == ["INSERT", "UPDATE", "DELETE"]
+    assert {entry[5] for entry in entries(connection)} == {ADA}
+
+
+def test_audit__hostile_search_path__is_not_followed(connection):
+    connection.execute(
+        """
+        CREATE SCHEMA trap;
+        CREATE TABLE trap.audit_logs (LIKE public.audit_logs INCLUDING DEFAULTS);
+        CREATE FUNCTION trap.to_jsonb(anyelement) RETURNS jsonb LANGUAGE sql AS $$ SELECT '{"id": "trapped"}'::jsonb $$;
+        SET LOCAL search_path = trap, pg_catalog, public;
+        """
+    )
+    key = add_patient(connection)
+    assert connection.execute("SELECT count(*) FROM trap.audit_logs").fetchone() == (0,)
+    (found,) = connection.execute("SELECT new_values ->> 'id' FROM public.audit_logs").fetchone()
+    assert found == str(key)

@@ -1,0 +1,186 @@
+"""The migrations: back and forth without a trace, idempotent, linear, and in step with models and SQL files."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+
+from moeen.db.operations import RunSQLFile
+from tests import states
+from tests.states import snapshots
+
+OURS = ("sysadmin", "healthcare", "chatbot", "crm")
+LOADER = MigrationLoader(None)
+#: The names that the guide's readers look for, and what each took the place of.
+NAMED = {
+    "sysadmin": ["0001_users", "0002_user_preferences", "0003_system_tables", "0004_audit"],
+    "healthcare": ["0001_core_tables", "0002_public_ids"],
+    "chatbot": ["0001_tables", "0002_indexes"],
+    "crm": ["0001_tables", "0002_indexes"],
+}
+
+
+def keys_in_order(connection):
+    """All migrations, Django's own included, in the order in which they run on an empty database."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes(), clean_start=True)
+    return [(migration.app_label, migration.name) for migration, _ in plan]
+
+
+def ours(loader=LOADER):
+    return [key for key in sorted(loader.disk_migrations) if key[0] in OURS]
+
+
+def before(key, keys):
+    """The migration of the same app that comes before ``key``, or "zero"."""
+    earlier = [name for app, name in keys[: keys.index(key)] if app == key[0]]
+    return earlier[-1] if earlier else "zero"
+
+
+def migrate(database, *target):
+    call_command("migrate", *target, database=database.alias, verbosity=0)
+
+
+def state_of(connection):
+    """Schemas, and the lines that are not about tables of Django's own."""
+    lines = {line for line in snapshots.lines(connection) if not re.search(r"public\.(django|auth)_", line)}
+    return lines | {f"schema {name}" for name in snapshots.schemas(connection)}
+
+
+def assert_same(state, expected, where):
+    assert (sorted(state - expected), sorted(expected - state)) == ([], []), where
+
+
+def test_migrations__one_by_one_forward_back_and_again__leave_no_trace(new_database):
+    database = states.database(new_database, "fresh")
+    connection = connections[database.alias]
+    keys = [key for key in keys_in_order(connection) if key[0] in OURS]
+    stood = [state_of(connection)]
+    assert stood[0] == {"schema public"}
+    for key in keys:
+        migrate(database, *key)
+        stood.append(state_of(connection))
+    migrate(database)
+    assert_same(state_of(connection), stood[-1], "all at once")
+
+    for position, key in reversed(list(enumerate(keys))):
+        migrate(database, key[0], before(key, keys))
+        assert_same(state_of(connection), stood[position], f"{key} back")
+        migrate(database, *key)
+        assert_same(state_of(connection), stood[position + 1], f"{key} again")
+        migrate(database, key[0], before(key, keys))
+        assert_same(state_of(connection), stood[position], f"{key} back again")
+    assert_same(state_of(connection), {"schema public"}, "zero")
+
+    migrate(database)
+    assert_same(state_of(connection), stood[-1], "forward again")
+
+
+@pytest.fixture(scope="module", params=["fresh", "full"])
+def migrated(request, new_database):
+    database = states.database(new_database, request.param)
+    migrate(database)
+    return database
+
+
+@pytest.mark.parametrize("key", ours(), ids=".".join)
+def test_migration__run_again_where_its_objects_stand__changes_nothing(migrated, key):
+    connection = connections[migrated.alias]
+    loader = MigrationLoader(connection)
+    migration = loader.graph.nodes[key]
+    stood = snapshots.everything(connection)
+    with connection.schema_editor(atomic=migration.atomic) as editor:
+        migration.apply(loader.project_state(key, at_end=False), editor)
+    again = snapshots.everything(connection)
+    assert (sorted(again["catalog"] - stood["catalog"]), sorted(stood["catalog"] - again["catalog"])) == ([], [])
+    assert [part for part in stood if stood[part] != again[part]] == []
+
+
+def test_migration__stopped_between_its_work_and_its_record__is_taken_up_again(new_database):
+    database = states.database(new_database, "full")
+    connection = connections[database.alias]
+    for key in [key for key in keys_in_order(connection) if key[0] in OURS]:
+        migrate(database, *key)
+        stood = snapshots.everything(connection)
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM django_migrations WHERE (app, name) = (%s, %s)", key)
+        migrate(database, *key)
+        again = snapshots.everything(connection)
+        for part in (stood, again):
+            part["rows"].pop("django_migrations")
+        assert [part for part in stood if stood[part] != again[part]] == [], key
+
+
+def test_migrations__models__are_in_step(manage):
+    result = manage("makemigrations", "--check", "--dry-run")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("app", OURS)
+def test_migrations__of_an_app__are_linear_and_named_for_the_guide(app):
+    names = [name for label, name in ours() if label == app]
+    assert names == sorted(names)
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert names[: len(NAMED[app])] == NAMED[app]
+    for earlier, later in pairwise(names):
+        same_app = [key for key in LOADER.disk_migrations[app, later].dependencies if key[0] == app]
+        assert same_app == [(app, earlier)]
+
+
+@pytest.mark.parametrize("key", ours(), ids=".".join)
+def test_migration__every_operation__is_reversible(key):
+    migration = LOADER.disk_migrations[key]
+    assert [operation.describe() for operation in migration.operations if not operation.reversible] == []
+    assert migration.operations
+    assert migration.__class__.__module__.startswith(key[0])
+
+
+@pytest.mark.parametrize("app", OURS)
+def test_sql_files__of_an_app__have_a_way_back_and_one_migration_of_their_number(app):
+    folder = Path(apps.get_app_config(app).path) / "sql"
+    forward = {path.stem for path in folder.glob("*.sql") if not path.stem.endswith(".reverse")}
+    reverse = {path.stem.removesuffix(".reverse") for path in folder.glob("*.reverse.sql")}
+    assert forward == reverse
+    assert {path.suffix for path in folder.iterdir()} == {".sql"}
+    used = [
+        (name, operation.name)
+        for label, name in ours()
+        for operation in LOADER.disk_migrations[label, name].operations
+        if isinstance(operation, RunSQLFile) and operation.app_label == app
+    ]
+    assert sorted(file for _, file in used) == sorted(forward)
+    assert [(name, file) for name, file in used if name[:4] != file[:4]] == []
+    for stem in forward:
+        assert re.fullmatch(r"\d{4}_[a-z_]+", stem)
+        assert (folder / f"{stem}.sql").read_text(encoding="utf-8").strip()
+        assert (folder / f"{stem}.reverse.sql").read_text(encoding="utf-8").strip()
+
+
+def test_migrations__to_zero_beside_a_platforms_auth__leave_it_alone(new_database):
+    database = states.database(new_database, "fresh", place="supabase")
+    connection = connections[database.alias]
+    foreign = ("auth", "extensions")
+    stood = snapshots.lines(connection, schemas=foreign)
+    migrate(database)
+    assert snapshots.lines(connection, schemas=foreign) == stood
+    for app in reversed(OURS):
+        migrate(database, app, "zero")
+    assert snapshots.lines(connection, schemas=foreign) == stood
+    assert "app" not in snapshots.schemas(connection)
+
+
+def test_migrations__to_zero_after_an_older_auth__leave_it_alone(new_database):
+    database = states.database(new_database, "full")
+    connection = connections[database.alias]
+    stood = snapshots.lines(connection, schemas=("auth",))
+    migrate(database)
+    assert snapshots.lines(connection, schemas=("auth",)) == stood
+    for app in reversed(OURS):
+        migrate(database, app, "zero")
+    assert snapshots.lines(connection, schemas=("auth",)) == stood

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 
@@ -16,7 +16,8 @@ class AutocompleteView(AutocompleteJsonView):
 
     def serialize_result(self, obj: Model, to_field_name: str) -> dict[str, Any]:
         label = getattr(self.model_admin, "choice_label", str)
-        return {**super().serialize_result(obj, to_field_name), "text": label(obj)}
+        result: dict[str, Any] = super().serialize_result(obj, to_field_name)  # type: ignore[misc]
+        return {**result, "text": label(obj)}
 
 
 class MoeenAdminSite(AdminSite):
@@ -27,5 +28,5 @@ class MoeenAdminSite(AdminSite):
     index_title = _("The clinic's data")
     site_url = None  # there is nothing else to view: the root leads here
 
-    def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
-        return AutocompleteView.as_view(admin_site=self)(request)
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        return cast(HttpResponse, AutocompleteView.as_view(admin_site=self)(request))

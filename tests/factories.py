@@ -39,9 +39,7 @@ def notification(**fields):
 
 def internal_message(**fields):
     return InternalMessage.objects.create(
-        **{"subject": "Hello", "content": "How are you?"}
-        | fields
-        | _missing(fields, sender=user, recipient=user)
+        **{"subject": "Hello", "content": "How are you?"} | fields | _missing(fields, sender=user, recipient=user)
     )
 
 
@@ -90,16 +88,13 @@ def flow(**fields):
 
 
 def node(**fields):
-    return Node.objects.create(
-        **{"name": "Ask", "node_type": "message"} | fields | _missing(fields, flow=flow)
-    )
+    return Node.objects.create(**{"name": "Ask", "node_type": "message"} | fields | _missing(fields, flow=flow))
 
 
 def edge(**fields):
     fields |= _missing(fields, flow=flow)
     return Edge.objects.create(
-        **{end: node(flow=fields["flow"]) for end in ("source_node", "target_node") if end not in fields}
-        | fields
+        **{end: node(flow=fields["flow"]) for end in ("source_node", "target_node") if end not in fields} | fields
     )
 
 
@@ -108,9 +103,7 @@ def template(**fields):
 
 
 def integration(**fields):
-    return Integration.objects.create(
-        **{"provider": "whatsapp", "name": "Main number", "config": {}} | fields
-    )
+    return Integration.objects.create(**{"provider": "whatsapp", "name": "Main number", "config": {}} | fields)
 
 
 def conversation(**fields):

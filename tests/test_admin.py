@@ -299,9 +299,7 @@ def test_audit_log__pages__show_changes_and_allow_none(client, boss):
 
 @pytest.mark.parametrize("values", ["text", ["a"], 3, {}, None])
 def test_audit_log__values_of_any_shape__do_not_break_the_page(client, boss, values):
-    row = factories.audit_log(
-        old_values=values, table_name="gone", record_id=boss.pk, user_id=factories.role().pk
-    )
+    row = factories.audit_log(old_values=values, table_name="gone", record_id=boss.pk, user_id=factories.role().pk)
     assert client.get(url(AuditLog, "change", row.pk)).status_code == 200
     assert client.get(url(AuditLog, "changelist")).status_code == 200
 
@@ -417,9 +415,7 @@ def test_autocomplete__patient_by_name__answers_with_the_name(client, boss):
         reverse("admin:autocomplete"),
         {"app_label": "healthcare", "model_name": "appointment", "field_name": "patient", "term": "نورة"},
     )
-    assert answer.json()["results"] == [
-        {"id": str(patient.pk), "text": f"نورة القحطاني ({patient.public_id})"}
-    ]
+    assert answer.json()["results"] == [{"id": str(patient.pk), "text": f"نورة القحطاني ({patient.public_id})"}]
 
 
 def test_rows__without_public_id__do_not_break_the_pages(client, boss):

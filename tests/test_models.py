@@ -737,11 +737,7 @@ def test_createsuperuser__taken_or_malformed_email__one_clear_error(monkeypatch,
 
 
 def test_permissions__by_role__only_what_the_policies_allow():
-    perms = [
-        f"{m._meta.app_label}.{verb}_{m._meta.model_name}"
-        for m in MODELS.values()
-        for verb in ("view", "change")
-    ]
+    perms = [f"{m._meta.app_label}.{verb}_{m._meta.model_name}" for m in MODELS.values() for verb in ("view", "change")]
     allowed = {role: {perm for perm in perms if User(role=role).has_perm(perm)} for role in User.Roles.values}
     assert allowed == {
         "patient": set(),

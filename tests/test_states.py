@@ -194,7 +194,7 @@ def test_migrate__rows_without_public_id__keep_none_until_filled(adopted):
     for table, rows in adopted.before.items():
         for key, row in rows.items():
             assert after[table][key]["public_id"] == row.get("public_id"), (table, key)
-    waiting = {table for table in after if any(row["public_id"] is None for row in after[table].values())}
+    waiting = {table for table in PREFIXES if any(row["public_id"] is None for row in after[table].values())}
     assert waiting == set(PENDING[adopted.state])
 
 

@@ -25,9 +25,7 @@ class Flow(TimestampedModel):
 
     name = models.CharField(_("name"), max_length=255)
     description = models.TextField(_("description"), null=True, blank=True)
-    status = models.CharField(
-        _("status"), max_length=50, choices=Status, default=Status.DRAFT, db_default=Status.DRAFT
-    )
+    status = models.CharField(_("status"), max_length=50, choices=Status, default=Status.DRAFT, db_default=Status.DRAFT)
     version = models.IntegerField(_("version"), default=1, db_default=1)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -154,7 +152,7 @@ class Edge(Model):
                 to="chatbot.Node",
                 to_fields=["flow", "id"],
                 on_delete=models.CASCADE,
-                violation_error_message=_("The node it comes from belongs to another flow."),
+                violation_error_message=_("The node it comes from belongs to another flow."),  # type: ignore[arg-type]
             ),
             ForeignKeyConstraint(
                 name="chatbot_edges_flow_id_target_node_id_fkey",
@@ -162,7 +160,7 @@ class Edge(Model):
                 to="chatbot.Node",
                 to_fields=["flow", "id"],
                 on_delete=models.CASCADE,
-                violation_error_message=_("The node it leads to belongs to another flow."),
+                violation_error_message=_("The node it leads to belongs to another flow."),  # type: ignore[arg-type]
             ),
         ]
 

@@ -36,12 +36,8 @@ class Lead(TimestampedModel):
     phone = models.CharField(_("phone"), max_length=50, null=True, blank=True)
     company = models.CharField(_("company"), max_length=255, null=True, blank=True)
     source = models.CharField(_("source"), max_length=100, choices=Source, null=True, blank=True)
-    status = models.CharField(
-        _("status"), max_length=50, choices=Status, default=Status.NEW, db_default=Status.NEW
-    )
-    score = models.IntegerField(
-        _("score"), default=0, db_default=0, db_comment="How promising: the higher, the more."
-    )
+    status = models.CharField(_("status"), max_length=50, choices=Status, default=Status.NEW, db_default=Status.NEW)
+    score = models.IntegerField(_("score"), default=0, db_default=0, db_comment="How promising: the higher, the more.")
     notes = models.TextField(_("notes"), null=True, blank=True)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,

@@ -6,14 +6,13 @@ import moeen.db.operations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('healthcare', '0002_public_ids'),
+        ("healthcare", "0002_public_ids"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
-            app_label='healthcare',
-            name='0003_audit',
+            app_label="healthcare",
+            name="0003_audit",
         ),
     ]

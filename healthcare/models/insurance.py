@@ -75,12 +75,8 @@ class InsuranceClaim(TimestampedModel):
         verbose_name = _("insurance claim")
         verbose_name_plural = _("insurance claims")
         constraints = [
-            models.CheckConstraint(
-                condition=Q(claim_amount__gte=0), name="insurance_claims_claim_amount_check"
-            ),
-            models.CheckConstraint(
-                condition=Q(approved_amount__gte=0), name="insurance_claims_approved_amount_check"
-            ),
+            models.CheckConstraint(condition=Q(claim_amount__gte=0), name="insurance_claims_claim_amount_check"),
+            models.CheckConstraint(condition=Q(approved_amount__gte=0), name="insurance_claims_approved_amount_check"),
             models.CheckConstraint(
                 condition=Q(status__in=["pending", "approved", "rejected", "paid"]),
                 name="insurance_claims_status_check",

@@ -32,15 +32,11 @@ class Patient(TimestampedModel):
     gender = models.CharField(_("gender"), max_length=20, null=True, blank=True, db_comment="Free text.")
     address = models.TextField(_("address"), null=True, blank=True)
     emergency_contact_name = models.CharField(_("emergency contact"), max_length=255, null=True, blank=True)
-    emergency_contact_phone = models.CharField(
-        _("emergency contact's phone"), max_length=50, null=True, blank=True
-    )
+    emergency_contact_phone = models.CharField(_("emergency contact's phone"), max_length=50, null=True, blank=True)
     medical_history = models.TextField(
         _("medical history"), null=True, blank=True, db_comment="Health data: clinical eyes only."
     )
-    allergies = models.TextField(
-        _("allergies"), null=True, blank=True, db_comment="Health data: clinical eyes only."
-    )
+    allergies = models.TextField(_("allergies"), null=True, blank=True, db_comment="Health data: clinical eyes only.")
 
     class Meta:
         db_table = "patients"

@@ -27,9 +27,7 @@ class Appointment(TimestampedModel):
     patient = models.ForeignKey(
         Patient, verbose_name=_("patient"), on_delete=models.RESTRICT, related_name="appointments"
     )
-    doctor = models.ForeignKey(
-        Doctor, verbose_name=_("doctor"), on_delete=models.RESTRICT, related_name="appointments"
-    )
+    doctor = models.ForeignKey(Doctor, verbose_name=_("doctor"), on_delete=models.RESTRICT, related_name="appointments")
     appointment_date = models.DateField(_("date"), db_comment="The clinic's local, Gregorian date.")
     appointment_time = models.TimeField(_("time"), db_comment="The clinic's local time.")
     duration = models.IntegerField(
@@ -82,12 +80,8 @@ class Session(TimestampedModel):
         related_name="sessions",
         db_comment="NULL: the patient came without an appointment.",
     )
-    patient = models.ForeignKey(
-        Patient, verbose_name=_("patient"), on_delete=models.RESTRICT, related_name="sessions"
-    )
-    doctor = models.ForeignKey(
-        Doctor, verbose_name=_("doctor"), on_delete=models.RESTRICT, related_name="sessions"
-    )
+    patient = models.ForeignKey(Patient, verbose_name=_("patient"), on_delete=models.RESTRICT, related_name="sessions")
+    doctor = models.ForeignKey(Doctor, verbose_name=_("doctor"), on_delete=models.RESTRICT, related_name="sessions")
     session_date = models.DateField(_("date"), db_comment="The clinic's local, Gregorian date.")
     session_time = models.TimeField(_("time"), db_comment="The clinic's local time.")
     duration = models.IntegerField(
@@ -101,9 +95,7 @@ class Session(TimestampedModel):
     status = models.CharField(
         _("status"), max_length=50, choices=Status, default=Status.SCHEDULED, db_default=Status.SCHEDULED
     )
-    diagnosis = models.TextField(
-        _("diagnosis"), null=True, blank=True, db_comment="Health data: clinical eyes only."
-    )
+    diagnosis = models.TextField(_("diagnosis"), null=True, blank=True, db_comment="Health data: clinical eyes only.")
     treatment_plan = models.TextField(
         _("treatment plan"), null=True, blank=True, db_comment="Health data: clinical eyes only."
     )
@@ -111,9 +103,7 @@ class Session(TimestampedModel):
 
     class Meta:
         db_table = "sessions"
-        db_table_comment = (
-            "Consultations: what the doctor found and decided. Clinical; web sessions are elsewhere."
-        )
+        db_table_comment = "Consultations: what the doctor found and decided. Clinical; web sessions are elsewhere."
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
         constraints = [

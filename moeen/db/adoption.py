@@ -95,7 +95,7 @@ def _pattern(connection: BaseDatabaseWrapper, want: ddl.Table, *, defaults: bool
 class Conversion:
     """How a live type becomes the declared one.
 
-    ``misfit`` is the SQL condition, of ``{}``, for values that cannot; ``rewrites``: every row is touched, under a lock.
+    ``misfit`` is the SQL condition, of ``{}``, for values that cannot; ``rewrites``: every row is touched under a lock.
     """
 
     misfit: str = ""
@@ -220,7 +220,8 @@ def value_findings(
             (count,) = cursor.fetchone()
             if count:
                 where = f"{item.name}.{', '.join(key.columns)}"
-                found.append(Finding(where, "orphans", f"a row of {key.to_table}", f"{count} {_rows(count)} without one"))
+                orphans = f"{count} {_rows(count)} without one"
+                found.append(Finding(where, "orphans", f"a row of {key.to_table}", orphans))
     return found
 
 
@@ -232,16 +233,16 @@ def _future_rows(item: Subject) -> sql.Composable:
     parts = []
     for column in item.want.columns:
         stands = item.live.columns.get(column.name)
-        wanted = fragment(column.type)
-        if stands is None:
-            value = fragment(column.default) if column.constant else sql.SQL("NULL")
-        elif conversion(stands.type, item.pattern.columns[column.name].type) is None:
-            value = sql.SQL("NULL")
-        elif column.type.startswith("varchar"):
-            value, wanted = mapped(item, column), sql.SQL("text")  # a cast to varchar(n) would cut silently
-        else:
+        way = stands and conversion(stands.type, item.pattern.columns[column.name].type)
+        value: sql.Composable = sql.SQL("NULL")
+        if way:
             value = mapped(item, column)
-        parts.append(sql.SQL("({})::{} AS {}").format(value, wanted, sql.Identifier(column.name)))
+        elif stands is None and column.constant:
+            value = fragment(column.default)
+        # A cast to varchar(n) cuts silently, and one to a number that is too small fails: misfits keep their type.
+        texts = column.type.startswith("varchar")
+        kind = "text" if texts else stands.type if stands and way and way.misfit else column.type
+        parts.append(sql.SQL("({})::{} AS {}").format(value, fragment(kind), sql.Identifier(column.name)))
     table = sql.Identifier(item.name)
     return sql.SQL("(SELECT {} FROM {}) AS {}").format(sql.SQL(", ").join(parts), table, table)
 
@@ -275,12 +276,12 @@ def _conditions(item: Subject) -> Iterator[tuple[tuple[str, str, str], sql.Compo
         if way is None:
             continue
         if way.misfit:
-            yield (where, "values too large", pattern.type), sql.SQL(way.misfit).format(name)  # type: ignore[arg-type]
+            yield (where, "values too large", pattern.type), fragment(way.misfit).format(name)
         if column.not_null and not column.prefix and not stands.not_null:
             yield (where, "empty values", "a value in every row"), sql.SQL("{} IS NULL").format(name)
     for constraint in item.want.constraints:
-        standing = item.live.constraints.get(constraint.name)
-        proven = standing and standing.validated and standing.definition == item.pattern.constraints[constraint.name].definition
+        standing, pattern_of = item.live.constraints.get(constraint.name), item.pattern.constraints[constraint.name]
+        proven = standing and standing.validated and standing.definition == pattern_of.definition
         if constraint.kind == "c" and not proven:
             check = fragment(constraint.body.removeprefix("CHECK "))
             where = f"{item.name}.{constraint.name.removeprefix(item.name + '_').removesuffix('_check')}"
@@ -314,7 +315,8 @@ def _unproven_foreign_keys(
         if not set(key.columns) <= item.live.columns.keys() or any(same_reference(c, key) for c in _valid_keys(item)):
             continue
         there = live_tables.get(key.to_table)
-        given = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(item.name, c)) for c in key.columns)
+        filled = [sql.SQL("{} IS NOT NULL").format(sql.Identifier(item.name, name)) for name in key.columns]
+        given = sql.SQL(" AND ").join(filled)
         if there is None or there.kind != "r" or not set(key.to_columns) <= there.columns.keys():
             yield key, given
             continue
@@ -324,8 +326,11 @@ def _unproven_foreign_keys(
         same = sql.SQL(" AND ").join(
             sql.SQL("{} = {}").format(sql.Identifier("there", b), sql.Identifier(item.name, a)) for a, b in pairs
         )
-        yield key, sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS there WHERE {})").format(
-            given, sql.Identifier(key.to_table), same
+        yield (
+            key,
+            sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS there WHERE {})").format(
+                given, sql.Identifier(key.to_table), same
+            ),
         )
 
 

@@ -223,16 +223,28 @@ def _tables(cursor: CursorWrapper, oids: list[int]) -> list[Table]:
             forced=forced,
             comment=comment,
             columns={row[0]: Column(*row) for row in columns[oid]},
-            constraints={
-                row[0]: Constraint(row[0], row[1], tuple(row[2]), *row[3:7], tuple(row[7]), row[8])
-                for row in constraints[oid]
-            },
+            constraints={row[0]: _constraint(row) for row in constraints[oid]},
             indexes={row[0]: Index(*row) for row in indexes[oid]},
             triggers={row[0]: Trigger(*row) for row in triggers[oid]},
             policies={row[0]: Policy(row[0], row[1], row[2], tuple(row[3]), *row[4:]) for row in policies[oid]},
         )
         for oid, schema, name, kind, owner, row_security, forced, comment in cursor.fetchall()
     ]
+
+
+def _constraint(row: tuple[Any, ...]) -> Constraint:
+    name, kind, columns, definition, validated, deferrable, references, references_columns, on_delete = row
+    return Constraint(
+        name=name,
+        kind=kind,
+        columns=tuple(columns),
+        definition=definition,
+        validated=validated,
+        deferrable=deferrable,
+        references=references,
+        references_columns=tuple(references_columns),
+        on_delete=on_delete,
+    )
 
 
 def _grouped(cursor: CursorWrapper, query: str, oids: list[int]) -> dict[int, list[tuple[Any, ...]]]:
@@ -246,7 +258,7 @@ def _grouped(cursor: CursorWrapper, query: str, oids: list[int]) -> dict[int, li
 
 def _functions(cursor: CursorWrapper, schemas: Sequence[str]) -> list[Function]:
     cursor.execute(_FUNCTIONS, [list(schemas)])
-    return [Function(*row[:7], tuple(row[7]), *row[8:]) for row in cursor.fetchall()]
+    return [Function(*row) for row in ((*r[:7], tuple(r[7]), *r[8:]) for r in cursor.fetchall())]
 
 
 _TABLES = """

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models.constraints import BaseConstraint
 
 #: ``on_delete`` of Django -> the rule that PostgreSQL keeps for every writer.
@@ -42,7 +41,7 @@ class ForeignKeyConstraint(BaseConstraint):
         to_fields: Sequence[str],
         on_delete: Any,
         violation_error_code: str | None = None,
-        violation_error_message: str | None = None,
+        violation_error_message: Any = None,
     ) -> None:
         if len(fields) != len(to_fields) or not fields:
             raise ValueError("fields and to_fields must have the same, non-zero length.")
@@ -67,7 +66,7 @@ class ForeignKeyConstraint(BaseConstraint):
         target = model._meta.apps.get_model(self.to)
         return target._meta.db_table, tuple(_column(target, name) for name in self.to_fields)
 
-    def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def constraint_sql(self, model: Any, schema_editor: Any) -> str:
         quote = schema_editor.quote_name
         table, columns = self.target(model)
         return (
@@ -76,11 +75,11 @@ class ForeignKeyConstraint(BaseConstraint):
             f"ON DELETE {ON_DELETE_RULES[self.on_delete]}"
         )
 
-    def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def create_sql(self, model: Any, schema_editor: Any) -> str:
         table = schema_editor.quote_name(model._meta.db_table)
         return f"ALTER TABLE {table} ADD {self.constraint_sql(model, schema_editor)}"
 
-    def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def remove_sql(self, model: Any, schema_editor: Any) -> str:
         quote = schema_editor.quote_name
         return f"ALTER TABLE {quote(model._meta.db_table)} DROP CONSTRAINT {quote(self.name)}"
 
@@ -123,5 +122,4 @@ class ForeignKeyConstraint(BaseConstraint):
 
 
 def _column(model: type[models.Model], field_name: str) -> str:
-    column: str = model._meta.get_field(field_name).column  # type: ignore[union-attr]
-    return column
+    return str(model._meta.get_field(field_name).column)  # type: ignore[union-attr]

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -132,7 +131,7 @@ def compile_table(model: type[models.Model], editor: BaseDatabaseSchemaEditor) -
     )
 
 
-def compile_default(field: models.Field, editor: BaseDatabaseSchemaEditor) -> str:  # type: ignore[type-arg]
+def compile_default(field: Any, editor: BaseDatabaseSchemaEditor) -> str:
     """The column's DEFAULT as SQL, or ""."""
     if not field.has_db_default():
         return ""
@@ -195,14 +194,14 @@ def compose(template: LiteralString, **parts: str | tuple[str, ...] | sql.Compos
 
 def fragment(text: str) -> sql.SQL:
     """SQL that PostgreSQL or Django's compiler wrote, to be used as it stands."""
-    return sql.SQL(text)  # type: ignore[arg-type]
+    return sql.SQL(text)
 
 
 def _text(text: str) -> sql.Composable:
     return sql.Literal(text) if text else sql.SQL("NULL")
 
 
-def _column(field: models.Field, editor: BaseDatabaseSchemaEditor) -> Column:  # type: ignore[type-arg]
+def _column(field: Any, editor: BaseDatabaseSchemaEditor) -> Column:
     parameters = field.db_parameters(connection=editor.connection)
     expression = field._db_default_expression if field.has_db_default() else None
     return Column(
@@ -229,24 +228,26 @@ def _constraints(model: type[models.Model], editor: BaseDatabaseSchemaEditor) ->
         check = field.db_parameters(connection=editor.connection)["check"]
         if check:
             yield Constraint(f"{table}_{column}_check", "c", (column,), f"CHECK ({check})")
-    for constraint in model._meta.constraints:
+    constraints: list[Any] = list(model._meta.constraints)
+    for constraint in constraints:
         if isinstance(constraint, models.CheckConstraint):
-            condition = constraint._get_check_sql(model, editor)
+            condition = constraint._get_check_sql(model, editor)  # type: ignore[attr-defined]
             yield Constraint(constraint.name, "c", (), f"CHECK ({condition})")
         elif isinstance(constraint, models.UniqueConstraint) and not _as_index(constraint):
             names = tuple(_column_of(model, name) for name in constraint.fields)
             yield Constraint(constraint.name, "u", names, compose("UNIQUE ({names})", names=names))
 
 
-def _as_index(constraint: models.UniqueConstraint) -> bool:
+def _as_index(constraint: Any) -> bool:
     """Whether PostgreSQL keeps it as a unique index: a constraint takes no expression, condition or INCLUDE."""
     return bool(constraint.expressions or constraint.condition or constraint.include or constraint.opclasses)
 
 
 def _foreign_keys(model: type[models.Model]) -> Iterator[ForeignKey]:
     table = model._meta.db_table
-    for field in model._meta.local_concrete_fields:
-        if isinstance(field, models.ForeignKey) and field.db_constraint:
+    fields: list[Any] = list(model._meta.local_concrete_fields)
+    for field in fields:
+        if isinstance(field, models.ForeignKey) and field.db_constraint:  # type: ignore[attr-defined]
             rule = ON_DELETE_RULES[field.remote_field.on_delete]
             target = field.target_field
             name = f"{table}_{field.column}_fkey"
@@ -260,22 +261,27 @@ def _foreign_keys(model: type[models.Model]) -> Iterator[ForeignKey]:
 
 def _indexes(model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Iterator[Index]:
     table = model._meta.db_table
-    for field in model._meta.local_concrete_fields:
+    fields: list[Any] = list(model._meta.local_concrete_fields)
+    for field in fields:
         if field.db_index and not field.unique:
             column = field.column or field.attname
             on = compose("{name} ON {table} ({column})", name=f"{table}_{column}_idx", table=table, column=column)
-            yield Index(f"{table}_{column}_idx", False, f"CREATE INDEX {on}", f"CREATE INDEX CONCURRENTLY {on}")
+            yield Index(
+                name=f"{table}_{column}_idx",
+                unique=False,
+                create=f"CREATE INDEX {on}",
+                concurrent=f"CREATE INDEX CONCURRENTLY {on}",
+            )
     for index in model._meta.indexes:
         create = str(index.create_sql(model, editor))
         concurrent = str(index.create_sql(model, editor, concurrently=True))
-        yield Index(index.name, False, create, concurrent)
+        yield Index(name=index.name, unique=False, create=create, concurrent=concurrent)
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint) and _as_index(constraint):
             create = str(constraint.create_sql(model, editor))
             concurrent = create.replace("CREATE UNIQUE INDEX", "CREATE UNIQUE INDEX CONCURRENTLY", 1)
-            yield Index(constraint.name, True, create, concurrent)
+            yield Index(name=constraint.name, unique=True, create=create, concurrent=concurrent)
 
 
 def _column_of(model: type[models.Model], field_name: str) -> str:
-    column: str = model._meta.get_field(field_name).column  # type: ignore[union-attr]
-    return column
+    return str(model._meta.get_field(field_name).column)  # type: ignore[union-attr]

@@ -34,8 +34,11 @@ _QUERY = r"""
 
 
 def findings(connection: BaseDatabaseWrapper) -> list[Finding]:
-    """Invalid indexes, unproven constraints, open tables, public ids without their constraints; empty when all is well."""
+    """Invalid indexes, unproven constraints, open tables, public ids without their constraints; empty: all is well."""
     with connection.cursor() as cursor:
         # psycopg takes % for a parameter only when parameters are given.
         cursor.execute(_QUERY)
-        return sorted(Finding(*row[:4], Severity(row[4])) for row in cursor)
+        return sorted(
+            Finding(where, kind, expected, found, Severity(severity))
+            for where, kind, expected, found, severity in cursor
+        )

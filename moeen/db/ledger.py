@@ -74,7 +74,7 @@ def file_checksum(migration: Migration) -> str:
     digest = hashlib.sha256(Path(inspect.getfile(type(migration))).read_bytes())
     for operation in migration.operations:
         if isinstance(operation, RunSQLFile):
-            for text in (*operation.sql, *operation.reverse_sql):
+            for text in (*operation.sql, *(operation.reverse_sql or ())):
                 digest.update(text.encode())
     return digest.hexdigest()
 
@@ -158,7 +158,9 @@ def mark_interrupted(connection: BaseDatabaseWrapper) -> int:
     if not stands(connection):
         return 0
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE migration_runs SET outcome = 'interrupted', finished_at = now() WHERE outcome = 'running'")
+        cursor.execute(
+            "UPDATE migration_runs SET outcome = 'interrupted', finished_at = now() WHERE outcome = 'running'"
+        )
         return int(cursor.rowcount)
 
 

@@ -36,8 +36,8 @@ class Policy:
 
     def pause(self, attempt: int) -> float:
         """Seconds before the next try: doubling, capped, and half of it by chance."""
-        full = min(self.first_pause_s * 2**attempt, self.longest_pause_s)
-        return full * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
+        full: float = min(self.first_pause_s * 2.0**attempt, self.longest_pause_s)
+        return full * random.uniform(0.5, 1.0)
 
 
 @dataclass
@@ -49,7 +49,8 @@ class Waiting:
     listeners: list[Callable[[str], None]] = field(default_factory=list)
 
 
-policy: ContextVar[Policy] = ContextVar("policy", default=Policy())
+DEFAULT = Policy()
+policy: ContextVar[Policy] = ContextVar("policy", default=DEFAULT)
 waiting: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
 
 

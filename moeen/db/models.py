@@ -22,9 +22,9 @@ class PublicIdQuerySet(models.QuerySet[M]):
         try:
             parsed = public_ids.parse(text)
         except public_ids.PublicIdError as error:
-            raise self.model.DoesNotExist(str(error)) from error
+            raise self._missing(str(error)) from error
         if parsed.prefix != public_ids.prefix_of(self.model):
-            raise self.model.DoesNotExist(f"This is the id of another table (prefix {parsed.prefix}).")
+            raise self._missing(f"This is the id of another table (prefix {parsed.prefix}).")
         return self.get(public_id=text)
 
 
@@ -47,5 +47,3 @@ class TimestampedModel(Model):
 
     class Meta:
         abstract = True
-
-

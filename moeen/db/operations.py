@@ -35,7 +35,9 @@ def converge(model: type[models.Model], editor: BaseDatabaseSchemaEditor, *, leg
     want = ddl.compile_table(model, editor)
     live = None if editor.collect_sql else catalog.read_tables(connection, [want.name]).get(want.name)
     if live is None:
-        locks.patiently(connection, partial(_run_together, editor, ddl.create_table(want)), purpose=f"create {want.name}")
+        locks.patiently(
+            connection, partial(_run_together, editor, ddl.create_table(want)), purpose=f"create {want.name}"
+        )
         return
     item = adoption.subject(connection, want, live, legacy)
     references = {key.to_table for key in want.foreign_keys}
@@ -138,7 +140,9 @@ class AddTableIndex(_Converging, migrations.AddIndex):
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
-            concurrently = "" if schema_editor.collect_sql or schema_editor.connection.in_atomic_block else "CONCURRENTLY "
+            concurrently = (
+                "" if schema_editor.collect_sql or schema_editor.connection.in_atomic_block else "CONCURRENTLY "
+            )
             drop = ddl.compose("DROP INDEX {how}IF EXISTS {n}", how=ddl.fragment(concurrently), n=self.index.name)
             schema_editor.execute(drop, None)
 
@@ -178,7 +182,7 @@ class RunSQLFile(migrations.RunSQL):
 
     def _run_sql(self, schema_editor: Any, sqls: Any) -> None:
         if schema_editor.collect_sql:
-            super()._run_sql(schema_editor, sqls)
+            super()._run_sql(schema_editor, sqls)  # type: ignore[misc]
         else:
             purpose = f"run {self.app_label}/sql/{self.name}.sql"
             locks.patiently(schema_editor.connection, partial(_run_together, schema_editor, sqls), purpose=purpose)

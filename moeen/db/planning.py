@@ -100,8 +100,9 @@ RULES: tuple[Rule, ...] = (
     _rule(r"^(UPDATE|INSERT|DELETE)", ROW_EXCLUSIVE, scans=True),
 )
 _TABLE = re.compile(
-    r"""^(?:ALTER\ TABLE(?:\ IF\ EXISTS)?(?:\ ONLY)?|UPDATE(?:\ ONLY)?|INSERT\ INTO|DELETE\ FROM|DROP\ TABLE(?:\ IF\ EXISTS)?
-        |TRUNCATE(?:\ TABLE)?|COMMENT\ ON\ (?:TABLE|COLUMN)|CREATE\ TABLE(?:\ IF\ NOT\ EXISTS)?)\s+(?:"?public"?\.)?"?(\w+)
+    r"""^(?:ALTER\ TABLE(?:\ IF\ EXISTS)?(?:\ ONLY)?|UPDATE(?:\ ONLY)?|INSERT\ INTO|DELETE\ FROM
+        |DROP\ TABLE(?:\ IF\ EXISTS)?|TRUNCATE(?:\ TABLE)?|COMMENT\ ON\ (?:TABLE|COLUMN)
+        |CREATE\ TABLE(?:\ IF\ NOT\ EXISTS)?)\s+(?:"?public"?\.)?"?(\w+)
         |\sON\s+(?:"?public"?\.)?"?(\w+)""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -109,7 +110,7 @@ _TABLE = re.compile(
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a pending migration; rows and bytes are PostgreSQL's estimates of its table, None for a new one."""
+    """One statement of a pending migration; rows and bytes are estimates of its table, None for a new one."""
 
     migration: str
     operation: str
@@ -205,7 +206,7 @@ def _statements(
     for migration, backwards in plan:
         key = f"{migration.app_label}.{migration.name}"
         if backwards:
-            yield Statement(key, "reverse", f"-- reverses {key}", "", "", None, None, False, False, "see sqlmigrate")
+            yield _unlocking(key, "reverse", f"-- reverses {key}; see sqlmigrate --backwards")
             continue
         for operation in migration.operations:
             after = state.clone()
@@ -218,7 +219,12 @@ def _statements(
 
 
 def _sql_of(
-    connection: BaseDatabaseWrapper, migration: Migration, operation: Any, before: Any, after: Any, sizes: dict[str, Any]
+    connection: BaseDatabaseWrapper,
+    migration: Migration,
+    operation: Any,
+    before: Any,
+    after: Any,
+    sizes: dict[str, Any],
 ) -> Iterator[tuple[str, steps.Step | None]]:
     """The statements of one operation, with the step each belongs to when it converges a table that stands."""
     if isinstance(operation, operations.CreateTable | operations.AddColumn | operations.AddTableIndex):
@@ -238,8 +244,8 @@ def _sql_of(
             if operation.name == "0001_functions":
                 # The tables' defaults name these functions; they go again with the transaction.
                 with connection.cursor() as cursor:
-                    cursor.execute(text)
-            for sql in sqlparse.split(sqlparse.format(text, strip_comments=True)):
+                    cursor.execute(str(text))
+            for sql in sqlparse.split(sqlparse.format(str(text), strip_comments=True)):
                 yield sql.rstrip(";"), None
         return
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
@@ -259,7 +265,7 @@ def _classified(
     table = (found[1] or found[2]) if found else ""
     rows, size = sizes.get(table, (None, None))
     if rule is None or sql.startswith("CREATE TABLE"):
-        return Statement(migration, operation, sql, table, "", rows, size, False, False, "ok")
+        return _unlocking(migration, operation, sql)
     # The steps prove NOT NULL beforehand and know which conversions keep the stored values.
     scans = rule.scans and (step is None or step.rewrites or rule.lock == ROW_EXCLUSIVE)
     rewrites = rule.rewrites and (step is None or step.rewrites)
@@ -267,6 +273,11 @@ def _classified(
     work = (scans or rewrites) and rows is not None
     verdict = "blocking" if stops and work else "short" if stops and rows is not None else "ok"
     return Statement(migration, operation, sql, table, rule.lock, rows, size, scans, rewrites, verdict, rule.advice)
+
+
+def _unlocking(migration: str, operation: str, sql: str) -> Statement:
+    """A statement that locks no table that stands."""
+    return Statement(migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict="ok")
 
 
 def _sizes(connection: BaseDatabaseWrapper) -> dict[str, tuple[int, int]]:

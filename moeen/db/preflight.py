@@ -42,7 +42,7 @@ class HalfAdopted(MoeenError):
         super().__init__(
             "The database is half adopted: migrations are recorded as applied, but their tables are missing: "
             f"{', '.join(missing)}. Nothing was changed.",
-            next_step="Restore these tables from a backup. Or, if they never held rows, take the app's record back with "
+            next_step="Restore these tables from a backup. Or, if they held no rows, take the app's record back with "
             "`manage.py migrate APP zero --fake` and run migrate again: what stands already is kept.",
             exit_code=FINDINGS,
         )

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
@@ -36,7 +35,8 @@ class InvariantBroken(MoeenError):
         self.findings = tuple(findings)
         lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
-            f"After {migration.app_label}.{migration.name} the database is not as it must be; the run stops here.\n{lines}",
+            f"After {migration.app_label}.{migration.name} the database is not as it must be; "
+            f"the run stops here.\n{lines}",
             next_step="Mend what is listed, then run migrate again: it goes on after this migration.",
             exit_code=FINDINGS,
         )
@@ -59,8 +59,8 @@ class HistoryChanged(MoeenError):
 class Options:
     """How a run is to be made, and what became of it.
 
-    ``tell`` takes progress lines; ``backup`` makes a backup and gives its id. Afterwards ``run`` is what was done (None:
-    nothing) and ``plan`` what was to be done.
+    ``tell`` takes progress lines; ``backup`` makes a backup and gives its id. Afterwards ``run`` is what was done
+    (None: nothing) and ``plan`` what was to be done.
     """
 
     lock_wait: float = 600.0
@@ -99,7 +99,7 @@ class Executor(MigrationExecutor):
             self.options.plan, self.options.loader = plan, self.loader
         return plan
 
-    def migrate(  # type: ignore[override]
+    def migrate(
         self,
         targets: Any,
         plan: Plan | None = None,
@@ -131,7 +131,7 @@ class Executor(MigrationExecutor):
                 self._back_up(run)
                 return super().migrate(targets, list(plan), None, fake, fake_initial)
 
-    def apply_migration(  # type: ignore[override]
+    def apply_migration(
         self, state: ProjectState, migration: Migration, fake: bool = False, fake_initial: bool = False
     ) -> ProjectState:
         def apply(base: ProjectState) -> ProjectState:
@@ -139,9 +139,7 @@ class Executor(MigrationExecutor):
 
         return self._step(migration, state, apply, "faked" if fake else "applied")
 
-    def unapply_migration(  # type: ignore[override]
-        self, state: ProjectState, migration: Migration, fake: bool = False
-    ) -> ProjectState:
+    def unapply_migration(self, state: ProjectState, migration: Migration, fake: bool = False) -> ProjectState:
         def unapply(base: ProjectState) -> ProjectState:
             return MigrationExecutor.unapply_migration(self, base, migration, fake)
 
@@ -314,5 +312,3 @@ def _words(error: BaseException) -> str:
     """What may be written down of an error: its explanation, or its class; never the server's DETAIL."""
     known = explain(error)
     return known.cause if known else type(error).__name__
-
-

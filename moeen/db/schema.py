@@ -29,9 +29,7 @@ def _singular(part: str) -> str:
     return {"indexes": "index", "policies": "policy"}.get(part, part.removesuffix("s"))
 
 
-def _compare_mappings(
-    kind: str, owner: str, expected: Mapping[str, Any], live: Mapping[str, Any]
-) -> Iterator[Finding]:
+def _compare_mappings(kind: str, owner: str, expected: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Finding]:
     for name in expected.keys() | live.keys():
         if name not in live:
             yield Finding(f"{owner}{name}", kind, "present", "missing")

@@ -243,9 +243,7 @@ def _fill_values(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Ste
             continue
         changes[column.name] = value
     assignments = [sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in changes.items()]
-    differs = [
-        sql.SQL("{} IS DISTINCT FROM {}").format(sql.Identifier(name), value) for name, value in changes.items()
-    ]
+    differs = [sql.SQL("{} IS DISTINCT FROM {}").format(sql.Identifier(name), value) for name, value in changes.items()]
     condition = sql.SQL("({})").format(sql.SQL(" OR ").join(differs))
     if not changes or not has_rows(connection, item.name, condition):
         return

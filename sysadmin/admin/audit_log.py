@@ -26,9 +26,7 @@ class TableFilter(admin.SimpleListFilter):
     parameter_name = "table_name"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            (table, model._meta.verbose_name_plural) for table, model in sorted(models_by_table().items())
-        ]
+        return [(table, model._meta.verbose_name_plural) for table, model in sorted(models_by_table().items())]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> QuerySet[AuditLog]:
         return queryset.filter(table_name=self.value()) if self.value() else queryset
@@ -80,9 +78,7 @@ class AuditLogAdmin(ReadOnlyModelAdmin):
         name = obj.actor_name or obj.actor_email
         if name is None:  # the user is gone; the log is not
             return ltr(str(obj.user_id))
-        return format_html(
-            '<a href="{}">{}</a>', reverse("admin:sysadmin_user_change", args=[obj.user_id]), name
-        )
+        return format_html('<a href="{}">{}</a>', reverse("admin:sysadmin_user_change", args=[obj.user_id]), name)
 
     @admin.display(description=_("record"))
     def record(self, obj: AuditLog) -> str:
@@ -100,10 +96,7 @@ class AuditLogAdmin(ReadOnlyModelAdmin):
         rows = format_html_join(
             "",
             '<tr><th scope="row">{}</th><td><bdi>{}</bdi></td><td><bdi>{}</bdi></td></tr>',
-            (
-                (ltr(name), _cell(old.get(name, ABSENT)), _cell(new.get(name, ABSENT)))
-                for name in sorted({*old, *new})
-            ),
+            ((ltr(name), _cell(old.get(name, ABSENT)), _cell(new.get(name, ABSENT))) for name in sorted({*old, *new})),
         )
         return format_html(
             '<table class="changes"><thead><tr><th scope="col">{}</th><th scope="col">{}</th>'

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import template_localtime
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
@@ -48,7 +48,7 @@ class ModelAdmin(admin.ModelAdmin):
     list_per_page = 50
     show_full_result_count = False  # a second count(*) over the whole table for every search
     ordering = ("-created_at",)  # a heap of one page's rows: what is new is what people look for
-    search_fields = ("public_id__exact",)
+    search_fields: ClassVar[tuple[str, ...]] = ("public_id__exact",)
     #: The field that a new row's author goes into, if there is one.
     author_field: str | None = None
     #: Fields that the database fills, besides the four of every record.
@@ -64,11 +64,11 @@ class ModelAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("created at"), ordering="created_at")
     def shown_created_at(self, obj: Any) -> Any:
-        return localize(template_localtime(obj.created_at))
+        return localize(localtime(obj.created_at))
 
     @admin.display(description=_("updated at"), ordering="updated_at")
     def shown_updated_at(self, obj: Any) -> Any:
-        return localize(template_localtime(obj.updated_at))
+        return localize(localtime(obj.updated_at))
 
     def choice_label(self, obj: models.Model) -> str:
         """What the row is called where it is chosen."""
@@ -130,7 +130,7 @@ class ModelAdmin(admin.ModelAdmin):
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         target = self.admin_site._registry.get(db_field.related_model)
         if field is not None and isinstance(target, ModelAdmin):
-            field.label_from_instance = target.choice_label
+            field.label_from_instance = target.choice_label  # type: ignore[method-assign]
         return field
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -77,9 +77,7 @@ class RoleAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Role | None = None) -> tuple[str, ...]:
         fields = super().get_readonly_fields(request, obj)
-        return (
-            (*fields, "name") if obj is not None and obj.is_system else fields
-        )  # the policies know it by name
+        return (*fields, "name") if obj is not None and obj.is_system else fields  # the policies know it by name
 
     def get_fieldsets(self, request: HttpRequest, obj: Role | None = None) -> list[Any]:
         permissions = "permissions" if self.may_edit(request, obj) else "shown_permissions"
@@ -122,9 +120,7 @@ class RoleAdmin(ModelAdmin):
         more: str | SafeString = ""
         if len(users) > HOLDERS_SHOWN:
             address = reverse("admin:sysadmin_userrole_changelist")
-            more = format_html(
-                '<li><a href="{}?role__id__exact={}">{}</a></li>', address, obj.pk, _("All holders")
-            )
+            more = format_html('<li><a href="{}?role__id__exact={}">{}</a></li>', address, obj.pk, _("All holders"))
         return format_html('<ul class="plain">{}{}</ul>', items, more)
 
     @admin.display(description=_("usual role of"))

@@ -51,7 +51,7 @@ class UserAddForm(SetPasswordMixin, forms.ModelForm):
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin, DjangoUserAdmin):  # type: ignore[misc]
+class UserAdmin(ModelAdmin, DjangoUserAdmin):
     """Everyone who may sign in. Django's own views add users and change passwords."""
 
     form = UserChangeForm

@@ -6,14 +6,13 @@ import moeen.db.operations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('sysadmin', '0003_system_tables'),
+        ("sysadmin", "0003_system_tables"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
-            app_label='sysadmin',
-            name='0004_audit',
+            app_label="sysadmin",
+            name="0004_audit",
         ),
     ]

@@ -20,8 +20,7 @@ class AuditLog(Model):
         _("user"),
         null=True,
         blank=True,
-        db_comment="users.id of who did it. No foreign key: a log outlives its user. "
-        "NULL: nobody was signed in.",
+        db_comment="users.id of who did it. No foreign key: a log outlives its user. NULL: nobody was signed in.",
     )
     action = models.CharField(
         _("action"),
@@ -29,9 +28,7 @@ class AuditLog(Model):
         db_comment="What was done: INSERT, UPDATE, DELETE or an application's own word.",
     )
     table_name = models.CharField(_("table"), max_length=100)
-    record_id = models.UUIDField(
-        _("record"), null=True, blank=True, db_comment="id of the row that was changed."
-    )
+    record_id = models.UUIDField(_("record"), null=True, blank=True, db_comment="id of the row that was changed.")
     old_values = models.JSONField(
         _("old values"), null=True, blank=True, db_comment="Changed columns before; secrets are redacted."
     )
@@ -44,9 +41,7 @@ class AuditLog(Model):
 
     class Meta:
         db_table = "audit_logs"
-        db_table_comment = (
-            "Who changed what and when. Append-only: filled by triggers, never updated or deleted."
-        )
+        db_table_comment = "Who changed what and when. Append-only: filled by triggers, never updated or deleted."
         verbose_name = _("audit log entry")
         verbose_name_plural = _("audit log")
         indexes = [

@@ -18,9 +18,7 @@ class MigrationRun(Model):
     finished_at = models.DateTimeField(_("finished at"), null=True, editable=False)
     actor = models.CharField(_("by"), max_length=255, db_comment="Operating system user and host.")
     database_role = models.CharField(_("database role"), max_length=63)
-    from_version = models.TextField(
-        _("from version"), db_comment="Newest migration of each app before the run."
-    )
+    from_version = models.TextField(_("from version"), db_comment="Newest migration of each app before the run.")
     outcome = models.CharField(
         _("outcome"), max_length=20, db_comment="interrupted: killed; the next run noticed and went on."
     )
@@ -54,17 +52,13 @@ class MigrationRun(Model):
 class MigrationStep(Model):
     """One migration of a run."""
 
-    run = models.ForeignKey(
-        MigrationRun, verbose_name=_("run"), on_delete=models.CASCADE, related_name="steps"
-    )
+    run = models.ForeignKey(MigrationRun, verbose_name=_("run"), on_delete=models.CASCADE, related_name="steps")
     app = models.CharField(_("app"), max_length=100)
     name = models.CharField(_("name"), max_length=255)
     outcome = models.CharField(_("outcome"), max_length=20)
     started_at = models.DateTimeField(_("started at"), db_default=Now(), editable=False)
     seconds = models.FloatField(_("seconds"))
-    retries = models.IntegerField(
-        _("retries"), db_comment="Tries that ended in a lock timeout or a deadlock."
-    )
+    retries = models.IntegerField(_("retries"), db_comment="Tries that ended in a lock timeout or a deadlock.")
     lock_wait_seconds = models.FloatField(_("waited for locks"), db_comment="Seconds, pauses included.")
     file_checksum = models.CharField(
         _("checksum of the file"),
@@ -81,9 +75,7 @@ class MigrationStep(Model):
         db_table_comment = "The migrations of each run, with what they cost and what they were made of."
         verbose_name = _("migration step")
         verbose_name_plural = _("migration steps")
-        indexes = [
-            Index(fields=["app", "name", "started_at"], name="migration_steps_app_name_started_at_idx")
-        ]
+        indexes = [Index(fields=["app", "name", "started_at"], name="migration_steps_app_name_started_at_idx")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(outcome__in=["applied", "unapplied", "faked", "failed", "accepted"]),

@@ -23,9 +23,7 @@ class Notification(Model):
         WARNING = "warning", _("Warning")
         ERROR = "error", _("Error")
 
-    user = models.ForeignKey(
-        User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="notifications"
-    )
+    user = models.ForeignKey(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="notifications")
     title = models.CharField(_("title"), max_length=255)
     message = models.TextField(_("message"))
     type = models.CharField(_("type"), max_length=50, choices=Type, default=Type.INFO, db_default=Type.INFO)

@@ -84,9 +84,7 @@ class UserRole(Model):
         related_name="user_roles",
         db_index=False,  # the unique constraint begins with it
     )
-    role = models.ForeignKey(
-        Role, verbose_name=_("role"), on_delete=models.CASCADE, related_name="user_roles"
-    )
+    role = models.ForeignKey(Role, verbose_name=_("role"), on_delete=models.CASCADE, related_name="user_roles")
     assigned_by = models.ForeignKey(
         User,
         verbose_name=_("assigned by"),

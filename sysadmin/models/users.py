@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
@@ -37,7 +37,7 @@ class User(AbstractBaseUser, TimestampedModel):
         ADMIN = "admin", _("Administrator")
 
     email = models.EmailField(_("e-mail address"), max_length=255)
-    password = models.CharField(
+    password = models.CharField(  # type: ignore[assignment]
         _("password"),
         max_length=255,
         db_column="password_hash",
@@ -57,16 +57,14 @@ class User(AbstractBaseUser, TimestampedModel):
         "Legacy value: user = patient.",
     )
     phone = models.CharField(_("phone"), max_length=50, null=True, blank=True)
-    is_active = models.BooleanField(
-        _("active"), default=True, db_default=True, db_comment="False: may not sign in."
-    )
+    is_active = models.BooleanField(_("active"), default=True, db_default=True, db_comment="False: may not sign in.")
     last_login = models.DateTimeField(_("last sign-in"), null=True, blank=True, editable=False)
 
-    objects = UserManager()
+    objects = UserManager()  # type: ignore[misc]
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
         db_table = "users"
@@ -74,9 +72,7 @@ class User(AbstractBaseUser, TimestampedModel):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [
-            models.UniqueConstraint(
-                Lower("email"), name="users_email_lower_key", violation_error_message=EMAIL_TAKEN
-            ),
+            models.UniqueConstraint(Lower("email"), name="users_email_lower_key", violation_error_message=EMAIL_TAKEN),
             models.CheckConstraint(
                 condition=Q(role__in=["patient", "doctor", "staff", "supervisor", "admin"]),
                 name="users_role_check",
@@ -131,7 +127,7 @@ class User(AbstractBaseUser, TimestampedModel):
     def has_usable_password(self) -> bool:
         return self.password is not None and super().has_usable_password()
 
-    def check_password(self, raw_password: str | None) -> bool:
+    def check_password(self, raw_password: str) -> bool:
         """Whether the password is right. NULL, or a hash this project cannot read, is never right."""
         try:
             return self.password is not None and super().check_password(raw_password)
@@ -139,7 +135,7 @@ class User(AbstractBaseUser, TimestampedModel):
             make_password(raw_password)  # as long as a real comparison takes
             return False
 
-    async def acheck_password(self, raw_password: str | None) -> bool:
+    async def acheck_password(self, raw_password: str) -> bool:
         try:
             return self.password is not None and await super().acheck_password(raw_password)
         except ValueError:
@@ -165,12 +161,8 @@ class UserPreference(TimestampedModel):
         GRID = "grid", _("Grid")
         LIST = "list", _("List")
 
-    user = models.OneToOneField(
-        User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="preferences"
-    )
-    theme = models.CharField(
-        _("theme"), max_length=20, choices=Theme, default=Theme.SYSTEM, db_default=Theme.SYSTEM
-    )
+    user = models.OneToOneField(User, verbose_name=_("user"), on_delete=models.CASCADE, related_name="preferences")
+    theme = models.CharField(_("theme"), max_length=20, choices=Theme, default=Theme.SYSTEM, db_default=Theme.SYSTEM)
     language = models.CharField(
         _("language"), max_length=5, choices=Language, default=Language.ARABIC, db_default=Language.ARABIC
     )
@@ -204,9 +196,7 @@ class UserPreference(TimestampedModel):
             models.CheckConstraint(
                 condition=Q(theme__in=["system", "light", "dark"]), name="user_preferences_theme_check"
             ),
-            models.CheckConstraint(
-                condition=Q(language__in=["ar", "en"]), name="user_preferences_language_check"
-            ),
+            models.CheckConstraint(condition=Q(language__in=["ar", "en"]), name="user_preferences_language_check"),
             models.CheckConstraint(
                 condition=Q(dashboard_layout__in=["grid", "list"]),
                 name="user_preferences_dashboard_layout_check",

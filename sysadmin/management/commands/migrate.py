@@ -6,10 +6,9 @@ import io
 import itertools
 import json
 import time
-from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.core.management.commands import migrate
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
@@ -25,7 +24,7 @@ class Command(migrate.Command):
         "moment, it goes on where it was when run again."
     )
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
         parser.add_argument(
@@ -82,7 +81,9 @@ class Command(migrate.Command):
         if as_json:
             self.stdout.write(json.dumps([statement.as_dict() for statement in statements], indent=2))
             return
-        self.stdout.write("Planned operations:" if statements else "Planned operations:\n  No planned migration operations.")
+        self.stdout.write(
+            "Planned operations:" if statements else "Planned operations:\n  No planned migration operations."
+        )
         for migration, group in itertools.groupby(statements, key=lambda statement: statement.migration):
             self.stdout.write(migration, self.style.MIGRATE_HEADING)
             for statement in group:

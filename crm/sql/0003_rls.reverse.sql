@@ -1,0 +1,1 @@
+SELECT app.lock_away('crm_leads crm_deals crm_activities');

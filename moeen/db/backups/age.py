@@ -1,0 +1,76 @@
+"""Encryption with age: to any number of recipients, streaming, in pieces; a cut or changed stream does not decrypt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyrage
+
+from moeen.db.errors import USAGE, MoeenError
+
+
+class WrongKey(MoeenError):
+    """None of the identities opens the backup."""
+
+
+def recipients(words: Sequence[str]) -> list[Any]:
+    """Parsed recipients: age1..., ssh-ed25519 ..., ssh-rsa ...; raises MoeenError naming the malformed one."""
+    found = []
+    for word in words:
+        try:
+            kind = pyrage.ssh.Recipient if word.startswith("ssh-") else pyrage.x25519.Recipient
+            found.append(kind.from_str(word))
+        except pyrage.RecipientError as error:
+            shown = "an identity, which is secret" if word.upper().startswith("AGE-SECRET") else repr(word[:12] + "...")
+            raise MoeenError(
+                f"{shown} is no age recipient.",
+                next_step="A recipient is public and begins with age1, ssh-ed25519 or ssh-rsa (`age-keygen -y KEYFILE`).",
+                exit_code=USAGE,
+            ) from error
+    return found
+
+
+def identities(path: Path | None) -> list[Any]:
+    """The secret keys in a file as age-keygen or ssh-keygen writes it. Without a path there are none."""
+    if path is None:
+        return []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MoeenError(f"The identity file {path} cannot be read.", exit_code=USAGE) from error
+    try:
+        if "PRIVATE KEY-----" in text:
+            return [pyrage.ssh.Identity.from_buffer(text.encode())]
+        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        return [pyrage.x25519.Identity.from_str(line) for line in lines]
+    except pyrage.IdentityError as error:
+        raise MoeenError(
+            f"{path} holds no age identity.",
+            next_step="It holds a line AGE-SECRET-KEY-1... (`age-keygen -o FILE`), or is an unencrypted SSH key.",
+            exit_code=USAGE,
+        ) from error
+
+
+def encrypt(source: BinaryIO, target: BinaryIO, to: Sequence[Any]) -> None:
+    pyrage.encrypt_io(source, target, list(to))
+
+
+def decrypt(source: BinaryIO, target: BinaryIO, keys: Sequence[Any]) -> None:
+    """Raises WrongKey without a key that fits; an OSError of the target passes through."""
+    if not keys:
+        raise WrongKey(
+            "The backup is encrypted, and no identity was given.",
+            next_step="Name the file with the secret key: --identity FILE, or BACKUP_IDENTITY.",
+            exit_code=USAGE,
+        )
+    try:
+        pyrage.decrypt_io(source, target, list(keys))
+    except pyrage.DecryptError as error:
+        if "No matching keys" in str(error):
+            raise WrongKey(
+                "None of the identities opens this backup.",
+                next_step="Its recipients are in its manifest.json; name the file with one of their secret keys.",
+            ) from error
+        raise

@@ -1,0 +1,311 @@
+"""What a database consists of besides its rows: every object, who owns it, who may use it, as text that compares.
+
+Read with raw SQL over the connection that holds the snapshot, so that it belongs to the very moment of the dump.
+Definitions are PostgreSQL's own normal forms under an empty search path. An owner's own grants appear only where they
+are not all there can be, and an owner is called `<owner>` in them, so that a restore to another owner compares alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+#: kind -> name -> definition
+Inventory = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The schemas that a backup covers, and those it leaves out because they are somebody else's."""
+
+    schemas: list[str]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role that objects or grants of the database name; no password, and no superuser is ever made from it."""
+
+    name: str
+    login: bool
+    inherit: bool
+    createrole: bool
+    createdb: bool
+    bypassrls: bool
+    member_of: list[str]
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A function of a schema that is left out, which covered objects refer to."""
+
+    schema: str
+    name: str
+    arguments: str
+    result: str
+    volatility: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What belongs to the database itself, and is in no dump of it."""
+
+    owner: str
+    encoding: str
+    collate: str
+    ctype: str
+    grants: dict[str, str]
+    settings: dict[str, list[str]]
+
+
+def scope(connection: Connection) -> Scope:
+    """All schemas but PostgreSQL's own and those whose owner the connected role is not, nor owns anything within.
+
+    A hosted platform's (`auth`, `storage`) are the platform's to back up: they could not be restored by us.
+    """
+    rows = connection.execute(
+        """
+        SELECT n.nspname,
+               n.nspname = 'public' OR pg_has_role(n.nspowner, 'MEMBER') OR EXISTS (
+                   SELECT FROM pg_class c
+                   WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+                     AND pg_has_role(c.relowner, 'MEMBER')
+                     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'))
+        FROM pg_namespace n
+        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        ORDER BY 1
+        """
+    ).fetchall()
+    return Scope([name for name, ours in rows if ours], [name for name, ours in rows if not ours])
+
+
+def read(connection: Connection, schemas: list[str]) -> Inventory:
+    """Everything of these schemas; kinds without objects are there, and empty."""
+    found: Inventory = {}
+    for kind, query in _QUERIES.items():
+        rows = connection.execute(_CTE + query, {"schemas": schemas}).fetchall()
+        found[kind] = {name: _normal(definition) for name, definition in rows}
+    return found
+
+
+def fingerprint(inventory: Inventory) -> str:
+    """SHA-256 of the whole, owners aside: equal means equal schema."""
+    parts = {kind: objects for kind, objects in inventory.items() if kind != "owner"}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def roles(connection: Connection) -> list[Role]:
+    """The roles that anything in this database refers to, and its owner."""
+    rows = connection.execute(
+        """
+        SELECT r.rolname, r.rolcanlogin, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolbypassrls,
+               ARRAY(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+                     WHERE m.member = r.oid ORDER BY 1)
+        FROM pg_roles r
+        WHERE r.rolname !~ '^pg_' AND (
+            r.oid IN (SELECT s.refobjid FROM pg_shdepend s
+                      WHERE s.refclassid = 'pg_authid'::regclass
+                        AND (s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+                             OR (s.classid = 'pg_database'::regclass
+                                 AND s.objid = (SELECT oid FROM pg_database WHERE datname = current_database()))))
+            OR r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database())
+            OR r.oid IN (SELECT relowner FROM pg_class WHERE oid >= 16384))
+        ORDER BY 1
+        """
+    ).fetchall()
+    return [Role(*row) for row in rows]
+
+
+def stubs(connection: Connection, left_out: list[str]) -> list[Stub]:
+    """The functions of the left out schemas that anything outside them depends on."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT n.nspname, p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
+               p.provolatile::text
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.deptype = 'n'
+        WHERE n.nspname = ANY (%s) AND p.prokind = 'f'
+        ORDER BY 1, 2, 3
+        """,
+        [left_out],
+    ).fetchall()
+    return [Stub(*row) for row in rows]
+
+
+def settings(connection: Connection) -> Settings:
+    """Owner, encoding, locale, grants and settings of the connected database."""
+    row = connection.execute(
+        """
+        SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+               coalesce((SELECT jsonb_object_agg(grantee, privileges) FROM (
+                   SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee,
+                          string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
+                   FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+                   WHERE a.grantee <> d.datdba GROUP BY 1) g), '{}'),
+               coalesce((SELECT jsonb_object_agg(name, s.setconfig) FROM (
+                   SELECT CASE setrole WHEN 0 THEN '' ELSE pg_get_userbyid(setrole)::text END AS name, setconfig
+                   FROM pg_db_role_setting WHERE setdatabase = d.oid) s), '{}')
+        FROM pg_database d WHERE d.datname = current_database()
+        """
+    ).fetchone()
+    assert row is not None
+    return Settings(*row)
+
+
+def as_json(value: Role | Stub | Settings) -> dict[str, Any]:
+    return asdict(value)
+
+
+# A list of varchar literals is stored in one form and, dumped and read again, in another of the same meaning.
+_OUTER_CAST = re.compile(r"\(?ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)?::text\[\]")
+_INNER = re.compile(r"('(?:[^']|'')*')::character varying")
+
+
+def _normal(definition: str) -> str:
+    def each(found: re.Match[str]) -> str:
+        return "ARRAY[" + _INNER.sub(r"(\1::character varying)::text", found[1]) + "]"
+
+    return _OUTER_CAST.sub(each, definition)
+
+
+# What an extension brought along is the extension's: CREATE EXTENSION makes it again.
+_CTE = """
+WITH rel AS (
+    SELECT c.*, format('%%I.%%I', n.nspname, c.relname) AS label
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ANY (%(schemas)s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+      AND c.relpersistence <> 't'
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+), proc AS (
+    SELECT p.*, format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS label
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = ANY (%(schemas)s)
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+), typ AS (
+    SELECT t.*, format('%%I.%%I', n.nspname, t.typname) AS label
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE n.nspname = ANY (%(schemas)s) AND t.typtype IN ('e', 'd', 'r')
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+), held AS (
+    SELECT 'relation ' || label AS label, relowner AS owner,
+           coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl,
+           acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner) AS usual FROM rel WHERE relkind <> 'c'
+    UNION ALL
+    SELECT 'column ' || label || '.' || quote_ident(a.attname), relowner, a.attacl, '{}'::aclitem[]
+    FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
+    UNION ALL
+    SELECT 'function ' || label, proowner, coalesce(proacl, acldefault('f', proowner)), acldefault('f', proowner) FROM proc
+    UNION ALL
+    SELECT 'type ' || label, typowner, coalesce(typacl, acldefault('T', typowner)), acldefault('T', typowner) FROM typ
+    UNION ALL
+    SELECT 'schema ' || quote_ident(nspname), nspowner, coalesce(nspacl, acldefault('n', nspowner)), acldefault('n', nspowner)
+    FROM pg_namespace WHERE nspname = ANY (%(schemas)s)
+), granted AS (
+    SELECT h.label, a.grantee = h.owner AS own,
+           CASE WHEN a.grantee = h.owner THEN '<owner>' WHEN a.grantee = 0 THEN 'PUBLIC'
+                ELSE pg_get_userbyid(a.grantee)::text END AS grantee,
+           string_agg(a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', '
+                      ORDER BY a.privilege_type) AS privileges
+    FROM held h CROSS JOIN aclexplode(h.acl) a GROUP BY h.label, h.owner, a.grantee
+), usually AS (
+    SELECT h.label, string_agg(a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', '
+                               ORDER BY a.privilege_type) AS privileges
+    FROM held h CROSS JOIN aclexplode(h.usual) a WHERE a.grantee = h.owner GROUP BY h.label
+)
+"""
+_QUERIES = {
+    "schema": """
+        SELECT quote_ident(nspname), coalesce(obj_description(oid, 'pg_namespace'), '')
+        FROM pg_namespace WHERE nspname = ANY (%(schemas)s) ORDER BY 1""",
+    "extension": """
+        SELECT e.extname, n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+        WHERE e.extname <> 'plpgsql' ORDER BY 1""",
+    "type": """
+        SELECT label, format('%%s %%s %%s %%s', typtype,
+                 ARRAY(SELECT enumlabel FROM pg_enum e WHERE e.enumtypid = typ.oid ORDER BY enumsortorder),
+                 CASE WHEN typtype = 'd' THEN format_type(typbasetype, typtypmod) || ' ' || typnotnull
+                           || ' ' || coalesce(typdefault, '') END,
+                 ARRAY(SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c
+                       WHERE c.contypid = typ.oid AND c.contype = 'c' ORDER BY 1))
+        FROM typ ORDER BY 1""",
+    "table": """
+        SELECT label, format('kind=%%s rls=%%s forced=%%s persistence=%%s options=%%s partition=%%s bound=%%s comment=%%s',
+                 relkind, relrowsecurity, relforcerowsecurity, relpersistence, reloptions,
+                 CASE WHEN relkind = 'p' THEN pg_get_partkeydef(oid) END, pg_get_expr(relpartbound, oid),
+                 obj_description(oid, 'pg_class'))
+        FROM rel WHERE relkind IN ('r', 'p', 'f', 'c') ORDER BY 1""",
+    "column": """
+        SELECT rel.label || '.' || quote_ident(a.attname),
+               format('%%s notnull=%%s default=%%s collation=%%s identity=%%s generated=%%s comment=%%s',
+                      format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),
+                      CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
+                      a.attidentity, a.attgenerated, col_description(rel.oid, a.attnum))
+        FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE rel.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') ORDER BY 1""",
+    # NOT NULL is listed as a constraint from 18 on; the columns say it on every version.
+    "constraint": """
+        SELECT rel.label || ' ' || quote_ident(c.conname),
+               format('%%s validated=%%s comment=%%s', pg_get_constraintdef(c.oid), c.convalidated,
+                      obj_description(c.oid, 'pg_constraint'))
+        FROM rel JOIN pg_constraint c ON c.conrelid = rel.oid WHERE c.contype IN ('c', 'f', 'p', 'u', 'x') ORDER BY 1""",
+    "index": """
+        SELECT i.indexrelid::regclass::text,
+               format('%%s comment=%%s', pg_get_indexdef(i.indexrelid), obj_description(i.indexrelid, 'pg_class'))
+        FROM rel JOIN pg_index i ON i.indrelid = rel.oid ORDER BY 1""",
+    "trigger": """
+        SELECT rel.label || ' ' || quote_ident(t.tgname),
+               format('%%s enabled=%%s', pg_get_triggerdef(t.oid), t.tgenabled)
+        FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid AND NOT t.tgisinternal ORDER BY 1""",
+    "policy": """
+        SELECT rel.label || ' ' || quote_ident(p.polname),
+               format('%%s permissive=%%s to=%%s using=%%s check=%%s', p.polcmd, p.polpermissive,
+                      ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r)::text END
+                            FROM unnest(p.polroles) r ORDER BY 1),
+                      pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+        FROM rel JOIN pg_policy p ON p.polrelid = rel.oid ORDER BY 1""",
+    "rule": """
+        SELECT rel.label || ' ' || quote_ident(r.rulename), pg_get_ruledef(r.oid)
+        FROM rel JOIN pg_rewrite r ON r.ev_class = rel.oid AND r.rulename <> '_RETURN' ORDER BY 1""",
+    "view": """
+        SELECT label, format('%%s %%s options=%%s comment=%%s', relkind, pg_get_viewdef(oid), reloptions,
+                             obj_description(oid, 'pg_class'))
+        FROM rel WHERE relkind IN ('v', 'm') ORDER BY 1""",
+    "sequence": """
+        SELECT label, format('%%s start=%%s increment=%%s min=%%s max=%%s cache=%%s cycle=%%s',
+                             format_type(s.seqtypid, NULL), seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle)
+        FROM rel JOIN pg_sequence s ON s.seqrelid = rel.oid ORDER BY 1""",
+    "function": """
+        SELECT label, CASE WHEN prokind = 'a' THEN 'aggregate' ELSE pg_get_functiondef(oid) END
+                      || coalesce(' -- ' || obj_description(oid, 'pg_proc'), '')
+        FROM proc ORDER BY 1""",
+    "owner": """
+        SELECT label, pg_get_userbyid(owner)::text FROM held
+        WHERE label NOT LIKE 'column %%' AND label <> 'schema public' ORDER BY 1""",
+    "grant": """
+        SELECT g.label || ' to ' || g.grantee, g.privileges FROM granted g
+        LEFT JOIN usually u ON u.label = g.label
+        WHERE NOT (g.own AND g.privileges IS NOT DISTINCT FROM u.privileges)
+        UNION ALL
+        SELECT u.label || ' to <owner>', 'nothing' FROM usually u
+        WHERE NOT EXISTS (SELECT FROM granted g WHERE g.label = u.label AND g.own)
+        ORDER BY 1""",
+    "default grant": """
+        SELECT format('%%s in %%s for %%s to %%s', d.defaclobjtype, coalesce(n.nspname, '*'),
+                      pg_get_userbyid(d.defaclrole),
+                      CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END),
+               string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
+        FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
+        CROSS JOIN aclexplode(d.defaclacl) a
+        WHERE d.defaclnamespace = 0 OR n.nspname = ANY (%(schemas)s) GROUP BY 1 ORDER BY 1""",
+}

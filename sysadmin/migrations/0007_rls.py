@@ -1,0 +1,30 @@
+"""Row security of the system tables: the cluster's roles, who is asking, who may see and do what (older: part of 031)."""
+
+from django.db import migrations
+
+import moeen.db.operations
+import moeen.db.roles
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('sysadmin', '0006_ledger'),
+        # Django's own tables get row security as well, so they must stand.
+        ('admin', '0003_logentry_add_action_flag_choices'),
+        ('auth', '0012_alter_user_first_name_max_length'),
+        ('contenttypes', '0002_remove_content_type_name'),
+        ('sessions', '0001_initial'),
+    ]
+
+    operations = [
+        moeen.db.roles.CreateRoles(),
+        moeen.db.operations.RunSQLFile(
+            app_label='sysadmin',
+            name='0007_identity',
+        ),
+        moeen.db.operations.RunSQLFile(
+            app_label='sysadmin',
+            name='0007_rls',
+        ),
+    ]

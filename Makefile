@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python manage.py
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run test check stop clean lock bench-migrate runtime development
+.PHONY: help migrate run test test-kill check stop clean lock bench-migrate runtime development
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -23,6 +23,9 @@ run: runtime  ## serve the admin on this machine (ADDRESS=host:port)
 
 test: development  ## run all tests on a throwaway PostgreSQL (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-kill: development  ## kill migrate at a hundred random moments, each time it must end the same
+	@$(BIN)/python -m pytest -m long tests/test_kill.py $(ARGS)
 
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .

@@ -14,7 +14,11 @@ import traceback
 from django.core.management import ManagementUtility
 from django.core.management.base import BaseCommand, CommandError
 
+from moeen.db import identity
 from moeen.db.errors import DONE, FAILED, INTERRUPTED, USAGE, explain
+
+#: Commands that serve requests: what they do unbound is nobody's. All others are an operator's.
+SERVING = (["runserver"], ["testserver"])
 
 
 class CommandLine(ManagementUtility):
@@ -32,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     Django."""
     words = list(sys.argv if argv is None else argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moeen.settings")
+    if words[1:2] not in SERVING:
+        identity.operate()
     if "--traceback" in words:
         CommandLine(words).execute()
         return DONE

@@ -126,7 +126,7 @@ def test_migrations__models__are_in_step(manage):
 def test_migrations__of_an_app__are_linear_and_named_for_the_guide(app):
     names = [name for label, name in ours() if label == app]
     assert names == sorted(names)
-    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert len({name[:4] for name in names}) == len(names)
     assert names[: len(NAMED[app])] == NAMED[app]
     for earlier, later in pairwise(names):
         same_app = [key for key in LOADER.disk_migrations[app, later].dependencies if key[0] == app]

@@ -337,13 +337,13 @@ def read_tables():
 
 
 EXPECTED = read_tables()
-#: The runner's own books: no rows of the clinic, hence no public ids.
-LEDGER = {"migration_runs", "migration_steps"}
+#: The operator's own books: no rows of the clinic, hence no public ids of their own.
+OPERATORS = {"migration_runs", "migration_steps", "backfill_runs", "public_id_aliases"}
 MODELS = {
     model._meta.db_table: model
     for app in OWN_APPS
     for model in apps.get_app_config(app).get_models()
-    if model._meta.db_table not in LEDGER
+    if model._meta.db_table not in OPERATORS
 }
 COLUMNS = [(table, column) for table, (_, columns) in EXPECTED.items() for column in columns]
 

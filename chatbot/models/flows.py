@@ -152,7 +152,7 @@ class Edge(Model):
                 to="chatbot.Node",
                 to_fields=["flow", "id"],
                 on_delete=models.CASCADE,
-                violation_error_message=_("The node it comes from belongs to another flow."),  # type: ignore[arg-type]
+                violation_error_message=_("The node it comes from belongs to another flow."),
             ),
             ForeignKeyConstraint(
                 name="chatbot_edges_flow_id_target_node_id_fkey",
@@ -160,7 +160,7 @@ class Edge(Model):
                 to="chatbot.Node",
                 to_fields=["flow", "id"],
                 on_delete=models.CASCADE,
-                violation_error_message=_("The node it leads to belongs to another flow."),  # type: ignore[arg-type]
+                violation_error_message=_("The node it leads to belongs to another flow."),
             ),
         ]
 

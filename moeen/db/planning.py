@@ -7,7 +7,7 @@ lock that stops readers or writers is *blocking*, what needs such a lock for an 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -214,7 +214,7 @@ def _statements(
             for sql, known in _sql_of(connection, migration, operation, state, after, sizes):
                 if sql not in seen:
                     seen.add(sql)
-                    yield _classified(key, operation.describe(), sql, sizes, known)
+                    yield classify(key, operation.describe(), sql, sizes, step=known)
             state = after
 
 
@@ -257,9 +257,10 @@ def _sql_of(
         yield str(sql).rstrip(";"), None
 
 
-def _classified(
-    migration: str, operation: str, sql: str, sizes: dict[str, tuple[int, int]], step: steps.Step | None
+def classify(
+    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: steps.Step | None = None
 ) -> Statement:
+    """What a statement means for the tables that stand (``sizes``: table -> rows, bytes)."""
     rule = next((rule for rule in RULES if rule.pattern.search(sql)), None)
     found = _TABLE.search(sql)
     table = (found[1] or found[2]) if found else ""

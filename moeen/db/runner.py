@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -69,6 +69,7 @@ class Options:
     allow_blocking: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda line: None
     run: ledger.Run | None = field(default=None, init=False)
+    held: ExitStack = field(default_factory=ExitStack, init=False)
     plan: Plan = field(default=(), init=False)
     loader: Any = field(default=None, init=False)
 
@@ -80,7 +81,8 @@ def safely(command_module: Any, options: Options) -> Iterator[Options]:
     djangos = command_module.MigrationExecutor
     command_module.MigrationExecutor = partial(Executor, options=options)
     try:
-        yield options
+        with options.held:
+            yield options
     finally:
         command_module.MigrationExecutor = djangos
 
@@ -107,29 +109,30 @@ class Executor(MigrationExecutor):
         fake: bool = False,
         fake_initial: bool = False,
     ) -> ProjectState:
-        plan = self.migration_plan(targets) if plan is None else plan
-        if not plan:
-            self._refuse_changed_history()
-            return super().migrate(targets, list(plan), state, fake, fake_initial)
         options = self.options
-        with mutex.held(self.connection, wait_seconds=options.lock_wait, tell=options.tell) as waited:
-            # Another runner may have done it while we waited; its work is what we find now.
-            self.loader.build_graph()
-            plan = self.migration_plan(targets)
-            if not plan:
+        # Held until the command ends: Django's own work after the migrations (permissions, content types) races too.
+        waited = options.held.enter_context(
+            mutex.held(self.connection, wait_seconds=options.lock_wait, tell=options.tell)
+        )
+        pending = bool(self.migration_plan(targets) if plan is None else plan)
+        # Another runner may have done it while we waited; its work is what we find now.
+        self.loader.build_graph()
+        plan = self.migration_plan(targets)
+        self._refuse_changed_history()
+        if not plan:
+            if pending:
                 options.tell("Another run did it; nothing is left to do.")
-                return super().migrate(targets, [], None, fake, fake_initial)
-            self._refuse_changed_history()
-            if not fake:
-                found = preflight.survey(self.connection, plan, self.loader)
-                if found.adopting:
-                    tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found.adopting.items())
-                    options.tell(f"Adopting tables that stand already: {tables}")
-                self._refuse_blocking(plan)
-            run = options.run = ledger.Run(from_version=self._version(), lock_wait_seconds=waited)
-            with self._recorded(run):
-                self._back_up(run)
-                return super().migrate(targets, list(plan), None, fake, fake_initial)
+            return super().migrate(targets, [], None, fake, fake_initial)
+        if not fake:
+            found = preflight.survey(self.connection, plan, self.loader)
+            if found.adopting:
+                tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found.adopting.items())
+                options.tell(f"Adopting tables that stand already: {tables}")
+            self._refuse_blocking(plan)
+        run = options.run = ledger.Run(from_version=self._version(), lock_wait_seconds=waited)
+        with self._recorded(run):
+            self._back_up(run)
+            return super().migrate(targets, list(plan), None, fake, fake_initial)
 
     def apply_migration(
         self, state: ProjectState, migration: Migration, fake: bool = False, fake_initial: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
@@ -13,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db import public_ids
 from sysadmin.admin.base import ReadOnlyModelAdmin, ltr, pretty
 from sysadmin.models import AuditLog, User
 
@@ -120,12 +120,8 @@ def linked_record(obj: AuditLog, text: str) -> str:
 
 
 def models_by_table() -> dict[str, Any]:
-    """Table name -> model, of the project's own tables."""
-    return {
-        model._meta.db_table: model
-        for model in apps.get_models()
-        if any(field.name == "public_id" for field in model._meta.concrete_fields)
-    }
+    """Table name -> model, of the tables whose rows bear public ids; all of them have pages."""
+    return {model._meta.db_table: model for model in public_ids.PREFIXES.values()}
 
 
 def _columns(values: Any) -> dict[str, Any]:

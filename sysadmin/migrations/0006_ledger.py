@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0004_audit"),
+        ("sysadmin", "0005_backfills"),
     ]
 
     operations = [

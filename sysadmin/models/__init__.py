@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sysadmin.models.audit_log import AuditLog
+from sysadmin.models.backfills import BackfillRun, PublicIdAlias
 from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
 from sysadmin.models.roles import Role, UserRole
@@ -11,10 +12,12 @@ from sysadmin.models.users import User, UserPreference
 
 __all__ = [
     "AuditLog",
+    "BackfillRun",
     "InternalMessage",
     "MigrationRun",
     "MigrationStep",
     "Notification",
+    "PublicIdAlias",
     "Role",
     "Setting",
     "User",

@@ -3,6 +3,7 @@
 Keys of a DATABASES entry beyond Django's own:
 `EMBEDDED` (bool): the entry is the project's embedded server; HOST and PORT are found when it runs.
 `PROJECT_REF` (str): the hosting project that HOST or USER must name, see `project.py`.
+`POOLED` (bool): a transaction pooler stands between; nothing may be left behind in a session.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-from .. import embedded
+from .. import embedded, identity
+from . import binding
 from .client import DatabaseClient
 from .project import refuse_other_project
 
@@ -36,9 +38,34 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params: dict[str, Any] = super().get_connection_params()
         params.setdefault("application_name", application_name(sys.argv))
         params.setdefault("connect_timeout", CONNECT_TIMEOUT)
+        params["cursor_factory"] = binding.CURSORS[params["cursor_factory"]]
         return params
 
+    @property
+    def is_pooled(self) -> bool:
+        return bool(self.settings_dict.get("POOLED"))
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        connection = self._connect(conn_params)
+        binding.prepare(connection, timezone=self.timezone_name if self.is_pooled else "")
+        return connection
+
+    def init_connection_state(self) -> None:
+        with identity.acting_as_operator():  # the session's own settings need no binding
+            super().init_connection_state()
+            if identity.operates() and not self.is_pooled:
+                # A table whose policies would hide rows is an error then: an operator is never silently blind.
+                self.connection.execute("SET row_security = off")
+
+    def ensure_timezone(self) -> bool:
+        # Behind a pooler each transaction sets it for itself.
+        return False if self.is_pooled else super().ensure_timezone()
+
+    def chunked_cursor(self) -> Any:
+        # The rows of a server-side cursor are computed when they are fetched, perhaps in another scope.
+        return super().chunked_cursor() if identity.current() is identity.OPERATOR else self.cursor()
+
+    def _connect(self, conn_params: dict[str, Any]) -> Any:
         refuse_other_project(self.settings_dict)
         if not self.settings_dict.get("EMBEDDED"):
             return super().get_new_connection(conn_params)

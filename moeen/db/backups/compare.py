@@ -1,0 +1,81 @@
+"""A content against another: what a restore brought back, or what stands in the live database by now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from moeen.db.backups.inventory import Inventory
+from moeen.db.backups.load import Rights
+from moeen.db.backups.manifest import Content
+from moeen.db.findings import Finding, Severity
+
+
+def compare(expected: Content, found: Content, *, rights: Rights, majors: tuple[int, int]) -> list[Finding]:
+    """Every difference. `rights` says what the restore could not keep, `majors` which versions are compared."""
+    return sorted(
+        [
+            *_tables(expected, found),
+            *_values("sequence value", expected.sequences, found.sequences),
+            *_values(
+                "large objects",
+                {"large objects": str(expected.large_objects)},
+                {"large objects": str(found.large_objects)},
+            ),
+            *_inventories(expected.inventory, found.inventory, rights, majors),
+        ]
+    )
+
+
+def checked(expected: Content) -> dict[str, int]:
+    """How many of each kind were compared."""
+    counts = {kind: len(objects) for kind, objects in sorted(expected.inventory.items())}
+    return {
+        "rows": expected.rows,
+        "digests": len(expected.tables),
+        "sequence values": len(expected.sequences),
+        "large objects": expected.large_objects.rows,
+        **counts,
+    }
+
+
+def _tables(expected: Content, found: Content) -> Iterator[Finding]:
+    for label in sorted(expected.tables.keys() | found.tables.keys()):
+        want, got = expected.tables.get(label), found.tables.get(label)
+        if want is None or got is None:
+            yield Finding(label, "table", "present" if want else "absent", "present" if got else "missing")
+        elif want.rows != got.rows:
+            yield Finding(label, "rows", f"{want.rows:,}", f"{got.rows:,}")
+        elif want != got:
+            yield Finding(label, "digest", f"{want.sum}/{want.xor}", f"{got.sum}/{got.xor}")
+
+
+def _inventories(
+    expected: Inventory, found: Inventory, rights: Rights, majors: tuple[int, int]
+) -> Iterator[Finding]:
+    for kind, wanted in expected.items():
+        got = found.get(kind, {})
+        if kind == "owner" and not rights.owners:
+            continue
+        if kind == "default grant" and not rights.owners:
+            continue
+        if kind == "extension":
+            wanted = {name: value for name, value in wanted.items() if name not in rights.unavailable}
+        if kind == "grant" and majors[0] != majors[1]:
+            # MAINTAIN is a privilege from 17 on, and part of "all".
+            wanted, got = _without_maintain(wanted), _without_maintain(got)
+        yield from _values(kind, wanted, got)
+
+
+def _without_maintain(grants: Mapping[str, str]) -> dict[str, str]:
+    return {name: ", ".join(p for p in value.split(", ") if not p.startswith("MAINTAIN")) for name, value in grants.items()}
+
+
+def _values(kind: str, expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Finding]:
+    for name in sorted(expected.keys() | found.keys()):
+        want, got = expected.get(name), found.get(name)
+        if want is None:
+            yield Finding(name, kind, "absent", "present", Severity.UNSAFE if kind == "grant" else Severity.COSMETIC)
+        elif got is None:
+            yield Finding(name, kind, "present", "missing")
+        elif want != got:
+            yield Finding(name, kind, want, got)

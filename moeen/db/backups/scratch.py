@@ -1,0 +1,112 @@
+"""A throwaway server: made for one verification, gone afterwards, also when we are killed.
+
+It holds patients' data in the clear. A small shell that waits for the end of our pipe stops it and removes it when
+this process ends in whatever way; a machine that lost power is cleaned at the next verification.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from moeen.db import embedded
+from moeen.db.backups.login import Login
+from moeen.db.embedded import Server
+
+_PREFIX = "moeen-verify-"
+#: Fast and forgetful: nothing in it needs to outlive a crash.
+SETTINGS = (
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("wal_level", "minimal"),
+    ("max_wal_senders", "0"),
+    ("max_wal_size", "4GB"),
+    ("autovacuum", "off"),
+    ("shared_buffers", "256MB"),
+    ("maintenance_work_mem", "256MB"),
+    ("max_connections", "30"),
+)
+# SIGQUIT is PostgreSQL's immediate shutdown; the pid stands in the first line of the server's own file.
+_GUARD = 'read -r x; kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/null && sleep 1; rm -rf "$1" "$2"'
+
+
+@contextmanager
+def server(programs: Path) -> Iterator[Login]:
+    """A running empty server of these programs; its superuser's way in, database `postgres`."""
+    parent = Path(tempfile.gettempdir())
+    _sweep(parent)
+    root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    # The user who runs the server for root passes through; the data folder itself is closed by initdb.
+    root.chmod(0o711)
+    handle = os.open(root, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    usable = embedded.usable_programs(programs, data_dir=root / "data")
+    made = Server(data_dir=root / "data", bin_dir=usable, settings=SETTINGS, durable=False)
+    user = embedded.os_user(made.data_dir) if os.geteuid() == 0 else None
+    # The other end of the guard's pipe stays open here, in no child, and is closed by the kernel when we end.
+    inside, outside = os.pipe()
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", str(root), str(embedded.socket_folder(made.data_dir, user=user))],
+        stdin=inside,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        # A Ctrl-C is not for it.
+        start_new_session=True,
+    )
+    os.close(inside)
+    try:
+        address = made.ensure_running()
+        with made.connect_as_superuser(address) as connection:
+            login = Login.of(connection)
+        yield login
+    finally:
+        _end(made, root)
+        guard.kill()
+        guard.wait()
+        os.close(outside)
+        os.close(handle)
+
+
+def _end(made: Server, root: Path) -> None:
+    address = made.status().address
+    with suppress(Exception):
+        made.stop(mode="immediate")
+    if address is not None:
+        shutil.rmtree(address.host, ignore_errors=True)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """End the servers of verifications that no longer run; the lock of one that does is held."""
+    for left in parent.glob(f"{_PREFIX}*"):
+        try:
+            if left.lstat().st_uid != os.geteuid():
+                continue
+            handle = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            programs = embedded.bin_dir(_major(left / "data"))
+            if programs is not None and (left / "data").is_dir():
+                _end(Server(data_dir=left / "data", bin_dir=programs), left)
+            shutil.rmtree(left, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(handle)
+
+
+def _major(data: Path) -> int:
+    try:
+        return int((data / "PG_VERSION").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return embedded.MAJOR

@@ -1,0 +1,244 @@
+"""Where backups lie: a local folder, or any Django storage. A backup is a folder named by its id.
+
+Everything is made in a temporary folder first. A local one is synced and renamed last; to another storage the manifest
+is written last. What has no manifest under its id is no backup, whatever ended its making.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.files import File as DjangoFile
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage, storages
+
+from moeen.db.backups import manifest
+from moeen.db.backups.manifest import Manifest, Verification
+from moeen.db.errors import USAGE, MoeenError
+
+ALIAS = "backups"
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+_UNFINISHED = ".unfinished-"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Store:
+    """One place for backups. `folder` is None where the storage is not a local folder."""
+
+    name: str
+    storage: Storage | None
+    folder: Path | None
+
+    def ids(self) -> list[str]:
+        """The ids of all backups, oldest first."""
+        if self.folder is not None:
+            names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        else:
+            assert self.storage is not None
+            names = self.storage.listdir("")[0]
+        return sorted(name for name in names if _ID.fullmatch(name) and self._exists(f"{name}/{manifest.NAME}"))
+
+    def resolve(self, words: str) -> str:
+        """The id that is meant by an id, the beginning of one, or `latest`; raises MoeenError."""
+        ids = self.ids()
+        if not ids:
+            raise MoeenError(f"There is no backup in {self.name}.", next_step="Make one: manage.py backup_database")
+        if words == "latest":
+            return ids[-1]
+        found = [name for name in ids if name.startswith(words)]
+        if len(found) != 1 or not words:
+            what = "is no backup" if not found else "is the beginning of several backups' ids"
+            raise MoeenError(f"{words!r} {what} in {self.name}.", next_step="List them: manage.py list_backups",
+                             exit_code=USAGE)  # fmt: skip
+        return found[0]
+
+    def manifest(self, id: str) -> Manifest:
+        """Raises manifest.Damaged."""
+        found = manifest.read(self._read(f"{id}/{manifest.NAME}"), name=manifest.NAME)
+        if found.id != id:
+            raise manifest.Damaged(manifest.NAME, f"it belongs to backup {found.id}")
+        return found
+
+    def verification(self, id: str) -> Verification | None:
+        """The record of the last one, None where there is none. A damaged record counts as none."""
+        if not self._exists(f"{id}/{manifest.VERIFIED}"):
+            return None
+        with suppress(manifest.Damaged):
+            return manifest.read_verification(self._read(f"{id}/{manifest.VERIFIED}"))
+        return None
+
+    def record(self, id: str, verification: Verification) -> None:
+        """Keep that record in place of the one before."""
+        data = manifest.sealed(verification)
+        path = f"{id}/{manifest.VERIFIED}"
+        if self.folder is not None:
+            fresh = self.folder / f"{path}.new"
+            _write(fresh, data)
+            fresh.replace(self.folder / path)
+            return
+        assert self.storage is not None
+        if self.storage.exists(path):
+            self.storage.delete(path)
+        self.storage.save(path, ContentFile(data))
+
+    @contextmanager
+    def opened(self, id: str) -> Iterator[Path]:
+        """The backup as a local folder: where it lies, or a copy that is removed afterwards. Still encrypted if it is."""
+        if self.folder is not None:
+            yield self.folder / id
+            return
+        assert self.storage is not None
+        with tempfile.TemporaryDirectory(prefix="moeen-fetch-") as scratch:
+            target = Path(scratch) / id
+            for path in self._walk(id):
+                local = target / path
+                local.parent.mkdir(parents=True, exist_ok=True)
+                with self.storage.open(f"{id}/{path}") as source, local.open("wb") as copy:
+                    shutil.copyfileobj(source, copy, _CHUNK)
+            yield target
+
+    @contextmanager
+    def making(self) -> Iterator[tuple[str, Path]]:
+        """A new id and the folder to fill; published when the block ends well, removed when it does not."""
+        id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        parent = self.folder if self.folder is not None else Path(tempfile.gettempdir())
+        try:
+            if self.folder is not None:
+                parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sweep(parent)
+            staging = parent / f"{_UNFINISHED}{id}"
+            staging.mkdir(mode=0o700)
+        except OSError as error:
+            raise MoeenError(
+                f"Backups cannot be written to {parent}: {error.strerror}.",
+                next_step="Let BACKUP_DIR name a folder that this user may write, or use --to STORAGE.",
+            ) from error
+        handle = os.open(staging, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield id, staging
+            self._publish(id, staging)
+        finally:
+            os.close(handle)
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def delete(self, id: str) -> None:
+        """Remove the backup. Its manifest goes first, so that half a backup is none."""
+        if self.folder is not None:
+            doomed = self.folder / f"{_UNFINISHED}{id}"
+            (self.folder / id).rename(doomed)
+            shutil.rmtree(doomed)
+            return
+        assert self.storage is not None
+        paths = sorted(self._walk(id), key=lambda path: path != manifest.NAME)
+        for path in paths:
+            self.storage.delete(f"{id}/{path}")
+
+    def files(self, id: str) -> list[str]:
+        """The paths of all files that lie in the backup's folder."""
+        return sorted(self._walk(id))
+
+    # -- within ----------------------------------------------------------------------------------------------
+
+    def _publish(self, id: str, staging: Path) -> None:
+        if self.folder is not None:
+            for path in (*staging.rglob("*"), staging):
+                _sync(path)
+            staging.rename(self.folder / id)
+            _sync(self.folder)
+            return
+        assert self.storage is not None
+        paths = [path for path in staging.rglob("*") if path.is_file()]
+        for path in sorted(paths, key=lambda path: path.name == manifest.NAME):
+            name = f"{id}/{path.relative_to(staging).as_posix()}"
+            with path.open("rb") as stream:
+                saved = self.storage.save(name, DjangoFile(stream))
+            if saved != name:
+                raise MoeenError(f"The storage {self.name} renamed {name} to {saved}; it cannot hold backups.")
+
+    @staticmethod
+    def _sweep(parent: Path) -> None:
+        """Remove what killed backups left behind; the lock of one that still runs is held."""
+        for left in parent.glob(f"{_UNFINISHED}*"):
+            try:
+                handle = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            except OSError:
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(handle)
+
+    def _exists(self, path: str) -> bool:
+        if self.folder is not None:
+            return (self.folder / path).is_file()
+        assert self.storage is not None
+        return self.storage.exists(path)
+
+    def _read(self, path: str) -> bytes:
+        try:
+            if self.folder is not None:
+                return (self.folder / path).read_bytes()
+            assert self.storage is not None
+            with self.storage.open(path) as stream:
+                data: bytes = stream.read()
+                return data
+        except FileNotFoundError as error:
+            raise manifest.Damaged(path.rpartition("/")[2], "it is missing") from error
+
+    def _walk(self, id: str, within: str = "") -> Iterator[str]:
+        if self.folder is not None:
+            root = self.folder / id
+            yield from (path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir())
+            return
+        assert self.storage is not None
+        folders, files = self.storage.listdir(f"{id}/{within}".rstrip("/"))
+        yield from (within + name for name in files)
+        for name in folders:
+            yield from self._walk(id, f"{within}{name}/")
+
+
+def of(words: str = "") -> Store:
+    """The store by that name: an alias of STORAGES, or a path with a slash; without one, STORAGES["backups"]."""
+    if "/" in words:
+        return Store(words, None, Path(words).expanduser().absolute())
+    try:
+        storage: Any = storages[words or ALIAS]
+    except InvalidStorageError as error:
+        raise MoeenError(
+            f"There is no storage {words or ALIAS!r} in STORAGES.",
+            next_step="Name one that settings.STORAGES has, or a folder by a path with a slash (./folder).",
+            exit_code=USAGE,
+        ) from error
+    local = Path(storage.location) if isinstance(storage, FileSystemStorage) else None
+    return Store(str(local) if local else words or ALIAS, storage, local)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,232 @@
+"""A backup is proven: every file against the manifest, then a whole restore against the content."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from moeen.db import embedded
+from moeen.db.backups import age, compare, digest, dump, inventory, load, manifest, progress, scratch, tools
+from moeen.db.backups.inventory import Scope
+from moeen.db.backups.login import Login
+from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
+from moeen.db.backups.store import Store
+from moeen.db.errors import MoeenError
+from moeen.db.findings import Finding
+from moeen.db.logs import logger
+
+_DATABASE = "restored"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of a verification: `ok` when there is no finding."""
+
+    id: str
+    checked: dict[str, int]
+    findings: tuple[Finding, ...]
+    server_version: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "ok": self.ok,
+            "checked": self.checked,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "seconds": self.seconds,
+        }
+
+
+def prove(
+    store: Store,
+    id: str,
+    *,
+    identity: Path | None = None,
+    live: BaseDatabaseWrapper | None = None,
+    jobs: int | None = None,
+    tell: progress.Tell = progress.silent,
+) -> Report:
+    """Restore the backup into a throwaway server and compare everything; with `live`, compare that database as well.
+
+    The result is recorded beside the backup. Damage becomes findings that name the file. Raises MoeenError where the
+    verification itself could not be done: no key, no server's programs, no space.
+    """
+    started = time.monotonic()
+    log = logger("backup")
+    keys = age.identities(identity)
+    checked: dict[str, int] = {}
+    version = ""
+    try:
+        paper = store.manifest(id)
+    except Damaged as damage:
+        findings = [_damage(damage)]
+    else:
+        with store.opened(id) as folder:
+            findings = intact(folder, paper, tell=tell)
+            checked |= {"files": len(paper.files) + 1, "bytes": paper.bytes}
+            if not findings:
+                content, version, found = _restored(folder, paper, keys, jobs, tell)
+                findings += found
+                if content is not None:
+                    checked |= compare.checked(content)
+                    if live is not None:
+                        findings += against_live(content, paper, live)
+    report = Report(id, checked, tuple(sorted(findings)), version, round(time.monotonic() - started, 3))
+    record = Verification(dump.now(), report.ok, len(report.findings), report.seconds, version)
+    with suppress(OSError):
+        store.record(id, record)
+    log.log(
+        20 if report.ok else 40,
+        "verification",
+        extra={"id": id, "ok": report.ok, "findings": [f.object for f in report.findings], "seconds": report.seconds},
+    )
+    return report
+
+
+def intact(folder: Path, paper: Manifest, *, tell: progress.Tell = progress.silent) -> list[Finding]:
+    """Every file that is not as the manifest says: missing, of another size or content, or unknown."""
+    findings = []
+    listed = {file.path: file for file in paper.files}
+    done = 0
+    for file in paper.files:
+        path = folder / file.path
+        if not path.is_file():
+            findings.append(Finding(file.path, "file", "present", "missing"))
+            continue
+        size = path.stat().st_size
+        if size != file.bytes:
+            findings.append(Finding(file.path, "size", f"{file.bytes:,} bytes", f"{size:,} bytes"))
+        else:
+            real = manifest.file_of(folder, path).sha256
+            if real != file.sha256:
+                findings.append(Finding(file.path, "SHA-256", file.sha256, real))
+        done += file.bytes
+        tell("files", done, paper.bytes)
+    ours = {manifest.NAME, manifest.VERIFIED, f"{manifest.VERIFIED}.new"}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and name not in listed and name not in ours:
+            findings.append(Finding(name, "file", "absent", "present"))
+    return findings
+
+
+def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> Content:
+    """The content's file, decrypted; raises Damaged."""
+    try:
+        content = manifest.content_of_json(load.content_of(folder, paper, keys))
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(paper.content, "it is no content of a backup") from error
+    if inventory.fingerprint(content.inventory) != paper.fingerprint or content.rows != paper.rows:
+        raise Damaged(paper.content, "it is another backup's")
+    return content
+
+
+def against_live(content: Content, paper: Manifest, live: BaseDatabaseWrapper) -> list[Finding]:
+    """What differs between the backup and that database as it is now."""
+    with Login.of_wrapper(live).connect(application="moeen verify_backup") as connection:
+        digest.prepare(connection)
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        scope = inventory.scope(connection)
+        dump.refuse_if_blind(connection, scope.schemas)
+        now = dump.read_content(connection, scope)
+        major = connection.info.server_version // 10000
+    rights = load.Rights(owners=True, superuser=True)
+    found = compare.compare(content, now, rights=rights, majors=(paper.major, major))
+    return [replace(finding, kind=f"live {finding.kind}") for finding in found]
+
+
+def read_restored(connection: psycopg.Connection[Any], content: Content, tell: progress.Tell) -> Content:
+    """What stands in the restored database, of the schemas that the backup covers."""
+    digest.prepare(connection)
+    scope = Scope(sorted(_schemas(content)), [])
+    return dump.read_content(connection, scope, told=lambda done, total: tell("compare", done, total))
+
+
+def _restored(
+    folder: Path, paper: Manifest, keys: Sequence[Any], jobs: int | None, tell: progress.Tell
+) -> tuple[Content | None, str, list[Finding]]:
+    try:
+        content = content_of(folder, paper, keys)
+    except Damaged as damage:
+        return None, "", [_damage(damage)]
+    folder_of_programs = tools.find_server(paper.major)
+    with scratch.server(folder_of_programs) as login:
+        with login.connect(application="moeen verify_backup") as connection:
+            load.create_roles(connection, content.roles)
+            rights = load.rights_of(connection, content)
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {}").format(
+                    sql.Identifier(_DATABASE),
+                    sql.Identifier(content.settings.owner),
+                    sql.Literal(content.settings.encoding),
+                )
+            )
+            version = str(connection.info.parameter_status("server_version")).split()[0]
+        target = login.to(_DATABASE)
+        with target.connect(application="moeen verify_backup") as connection:
+            _stand_in(connection, content)
+        programs = tools.Tools(folder_of_programs, embedded.major_of(folder_of_programs) or 0, version)
+        try:
+            load.restore(
+                folder, paper, content, into=target, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
+            )
+        except MoeenError as error:
+            return content, version, [Finding(paper.dump, "restore", "complete", error.cause)]
+        with target.connect(application="moeen verify_backup") as connection:
+            restored = read_restored(connection, content, tell)
+            major = connection.info.server_version // 10000
+        found = compare.compare(content, restored, rights=rights, majors=(paper.major, major))
+    return content, version, found
+
+
+def _stand_in(connection: psycopg.Connection[Any], content: Content) -> None:
+    """Functions of the schemas that were left out, as far as covered objects name them: they answer NULL."""
+    for stub in content.stubs:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(stub.schema)))
+        volatility = {"i": "IMMUTABLE", "s": "STABLE"}.get(stub.volatility, "VOLATILE")
+        if stub.result == "trigger":
+            body = "LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+        else:
+            kind = stub.result.removeprefix("SETOF ")
+            body = "LANGUAGE sql AS $$ SELECT " + ("" if kind == "void" else f"NULL::{kind}") + " $$"
+        connection.execute(
+            sql.SQL("CREATE FUNCTION {} ({}) RETURNS {} {} {}").format(
+                sql.Identifier(stub.schema, stub.name),
+                sql.SQL(stub.arguments),  # type: ignore[arg-type]
+                sql.SQL(stub.result),  # type: ignore[arg-type]
+                sql.SQL(volatility),
+                sql.SQL(body),  # type: ignore[arg-type]
+            )
+        )
+
+
+def _schemas(content: Content) -> set[str]:
+    return {json.loads(name) if name.startswith('"') else name for name in content.inventory["schema"]}
+
+
+def _damage(damage: Damaged) -> Finding:
+    return Finding(damage.file, "file", "as it was written", damage.what)
+
+
+def failed(report: Report) -> MoeenError:
+    """What a caller that needs a proven backup raises of a report with findings."""
+    lines = "\n".join(f"  {finding.pretty()}" for finding in report.findings[:20])
+    return MoeenError(
+        f"Backup {report.id} did not pass its verification.\n{lines}",
+        next_step="Make a new backup and verify it; keep the older ones.",
+        exit_code=3,
+    )

@@ -1,0 +1,182 @@
+"""Who this transaction is: scopes that say it, and the SQL that tells the database.
+
+The engine binds every transaction to `current()` before its first statement. A scope belongs to the running thread or
+task; scopes nest and restore the outer one however they end. Without a scope, serving code is `moeen_anon`, whom the
+policies show next to nothing; operator commands (manage.py) are the login itself, the owner.
+
+A generator that holds a scope open across `yield` lends it to whoever consumes it: open the scope around each step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import psycopg
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, connections
+from psycopg import sql
+
+from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.roles import PEOPLE, PREFIX
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A database role, "" for the login itself, and the claims as JSON, "" for none. `read_only`: may not write."""
+
+    role: str
+    claims: str = ""
+    read_only: bool = False
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits that tell this identity from every other."""
+        return hashlib.sha256(f"{self.role}\0{self.claims}\0{self.read_only}".encode()).hexdigest()[:16]
+
+
+ANONYMOUS = Identity("moeen_anon")
+SERVICE = Identity("moeen_service")
+AUTH = Identity("moeen_auth")
+OPERATOR = Identity("")
+
+_scope: ContextVar[Identity | None] = ContextVar("identity", default=None)
+_unbound = ANONYMOUS
+
+
+class RoleNotHeld(MoeenError, PermissionDenied):
+    """The person does not hold the role that was asked for. A web request ends as 403."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(
+            f"This person does not hold the role {role!r}.",
+            next_step="Roles that people hold besides their usual one stand in user_roles.",
+            exit_code=FINDINGS,
+        )
+
+
+def current() -> Identity:
+    """Who statements of this thread or task are run as."""
+    found = _scope.get()
+    return _unbound if found is None else found
+
+
+def operate() -> None:
+    """From now on, this process is an operator's wherever no scope says otherwise. For manage.py only."""
+    global _unbound
+    _unbound = OPERATOR
+
+
+def serve() -> None:
+    """The opposite of operate(), and what every process starts as."""
+    global _unbound
+    _unbound = ANONYMOUS
+
+
+def operates() -> bool:
+    """Whether unbound code of this process is an operator's."""
+    return _unbound is OPERATOR
+
+
+@contextmanager
+def bound(identity: Identity) -> Iterator[Identity]:
+    """The scope of any identity."""
+    token = _scope.set(identity)
+    try:
+        yield identity
+    finally:
+        _scope.reset(token)
+
+
+@contextmanager
+def acting_as(user: Any, *, role: str | None = None, using: str = "default") -> Iterator[Identity]:
+    """The scope of a person: an object with `pk`, `role`, `is_active`. Nobody, or somebody deactivated: `moeen_anon`.
+
+    `role` is one of PEOPLE that the person holds besides the usual one; RoleNotHeld is raised otherwise.
+    """
+    with bound(of(user, role=role, using=using)) as identity:
+        yield identity
+
+
+@contextmanager
+def acting_as_service() -> Iterator[Identity]:
+    """The scope of the bot and of integrations."""
+    with bound(SERVICE) as identity:
+        yield identity
+
+
+@contextmanager
+def acting_as_auth() -> Iterator[Identity]:
+    """The scope of signing in and of web sessions. Nothing else may use it."""
+    with bound(AUTH) as identity:
+        yield identity
+
+
+@contextmanager
+def acting_as_operator() -> Iterator[Identity]:
+    """The scope of the login itself: the owner, unless the login is one that owns nothing (WEB_DATABASE_URL)."""
+    with bound(OPERATOR) as identity:
+        yield identity
+
+
+def of(user: Any, *, role: str | None = None, using: str = "default") -> Identity:
+    """The identity of a person, see acting_as()."""
+    if user is None or user.pk is None or not user.is_active:
+        return ANONYMOUS
+    taken = user.role if role is None else role.removeprefix(PREFIX)
+    if taken not in PEOPLE or (taken != user.role and not _holds(str(user.pk), taken, using)):
+        raise RoleNotHeld(taken)
+    return person(str(user.pk), taken)
+
+
+def person(user_id: str, role: str) -> Identity:
+    """The identity of users.id in a role of PEOPLE, without asking whether it is held."""
+    return Identity(PREFIX + role, json.dumps({"sub": user_id, "app_role": role}))
+
+
+def _holds(user_id: str, role: str, using: str) -> bool:
+    try:
+        with acting_as_auth(), connections[using].cursor() as cursor:
+            cursor.execute("SELECT app.role_of(%s, %s)", [user_id, role])
+            return bool(cursor.fetchone() == (PREFIX + role,))
+    except DatabaseError as error:
+        if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
+            return False
+        raise
+
+
+@lru_cache(maxsize=4096)
+def binding_sql(identity: Identity, *, application: str, timezone: str, begin: bool) -> bytes:
+    """One statement that tells the database who this transaction is, until it ends; `begin` opens it as well.
+
+    The application's name carries a digest of the identity. The server reports that name to the client whenever it
+    changes, also when a rollback to a savepoint takes it back, so the client always knows what is bound.
+    """
+    values = {
+        "role": identity.role or "none",
+        "request.jwt.claims": identity.claims,
+        # An older form of the claims, which platforms' auth.uid() reads first.
+        "request.jwt.claim.sub": "",
+        # With off, a table whose policies would hide rows raises an error: an operator is never silently blind.
+        "row_security": "on" if identity.role else "off",
+        "application_name": application,
+    }
+    if timezone:
+        values["TimeZone"] = timezone
+    if identity.read_only and begin:
+        values["transaction_read_only"] = "on"
+    calls = sql.SQL(", ").join(
+        sql.SQL("pg_catalog.set_config({}, {}, true)").format(name, value) for name, value in values.items()
+    )
+    return sql.SQL("SELECT {}").format(calls).as_string(None).encode()
+
+
+def application_mark(identity: Identity, name: str) -> str:
+    """The application's name while `identity` is bound; the name itself for the login."""
+    return f"{name[:46]} {identity.digest}" if identity.role else name

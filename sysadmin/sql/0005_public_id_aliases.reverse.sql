@@ -1,0 +1,1 @@
+DROP FUNCTION IF EXISTS app.row_of_alias(text);

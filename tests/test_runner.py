@@ -1,0 +1,285 @@
+"""The runner around migrate: one at a time, short locks, a plan, checks, a ledger."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+
+from moeen.db import catalog, invariants, ledger, locks, planning, runner, schema
+from moeen.db.errors import MoeenError
+from tests import servers, states
+
+NO_BACKUP = {"no_backup": "test", "verbosity": 0}
+
+
+@pytest.fixture(scope="module")
+def migrated(new_database):
+    """A fresh database at the newest schema, for reading and for copies."""
+    database = new_database()
+    call_command("migrate", database=database.alias, **NO_BACKUP)
+    connections[database.alias].close()
+    return database
+
+
+@pytest.fixture
+def copy(new_database, migrated):
+    connections[migrated.alias].close()  # a template must not be in use
+    database = states.copy(new_database, migrated)
+    yield database
+    new_database.drop(database)
+
+
+def differences(expected, database):
+    return schema.compare(catalog.read(connections[expected.alias]), catalog.read(connections[database.alias]))
+
+
+def test_migrate__eight_runners_at_once__one_applies_and_none_fails(new_database, migrated):
+    database = new_database()
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    environment = {**os.environ, "DATABASE_URL": database.url}
+    runners = [
+        subprocess.Popen(command, cwd=servers.PROJECT, env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    outcomes = [(process.communicate(timeout=120)[1], process.returncode) for process in runners]
+    assert [code for _, code in outcomes] == [0] * 8, outcomes
+    with database.connect() as connection:
+        assert connection.execute("SELECT array_agg(outcome) FROM migration_runs").fetchone() == (["done"],)
+        twice = "SELECT app, name FROM django_migrations GROUP BY 1, 2 HAVING count(*) > 1"
+        assert connection.execute(twice).fetchall() == []
+    assert differences(migrated, database) == []
+
+
+def test_migrate__another_runner_holds_the_lock__waits_then_names_it(copy, manage):
+    with copy.connect(application_name="night shift") as connection:
+        connection.execute("DELETE FROM django_migrations WHERE app = 'crm'")
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", (0x6D6F65, 1))
+        done = manage("migrate", "--lock-wait", "0.2", DATABASE_URL=copy.url)
+    assert done.returncode == 1
+    assert "Another migration is running: pid" in done.stderr
+    assert "night shift" in done.stderr
+
+
+class Reader(threading.Thread):
+    """A client at the desk: reads patients again and again, and remembers its longest wait."""
+
+    def __init__(self, database):
+        super().__init__(daemon=True)
+        self.database, self.longest, self.stopped = database, 0.0, threading.Event()
+
+    def run(self):
+        with self.database.connect() as connection:
+            while not self.stopped.is_set():
+                started = time.monotonic()
+                connection.execute("SELECT count(*) FROM patients")
+                self.longest = max(self.longest, time.monotonic() - started)
+                time.sleep(0.005)
+
+
+def test_migrate__table_is_locked_all_the_time__gives_up_names_the_holder_and_holds_nobody(new_database, migrated):
+    database = states.database(new_database, "core")
+    policy = locks.Policy(lock_timeout_ms=300, tries=4, first_pause_s=0.02)
+    token = locks.policy.set(policy)
+    reader = Reader(database)
+    try:
+        with database.connect(application_name="reception") as holder:
+            holder.execute("BEGIN")
+            holder.execute("SELECT count(*) FROM patients")
+            reader.start()
+            with pytest.raises(locks.GaveUp) as gave_up:
+                call_command("migrate", database=database.alias, **NO_BACKUP)
+            reader.stopped.set()
+            reader.join()
+            holder.execute("ROLLBACK")
+        assert "reception" in str(gave_up.value)
+        assert "SELECT" not in gave_up.value.cause
+        # One lock timeout, and what a busy machine adds.
+        assert reader.longest < 0.3 + 0.3
+        with database.connect() as connection:
+            assert connection.execute("SELECT to_regclass('public.sessions') IS NOT NULL").fetchone() == (True,)
+        call_command("migrate", database=database.alias, **NO_BACKUP)
+    finally:
+        locks.policy.reset(token)
+    assert invariants.findings(connections[database.alias]) == []
+
+
+def test_migrate__migration_fails__its_transaction_leaves_no_trace_and_a_second_run_goes_on(new_database, migrated):
+    database = new_database()
+    call_command("migrate", "sysadmin", "0003", database=database.alias, **NO_BACKUP)
+    with database.connect() as connection:
+        connection.execute("CREATE FUNCTION app.refuse_change() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$")
+        with pytest.raises(Exception, match="return type"):
+            call_command("migrate", database=database.alias, **NO_BACKUP)
+        trace = "SELECT to_regprocedure('app.audit_actor()') IS NULL AND NOT EXISTS (SELECT FROM pg_proc WHERE proname = 'audit_statement')"
+        assert connection.execute(trace).fetchone() == (True,)
+        connection.execute("DROP FUNCTION app.refuse_change()")
+    call_command("migrate", database=database.alias, **NO_BACKUP)
+    assert differences(migrated, database) == []
+
+
+def test_migrate__backup_fails__nothing_is_migrated(new_database):
+    database = states.database(new_database, "core")
+    connection = connections[database.alias]
+    before = catalog.read(connection)
+
+    def broken(_):
+        raise MoeenError("The disk of the backups is full.")
+
+    from django.core.management.commands import migrate
+
+    with pytest.raises(MoeenError, match="disk of the backups"):
+        with runner.safely(migrate, runner.Options(backup=broken)):
+            migrate.Command().execute(**_options(database.alias))
+    assert catalog.read(connection) == before
+
+
+def _options(alias):
+    names = "app_label migration_name fake fake_initial plan check_unapplied run_syncdb prune".split()
+    base = {"verbosity": 0, "interactive": False, "skip_checks": True, "force_color": False, "no_color": False}
+    return dict.fromkeys(names, False) | base | {"database": alias, "stdout": None, "stderr": None}
+
+
+# --- the plan ---
+
+
+def test_plan__core_database__names_locks_and_sizes_and_changes_nothing(new_database, manage):
+    database = states.database(new_database, "core")
+    before = catalog.read(connections[database.alias])
+    done = manage("migrate", "--plan", "--json", DATABASE_URL=database.url)
+    assert done.returncode == 0, done.stderr
+    statements = json.loads(done.stdout)
+    retyping = next(s for s in statements if s["table"] == "patients" and '"created_at" TYPE' in s["sql"])
+    assert (retyping["lock"], retyping["rewrites"], retyping["verdict"]) == ("ACCESS EXCLUSIVE", False, "short")
+    assert retyping["blocks_reads"]
+    assert retyping["bytes"] > 0
+    assert not [s for s in statements if s["verdict"] == "blocking"]
+    assert catalog.read(connections[database.alias]) == before
+
+
+def test_plan__nothing_pending__says_so(copy, manage):
+    done = manage("migrate", "--plan", DATABASE_URL=copy.url)
+    assert (done.returncode, done.stdout) == (0, "Planned operations:\n  No planned migration operations.\n")
+
+
+def test_migrate__large_table_would_be_rewritten__is_refused_until_allowed(new_database, monkeypatch):
+    database = states.database(new_database, "core")
+    with database.connect() as connection:
+        connection.execute("ALTER TABLE patients ALTER COLUMN phone TYPE text")
+        connection.execute("ANALYZE patients")
+    monkeypatch.setattr(planning, "THRESHOLD_ROWS", 10)
+    with pytest.raises(planning.Blocking) as refused:
+        call_command("migrate", database=database.alias, **NO_BACKUP)
+    assert refused.value.exit_code == 3
+    assert {s.table for s in refused.value.statements} == {"patients"}
+    assert "--allow-blocking healthcare.0001_core_tables" in refused.value.next_step
+    assert "django_migrations" not in catalog.read(connections[database.alias]).tables
+    call_command(
+        "migrate", database=database.alias, allow_blocking=["healthcare.0001_core_tables"], **NO_BACKUP
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "lock", "verdict"),
+    [
+        ('CREATE INDEX "i" ON "patients" ("phone")', "SHARE", "blocking"),
+        ('CREATE INDEX CONCURRENTLY "i" ON "patients" ("phone")', "SHARE UPDATE EXCLUSIVE", "ok"),
+        ('ALTER TABLE "patients" ADD CONSTRAINT "c" CHECK (true)', "ACCESS EXCLUSIVE", "blocking"),
+        ('ALTER TABLE "patients" ADD CONSTRAINT "c" CHECK (true) NOT VALID', "ACCESS EXCLUSIVE", "short"),
+        ('ALTER TABLE "patients" VALIDATE CONSTRAINT "c"', "SHARE UPDATE EXCLUSIVE", "ok"),
+        ('ALTER TABLE "patients" ADD CONSTRAINT "f" FOREIGN KEY ("a") REFERENCES "b" ("id")', "SHARE ROW EXCLUSIVE", "blocking"),
+        ('ALTER TABLE "patients" ALTER COLUMN "phone" TYPE bigint', "ACCESS EXCLUSIVE", "blocking"),
+        ('ALTER TABLE "patients" ALTER COLUMN "phone" SET NOT NULL', "ACCESS EXCLUSIVE", "blocking"),
+        ('ALTER TABLE "patients" DROP COLUMN "phone"', "ACCESS EXCLUSIVE", "short"),
+        ('ALTER TABLE "patients" ADD COLUMN "x" uuid DEFAULT gen_random_uuid()', "ACCESS EXCLUSIVE", "blocking"),
+        ('ALTER TABLE "patients" ADD COLUMN "x" int DEFAULT 7', "ACCESS EXCLUSIVE", "short"),
+        ('CREATE INDEX "i" ON "brand_new" ("phone")', "SHARE", "ok"),
+    ],
+)  # fmt: skip
+def test_classification__statement__lock_and_verdict(sql, lock, verdict):
+    found = planning.classify("app.0001", "op", sql, {"patients": (5_000_000, 10**9)})
+    assert (found.lock, found.verdict) == (lock, verdict)
+
+
+# --- what must hold after each migration ---
+
+
+@pytest.mark.parametrize(
+    ("break_it", "kind"),
+    [
+        ("ALTER TABLE patients DISABLE ROW LEVEL SECURITY", "row security"),
+        ("ALTER TABLE patients DROP CONSTRAINT patients_public_id_key", "constraint"),
+        ("ALTER TABLE patients DROP CONSTRAINT patients_public_id_check", "constraint"),
+        ("ALTER TABLE patients ADD CHECK (phone <> '') NOT VALID", "constraint"),
+        ("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'sessions_doctor_id_idx'::regclass", "index"),
+    ],
+)
+def test_invariants__one_broken__is_found(copy, break_it, kind):
+    assert invariants.findings(connections[copy.alias]) == []
+    with copy.admin() as connection:
+        connection.execute(break_it)
+    assert [finding.kind for finding in invariants.findings(connections[copy.alias])] == [kind]
+
+
+# --- the ledger ---
+
+
+def test_ledger__fresh_run__every_migration_with_checksums(migrated):
+    with migrated.connect() as connection:
+        steps = connection.execute("SELECT app, name, file_checksum, sql_checksum, outcome FROM migration_steps").fetchall()
+        recorded = connection.execute("SELECT app, name FROM django_migrations").fetchall()
+        (run,) = connection.execute("SELECT outcome, finished_at IS NOT NULL, error FROM migration_runs").fetchall()
+    assert {step[:2] for step in steps} == set(recorded)
+    assert all(len(file) == len(sql) == 64 and outcome == "applied" for _, _, file, sql, outcome in steps)
+    assert run == ("done", True, "")
+
+
+def test_ledger__file_edited_since__is_refused_then_accepted(copy, manage):
+    with copy.connect() as connection:
+        connection.execute("UPDATE migration_steps SET file_checksum = 'old' WHERE name = '0004_audit'")
+    done = manage("migrate", DATABASE_URL=copy.url)
+    assert done.returncode == 3
+    assert "sysadmin.0004_audit" in done.stderr
+    assert "--accept-changed sysadmin.0004_audit" in done.stderr
+    assert manage("migrate", "--accept-changed", "sysadmin.0004_audit", DATABASE_URL=copy.url).returncode == 2
+    accepted = manage("migrate", "--accept-changed", "sysadmin.0004_audit", "--reason", "typo", DATABASE_URL=copy.url)
+    assert accepted.returncode == 0, accepted.stderr
+    assert manage("migrate", DATABASE_URL=copy.url).returncode == 0
+
+
+def test_ledger__migration_of_a_newer_version__is_refused(copy, manage):
+    with copy.connect() as connection:
+        connection.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('crm', '0999_future', now())")
+    done = manage("migrate", DATABASE_URL=copy.url)
+    assert done.returncode == 3
+    assert "crm.0999_future" in done.stderr
+    assert "newer version" in done.stderr
+
+
+def test_ledger__killed_run__is_marked_by_the_next(copy):
+    connection = connections[copy.alias]
+    ledger.write(connection, ledger.Run(from_version="x"))
+    assert ledger.mark_interrupted(connection) == 1
+    with copy.connect() as reader:
+        assert ("interrupted",) in reader.execute("SELECT outcome FROM migration_runs").fetchall()
+
+
+def test_half_adopted__recorded_table_missing__is_refused(copy, manage):
+    with copy.connect() as connection:
+        connection.execute("DROP TABLE messages")
+        connection.execute("DELETE FROM django_migrations WHERE app = 'crm'")
+    done = manage("migrate", DATABASE_URL=copy.url)
+    assert done.returncode == 3
+    assert "half adopted" in done.stderr
+    assert "messages" in done.stderr
+
+
+def test_our_labels__loader__are_the_four_apps(migrated):
+    labels = runner.our_labels(MigrationLoader(connections[migrated.alias]))
+    assert labels == {"sysadmin", "healthcare", "chatbot", "crm"}

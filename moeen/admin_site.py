@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +27,9 @@ class MoeenAdminSite(AdminSite):
     site_header = _("Moeen administration")
     index_title = _("The clinic's data")
     site_url = None  # there is nothing else to view: the root leads here
+
+    def get_log_entries(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_log_entries(request).defer("user__password")
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
         return cast(HttpResponse, AutocompleteView.as_view(admin_site=self)(request))

@@ -18,7 +18,7 @@ from moeen.db import identity
 from moeen.db.errors import DONE, FAILED, INTERRUPTED, USAGE, explain
 
 #: Commands that serve requests: what they do unbound is nobody's. All others are an operator's.
-SERVING = (["runserver"], ["testserver"])
+SERVING = {"runserver", "testserver"}
 
 
 class CommandLine(ManagementUtility):
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     Django."""
     words = list(sys.argv if argv is None else argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moeen.settings")
-    if words[1:2] not in SERVING:
+    if SERVING.isdisjoint(words[1:2]):
         identity.operate()
     if "--traceback" in words:
         CommandLine(words).execute()

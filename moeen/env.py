@@ -6,6 +6,7 @@ An error names the variable and shows the wanted form. It never shows the value:
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -93,6 +94,16 @@ class Environment:
             raise _malformed(
                 name, "the project's reference alone, letters and digits, e.g. abcdefghijklmnopqrst"
             )
+        return value
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """A JSON object."""
+        try:
+            value = json.loads(self.text(name) or "{}")
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise _malformed(name, '{"name": "value"}, in JSON')
         return value
 
     def database(self, name: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from moeen.db import identity
 from moeen.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -84,6 +85,11 @@ _database: dict[str, Any] = env.database("DATABASE_URL") or {
     "NAME": "moeen",
     "USER": "moeen",
 }
+# Whoever serves requests can do so with a login that owns nothing; commands are the owner's.
+_web_database = env.database("WEB_DATABASE_URL")
+if _web_database and not identity.operates():
+    _database = _web_database
+_pooled = env.flag("DATABASE_POOLED", default=_database.get("DISABLE_SERVER_SIDE_CURSORS", False))
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "moeen.db.engine",
@@ -92,6 +98,8 @@ DATABASES: dict[str, dict[str, Any]] = {
         "ATOMIC_REQUESTS": True,
         "PROJECT_REF": SUPABASE_PROJECT_REF,
         **_database,
+        "POOLED": _pooled,
+        "DISABLE_SERVER_SIDE_CURSORS": _pooled,
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -111,8 +119,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 AUTH_USER_MODEL = "sysadmin.User"
-# E003 wants email unique; it is, without regard to case (users_email_lower_key), which the check cannot see.
-SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+# Both work as moeen_auth, the one role that may read what they need.
+AUTHENTICATION_BACKENDS = ["sysadmin.auth.Backend"]
+SESSION_ENGINE = "sysadmin.sessions"
+# E003 and W004 want email unique; it is, without regard to case (users_email_lower_key), which no check can see.
+SILENCED_SYSTEM_CHECKS = ["auth.E003", "auth.W004"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -128,6 +139,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "moeen.middleware.IdentityMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -154,6 +166,20 @@ LANGUAGES = [("ar", "العربية"), ("en", "English")]
 FORMAT_MODULE_PATH = "moeen.formats"
 TIME_ZONE = "Asia/Riyadh"
 USE_TZ = True
+
+# Where backups go: a folder, or any storage of Django's. Hours after which a missing newer one is worth a warning.
+BACKUP_DIR = env.folder("BACKUP_DIR", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "backups"
+BACKUP_MAX_AGE = env.integer("BACKUP_MAX_AGE", default=26, least=1)
+BACKUP_RECIPIENTS = env.words("BACKUP_RECIPIENTS")
+BACKUP_IDENTITY = env.folder("BACKUP_IDENTITY", relative_to=BASE_DIR)
+_backup_storage = env.text("BACKUP_STORAGE")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "backups": {"BACKEND": _backup_storage, "OPTIONS": env.mapping("BACKUP_STORAGE_OPTIONS")}
+    if _backup_storage
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": BACKUP_DIR}},
+}
 
 LOG_DIR = env.folder("LOG_DIR", relative_to=BASE_DIR) or BASE_DIR / "logs"
 LOGGING = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,3 +12,9 @@ class SysadminConfig(AppConfig):
 
     name = "sysadmin"
     verbose_name = _("System administration")
+
+    def ready(self) -> None:
+        from sysadmin.auth import note_sign_in
+
+        # In place of Django's receiver, which is connected later and is dropped for having the same name.
+        user_logged_in.connect(note_sign_in, dispatch_uid="update_last_login")

@@ -10,10 +10,14 @@ import psycopg
 import pytest
 from django.db import connections
 
+from moeen.db import identity
 from moeen.env import parse_database_url
 from tests import servers
 
 _numbers = itertools.count(1)
+
+# Tests set the stage as the owner; requests and acting_as() bind what they do.
+identity.operate()
 
 
 @dataclass(frozen=True)

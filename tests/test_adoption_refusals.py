@@ -5,6 +5,7 @@ import re
 import pytest
 from django.core.management import call_command
 
+from moeen.db.identity import acting_as_operator
 from tests import servers, states
 from tests.states import snapshots
 
@@ -60,6 +61,13 @@ CASES = {
 }
 #: Values that stand in those databases; a report counts rows and never shows what they hold.
 SECRET = re.compile(r"nurse|no-idea|@example|twice@|ططط|-15|alarm|مجهول|\bsms\b|pat_\?|pat_A|مستخدم|مريض", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def operator():
+    """Migrating is an operator's work."""
+    with acting_as_operator():
+        yield
 
 
 def refusal(database):

@@ -7,10 +7,18 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
+from moeen.db.identity import acting_as_operator
 from tests import states
 
 HASH = "pbkdf2_sha256$1000000$salt$c2VjcmV0"
 ADA = uuid.UUID(int=0xADA)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def operator():
+    """Migrating is an operator's work."""
+    with acting_as_operator():
+        yield
 
 
 @pytest.fixture(scope="module", params=["here", "supabase"])

@@ -107,6 +107,7 @@ def test_database_url__any_password_encoded__comes_out_unchanged(password):
         ("header", {}, "s3cret"),
         ("web_address", {}, "s3cret"),
         ("label", {}, "s3cret.example"),
+        ("mapping", {}, "[1, 's3cret']"),
         ("database", {}, "s3cret"),
     ],
 )
@@ -136,6 +137,7 @@ def test_reader__set__typed(tmp_path):
     assert reader(tmp_path, NAME="0").flag("NAME", default=True) is False
     assert reader(tmp_path, NAME="a, b,").words("NAME") == ["a", "b"]
     assert reader(tmp_path, NAME="HTTP_X_P=https").header("NAME") == ("HTTP_X_P", "https")
+    assert reader(tmp_path, NAME='{"a": 1}').mapping("NAME") == {"a": 1}
     assert reader(tmp_path, NAME="data").folder("NAME", relative_to=tmp_path) == tmp_path / "data"
     assert reader(tmp_path, NAME="$HOME").text("NAME") == "$HOME"
 

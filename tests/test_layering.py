@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "crm": {"crm", "healthcare", "sysadmin", "moeen.db"},
 }
 APPS = {"sysadmin", "healthcare", "chatbot", "crm"}
-TOOLKIT_MAY_IMPORT = {"sqlparse", "django", "psycopg", "cuid2", "rich", "pythonjsonlogger"} | sys.stdlib_module_names
+TOOLKIT_MAY_IMPORT = {"sqlparse", "django", "psycopg", "cuid2", "rich", "pythonjsonlogger", "pyrage"} | sys.stdlib_module_names
 # Where the project names its apps as strings.
 NAMES_APPS = {"moeen/settings.py", "moeen/urls.py"}
 

@@ -11,6 +11,7 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from moeen.db.identity import acting_as_operator
 from moeen.db.operations import RunSQLFile
 from tests import states
 from tests.states import snapshots
@@ -24,6 +25,16 @@ NAMED = {
     "chatbot": ["0001_tables", "0002_indexes"],
     "crm": ["0001_tables", "0002_indexes"],
 }
+
+#: Where migrating itself is recorded.
+BOOKS = {"django_migrations", "migration_runs", "migration_steps"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def operator():
+    """Migrating is an operator's work."""
+    with acting_as_operator():
+        yield
 
 
 def keys_in_order(connection):
@@ -113,7 +124,8 @@ def test_migration__stopped_between_its_work_and_its_record__is_taken_up_again(n
         migrate(database, *key)
         again = snapshots.everything(connection)
         for part in (stood, again):
-            part["rows"].pop("django_migrations")
+            for table in BOOKS & part["rows"].keys():
+                del part["rows"][table]
         assert [part for part in stood if stood[part] != again[part]] == [], key
 
 

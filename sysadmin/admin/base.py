@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import utils
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q, QuerySet
@@ -21,9 +22,20 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
+from sysadmin.managers import without_credentials
 
 #: Fields whose texts read from left to right in every language: +966 ... would be turned round.
 LTR_NAMES = re.compile(r"(phone|_url|_number|_id|^key|^timezone|^currency)$")
+
+
+class NestedObjects(utils.NestedObjects):
+    """What goes when a row is deleted; rows that refer to a user are loaded together with that user."""
+
+    def related_objects(self, *args: Any) -> QuerySet[Any]:
+        return without_credentials(super().related_objects(*args))
+
+
+utils.NestedObjects = NestedObjects  # type: ignore[misc]  # Django's own name for it is the only way in
 
 
 class JSONFormField(forms.JSONField):
@@ -115,6 +127,13 @@ class ModelAdmin(admin.ModelAdmin):
         for name in referring:
             found |= Q(**{f"{name}__in": model._base_manager.filter(public_id=term)})
         return found
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return without_credentials(super().get_queryset(request))
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
+        """Of the list, and of a row's history, whose entries are loaded together with their users."""
+        return super().get_paginator(request, without_credentials(queryset), *args, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> FormField | None:
         if isinstance(db_field, models.JSONField):

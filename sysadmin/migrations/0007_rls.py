@@ -27,4 +27,8 @@ class Migration(migrations.Migration):
             app_label='sysadmin',
             name='0007_rls',
         ),
+        migrations.AlterModelOptions(
+            name='user',
+            options={'base_manager_name': 'objects', 'verbose_name': 'user', 'verbose_name_plural': 'users'},
+        ),
     ]

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db import identity
 from moeen.db.constraints import Index
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
@@ -69,6 +70,8 @@ class User(AbstractBaseUser, TimestampedModel):
     class Meta:
         db_table = "users"
         db_table_comment = "Everyone who may sign in: patients, doctors, staff, supervisors, administrators."
+        # Rows that refer to a user load it as its own queries do: without what may not be read.
+        base_manager_name = "objects"
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = [
@@ -125,7 +128,16 @@ class User(AbstractBaseUser, TimestampedModel):
         return self.is_superuser
 
     def has_usable_password(self) -> bool:
+        if "password" in self.get_deferred_fields():  # nobody but moeen_auth may read it; yes or no is all that leaves
+            with identity.acting_as_auth():
+                return type(self).objects.get(pk=self.pk).has_usable_password()
         return self.password is not None and super().has_usable_password()
+
+    def refresh_from_db(self, using: Any = None, fields: Any = None, from_queryset: Any = None) -> None:
+        if fields is not None and "password" in fields and from_queryset is None:
+            # The manager would leave it out, and the look-up go round in circles; the database decides.
+            from_queryset = models.QuerySet(type(self))
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
     def check_password(self, raw_password: str) -> bool:
         """Whether the password is right. NULL, or a hash this project cannot read, is never right."""

@@ -49,9 +49,7 @@ def _tables(expected: Content, found: Content) -> Iterator[Finding]:
             yield Finding(label, "digest", f"{want.sum}/{want.xor}", f"{got.sum}/{got.xor}")
 
 
-def _inventories(
-    expected: Inventory, found: Inventory, rights: Rights, majors: tuple[int, int]
-) -> Iterator[Finding]:
+def _inventories(expected: Inventory, found: Inventory, rights: Rights, majors: tuple[int, int]) -> Iterator[Finding]:
     for kind, wanted in expected.items():
         got = found.get(kind, {})
         if kind == "owner" and not rights.owners:
@@ -67,7 +65,9 @@ def _inventories(
 
 
 def _without_maintain(grants: Mapping[str, str]) -> dict[str, str]:
-    return {name: ", ".join(p for p in value.split(", ") if not p.startswith("MAINTAIN")) for name, value in grants.items()}
+    return {
+        name: ", ".join(p for p in value.split(", ") if not p.startswith("MAINTAIN")) for name, value in grants.items()
+    }
 
 
 def _values(kind: str, expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Finding]:

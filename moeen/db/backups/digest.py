@@ -36,9 +36,7 @@ SETTINGS = {
     "max_parallel_workers_per_gather": "2",
 }
 #: Their hash sees every bit of the value, and has been the same in all supported versions.
-_HASHED_AS_THEY_ARE = (
-    "bool int2 int4 int8 oid uuid text varchar name bytea date time timestamp timestamptz inet cidr macaddr"
-).split()
+_HASHED_AS_THEY_ARE = ["bool", "int2", "int4", "int8", "oid", "uuid", "text", "varchar", "name", "bytea", "date", "time", "timestamp", "timestamptz", "inet", "cidr", "macaddr"]
 _TEXT = ("text", "varchar", "name")
 
 

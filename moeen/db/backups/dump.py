@@ -73,9 +73,24 @@ def take(
     the disk, by one job. Raises MoeenError; exit code 3 where the role does not see every row, or a backup of this
     database is running. Whatever happens, older backups stay as they are.
     """
+    return take_from(
+        Login.of_wrapper(connection), store=store, jobs=jobs, label=label, recipients=recipients, tell=tell
+    )
+
+
+def take_from(
+    login: Login,
+    *,
+    store: Store,
+    jobs: int | None = None,
+    label: str = "",
+    recipients: Sequence[str] = (),
+    tell: progress.Tell = progress.silent,
+) -> Backup:
+    """`take`, for a login."""
     log = logger("backup")
     try:
-        done = _take(Login.of_wrapper(connection), store, jobs, label, list(recipients), tell)
+        done = _take(login, store, jobs, label, list(recipients), tell)
     except BaseException as error:
         log.error("backup failed", extra={"error": type(error).__name__, "cause": getattr(error, "cause", "")})
         raise
@@ -139,7 +154,7 @@ def _take(
                 raise
             tell("backup", copies.total, copies.total)
         applied = _applied(held)
-        version, = _first(held, "SELECT split_part(current_setting('server_version'), ' ', 1)")
+        (version,) = _first(held, "SELECT split_part(current_setting('server_version'), ' ', 1)")
         _write_content(staging, content, keys)
         files = [manifest.file_of(staging, path) for path in sorted(staging.rglob("*")) if path.is_file()]
         paper = Manifest(

@@ -60,9 +60,10 @@ def restore(
     jobs = 1 if paper.encrypted else jobs or min(4, os.cpu_count() or 1)
     application = f"moeen restore {paper.id}"
     dump = folder / paper.dump
-    with tempfile.TemporaryDirectory(prefix="moeen-list-") as scratch, into.environment(
-        application=application
-    ) as login_environment:
+    with (
+        tempfile.TemporaryDirectory(prefix="moeen-list-") as scratch,
+        into.environment(application=application) as login_environment,
+    ):
         environment = {**login_environment, **programs.environment}
         command = [programs.program("pg_restore"), "--no-password"]
         options = ["--exit-on-error", "--no-tablespaces", f"--dbname={into.database}"]
@@ -91,7 +92,7 @@ def create_roles(connection: psycopg.Connection[Any], roles: Sequence[Role]) -> 
     """
     standing = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
     missing = [role for role in roles if role.name not in standing]
-    (may, bypass), = connection.execute(
+    ((may, bypass),) = connection.execute(
         "SELECT rolcreaterole OR rolsuper, rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user"
     ).fetchall()
     needs_bypass = any(role.bypassrls for role in missing)
@@ -103,16 +104,12 @@ def create_roles(connection: psycopg.Connection[Any], roles: Sequence[Role]) -> 
             next_step=f"As an administrator there, run: {statements}",
         )
     for role in missing:
-        connection.execute(
-            sql.SQL("CREATE ROLE {}").format(sql.Identifier(role.name)) + sql.SQL(_attributes(role))
-        )
+        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role.name)) + sql.SQL(_attributes(role)))
     made = {role.name for role in missing}
     for role in missing:
         for other in role.member_of:
             if other in standing | made:
-                connection.execute(
-                    sql.SQL("GRANT {} TO {}").format(sql.Identifier(other), sql.Identifier(role.name))
-                )
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(other), sql.Identifier(role.name)))
     return sorted(made)
 
 
@@ -120,7 +117,7 @@ def rights_of(connection: psycopg.Connection[Any], content: Content) -> Rights:
     """What the connected role can keep; the roles stand by now."""
     kind = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     owners = sorted(set(content.inventory["owner"].values()))
-    (superuser, keeps, offered), = connection.execute(
+    ((superuser, keeps, offered),) = connection.execute(
         """
         SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
                (SELECT coalesce(bool_and(pg_has_role(o, %s)), true) FROM unnest(%s::text[]) o),

@@ -17,6 +17,9 @@ from typing import Any
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict
+
+from moeen.db.errors import DATABASE_URL_FORM, USAGE, MoeenError
 
 #: What libpq would do without encryption, or with it only if the server likes.
 _LAX = ("disable", "allow", "prefer", "")
@@ -52,6 +55,29 @@ class Login:
         assert connection.connection is not None
         return cls.of(connection.connection)
 
+    @classmethod
+    def of_url(cls, url: str) -> Login:
+        """For a URL that libpq takes; raises MoeenError, without repeating the URL, for another."""
+        try:
+            parameters = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+        except psycopg.Error as error:
+            raise MoeenError(
+                "The URL of the database is malformed.",
+                next_step=f"The wanted form: {DATABASE_URL_FORM}",
+                exit_code=USAGE,
+            ) from error
+        password = parameters.pop("password", "")
+        if "dbname" not in parameters:
+            raise MoeenError(
+                "The URL names no database.", next_step=f"The wanted form: {DATABASE_URL_FORM}", exit_code=USAGE
+            )
+        return cls(parameters, password)
+
+    def settled(self) -> Login:
+        """The same as the server answered it: with TLS insisted on where it was used. Connects once."""
+        with self.connect(application="moeen") as connection:
+            return Login.of(connection)
+
     @property
     def database(self) -> str:
         return self.parameters["dbname"]
@@ -75,9 +101,7 @@ class Login:
     def environment(self, *, application: str) -> Iterator[dict[str, str]]:
         """The environment for a program that is to connect the same way; nothing else of PG* gets through."""
         names = {
-            option.keyword.decode(): option.envvar.decode()
-            for option in pq.Conninfo.get_defaults()
-            if option.envvar
+            option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
         }
         variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         variables |= {"LC_ALL": "C", "PGAPPNAME": application, "PGCONNECT_TIMEOUT": "10"}

@@ -104,9 +104,7 @@ def _major(folder: Path) -> int | None:
 @functools.lru_cache(maxsize=64)
 def _version(folder: Path) -> str:
     try:
-        said = subprocess.run(
-            [folder / "pg_dump", "--version"], capture_output=True, text=True, check=False
-        ).stdout
+        said = subprocess.run([folder / "pg_dump", "--version"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return ""
     found = re.search(r"\) (\d\S*)", said)

@@ -72,6 +72,6 @@ def _first_error(said: str) -> str:
     for line in said.splitlines():
         found = re.search(r"(?:error|ERROR|FATAL): +(.*)", line)
         if found:
-            words = re.sub(r'(invalid input syntax[^:]*|value|Key|key).*', r"\1 ...", found[1])
+            words = re.sub(r"(invalid input syntax[^:]*|value|Key|key).*", r"\1 ...", found[1])
             return words.strip().rstrip(".")[:300]
     return ""

@@ -1,0 +1,28 @@
+"""Backfills: values for rows that lack them, in small batches, while the database is in use.
+
+A backfill is a small class (``Backfill``: table, which rows, the SET expression); ``run`` carries it out and
+``survey`` says beforehand what it would do. Public ids (``PublicIds``) are the first use.
+"""
+
+from __future__ import annotations
+
+from moeen.db.backfill.definition import Backfill
+from moeen.db.backfill.engine import Busy, Options, run
+from moeen.db.backfill.ids import PublicIds, public_id_backfills
+from moeen.db.backfill.reports import Failure, Progress, Report, TableReport
+from moeen.db.backfill.surveys import Survey, survey
+
+__all__ = [
+    "Backfill",
+    "Busy",
+    "Failure",
+    "Options",
+    "Progress",
+    "PublicIds",
+    "Report",
+    "Survey",
+    "TableReport",
+    "public_id_backfills",
+    "run",
+    "survey",
+]

@@ -1,0 +1,30 @@
+"""Connections of the backfill's own, beside Django's, which are bound to a thread and to whoever acts in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def connector(wrapper: BaseDatabaseWrapper, *, read_only: bool = False) -> Callable[[], psycopg.Connection[Any]]:
+    """Makes connections: autocommit, as the role that logs in, each for one thread's use."""
+    wrapper.ensure_connection()  # starts the embedded server, and tells where it listens
+    info = wrapper.connection.info
+    params = {
+        key: value
+        for key, value in wrapper.get_connection_params().items()
+        if key not in ("cursor_factory", "context", "prepare_threshold")
+    }
+    params |= {"host": info.host, "port": info.port, "application_name": "moeen backfill", "autocommit": True}
+
+    def new() -> psycopg.Connection[Any]:
+        connection = psycopg.connect(**params)
+        connection.read_only = read_only or None
+        if read_only:
+            connection.execute("SET default_transaction_read_only = on")
+        return connection
+
+    return new

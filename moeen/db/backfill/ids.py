@@ -1,0 +1,125 @@
+"""Public ids for the rows of older databases, and the end of the guard that stands until they have them."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db import adoption, catalog, ddl, public_ids, steps
+from moeen.db.backfill.definition import Backfill
+from moeen.db.errors import ConfigurationError
+
+COLUMN = "public_id"
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+#: Every three base-36 characters, in order; those from _LETTERS on begin with a letter.
+_TRIPLES = "".join(a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS).encode()
+_ALL, _LETTERS = 36**3, 10 * 36**2
+
+
+class PublicIds(Backfill):
+    """A table's missing public ids: SHA-256 of a random key and the row's id, written in base 36.
+
+    The key has 256 bits, is made anew by each worker and never leaves its memory, so the ids are as good as random:
+    124 bits, none predictable from another. The eight 32-bit words of a hash give three characters each, cut from a
+    table; the bias is below one in 90,000. About 1.2 microseconds an id, where app.generate_public_id takes 7.
+    """
+
+    name: ClassVar[str] = "public_ids"
+
+    def __init__(self, model: type[models.Model]) -> None:
+        self.model = model
+        self.table = model._meta.db_table
+        self.prefix = public_ids.prefix_of(model)
+        self.columns = (COLUMN,)
+        self.missing = f"{COLUMN} IS NULL"
+        self.assignment = f"{COLUMN} = {_expression()}"
+
+    def parameters(self) -> Mapping[str, Any]:
+        return {"prefix": self.prefix, "key": secrets.token_bytes(32), "triples": _TRIPLES}
+
+    def samples(self) -> list[str]:
+        return [public_ids.generate(self.prefix) for _ in range(3)]
+
+    def is_final(self, connection: BaseDatabaseWrapper) -> bool:
+        live = catalog.read_tables(connection, [self.table]).get(self.table)
+        return live is None or live.columns[COLUMN].not_null
+
+    def final_steps(self, connection: BaseDatabaseWrapper) -> list[str]:
+        if self.is_final(connection):
+            return []
+        check, trigger = steps.guard_names(self.table, COLUMN)
+        return [
+            f"prove that {COLUMN} holds a value in every row (VALIDATE CONSTRAINT; nobody waits)",
+            f"set NOT NULL on {COLUMN}, drop check {check} and trigger {trigger} (a moment's exclusive lock)",
+        ]
+
+    def finalize(self, connection: BaseDatabaseWrapper, tell: Callable[[str], None]) -> None:
+        for step in steps.plan(connection, self._subject(connection)):
+            tell(f"{step.table}: {step.purpose}")
+            steps.execute(connection, step)
+
+    def _subject(self, connection: BaseDatabaseWrapper) -> adoption.Subject:
+        """The table reduced to its public id, so that nothing else of it is touched."""
+        with connection.schema_editor(collect_sql=True) as editor:
+            want = ddl.compile_table(self.model, editor)
+        live = catalog.read_tables(connection, [self.table])[self.table]
+        own = {f"{self.table}_{COLUMN}_check", f"{self.table}_{COLUMN}_key", steps.guard_names(self.table, COLUMN)[0]}
+        return adoption.subject(
+            connection,
+            replace(
+                want,
+                columns=tuple(column for column in want.columns if column.name == COLUMN),
+                constraints=tuple(constraint for constraint in want.constraints if constraint.name in own),
+                foreign_keys=(),
+                indexes=(),
+            ),
+            replace(
+                live,
+                columns={COLUMN: live.columns[COLUMN]},
+                constraints={name: one for name, one in live.constraints.items() if name in own},
+                indexes={name: one for name, one in live.indexes.items() if one.constraint in own},
+                triggers={},
+                policies={},
+                row_security=True,
+                comment=want.comment,
+            ),
+            adoption.Legacy(),
+        )
+
+
+def public_id_backfills(tables: Iterable[str] = ()) -> list[PublicIds]:
+    """Those of the named tables, or of all that bear public ids. Raises ConfigurationError for any other name."""
+    models_by_table = {model._meta.db_table: model for model in public_ids.PREFIXES.values()}
+    wanted = list(dict.fromkeys(tables)) or sorted(models_by_table)
+    unknown = [table for table in wanted if table not in models_by_table]
+    if unknown:
+        raise ConfigurationError(
+            f"No table with public ids is called {', '.join(unknown)}.",
+            next_step=f"The tables are: {', '.join(sorted(models_by_table))}.",
+        )
+    return [PublicIds(models_by_table[table]) for table in wanted]
+
+
+@functools.cache
+def _expression() -> str:
+    # A scalar subquery over a subquery that OFFSET keeps from being flattened: one hash a row, read 32 times.
+    parts = "||".join(_three(4 * word, letter_first=word == 0) for word in range(8))
+    return (
+        f"(SELECT %(prefix)s::text || convert_from({parts}, 'SQL_ASCII')"
+        " FROM (SELECT sha256(%(key)s::bytea || uuid_send(id)) AS h OFFSET 0) AS hashed)"
+    )
+
+
+def _three(byte: int, *, letter_first: bool) -> str:
+    """Three characters from the four bytes of ``h`` that begin at ``byte``."""
+    # PostgreSQL gives << and | the same precedence.
+    shifts = ((byte, 24), (byte + 1, 16), (byte + 2, 8))
+    number = "(" + "|".join(f"(get_byte(h,{at})::int8 << {by})" for at, by in shifts) + f"|get_byte(h,{byte + 3}))"
+    index = f"({_LETTERS} + {number} %% {_ALL - _LETTERS})" if letter_first else f"({number} %% {_ALL})"
+    return f"substr(%(triples)s::bytea, ({index} * 3 + 1)::int, 3)"

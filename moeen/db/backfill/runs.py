@@ -1,0 +1,118 @@
+"""The table ``backfill_runs``: how far every backfill has come. It is written beside the batches, in their transactions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from moeen.db.backfill.definition import Backfill
+from moeen.db.backfill.reports import Failure
+
+#: The setting that app.audit_statement() heeds, from the owner of a table only, and for one transaction.
+SUSPEND_AUDIT = "app.audit_suspended"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An unfinished run as it stands: pages below ``position`` are done in this ``sweep``, which ends at ``bound``."""
+
+    id: UUID
+    sweep: int
+    position: int
+    bound: int
+    rows_missing: int
+    rows_filled: int
+    seconds: float
+
+
+def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: int, pages: int) -> Run:
+    """The unfinished run of this backfill, or a new one, with its one entry in the audit log."""
+    with connection.transaction(), connection.cursor(row_factory=class_row(Run)) as cursor:
+        cursor.execute(
+            """
+            UPDATE backfill_runs SET status = 'running', note = '', failures = '[]', heartbeat_at = now(),
+                sweep = CASE WHEN position < bound THEN sweep ELSE sweep + 1 END,
+                bound = CASE WHEN position < bound THEN bound ELSE %(pages)s END,
+                position = CASE WHEN position < bound THEN position ELSE 0 END
+            WHERE name = %(name)s AND table_name = %(table)s AND finished_at IS NULL
+            RETURNING id, sweep, position, bound, rows_missing, rows_filled, seconds
+            """,
+            {"name": item.name, "table": item.table, "pages": pages},
+        )
+        run = cursor.fetchone()
+        if run is not None:
+            return run
+        cursor.execute(
+            """
+            INSERT INTO backfill_runs (name, table_name, bound, rows_total, rows_missing)
+            VALUES (%s, %s, %s, %s, %s)
+            RETURNING id, sweep, position, bound, rows_missing, rows_filled, seconds
+            """,
+            [item.name, item.table, pages, total, missing],
+        )
+        run = cursor.fetchone()
+        assert run is not None
+        cursor.execute(
+            """
+            INSERT INTO audit_logs (action, table_name, record_id, new_values) VALUES ('BACKFILL', %s, %s, %s)
+            """,
+            [
+                item.table,
+                run.id,
+                json.dumps({"backfill": item.name, "columns": list(item.columns), "rows": missing}),
+            ],
+        )
+        return run
+
+
+def next_sweep(connection: Connection[Any], run: Run, *, pages: int) -> None:
+    connection.execute(
+        "UPDATE backfill_runs SET sweep = sweep + 1, position = 0, bound = %s, heartbeat_at = now() WHERE id = %s",
+        [pages, run.id],
+    )
+
+
+#: Part of each batch's transaction: what it did is known exactly if and only if it was done.
+ADVANCE = """
+    UPDATE backfill_runs SET position = greatest(position, %(position)s), rows_filled = rows_filled + %(rows)s,
+        batches = batches + 1, seconds = seconds + %(seconds)s, heartbeat_at = clock_timestamp()
+    WHERE id = %(run)s
+"""
+
+
+def sign_of_life(connection: Connection[Any], run: Run, note: str) -> bool:
+    """Say that the run lives, and what it waits for; returns whether somebody asked for a pause."""
+    row = connection.execute(
+        """
+        UPDATE backfill_runs SET heartbeat_at = now(), note = %(note)s,
+            status = CASE WHEN %(note)s = '' THEN 'running' ELSE 'paused' END
+        WHERE id = %(run)s RETURNING pause_requested
+        """,
+        {"note": note, "run": run.id},
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def end(
+    connection: Connection[Any], run: Run, status: str, *, failures: Iterable[Failure] = (), note: str = ""
+) -> None:
+    """Record how a call ended. Only ``finished`` closes the run; with any other status the next call goes on."""
+    connection.execute(
+        """
+        UPDATE backfill_runs SET status = %(status)s, note = %(note)s, failures = %(failures)s, heartbeat_at = now(),
+            finished_at = CASE WHEN %(status)s = 'finished' THEN now() END
+        WHERE id = %(run)s
+        """,
+        {
+            "status": status,
+            "note": note,
+            "failures": json.dumps([{"row": f.row, "reason": f.reason} for f in failures]),
+            "run": run.id,
+        },
+    )

@@ -1,0 +1,78 @@
+"""Reasons to hold back: replicas, the archive, other sessions or vacuum cannot keep up. Each is said in words.
+
+All of it is read from views that every role may read, and what a role is not shown counts as quiet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Connection
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on the run waits. ``dead_rows``: dead rows to a living one, beyond the first 100,000."""
+
+    replica_bytes: int = 256 * 1024 * 1024
+    replica_seconds: float = 30.0
+    unarchived_segments: int = 42
+    lock_wait_seconds: float = 1.0
+    dead_rows: float = 1.5
+    #: Vacuum may be switched off or held up by an old snapshot: after so long without progress the run goes on.
+    dead_rows_patience: float = 600.0
+
+
+_SIGNALS = r"""
+    SELECT
+        -- A replica that is not connected holds nothing up; its slot keeps the WAL, which max_slot_wal_keep_size bounds.
+        coalesce((SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn))
+                  FROM pg_replication_slots s WHERE s.active), 0)::bigint,
+        greatest(coalesce((SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn))
+                           FROM pg_stat_replication r), 0), 0)::bigint,
+        coalesce((SELECT max(extract(epoch FROM r.replay_lag)) FROM pg_stat_replication r), 0)::float8,
+        CASE WHEN current_setting('archive_mode') = 'off' THEN NULL
+             ELSE (SELECT last_archived_wal FROM pg_stat_archiver) END,
+        pg_walfile_name(pg_current_wal_lsn()),
+        pg_size_bytes(current_setting('wal_segment_size')),
+        coalesce((SELECT max(extract(epoch FROM clock_timestamp() - l.waitstart)) FROM pg_locks l
+                  WHERE NOT l.granted AND pg_blocking_pids(l.pid) && %(pids)s::int[]), 0)::float8,
+        t.n_dead_tup, t.n_live_tup
+    FROM (SELECT) AS one LEFT JOIN pg_stat_all_tables t ON t.relid = %(table)s::regclass
+"""
+
+
+def reason(connection: Connection[Any], table: str, pids: Sequence[int], limits: Limits) -> str:
+    """Why the run had better wait now, or "". ``pids``: the server's processes of our workers."""
+    row = connection.execute(_SIGNALS, {"pids": list(pids), "table": f'public."{table}"'}).fetchone()
+    assert row is not None
+    slot, behind, lag, archived, current, segment_bytes, waited, dead, alive = row
+    if max(behind, slot) > limits.replica_bytes:
+        return f"a replica is {max(behind, slot) / 1e6:,.0f} MB behind"
+    if behind and lag > limits.replica_seconds:
+        return f"a replica is {lag:.0f} s behind"
+    queue = unarchived(archived, current, segment_bytes)
+    if queue > limits.unarchived_segments:
+        return f"{queue} WAL segments wait to be archived"
+    if waited > limits.lock_wait_seconds:
+        return f"another session has waited {waited:.1f} s for a lock of ours"
+    if dead is not None and dead > limits.dead_rows * alive + 100_000:
+        return f"{DEAD_ROWS} ({dead:,})"
+    return ""
+
+
+DEAD_ROWS = "too many dead rows wait for vacuum"
+
+
+def unarchived(archived: str | None, current: str, segment_bytes: int) -> int:
+    """How many WAL segments lie between the last one archived and the one being written; 0 where nothing is known."""
+    if not archived or len(archived) < 24:
+        return 0
+    per_file = 0x100000000 // segment_bytes
+
+    def number(name: str) -> int:
+        return int(name[8:16], 16) * per_file + int(name[16:24], 16)
+
+    return max(number(current) - number(archived) - 1, 0)

@@ -1,0 +1,406 @@
+"""A backup is put back: checked first, restored into an empty database, verified there, and only then put in place.
+
+Over a database that holds something, a fresh backup of that is taken first; the restored database is made under a
+name of its own beside it, verified, and swapped in by renaming both. Any failure leaves the old one as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from moeen.db.backups import age, compare, dump, load, progress, tools, verify
+from moeen.db.backups.dump import Backup
+from moeen.db.backups.login import Login
+from moeen.db.backups.manifest import Content, Manifest
+from moeen.db.backups.store import Store
+from moeen.db.engine.project import refuse_other_project
+from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.findings import Finding
+from moeen.db.logs import logger
+
+_NAME_BYTES = 63
+_SWAP_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was done. `before` is the backup of what stood there, `kept` the name that database has now; both may be ""."""
+
+    id: str
+    database: str
+    rows: int
+    tables: int
+    created_roles: tuple[str, ...]
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    before: str
+    kept: str
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "database": self.database,
+            "rows": self.rows,
+            "tables": self.tables,
+            "ok": not self.findings,
+            "created_roles": list(self.created_roles),
+            "notes": list(self.notes),
+            "findings": [finding.as_dict() for finding in self.findings],
+            "before": self.before,
+            "kept": self.kept,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a restore goes: a login of a database that stands on the server, and the name of the database."""
+
+    login: Login
+    database: str
+    exists: bool
+    empty: bool
+
+
+def target_named(server: BaseDatabaseWrapper, database: str) -> Target:
+    """That database on the server of the given connection; it may or may not stand, also the connection's own."""
+    try:
+        login = Login.of_wrapper(server)
+    except Exception as error:
+        if "does not exist" not in str(error):
+            raise
+        maintenance = server.copy()
+        maintenance.settings_dict = {**maintenance.settings_dict, "NAME": "postgres"}
+        try:
+            login = Login.of_wrapper(maintenance)
+        finally:
+            maintenance.close()
+    return _target(login, database)
+
+
+def target_at(url: str, *, project: str = "") -> Target:
+    """The database of a URL, which may or may not stand. `project`: a hosting project that it must belong to."""
+    login = Login.of_url(url)
+    words = {"HOST": login.parameters.get("host", ""), "USER": login.parameters.get("user", ""), "PROJECT_REF": project}
+    refuse_other_project({**words, "OPTIONS": dict(login.parameters)})
+    name = login.database
+    try:
+        return _target(login.settled(), name)
+    except psycopg.OperationalError as error:
+        if "does not exist" not in str(error):
+            raise
+    return _target(login.to("postgres").settled(), name)
+
+
+def _target(login: Login, database: str) -> Target:
+    with login.connect(application="moeen restore_database") as connection:
+        row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
+    return Target(login, database, row is not None, row is None or is_empty(login.to(database)))
+
+
+def is_empty(login: Login) -> bool:
+    """Whether nothing was ever made in it: no tables, functions, types or schemas but those of extensions."""
+    with login.connect(application="moeen restore_database") as connection:
+        row = connection.execute(
+            """
+            SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                           WHERE n.nspname = 'public' AND NOT EXISTS (
+                               SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'))
+                OR EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (
+                               SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e'))
+                OR EXISTS (SELECT FROM pg_namespace n
+                           WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('public', 'information_schema')
+                             AND pg_has_role(n.nspowner, 'MEMBER'))
+            """
+        ).fetchone()
+    assert row is not None
+    return not row[0]
+
+
+def put_back(
+    store: Store,
+    id: str,
+    target: Target,
+    *,
+    replace_existing: bool = False,
+    identity: Path | None = None,
+    recipients: list[str] | None = None,
+    jobs: int | None = None,
+    tell: progress.Tell = progress.silent,
+    say: Callable[[str], None] = lambda line: None,
+) -> Restored:
+    """Restore the backup to the target and verify it there.
+
+    Raises MoeenError, and changes nothing, where the backup is damaged, the target is not empty (3) and
+    `replace_existing` is not set, or a right is missing.
+    """
+    log = logger("backup")
+    try:
+        done = _put_back(store, id, target, replace_existing, identity, recipients or [], jobs, tell, say)
+    except BaseException as error:
+        words = {"id": id, "database": target.database, "error": type(error).__name__}
+        log.error("restore failed", extra=words | {"cause": getattr(error, "cause", "")})
+        raise
+    log.log(40 if done.findings else 20, "restore", extra=done.as_dict() | {"findings": len(done.findings)})
+    return done
+
+
+def _put_back(
+    store: Store,
+    id: str,
+    target: Target,
+    replace_existing: bool,
+    identity: Path | None,
+    recipients: list[str],
+    jobs: int | None,
+    tell: progress.Tell,
+    say: Callable[[str], None],
+) -> Restored:
+    started = time.monotonic()
+    paper = store.manifest(id)
+    keys = age.identities(identity)
+    if not target.empty and not replace_existing:
+        raise MoeenError(
+            f"Database {target.database} is not empty. Nothing was changed.",
+            next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
+            exit_code=FINDINGS,
+        )
+    with store.opened(id) as folder:
+        damaged = verify.intact(folder, paper, tell=tell)
+        if damaged:
+            lines = "\n".join(f"  {finding.pretty()}" for finding in damaged)
+            raise MoeenError(
+                f"Backup {id} is damaged. Nothing was changed.\n{lines}",
+                next_step="Use another backup (manage.py list_backups).",
+                exit_code=FINDINGS,
+            )
+        content = verify.content_of(folder, paper, keys)
+        login = target.login
+        with login.connect(application="moeen restore_database") as connection:
+            major = connection.info.server_version // 10000
+            if major < paper.major:
+                raise MoeenError(
+                    f"The backup is of PostgreSQL {paper.major}, the target is PostgreSQL {major}. Nothing was changed.",
+                    next_step=f"Restore to a server of version {paper.major} or newer.",
+                )
+            programs = tools.find(major, tls=login.tls)
+            _may_create(connection, needed=not (target.exists and target.empty))
+            created = load.create_roles(connection, content.roles)
+            rights = load.rights_of(connection, content)
+        before: Backup | None = None
+        if not target.empty:
+            say(f"Backing up {target.database} as it is now ...")
+            before = dump.take_from(
+                login.to(target.database),
+                store=store,
+                label=f"before the restore of {id}",
+                recipients=recipients,
+                tell=tell,
+            )
+        fresh = target.database
+        if not (target.exists and target.empty):
+            fresh = _beside(target.database, "restoring") if target.exists else target.database
+            _create(login, fresh, content)
+        goal = login.to(fresh)
+        kept = ""
+        try:
+            load.restore(
+                folder, paper, content, into=goal, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
+            )
+            findings, rows, tables = _compared(goal, paper, content, rights, major, tell)
+            if findings and not target.empty:
+                lines = "\n".join(f"  {finding.pretty()}" for finding in findings[:20])
+                raise MoeenError(
+                    f"What was restored is not what was backed up; {target.database} was left as it was.\n{lines}",
+                    next_step="Use another backup (manage.py list_backups).",
+                    exit_code=FINDINGS,
+                )
+            _apply_settings(goal, fresh, content)
+            if not target.empty:
+                kept = _swap(login, target, fresh)
+        except BaseException:
+            _undo(login, target, fresh)
+            raise
+    return Restored(
+        id=id,
+        database=target.database,
+        rows=rows,
+        tables=tables,
+        created_roles=tuple(created),
+        notes=tuple(_notes(content, rights, login)),
+        findings=tuple(findings),
+        before=before.id if before else "",
+        kept=kept,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
+    row = connection.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    assert row is not None
+    if needed and not row[0]:
+        raise MoeenError(
+            f"Role {connection.info.user} may not create the database that the restore goes into. Nothing was changed.",
+            next_step=f"As an administrator: ALTER ROLE {connection.info.user} CREATEDB; or create an empty database "
+            "that this role owns, and restore to it.",
+        )
+
+
+def _create(login: Login, name: str, content: Content) -> None:
+    with login.connect(application="moeen restore_database") as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
+                sql.Identifier(name), sql.Literal(content.settings.encoding)
+            )
+        )
+
+
+def _compared(
+    goal: Login, paper: Manifest, content: Content, rights: load.Rights, major: int, tell: progress.Tell
+) -> tuple[list[Finding], int, int]:
+    with goal.connect(application="moeen restore_database") as connection:
+        found = verify.read_restored(connection, content, tell)
+    findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
+    if not rights.superuser:
+        # What was created here belongs to this role already; grants of its own are no difference.
+        findings = [f for f in findings if not (f.kind == "grant" and f.object.endswith("to <owner>"))]
+    return findings, found.rows, len(found.tables)
+
+
+def _apply_settings(goal: Login, name: str, content: Content) -> None:
+    """What belongs to the database itself and is in no dump: who may connect, and its settings."""
+    with goal.connect(application="moeen restore_database") as connection:
+        roles = {role for (role,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+        database = sql.Identifier(name)
+        wanted = content.settings.grants
+        for privilege in ("CONNECT", "TEMPORARY"):
+            if privilege not in wanted.get("PUBLIC", "").split(", "):
+                connection.execute(sql.SQL("REVOKE {} ON DATABASE {} FROM PUBLIC").format(sql.SQL(privilege), database))
+        for grantee, privileges in wanted.items():
+            if grantee in roles:
+                words = [word for word in privileges.split(", ") if word in ("CONNECT", "TEMPORARY", "CREATE")]
+                connection.execute(
+                    sql.SQL("GRANT {} ON DATABASE {} TO {}").format(
+                        sql.SQL(", ").join(sql.SQL(word) for word in words), database, sql.Identifier(grantee)
+                    )
+                )
+        for role, entries in content.settings.settings.items():
+            if role and role not in roles:
+                continue
+            for entry in entries:
+                key, _, value = entry.partition("=")
+                statement = sql.SQL("ALTER {} SET {} = {}").format(
+                    sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), database)
+                    if role
+                    else sql.SQL("DATABASE {}").format(database),
+                    sql.SQL(".").join(sql.Identifier(part) for part in key.split(".")),
+                    sql.Literal(value),
+                )
+                with suppress(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement)
+
+
+def _swap(login: Login, target: Target, fresh: str) -> str:
+    """Give the restored database the name; the old one keeps its rows under another. Returns that name."""
+    kept = _beside(target.database, "before")
+    # Ours would be in the way as well.
+    connections.close_all()
+    with _elsewhere(login, target.database, fresh).connect(application="moeen restore_database") as connection:
+        old, new = sql.Identifier(target.database), sql.Identifier(fresh)
+        connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(old))
+        try:
+            _rename(connection, target.database, kept)
+            try:
+                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(new, old))
+            except BaseException:
+                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(kept), old))
+                raise
+        except BaseException:
+            connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(old))
+            raise
+        connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(sql.Identifier(kept)))
+    return kept
+
+
+def _rename(connection: psycopg.Connection[Any], name: str, kept: str) -> None:
+    """Rename once the last session has gone: those that this role may end are ended."""
+    deadline = time.monotonic() + _SWAP_SECONDS
+    while True:
+        with suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+                [name],
+            )
+        try:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(kept))
+            )
+            return
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise MoeenError(
+                    f"Other sessions use {name}, and this role may not end them. It was left as it was.",
+                    next_step="Stop the services that are connected to it, then run the command again.",
+                ) from None
+            time.sleep(0.2)
+
+
+def _undo(login: Login, target: Target, fresh: str) -> None:
+    """Remove what the restore made; what stood before stays. A database that was empty stays, and may hold a part."""
+    if fresh != target.database or not target.exists:
+        with (
+            suppress(Exception),
+            _elsewhere(login, fresh, "").connect(application="moeen restore_database") as connection,
+        ):
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(fresh)))
+
+
+def _elsewhere(login: Login, *names: str) -> Login:
+    """A database to stand on while those are renamed or dropped."""
+    if login.database not in names:
+        return login
+    for name in ("postgres", "template1"):
+        with suppress(psycopg.OperationalError):
+            login.to(name).connect(application="moeen restore_database").close()
+            return login.to(name)
+    raise MoeenError(
+        "A database cannot be renamed from within, and neither postgres nor template1 may be connected to.",
+        next_step="Grant CONNECT on database postgres to this role, or restore into a new name.",
+    )
+
+
+def _beside(name: str, what: str) -> str:
+    ending = f"_{what}_{time.strftime('%Y%m%d%H%M%S', time.gmtime())}_{os.getpid()}"
+    return name.encode()[: _NAME_BYTES - len(ending)].decode("utf-8", "ignore") + ending
+
+
+def _notes(content: Content, rights: load.Rights, login: Login) -> list[str]:
+    notes = []
+    if not rights.owners:
+        owners = ", ".join(sorted(set(content.inventory["owner"].values()) - {login.user}))
+        if owners:
+            notes.append(f"Objects of {owners} belong to {login.user} now, who may not act for them.")
+    if rights.unavailable:
+        notes.append(f"Extensions that the server does not offer were left out: {', '.join(rights.unavailable)}.")
+    return notes
+
+
+def settle(restored: Restored, *, drop_kept: bool, login: Login) -> Restored:
+    """With `drop_kept`, remove the database that was swapped out; its backup stays."""
+    if not (drop_kept and restored.kept):
+        return restored
+    with _elsewhere(login, restored.kept).connect(application="moeen restore_database") as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(restored.kept)))
+    return replace(restored, kept="")

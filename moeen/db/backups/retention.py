@@ -1,0 +1,131 @@
+"""Which backups there are, which are worrying, and which may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moeen.db.backups.manifest import Damaged
+from moeen.db.backups.store import Store
+from moeen.db.logs import logger
+
+#: A backup this much smaller than the one before it deserves a look.
+SHRUNK = 0.5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A backup in the list. `damage` says what is wrong with its manifest; the rest is empty then."""
+
+    id: str
+    created_at: datetime
+    label: str = ""
+    database: str = ""
+    bytes: int = 0
+    rows: int = 0
+    encrypted: bool = False
+    verified_at: str = ""
+    verified_ok: bool | None = None
+    damage: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "time": self.created_at.isoformat(),
+            "bytes": self.bytes,
+            "rows": self.rows,
+            "encrypted": self.encrypted,
+            "last_verified": self.verified_at or None,
+            "verified_ok": self.verified_ok,
+            "label": self.label,
+            "database": self.database,
+            "damage": self.damage or None,
+        }
+
+
+def entries(store: Store) -> list[Entry]:
+    """All backups, newest first."""
+    return [_entry(store, id) for id in reversed(store.ids())]
+
+
+def warnings(found: Sequence[Entry], *, max_age: timedelta, now: datetime | None = None) -> list[str]:
+    """What an operator must hear: none at all, too old, never verified, failed, shrunk, damaged."""
+    now = now or datetime.now(UTC)
+    said = [f"Backup {entry.id} is damaged: {entry.damage}." for entry in found if entry.damage]
+    whole = [entry for entry in found if not entry.damage]
+    if not whole:
+        return [*said, "There is no backup."]
+    newest = whole[0]
+    age = now - newest.created_at
+    if age > max_age:
+        said.append(f"The newest backup is {_span(age)} old; BACKUP_MAX_AGE allows {_span(max_age)}.")
+    if newest.verified_ok is None:
+        said.append(f"The newest backup, {newest.id}, was never verified.")
+    said += [f"Backup {entry.id} did not pass its last verification." for entry in whole if entry.verified_ok is False]
+    same = [entry for entry in whole[1:] if entry.database == newest.database]
+    if same and newest.bytes < SHRUNK * same[0].bytes:
+        said.append(f"The newest backup has {newest.bytes:,} bytes, the one before it {same[0].bytes:,}.")
+    return said
+
+
+def doomed(found: Sequence[Entry], *, daily: int, weekly: int, monthly: int) -> list[Entry]:
+    """Those that no rule keeps, oldest first.
+
+    Kept are the newest of each of the last `daily` days, `weekly` weeks and `monthly` months that have one (UTC), and
+    in any case the newest, the newest that passed a verification, and those whose manifest cannot be read.
+    """
+    ordered = sorted(found, key=lambda entry: entry.created_at, reverse=True)
+    whole = [entry for entry in ordered if not entry.damage]
+    kept = {entry.id for entry in ordered if entry.damage} | {entry.id for entry in whole[:1]}
+    kept |= {entry.id for entry in [entry for entry in whole if entry.verified_ok][:1]}
+    rules: tuple[tuple[int, Callable[[datetime], object]], ...] = (
+        (daily, lambda at: at.date()),
+        (weekly, lambda at: at.isocalendar()[:2]),
+        (monthly, lambda at: (at.year, at.month)),
+    )
+    # A backup that failed its verification stands for no day while another of that day does not.
+    for limit, period in rules:
+        chosen: dict[object, Entry] = {}
+        for entry in sorted(whole, key=lambda entry: (entry.verified_ok is not False, entry.created_at), reverse=True):
+            chosen.setdefault(period(entry.created_at), entry)
+        newest_first = sorted(chosen.values(), key=lambda entry: entry.created_at, reverse=True)
+        kept |= {entry.id for entry in newest_first[:limit]}
+    return [entry for entry in reversed(ordered) if entry.id not in kept]
+
+
+def prune(store: Store, *, daily: int, weekly: int, monthly: int, dry_run: bool) -> list[Entry]:
+    """Delete those; returns what was deleted, or would be."""
+    going = doomed(entries(store), daily=daily, weekly=weekly, monthly=monthly)
+    if not dry_run:
+        log = logger("backup")
+        for entry in going:
+            store.delete(entry.id)
+            log.info("pruned", extra={"id": entry.id})
+    return going
+
+
+def _entry(store: Store, id: str) -> Entry:
+    moment = datetime.strptime(id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    try:
+        paper = store.manifest(id)
+    except Damaged as damage:
+        return Entry(id, moment, damage=f"{damage.file}: {damage.what}")
+    record = store.verification(id)
+    return Entry(
+        id=id,
+        created_at=datetime.fromisoformat(paper.created_at),
+        label=paper.label,
+        database=paper.database,
+        bytes=paper.bytes,
+        rows=paper.rows,
+        encrypted=paper.encrypted,
+        verified_at=record.at if record else "",
+        verified_ok=record.ok if record else None,
+    )
+
+
+def _span(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.0f} days"

@@ -1,0 +1,56 @@
+"""Ready entries for cron and systemd that back up every night, verify, prune and look at the result."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """`cron` goes into `crontab -e`; `units` maps the names of systemd's files to their texts."""
+
+    cron: str
+    units: dict[str, str]
+
+
+def schedule(project: Path, *, hour: int = 2, minute: int = 17) -> Schedule:
+    """For the interpreter that runs now, and that project's folder. The times are the machine's local ones."""
+    python = shlex.quote(sys.executable)
+    manage = f"{python} {shlex.quote(str(project / 'manage.py'))}"
+    nightly = f"{manage} backup_database --label nightly"
+    after = f"{manage} verify_backup latest && {manage} prune_backups"
+    later = (hour + 4) % 24
+    cron = (
+        f"# Every night at {hour:02}:{minute:02}: back up, prove it by a restore, prune. cron mails what is said.\n"
+        f"{minute} {hour} * * * cd {shlex.quote(str(project))} && {_percent(nightly)} && {_percent(after)}\n"
+        "# Every morning: speak up when the newest backup is old, unproven or much smaller than the last.\n"
+        f"{minute} {later} * * * cd {shlex.quote(str(project))} && {_percent(manage)} list_backups >/dev/null\n"
+    )
+    folder = _escaped(str(project))
+    words = f'"{_escaped(sys.executable)}" "{_escaped(str(project / "manage.py"))}"'
+    service = (
+        "[Unit]\nDescription=Back up the clinic's database, prove and prune\nAfter=network-online.target\n"
+        f"Wants=network-online.target\n\n[Service]\nType=oneshot\nWorkingDirectory={folder}\nNice=10\n"
+        f"ExecStart={words} backup_database --label nightly\n"
+        f"ExecStart={words} verify_backup latest\n"
+        f"ExecStart={words} prune_backups\n"
+    )
+    timer = (
+        "[Unit]\nDescription=Nightly backup of the clinic's database\n\n[Timer]\n"
+        f"OnCalendar=*-*-* {hour:02}:{minute:02}:00\nRandomizedDelaySec=10m\nPersistent=true\n\n"
+        "[Install]\nWantedBy=timers.target\n"
+    )
+    return Schedule(cron, {"moeen-backup.service": service, "moeen-backup.timer": timer})
+
+
+def _percent(command: str) -> str:
+    """cron takes a bare % for the end of the line."""
+    return command.replace("%", r"\%")
+
+
+def _escaped(text: str) -> str:
+    """systemd: % begins a specifier, and quotes and backslashes mean something within quotes."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")

@@ -1,0 +1,91 @@
+"""Who a request is: everything it does in the database, its streamed body included, is done as its user.
+
+Requests with a safe method (GET, HEAD, OPTIONS, TRACE) can change nothing: their transactions are READ ONLY.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.defaults import permission_denied
+from psycopg.errors import InsufficientPrivilege
+
+from moeen.db import identity
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+class IdentityMiddleware:
+    """Stands after AuthenticationMiddleware, and binds what comes after it."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self.__acall__(request)
+        who = _identity(request, request.user)
+        with identity.bound(who):
+            response: HttpResponseBase = self.get_response(request)
+        return _bind_body(response, who)
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        who = _identity(request, await request.auser())
+        with identity.bound(who):
+            response: HttpResponseBase = await self.get_response(request)
+        return _bind_body(response, who)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """What the database refuses to a person is forbidden (403), and no fault of the server (500)."""
+        if not isinstance(exception.__cause__, InsufficientPrivilege):
+            return None
+        return permission_denied(request, exception)
+
+
+def _identity(request: HttpRequest, user: Any) -> identity.Identity:
+    return replace(
+        identity.of(user if user.is_authenticated else None), read_only=request.method in SAFE_METHODS
+    )
+
+
+def _bind_body(response: HttpResponseBase, who: identity.Identity) -> HttpResponseBase:
+    # A file on disk asks no database, and servers send it without reading it here.
+    if getattr(response, "streaming", False) and getattr(response, "file_to_stream", None) is None:
+        body: Any = response.streaming_content  # type: ignore[attr-defined]
+        bound = _bound_async(body, who) if getattr(response, "is_async", False) else _bound(body, who)
+        response.streaming_content = bound  # type: ignore[attr-defined]
+    return response
+
+
+def _bound(body: Iterator[Any], who: identity.Identity) -> Iterator[Any]:
+    """The body, each part made as `who`; between the parts the server is itself."""
+    ended = object()
+    parts = iter(body)
+    while True:
+        with identity.bound(who):
+            part = next(parts, ended)
+        if part is ended:
+            return
+        yield part
+
+
+async def _bound_async(body: AsyncIterator[Any], who: identity.Identity) -> AsyncIterator[Any]:
+    ended = object()
+    parts = aiter(body)
+    while True:
+        with identity.bound(who):
+            part = await anext(parts, ended)
+        if part is ended:
+            return
+        yield part

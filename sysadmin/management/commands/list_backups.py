@@ -1,0 +1,37 @@
+"""`manage.py list_backups`: what there is, and what about it is worrying."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+
+from moeen.db.backups import retention, store
+from sysadmin.management.backup_console import BackupCommand, Found, size
+
+
+class Command(BackupCommand):
+    help = "Lists the backups. Exit code 3 when the newest is older than BACKUP_MAX_AGE hours, unproven or suspect."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = retention.entries(store.of(options["store"]))
+        warnings = retention.warnings(found, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+        if options["json"]:
+            self.print_json({"backups": [entry.as_dict() for entry in found], "warnings": warnings})
+        elif found:
+            head = ("ID", "TIME (UTC)", "SIZE", "ROWS", "ENCRYPTED", "VERIFIED", "LABEL")
+            self.table(head, [self._row(entry) for entry in found])
+        for warning in warnings:
+            self.stderr.write(f"Warning: {warning}")
+        if warnings:
+            raise Found
+
+    @staticmethod
+    def _row(entry: retention.Entry) -> tuple[str, ...]:
+        verified = "never" if entry.verified_ok is None else entry.verified_at[:16].replace("T", " ")
+        verified = "FAILED" if entry.verified_ok is False else verified
+        rest = (size(entry.bytes), f"{entry.rows:,}", "yes" if entry.encrypted else "no", verified, entry.label)
+        if entry.damage:
+            rest = ("", "", "", "DAMAGED", entry.damage)
+        return (entry.id, f"{entry.created_at:%Y-%m-%d %H:%M}", *rest)

@@ -1,0 +1,33 @@
+"""`manage.py prune_backups`: old backups go, by days, weeks and months; the last proven one never."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from moeen.db.backups import retention, store
+from sysadmin.management.backup_console import BackupCommand, size, whole
+
+
+class Command(BackupCommand):
+    help = "Deletes backups that no rule keeps. The newest and the last verified one always stay."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--keep-daily", type=whole, default=7, metavar="N", help="the newest of N days (7)")
+        parser.add_argument("--keep-weekly", type=whole, default=4, metavar="N", help="the newest of N weeks (4)")
+        parser.add_argument("--keep-monthly", type=whole, default=12, metavar="N", help="the newest of N months (12)")
+        parser.add_argument("--dry-run", action="store_true", help="delete nothing, say what would go")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        gone = retention.prune(
+            store.of(options["store"]), daily=options["keep_daily"], weekly=options["keep_weekly"],
+            monthly=options["keep_monthly"], dry_run=options["dry_run"],
+        )  # fmt: skip
+        if options["json"]:
+            self.print_json({"dry_run": options["dry_run"], "deleted": [entry.id for entry in gone]})
+            return
+        what = "would be deleted" if options["dry_run"] else "deleted"
+        for entry in gone:
+            self.stdout.write(f"{entry.id}  {what}")
+        self.stderr.write(f"{len(gone)} backups {what}, {size(sum(entry.bytes for entry in gone))}.")

@@ -1,0 +1,43 @@
+"""`manage.py verify_backup`: a backup is restored into a throwaway server and compared with its manifest."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.db import connections
+
+from moeen.db import backup
+from moeen.db.backups import store, verify
+from sysadmin.management.backup_console import BackupCommand, Found, positive
+
+
+class Command(BackupCommand):
+    help = "Restores a backup into a throwaway server and compares every count, digest, policy, grant and index."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("id", metavar="ID|latest")
+        parser.add_argument("--against-live", action="store_true", help="compare with the database as it is now, too")
+        parser.add_argument("--jobs", type=positive, metavar="N", help="restore with so many parallel jobs")
+        self.add_identity(parser)
+        self.add_database(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        place = store.of(options["store"])
+        live = connections[options["database"]] if options["against_live"] else None
+        identity = options["identity"] or backup.default_identity()
+        with self.progress() as tell:
+            report = verify.prove(
+                place, place.resolve(options["id"]), identity=identity, live=live, jobs=options["jobs"], tell=tell
+            )
+        if options["json"]:
+            self.print_json(report.as_dict())
+        else:
+            for finding in report.findings:
+                self.stdout.write(finding.pretty())
+            counts = ", ".join(f"{number:,} {kind}" for kind, number in report.checked.items() if number)
+            self.stdout.write(f"{report.id}  {'verified' if report.ok else 'NOT VERIFIED'}  ({report.seconds:.1f} s)")
+            self.stdout.write(f"checked: {counts}")
+        if not report.ok:
+            raise Found

@@ -24,7 +24,7 @@ def operator():
 @pytest.fixture(scope="module", params=["here", "supabase"])
 def database(request, new_database):
     made = states.database(new_database, "fresh", place=request.param)
-    call_command("migrate", database=made.alias, verbosity=0)
+    call_command("migrate", database=made.alias, verbosity=0, no_backup="test")
     return made
 
 
@@ -104,9 +104,7 @@ def test_audit__insert_update_delete__one_entry_each(connection, table):
 
 def test_audit__entry__has_id_public_id_and_time_of_its_own(connection):
     add_user(connection)
-    key, public_id, recent = connection.execute(
-        "SELECT id, public_id, created_at = now() FROM audit_logs"
-    ).fetchone()
+    key, public_id, recent = connection.execute("SELECT id, public_id, created_at = now() FROM audit_logs").fetchone()
     assert isinstance(key, uuid.UUID)
     assert public_id.startswith("aud_")
     assert recent
@@ -230,9 +228,7 @@ def test_audit__upsert__insert_and_update_are_told_apart(connection):
     assert sorted(entry[0] for entry in found) == ["INSERT", "UPDATE"]
     (update,) = (entry for entry in found if entry[0] == "UPDATE")
     assert update[2:5] == (key, {"name": "One"}, {"name": "Renamed"})
-    connection.execute(
-        "INSERT INTO users (id, email) VALUES (%s, 'x@example.test') ON CONFLICT DO NOTHING", [key]
-    )
+    connection.execute("INSERT INTO users (id, email) VALUES (%s, 'x@example.test') ON CONFLICT DO NOTHING", [key])
     assert len(entries(connection)) == 3
 
 
@@ -359,9 +355,7 @@ def test_audit_logs__changed_or_removed__refused(database, role, statement):
 
 
 def test_audit_logs__added_by_an_application__is_accepted(connection):
-    connection.execute(
-        "INSERT INTO audit_logs (action, table_name, ip_address) VALUES ('login', 'users', '10.0.0.1')"
-    )
+    connection.execute("INSERT INTO audit_logs (action, table_name, ip_address) VALUES ('login', 'users', '10.0.0.1')")
     assert latest(connection)[0] == "login"
 
 

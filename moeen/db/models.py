@@ -18,14 +18,21 @@ class PublicIdQuerySet(models.QuerySet[M]):
     """Rows by what the outside calls them."""
 
     def get_by_public_id(self, text: str) -> M:
-        """The row of this public id; ``DoesNotExist`` for an unknown, malformed or other table's id."""
+        """The row of this public id, or of one it bore before.
+
+        Raises ``DoesNotExist`` for an unknown, malformed or other table's id.
+        """
         try:
-            parsed = public_ids.parse(text)
+            public_ids.parse(text, prefix=public_ids.prefix_of(self.model))
         except public_ids.PublicIdError as error:
-            raise self._missing(str(error)) from error
-        if parsed.prefix != public_ids.prefix_of(self.model):
-            raise self._missing(f"This is the id of another table (prefix {parsed.prefix}).")
-        return self.get(public_id=text)
+            raise self.model.DoesNotExist(str(error)) from error
+        try:
+            return self.get(public_id=text)
+        except self.model.DoesNotExist:
+            row = public_ids.row_of_alias(text, using=self.db)
+            if row is None:
+                raise
+            return self.get(pk=row)
 
 
 class Model(models.Model):

@@ -13,7 +13,7 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
-from moeen.db import adoption, catalog, ddl
+from moeen.db import adoption, catalog, ddl, roles
 from moeen.db.ddl import compose
 from moeen.db.errors import FAILED, FINDINGS, MoeenError
 from moeen.db.findings import Finding, unique
@@ -26,7 +26,7 @@ class MissingPrivileges(MoeenError):
     """The connecting role may not do what the migrations need; each right is named with its GRANT."""
 
     def __init__(self, role: str, missing: Sequence[Finding]) -> None:
-        lines = "\n".join(f"  {finding.object}: {finding.expected}" for finding in missing)
+        lines = "\n".join(dict.fromkeys(f"  {finding.object}: {finding.expected}" for finding in missing))
         grants = "\n".join(f"  {finding.fix};" for finding in missing)
         super().__init__(
             f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
@@ -82,6 +82,8 @@ def survey(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader)
     wanted = {name for migration in pending for name in _creations(migration).values()}
     live = catalog.read_tables(connection, recorded | wanted)
     role, missing = missing_privileges(connection, live)
+    if any(isinstance(operation, roles.CreateRoles) for migration in pending for operation in migration.operations):
+        missing += unattainable_roles(connection)
     if missing:
         raise MissingPrivileges(role, missing)
     if recorded - live.keys():
@@ -134,6 +136,32 @@ def missing_privileges(
             grant = compose("GRANT {owner} TO {to}", owner=table.owner, to=to)
             found.append(Finding(f"table {table.name}", "owner", f"membership in {table.owner}", role, fix=grant))
     return role, tuple(found)
+
+
+def unattainable_roles(connection: BaseDatabaseWrapper) -> tuple[Finding, ...]:
+    """The statements about the cluster's roles that an administrator must run, because this role may not."""
+    _, statements = roles.missing(connection)
+    if not statements:
+        return ()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT r.rolsuper OR (r.rolcreaterole AND (
+                current_setting('server_version_num')::int < 160000
+                -- From 16 on CREATEROLE gives a say in the roles one has made, and in no others.
+                OR NOT EXISTS (SELECT FROM pg_roles o WHERE o.rolname = ANY (%s)
+                               AND NOT pg_has_role(o.oid, 'USAGE WITH ADMIN OPTION'))
+            )) FROM pg_roles r WHERE r.rolname = current_user
+            """,
+            [list(roles.ROLES)],
+        )
+        (able,) = cursor.fetchone()
+    if able:
+        return ()
+    return tuple(
+        Finding("roles of the cluster", "privilege", "CREATEROLE, or made by an administrator", "not granted", fix=fix)
+        for fix in (statement.as_string(None) for statement in statements)
+    )
 
 
 def _creations(migration: Migration) -> dict[str, str]:

@@ -20,6 +20,7 @@ import itertools
 import re
 import secrets
 import time
+import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ from typing import Any
 
 import cuid2
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
-from django.db import models
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
+from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Func, Value
 
@@ -121,10 +122,11 @@ def legacy_cuid() -> str:
     return f"c{_base36(time.time_ns() // 1_000_000)}{_base36(next(_legacy_counter))}{noise}{host}"
 
 
-def parse(text: str) -> PublicId:
-    """The parts of a public id.
+def parse(text: str, *, prefix: str | None = None) -> PublicId:
+    """The parts of a public id, which must bear ``prefix`` where one is given.
 
-    Raises PublicIdError, naming what is wrong, for every text that is not exactly a public id.
+    A body of 24 characters is cuid2, even where it begins with c: the two forms meet there, and mean the same row.
+    Raises PublicIdError, naming what is wrong, for every text that is not exactly such a public id.
     """
     if not isinstance(text, str):
         raise PublicIdError(f"A public id is text, not {type(text).__name__}.")
@@ -133,16 +135,41 @@ def parse(text: str) -> PublicId:
     for position, character in enumerate(text, start=1):
         if not ("a" <= character <= "z" or "0" <= character <= "9" or character == "_"):
             raise PublicIdError(f"Character {position} {_fault(character)}; only a-z, 0-9 and _ occur in a public id.")
-    prefix, body = text[:PREFIX_LENGTH], text[PREFIX_LENGTH:]
-    if prefix not in PREFIXES:
-        raise PublicIdError("No known prefix: a public id begins with three letters and _, as in pat_.")
+    found, body = text[:PREFIX_LENGTH], text[PREFIX_LENGTH:]
+    if not PREFIX_PATTERN.fullmatch(found):
+        raise PublicIdError("No prefix: a public id begins with three letters and _, as in pat_.")
+    if found not in PREFIXES:
+        raise PublicIdError(f"Unknown prefix {found}; the prefixes are {', '.join(PREFIXES)}.")
+    if prefix not in (None, found):
+        raise PublicIdError(f"Wrong prefix: {found} is that of {PREFIXES[found]._meta.db_table}; {prefix} is expected.")
     for form, pattern in BODIES.items():
         if re.fullmatch(pattern, body):
-            return PublicId(text=text, prefix=prefix, form=form, model=PREFIXES[prefix])
-    raise PublicIdError(f"After {prefix} come 24 characters, a letter first; here {len(body)} of another form.")
+            return PublicId(text=text, prefix=found, form=form, model=PREFIXES[found])
+    raise PublicIdError(f"After {found} {_misshape(body)}.")
 
 
-class PublicIdField(models.CharField):
+def look_up(text: str, *, using: str | None = None) -> models.Model:
+    """The row that bears this public id, or bore it before, of whatever table.
+
+    Raises ObjectDoesNotExist for an unknown or malformed one, and for a row that the caller may not see.
+    """
+    try:
+        model = parse(text).model
+    except PublicIdError as error:
+        raise ObjectDoesNotExist(str(error)) from error
+    row: models.Model = model._default_manager.using(using).get_by_public_id(text)  # type: ignore[attr-defined]
+    return row
+
+
+def row_of_alias(text: str, *, using: str) -> uuid.UUID | None:
+    """The id of the row that bore this public id before it got another one."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT app.row_of_alias(%s)", [text])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+class PublicIdField(models.CharField):  # type: ignore[type-arg]  # its parameters exist for type checkers only
     """A table's public id: not null, unique, collation "C", made in Python or by the database, of checked form."""
 
     description = "Prefixed public id"
@@ -204,17 +231,32 @@ def _base36(number: int) -> str:
             return digits
 
 
+def _misshape(body: str) -> str:
+    """In which respect a body of allowed characters is none."""
+    if not body:
+        return "nothing follows, where 24 characters should"
+    if re.fullmatch("[0-9]+_[0-9]*", body):
+        return "follow eight digits, _ and six digits in the dated form; here there are more or fewer"
+    if "_" in body:
+        return "comes no further _, but 24 letters and digits"
+    if body[0].isdigit():
+        return "comes a letter first; here it is a digit"
+    return f"follow 24 characters, or c and 14 to 31 in the legacy form; here there are {len(body)}"
+
+
 def _fault(character: str) -> str:
-    """What is wrong with a character, told without repeating it (it may be invisible or look like another)."""
+    """What is wrong with a character, told by its number and name: it may be invisible or look like another."""
     code = f"U+{ord(character):04X}"
+    name = unicodedata.name(character, "")
+    described = f"{code} {name}" if name else code
     if character == "\0":
         return "is NUL"
     if "A" <= character <= "Z":
         return "is upper case"
     if character.isspace():
-        return f"is white space ({code})"
-    if character.isdigit():
-        return f"is a digit of another script ({code})"
+        return f"is white space ({described})"
+    if character.isdecimal() or character.isdigit() or character.isnumeric():
+        return f"is a digit of another script ({described})"
     if character.isalpha():
-        return f"is a letter of another alphabet ({code})"
-    return f"does not belong there ({code})"
+        return f"is a letter of another alphabet, whatever it looks like ({described})"
+    return f"does not belong there ({described})"

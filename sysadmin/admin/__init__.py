@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sysadmin.admin.audit_log import AuditLogAdmin
+from sysadmin.admin.backfills import BackfillRunAdmin, PublicIdAliasAdmin
 from sysadmin.admin.messaging import InternalMessageAdmin, NotificationAdmin
 from sysadmin.admin.roles import RoleAdmin, UserRoleAdmin
 from sysadmin.admin.settings import SettingAdmin
@@ -10,8 +11,10 @@ from sysadmin.admin.users import UserAdmin, UserPreferenceAdmin
 
 __all__ = [
     "AuditLogAdmin",
+    "BackfillRunAdmin",
     "InternalMessageAdmin",
     "NotificationAdmin",
+    "PublicIdAliasAdmin",
     "RoleAdmin",
     "SettingAdmin",
     "UserAdmin",

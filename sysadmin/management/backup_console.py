@@ -16,10 +16,10 @@ from django.db import DEFAULT_DB_ALIAS
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from moeen.db.backups.progress import Tell
 from moeen.db.errors import FINDINGS
 
 LINE_SECONDS = 2.0
-Tell = Callable[[str, int, int], None]
 
 
 class Found(SystemExit):
@@ -36,15 +36,18 @@ class BackupCommand(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON document")
-        parser.add_argument("--from", dest="store", default="", metavar="STORAGE",
-                            help="an alias of STORAGES or a folder with a slash, in place of STORAGES['backups']")  # fmt: skip
+        self.add_store(parser, "--from")
+
+    def add_store(self, parser: ArgumentParser, option: str) -> None:
+        words = "an alias of STORAGES or a folder with a slash, in place of STORAGES['backups']"
+        parser.add_argument(option, dest="store", default="", metavar="STORAGE", help=words)
 
     def add_database(self, parser: ArgumentParser) -> None:
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="the alias of the database (DATABASES)")
 
     def add_identity(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--identity", type=Path, metavar="FILE",
-                            help="the file with the age or SSH secret key of an encrypted backup (BACKUP_IDENTITY)")  # fmt: skip
+        words = "the file with the age or SSH secret key of an encrypted backup (BACKUP_IDENTITY)"
+        parser.add_argument("--identity", type=Path, metavar="FILE", help=words)
 
     def print_json(self, document: Mapping[str, Any] | Sequence[Any]) -> None:
         self.stdout.write(json.dumps(document, ensure_ascii=False))

@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
                 (
                     "sweep",
                     models.IntegerField(
-                        db_comment="1: the table as it was at the start; later ones: rows that moved.",
+                        db_comment="1: the table as it stood; later ones: rows that moved.",
                         db_default=1,
                         default=1,
                         verbose_name="sweep",
@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
                 (
                     "position",
                     models.BigIntegerField(
-                        db_comment="Every page of the table below this one is done in this sweep.",
+                        db_comment="Every page below this one is done in this sweep.",
                         db_default=0,
                         default=0,
                         verbose_name="position",

@@ -36,10 +36,10 @@ class BackfillRun(Model):
         _("pause requested"), default=False, db_default=False, db_comment="Set and cleared by the operator."
     )
     sweep = models.IntegerField(
-        _("sweep"), default=1, db_default=1, db_comment="1: the table as it was at the start; later ones: rows that moved."
+        _("sweep"), default=1, db_default=1, db_comment="1: the table as it stood; later ones: rows that moved."
     )
     position = models.BigIntegerField(
-        _("position"), default=0, db_default=0, db_comment="Every page of the table below this one is done in this sweep."
+        _("position"), default=0, db_default=0, db_comment="Every page below this one is done in this sweep."
     )
     bound = models.BigIntegerField(
         _("bound"), default=0, db_default=0, db_comment="The page at which this sweep ends, frozen when it began."

@@ -152,7 +152,8 @@ UNION ALL
 SELECT format('rule %s %s', rel.full_name, pg_get_ruledef(r.oid))
 FROM rel JOIN pg_rewrite r ON r.ev_class = rel.oid AND r.rulename <> '_RETURN'
 UNION ALL
-SELECT format('function %s %s %s', proc.full_name, CASE WHEN prokind = 'a' THEN 'aggregate' ELSE pg_get_functiondef(oid) END,
+SELECT format('function %s %s %s', proc.full_name,
+              CASE WHEN prokind = 'a' THEN 'aggregate' ELSE pg_get_functiondef(oid) END,
               obj_description(oid, 'pg_proc'))
 FROM proc
 UNION ALL

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.engine import Busy, Options, run
-from moeen.db.backfill.ids import PublicIds, public_id_backfills
+from moeen.db.backfill.ids import PublicIds, Remint, public_id_backfills, remint_backfills
 from moeen.db.backfill.reports import Failure, Progress, Report, TableReport
 from moeen.db.backfill.surveys import Survey, survey
 
@@ -19,10 +19,12 @@ __all__ = [
     "Options",
     "Progress",
     "PublicIds",
+    "Remint",
     "Report",
     "Survey",
     "TableReport",
     "public_id_backfills",
+    "remint_backfills",
     "run",
     "survey",
 ]

@@ -71,9 +71,7 @@ class Key:
         ).fetchall()
         if not rows or not all(speakable for _, speakable in rows):
             return cls(sql.SQL("'at ' || ctid"))  # a text key may name a person
-        columns = [
-            sql.SQL("{} || '=' || {}").format(sql.Literal(name), sql.Identifier(name)) for name, _ in rows
-        ]
+        columns = [sql.SQL("{} || '=' || {}").format(sql.Literal(name), sql.Identifier(name)) for name, _ in rows]
         return cls(sql.SQL("concat_ws(', ', {})").format(sql.SQL(", ").join(columns)))
 
 
@@ -193,6 +191,9 @@ class Batches:
             seen = self._number(cursor, count)
             changed = 0
             if seen:
+                first = item.beforehand(part.condition)
+                if first is not None:
+                    cursor.execute(first, self._parameters)
                 cursor.execute(
                     sql.SQL("UPDATE {table} SET {assignment} WHERE {part} AND {missing}").format(
                         assignment=sql.SQL(item.assignment),  # type: ignore[arg-type]

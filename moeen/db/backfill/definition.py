@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
@@ -20,7 +20,7 @@ class Backfill:
     """
 
     #: What the run is called in backfill_runs. The same name and table go on with an unfinished run.
-    name: ClassVar[str]
+    name: str
     table: str
     missing: str
     assignment: str
@@ -32,6 +32,10 @@ class Backfill:
     def parameters(self) -> Mapping[str, Any]:
         """Values for ``assignment``, asked for once by each worker."""
         return {}
+
+    def beforehand(self, part: sql.Composable) -> sql.Composable | None:
+        """A statement for the rows of ``part``, run in the transaction of each batch before the change; or None."""
+        return None
 
     def samples(self) -> list[str]:
         """Some values as they would be, for a dry run; made without the database."""

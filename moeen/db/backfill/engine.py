@@ -14,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -91,9 +90,7 @@ class _Table:
         try:
             self._lock()
             size = measure(self.connection, item)
-            report = partial(
-                TableReport, item.table, item.prefix, rows_total=size.total, rows_missing=size.missing
-            )
+            report = partial(TableReport, item.table, item.prefix, rows_total=size.total, rows_missing=size.missing)
             unfinished = self.connection.execute(
                 "SELECT id FROM backfill_runs WHERE name = %s AND table_name = %s AND finished_at IS NULL",
                 [item.name, item.table],
@@ -148,9 +145,7 @@ class _Table:
     def _fill(self, size: Size) -> int:
         """Sweep until no row is missing, or only such as refuse. Returns the rows that are left."""
         item, options = self.item, self.options
-        state = runs.begin(
-            self.connection, item, total=size.total, missing=size.missing, pages=size.pages
-        )
+        state = runs.begin(self.connection, item, total=size.total, missing=size.missing, pages=size.pages)
         density = max(size.total / max(size.pages, 1), 0.1)
         self.pace = Pace(
             rows=options.batch_size,
@@ -163,7 +158,7 @@ class _Table:
             "started",
             extra={"table": item.table, "backfill": item.name, "missing": size.missing, "position": state.position},
         )
-        before = state.rows_filled
+        before, self.rows = state.rows_filled, size.total
         status, note, failures = "failed", "", self.failures
         try:
             left = size.missing
@@ -273,9 +268,7 @@ class _Table:
 
     # --- watching -----------------------------------------------------------------------------------------------
 
-    def _watch(
-        self, state: runs.Run, missing: int, workers: list[Batches], futures: list[Future[None]]
-    ) -> None:
+    def _watch(self, state: runs.Run, missing: int, workers: list[Batches], futures: list[Future[None]]) -> None:
         """Until the workers end: show progress, keep the run's row alive, hold the workers back when need be."""
         started, logged, held, note = time.monotonic(), time.monotonic(), 0.0, ""
         rates = _Rate()
@@ -299,9 +292,7 @@ class _Table:
             if now - logged > LOG_SECONDS or over:
                 logged = now
                 done = {"filled": self.filled, "missing": missing, "rows_per_second": round(rate)}
-                self.log.info(
-                    "progress", extra={"table": self.item.table, "batch_pages": self.pace.pages, **done}
-                )
+                self.log.info("progress", extra={"table": self.item.table, "batch_pages": self.pace.pages, **done})
 
     def _reason(self, state: runs.Run, pids: list[int], note: str, held: float) -> str:
         """Why to wait now, or "". A connection that broke is made anew, and the lock with it."""
@@ -315,7 +306,7 @@ class _Table:
             if self.connection.closed:
                 self.connection = self.connect()
                 self._lock()
-            why = throttle.reason(self.connection, self.item.table, pids, self.options.limits)
+            why = throttle.reason(self.connection, self.item.table, self.rows, pids, self.options.limits)
             patience = self.options.limits.dead_rows_patience
             if why.startswith(throttle.DEAD_ROWS) and note and time.monotonic() - held > patience:
                 why = ""

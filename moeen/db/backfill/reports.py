@@ -59,7 +59,8 @@ class TableReport:
         if not self.rows_missing and not self.finalized:
             return [f"{self.table}: {self.rows_total:,} rows, none missing"]
         rate = f", {self.rows_filled / self.seconds:,.0f} rows/s" if self.seconds and self.rows_filled else ""
-        line = f"{self.table}: {self.rows_filled:,} of {self.rows_missing:,} missing rows filled in {self.seconds:.1f} s{rate}"
+        counts = f"{self.rows_filled:,} of {self.rows_missing:,} missing rows filled"
+        line = f"{self.table}: {counts} in {self.seconds:.1f} s{rate}"
         if self.rows_left:
             line += f"; {self.rows_left:,} left"
         return [line + ("; final" if self.finalized else ""), *(f"  {failure.pretty()}" for failure in self.failures)]

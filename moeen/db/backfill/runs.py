@@ -1,4 +1,4 @@
-"""The table ``backfill_runs``: how far every backfill has come. It is written beside the batches, in their transactions."""
+"""The table ``backfill_runs``: how far every backfill has come. Batches write it in their own transactions."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def sign_of_life(connection: Connection[Any], run: Run, note: str) -> bool:
     """Say that the run lives, and what it waits for; returns whether somebody asked for a pause."""
     row = connection.execute(
         """
-        UPDATE backfill_runs SET heartbeat_at = now(), note = %(note)s,
-            status = CASE WHEN %(note)s = '' THEN 'running' ELSE 'paused' END
+        UPDATE backfill_runs SET heartbeat_at = now(), note = %(note)s::text,
+            status = CASE WHEN %(note)s::text = '' THEN 'running' ELSE 'paused' END
         WHERE id = %(run)s RETURNING pause_requested
         """,
         {"note": note, "run": run.id},
@@ -105,8 +105,8 @@ def end(
     """Record how a call ended. Only ``finished`` closes the run; with any other status the next call goes on."""
     connection.execute(
         """
-        UPDATE backfill_runs SET status = %(status)s, note = %(note)s, failures = %(failures)s, heartbeat_at = now(),
-            finished_at = CASE WHEN %(status)s = 'finished' THEN now() END
+        UPDATE backfill_runs SET status = %(status)s::text, note = %(note)s::text, failures = %(failures)s, heartbeat_at = now(),
+            finished_at = CASE WHEN %(status)s::text = 'finished' THEN now() END
         WHERE id = %(run)s
         """,
         {

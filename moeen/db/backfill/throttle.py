@@ -27,7 +27,7 @@ class Limits:
 
 _SIGNALS = r"""
     SELECT
-        -- A replica that is not connected holds nothing up; its slot keeps the WAL, which max_slot_wal_keep_size bounds.
+        -- A replica that is not connected would hold us up for ever; max_slot_wal_keep_size bounds what it costs.
         coalesce((SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn))
                   FROM pg_replication_slots s WHERE s.active), 0)::bigint,
         greatest(coalesce((SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn))
@@ -44,8 +44,8 @@ _SIGNALS = r"""
 """
 
 
-def reason(connection: Connection[Any], table: str, pids: Sequence[int], limits: Limits) -> str:
-    """Why the run had better wait now, or "". ``pids``: the server's processes of our workers."""
+def reason(connection: Connection[Any], table: str, rows: int, pids: Sequence[int], limits: Limits) -> str:
+    """Why the run had better wait now, or "". ``rows`` of the table; ``pids``: our workers' server processes."""
     row = connection.execute(_SIGNALS, {"pids": list(pids), "table": f'public."{table}"'}).fetchone()
     assert row is not None
     slot, behind, lag, archived, current, segment_bytes, waited, dead, alive = row
@@ -58,7 +58,7 @@ def reason(connection: Connection[Any], table: str, pids: Sequence[int], limits:
         return f"{queue} WAL segments wait to be archived"
     if waited > limits.lock_wait_seconds:
         return f"another session has waited {waited:.1f} s for a lock of ours"
-    if dead is not None and dead > limits.dead_rows * alive + 100_000:
+    if dead is not None and dead > limits.dead_rows * max(alive, rows) + 100_000:
         return f"{DEAD_ROWS} ({dead:,})"
     return ""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
-import pyrage
+import pyrage  # type: ignore[import-untyped]
 
 from moeen.db.errors import USAGE, MoeenError
 
@@ -26,7 +26,7 @@ def recipients(words: Sequence[str]) -> list[Any]:
             shown = "an identity, which is secret" if word.upper().startswith("AGE-SECRET") else repr(word[:12] + "...")
             raise MoeenError(
                 f"{shown} is no age recipient.",
-                next_step="A recipient is public and begins with age1, ssh-ed25519 or ssh-rsa (`age-keygen -y KEYFILE`).",
+                next_step="A recipient is public and begins with age1, ssh-ed25519 or ssh-rsa.",
                 exit_code=USAGE,
             ) from error
     return found
@@ -53,11 +53,11 @@ def identities(path: Path | None) -> list[Any]:
         ) from error
 
 
-def encrypt(source: BinaryIO, target: BinaryIO, to: Sequence[Any]) -> None:
+def encrypt(source: IO[bytes], target: IO[bytes], to: Sequence[Any]) -> None:
     pyrage.encrypt_io(source, target, list(to))
 
 
-def decrypt(source: BinaryIO, target: BinaryIO, keys: Sequence[Any]) -> None:
+def decrypt(source: IO[bytes], target: IO[bytes], keys: Sequence[Any]) -> None:
     """Raises WrongKey without a key that fits; an OSError of the target passes through."""
     if not keys:
         raise WrongKey(

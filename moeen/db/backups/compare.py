@@ -15,7 +15,7 @@ def compare(expected: Content, found: Content, *, rights: Rights, majors: tuple[
     return sorted(
         [
             *_tables(expected, found),
-            *_values("sequence value", expected.sequences, found.sequences),
+            *_sequences(expected.sequences, found.sequences),
             *_values(
                 "large objects",
                 {"large objects": str(expected.large_objects)},
@@ -47,6 +47,22 @@ def _tables(expected: Content, found: Content) -> Iterator[Finding]:
             yield Finding(label, "rows", f"{want.rows:,}", f"{got.rows:,}")
         elif want != got:
             yield Finding(label, "digest", f"{want.sum}/{want.xor}", f"{got.sum}/{got.xor}")
+
+
+def _sequences(expected: Mapping[str, list[str]], found: Mapping[str, list[str]]) -> Iterator[Finding]:
+    """A restored value is one that the sequence had while the dump was made."""
+    for label in sorted(expected.keys() | found.keys()):
+        want, got = expected.get(label), found.get(label)
+        if want is None or got is None:
+            yield Finding(label, "sequence value", "present" if want else "absent", "present" if got else "missing")
+            continue
+        low, high = sorted((_number(want[0]), _number(want[1])))
+        if got[0] not in want and not low < _number(got[0]) < high:
+            yield Finding(label, "sequence value", " to ".join(dict.fromkeys(want)), got[0])
+
+
+def _number(value: str) -> int:
+    return int(value.split()[0])
 
 
 def _inventories(expected: Inventory, found: Inventory, rights: Rights, majors: tuple[int, int]) -> Iterator[Finding]:

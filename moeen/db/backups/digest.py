@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 ALGORITHM = "hash_record_extended/1"
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -36,13 +37,14 @@ SETTINGS = {
     "max_parallel_workers_per_gather": "2",
 }
 #: Their hash sees every bit of the value, and has been the same in all supported versions.
-_HASHED_AS_THEY_ARE = ["bool", "int2", "int4", "int8", "oid", "uuid", "text", "varchar", "name", "bytea", "date", "time", "timestamp", "timestamptz", "inet", "cidr", "macaddr"]
+_NUMBERS = ("bool", "int2", "int4", "int8", "oid", "date", "time", "timestamp", "timestamptz")
 _TEXT = ("text", "varchar", "name")
+_HASHED_AS_THEY_ARE = (*_NUMBERS, *_TEXT, "uuid", "bytea", "inet", "cidr", "macaddr")
 
 
 @dataclass(frozen=True, order=True)
 class Table:
-    """A table that holds rows of its own; columns as (name, type, whether it has a collation)."""
+    """A table that holds rows of its own; columns as (name, type), the type "" unless it is built in."""
 
     schema: str
     name: str
@@ -66,7 +68,7 @@ def prepare(connection: Connection) -> None:
     """Fix the settings of this session; those that an older server does not know are passed over."""
     connection.execute(
         "SELECT set_config(name, (%s::jsonb) ->> name, false) FROM pg_settings WHERE name = ANY (%s)",
-        [psycopg.types.json.Jsonb(SETTINGS), list(SETTINGS)],
+        [Jsonb(SETTINGS), list(SETTINGS)],
     )
 
 
@@ -117,7 +119,10 @@ def of_tables(
 
 
 def of_sequences(connection: Connection, schemas: list[str]) -> dict[str, str]:
-    """Label -> last value, with a mark where it was handed out already."""
+    """Label -> last value, with a mark where it was handed out already.
+
+    A sequence stands outside of transactions: this is its value now, whatever the snapshot.
+    """
     names = connection.execute(
         """
         SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -13,7 +13,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -124,13 +124,14 @@ def _take(
         if jobs is None:
             parallel = size >= PARALLEL_BYTES and not keys
             jobs = min(MOST_JOBS, os.cpu_count() or 1) if parallel else 1
-        id, staging = stack.enter_context(store.making())
+        backup_id, staging = stack.enter_context(store.making())
         form = "directory" if jobs > 1 else "custom"
         target = staging / ({"directory": "dump", "custom": "dump.custom"}[form] + (".age" if keys else ""))
         run = _Dump(
-            programs, login, application=f"moeen backup {id}", target=target, form=form, jobs=jobs,
+            programs, login, application=f"moeen backup {backup_id}", target=target, form=form, jobs=jobs,
             snapshot=snapshot, left_out=scope.left_out, keys=keys,
         )  # fmt: skip
+        before = digest.of_sequences(held, scope.schemas)
         reader = _Reader(held, scope)
         with login.connect(application="moeen backup_database") as watcher:
             copies = progress.Copies(watcher, application=run.application, totals=progress.estimates(watcher))
@@ -147,6 +148,8 @@ def _take(
                 # Either may have failed because the other did, or the server stopped under both: pg_dump knows best.
                 run.check()
                 content = reader.result()
+                after = digest.of_sequences(held, scope.schemas)
+                content = replace(content, sequences={k: [before.get(k, v), v] for k, v in after.items()})
             except BaseException:
                 run.kill()
                 held.cancel()
@@ -158,7 +161,7 @@ def _take(
         _write_content(staging, content, keys)
         files = [manifest.file_of(staging, path) for path in sorted(staging.rglob("*")) if path.is_file()]
         paper = Manifest(
-            id=id,
+            id=backup_id,
             created_at=now.astimezone(UTC).isoformat(timespec="seconds"),
             label=label,
             database=login.database,
@@ -184,8 +187,8 @@ def _take(
         for path in staging.rglob("*"):
             path.chmod(0o700 if path.is_dir() else 0o600)
     return Backup(
-        id=id,
-        path=f"{store.name}/{id}",
+        id=backup_id,
+        path=f"{store.name}/{backup_id}",
         bytes=paper.bytes + len(data),
         files=len(files) + 1,
         rows=paper.rows,
@@ -214,7 +217,7 @@ def refuse_if_blind(connection: Connection, schemas: list[str]) -> None:
         raise MoeenError(
             f"Row security hides rows from role {user}: {_some(hidden)}. Nothing was backed up: what it does not see "
             "would be missing without a word.",
-            next_step="Connect as the owner of the tables (without FORCE ROW LEVEL SECURITY) or as a role with BYPASSRLS.",
+            next_step="Connect as the owner of the tables (row security not forced), or as a role with BYPASSRLS.",
             exit_code=FINDINGS,
         )
     closed = [label for label, _, readable in rows if not readable]
@@ -242,7 +245,7 @@ def read_content(
     chosen = digest.tables(connection, scope.schemas)
     return Content(
         tables=digest.of_tables(connection, chosen, told=told),
-        sequences=digest.of_sequences(connection, scope.schemas),
+        sequences={label: [value, value] for label, value in digest.of_sequences(connection, scope.schemas).items()},
         large_objects=digest.of_large_objects(connection),
         inventory=inventory.read(connection, scope.schemas),
         roles=inventory.roles(connection),
@@ -313,7 +316,7 @@ class _Dump:
             # Publications of a platform are the platform's as well.
             self._command.append("--no-publications")
         self._stack = ExitStack()
-        self._said: IO[bytes] = self._stack.enter_context(tempfile.TemporaryFile())
+        self._said: IO[bytes] = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         self._process: subprocess.Popen[bytes] | None = None
         self._cipher: threading.Thread | None = None
         self._cipher_error: BaseException | None = None

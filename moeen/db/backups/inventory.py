@@ -198,16 +198,19 @@ WITH rel AS (
 ), held AS (
     SELECT 'relation ' || label AS label, relowner AS owner,
            coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner)) AS acl,
-           acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner) AS usual FROM rel WHERE relkind <> 'c'
+           acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", relowner) AS usual
+    FROM rel WHERE relkind <> 'c'
     UNION ALL
-    SELECT 'column ' || label || '.' || quote_ident(a.attname), relowner, a.attacl, '{}'::aclitem[]
+    SELECT 'column ' || label || '.' || quote_ident(a.attname), relowner, a.attacl, NULL::aclitem[]
     FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
     UNION ALL
-    SELECT 'function ' || label, proowner, coalesce(proacl, acldefault('f', proowner)), acldefault('f', proowner) FROM proc
+    SELECT 'function ' || label, proowner, coalesce(proacl, acldefault('f', proowner)), acldefault('f', proowner)
+    FROM proc
     UNION ALL
     SELECT 'type ' || label, typowner, coalesce(typacl, acldefault('T', typowner)), acldefault('T', typowner) FROM typ
     UNION ALL
-    SELECT 'schema ' || quote_ident(nspname), nspowner, coalesce(nspacl, acldefault('n', nspowner)), acldefault('n', nspowner)
+    SELECT 'schema ' || quote_ident(nspname), nspowner, coalesce(nspacl, acldefault('n', nspowner)),
+           acldefault('n', nspowner)
     FROM pg_namespace WHERE nspname = ANY (%(schemas)s)
 ), granted AS (
     SELECT h.label, a.grantee = h.owner AS own,
@@ -238,7 +241,8 @@ _QUERIES = {
                        WHERE c.contypid = typ.oid AND c.contype = 'c' ORDER BY 1))
         FROM typ ORDER BY 1""",
     "table": """
-        SELECT label, format('kind=%%s rls=%%s forced=%%s persistence=%%s options=%%s partition=%%s bound=%%s comment=%%s',
+        SELECT label,
+               format('kind=%%s rls=%%s forced=%%s persistence=%%s options=%%s partition=%%s bound=%%s comment=%%s',
                  relkind, relrowsecurity, relforcerowsecurity, relpersistence, reloptions,
                  CASE WHEN relkind = 'p' THEN pg_get_partkeydef(oid) END, pg_get_expr(relpartbound, oid),
                  obj_description(oid, 'pg_class'))
@@ -258,7 +262,8 @@ _QUERIES = {
         SELECT rel.label || ' ' || quote_ident(c.conname),
                format('%%s validated=%%s comment=%%s', pg_get_constraintdef(c.oid), c.convalidated,
                       obj_description(c.oid, 'pg_constraint'))
-        FROM rel JOIN pg_constraint c ON c.conrelid = rel.oid WHERE c.contype IN ('c', 'f', 'p', 'u', 'x') ORDER BY 1""",
+        FROM rel JOIN pg_constraint c ON c.conrelid = rel.oid
+        WHERE c.contype IN ('c', 'f', 'p', 'u', 'x') ORDER BY 1""",
     "index": """
         SELECT i.indexrelid::regclass::text,
                format('%%s comment=%%s', pg_get_indexdef(i.indexrelid), obj_description(i.indexrelid, 'pg_class'))

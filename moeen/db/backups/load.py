@@ -39,7 +39,7 @@ def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> bytes:
     if not paper.encrypted:
         return path.read_bytes()
     with path.open("rb") as source, tempfile.SpooledTemporaryFile(max_size=1 << 30) as plain:
-        age.decrypt(source, plain, keys)  # type: ignore[arg-type]
+        age.decrypt(source, plain, keys)
         plain.seek(0)
         return plain.read()
 
@@ -77,11 +77,13 @@ def restore(
             path = Path(scratch) / "list"
             path.write_text("".join(line for line in listed.splitlines(keepends=True) if not chosen.search(line)))
             options.append(f"--use-list={path}")
-        with into.connect(application="moeen restore progress") as watcher:
-            with _started([*command, *options], dump, environment, keys) as (process, said):
-                _watch(process, watcher, application, content, tell)
-                process.wait()
-                _check(process, said)
+        with (
+            into.connect(application="moeen restore progress") as watcher,
+            _started([*command, *options], dump, environment, keys) as (process, said),
+        ):
+            _watch(process, watcher, application, content, tell)
+            process.wait()
+            _check(process, said)
     tell("restore", content.rows, content.rows)
 
 
@@ -188,7 +190,7 @@ def _feed(process: subprocess.Popen[bytes], dump: Path, keys: Sequence[Any], fai
     assert process.stdin is not None
     try:
         with dump.open("rb") as source:
-            age.decrypt(source, process.stdin, keys)  # type: ignore[arg-type]
+            age.decrypt(source, process.stdin, keys)
     except BaseException as error:
         failed.append(error)
     with suppress(BrokenPipeError):
@@ -198,7 +200,8 @@ def _feed(process: subprocess.Popen[bytes], dump: Path, keys: Sequence[Any], fai
 def _run(command: list[str], dump: Path, environment: dict[str, str], keys: Sequence[Any]) -> str:
     with _started(command, dump, environment, keys, output=True) as (process, said):
         assert process.stdout is not None
-        text = process.stdout.read().decode("utf-8", "replace")
+        with process.stdout as stream:
+            text = stream.read().decode("utf-8", "replace")
         process.wait()
         _check(process, said)
     return text

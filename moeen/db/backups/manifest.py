@@ -100,7 +100,8 @@ class Content:
     """What a restore must bring back."""
 
     tables: dict[str, Digest]
-    sequences: dict[str, str]
+    #: What each sequence said before the dump and after it; pg_dump read it in between.
+    sequences: dict[str, list[str]]
     large_objects: Digest
     inventory: Inventory
     roles: list[Role]

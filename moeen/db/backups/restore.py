@@ -35,7 +35,7 @@ _SWAP_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Restored:
-    """What was done. `before` is the backup of what stood there, `kept` the name that database has now; both may be ""."""
+    """What was done. `before`: the backup of what stood there; `kept`: its database's name now. Both may be ""."""
 
     id: str
     database: str
@@ -131,7 +131,7 @@ def is_empty(login: Login) -> bool:
 
 def put_back(
     store: Store,
-    id: str,
+    name: str,
     target: Target,
     *,
     replace_existing: bool = False,
@@ -148,9 +148,9 @@ def put_back(
     """
     log = logger("backup")
     try:
-        done = _put_back(store, id, target, replace_existing, identity, recipients or [], jobs, tell, say)
+        done = _put_back(store, name, target, replace_existing, identity, recipients or [], jobs, tell, say)
     except BaseException as error:
-        words = {"id": id, "database": target.database, "error": type(error).__name__}
+        words = {"id": name, "database": target.database, "error": type(error).__name__}
         log.error("restore failed", extra=words | {"cause": getattr(error, "cause", "")})
         raise
     log.log(40 if done.findings else 20, "restore", extra=done.as_dict() | {"findings": len(done.findings)})
@@ -159,7 +159,7 @@ def put_back(
 
 def _put_back(
     store: Store,
-    id: str,
+    name: str,
     target: Target,
     replace_existing: bool,
     identity: Path | None,
@@ -169,7 +169,7 @@ def _put_back(
     say: Callable[[str], None],
 ) -> Restored:
     started = time.monotonic()
-    paper = store.manifest(id)
+    paper = store.manifest(name)
     keys = age.identities(identity)
     if not target.empty and not replace_existing:
         raise MoeenError(
@@ -177,12 +177,12 @@ def _put_back(
             next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
             exit_code=FINDINGS,
         )
-    with store.opened(id) as folder:
+    with store.opened(name) as folder:
         damaged = verify.intact(folder, paper, tell=tell)
         if damaged:
             lines = "\n".join(f"  {finding.pretty()}" for finding in damaged)
             raise MoeenError(
-                f"Backup {id} is damaged. Nothing was changed.\n{lines}",
+                f"Backup {name} is damaged. Nothing was changed.\n{lines}",
                 next_step="Use another backup (manage.py list_backups).",
                 exit_code=FINDINGS,
             )
@@ -192,7 +192,7 @@ def _put_back(
             major = connection.info.server_version // 10000
             if major < paper.major:
                 raise MoeenError(
-                    f"The backup is of PostgreSQL {paper.major}, the target is PostgreSQL {major}. Nothing was changed.",
+                    f"The backup is of PostgreSQL {paper.major}, the target of {major}. Nothing was changed.",
                     next_step=f"Restore to a server of version {paper.major} or newer.",
                 )
             programs = tools.find(major, tls=login.tls)
@@ -205,7 +205,7 @@ def _put_back(
             before = dump.take_from(
                 login.to(target.database),
                 store=store,
-                label=f"before the restore of {id}",
+                label=f"before the restore of {name}",
                 recipients=recipients,
                 tell=tell,
             )
@@ -234,7 +234,7 @@ def _put_back(
             _undo(login, target, fresh)
             raise
     return Restored(
-        id=id,
+        id=name,
         database=target.database,
         rows=rows,
         tables=tables,

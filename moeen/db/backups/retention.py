@@ -47,7 +47,7 @@ class Entry:
 
 def entries(store: Store) -> list[Entry]:
     """All backups, newest first."""
-    return [_entry(store, id) for id in reversed(store.ids())]
+    return [_entry(store, backup_id) for backup_id in reversed(store.ids())]
 
 
 def warnings(found: Sequence[Entry], *, max_age: timedelta, now: datetime | None = None) -> list[str]:
@@ -106,15 +106,15 @@ def prune(store: Store, *, daily: int, weekly: int, monthly: int, dry_run: bool)
     return going
 
 
-def _entry(store: Store, id: str) -> Entry:
-    moment = datetime.strptime(id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+def _entry(store: Store, backup_id: str) -> Entry:
+    moment = datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     try:
-        paper = store.manifest(id)
+        paper = store.manifest(backup_id)
     except Damaged as damage:
-        return Entry(id, moment, damage=f"{damage.file}: {damage.what}")
-    record = store.verification(id)
+        return Entry(backup_id, moment, damage=f"{damage.file}: {damage.what}")
+    record = store.verification(backup_id)
     return Entry(
-        id=id,
+        id=backup_id,
         created_at=datetime.fromisoformat(paper.created_at),
         label=paper.label,
         database=paper.database,

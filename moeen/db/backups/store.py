@@ -64,25 +64,25 @@ class Store:
                              exit_code=USAGE)  # fmt: skip
         return found[0]
 
-    def manifest(self, id: str) -> Manifest:
+    def manifest(self, name: str) -> Manifest:
         """Raises manifest.Damaged."""
-        found = manifest.read(self._read(f"{id}/{manifest.NAME}"), name=manifest.NAME)
-        if found.id != id:
+        found = manifest.read(self._read(f"{name}/{manifest.NAME}"), name=manifest.NAME)
+        if found.id != name:
             raise manifest.Damaged(manifest.NAME, f"it belongs to backup {found.id}")
         return found
 
-    def verification(self, id: str) -> Verification | None:
+    def verification(self, name: str) -> Verification | None:
         """The record of the last one, None where there is none. A damaged record counts as none."""
-        if not self._exists(f"{id}/{manifest.VERIFIED}"):
+        if not self._exists(f"{name}/{manifest.VERIFIED}"):
             return None
         with suppress(manifest.Damaged):
-            return manifest.read_verification(self._read(f"{id}/{manifest.VERIFIED}"))
+            return manifest.read_verification(self._read(f"{name}/{manifest.VERIFIED}"))
         return None
 
-    def record(self, id: str, verification: Verification) -> None:
+    def record(self, name: str, verification: Verification) -> None:
         """Keep that record in place of the one before."""
         data = manifest.sealed(verification)
-        path = f"{id}/{manifest.VERIFIED}"
+        path = f"{name}/{manifest.VERIFIED}"
         if self.folder is not None:
             fresh = self.folder / f"{path}.new"
             _write(fresh, data)
@@ -94,31 +94,31 @@ class Store:
         self.storage.save(path, ContentFile(data))
 
     @contextmanager
-    def opened(self, id: str) -> Iterator[Path]:
-        """The backup as a local folder: where it lies, or a copy that is removed afterwards. Still encrypted if it is."""
+    def opened(self, name: str) -> Iterator[Path]:
+        """The backup as a local folder: where it lies, or a copy that is removed afterwards. Nothing is decrypted."""
         if self.folder is not None:
-            yield self.folder / id
+            yield self.folder / name
             return
         assert self.storage is not None
         with tempfile.TemporaryDirectory(prefix="moeen-fetch-") as scratch:
-            target = Path(scratch) / id
-            for path in self._walk(id):
+            target = Path(scratch) / name
+            for path in self._walk(name):
                 local = target / path
                 local.parent.mkdir(parents=True, exist_ok=True)
-                with self.storage.open(f"{id}/{path}") as source, local.open("wb") as copy:
+                with self.storage.open(f"{name}/{path}") as source, local.open("wb") as copy:
                     shutil.copyfileobj(source, copy, _CHUNK)
             yield target
 
     @contextmanager
     def making(self) -> Iterator[tuple[str, Path]]:
         """A new id and the folder to fill; published when the block ends well, removed when it does not."""
-        id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         parent = self.folder if self.folder is not None else Path(tempfile.gettempdir())
         try:
             if self.folder is not None:
                 parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sweep(parent)
-            staging = parent / f"{_UNFINISHED}{id}"
+            staging = parent / f"{_UNFINISHED}{name}"
             staging.mkdir(mode=0o700)
         except OSError as error:
             raise MoeenError(
@@ -128,45 +128,45 @@ class Store:
         handle = os.open(staging, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            yield id, staging
-            self._publish(id, staging)
+            yield name, staging
+            self._publish(name, staging)
         finally:
             os.close(handle)
             shutil.rmtree(staging, ignore_errors=True)
 
-    def delete(self, id: str) -> None:
+    def delete(self, name: str) -> None:
         """Remove the backup. Its manifest goes first, so that half a backup is none."""
         if self.folder is not None:
-            doomed = self.folder / f"{_UNFINISHED}{id}"
-            (self.folder / id).rename(doomed)
+            doomed = self.folder / f"{_UNFINISHED}{name}"
+            (self.folder / name).rename(doomed)
             shutil.rmtree(doomed)
             return
         assert self.storage is not None
-        paths = sorted(self._walk(id), key=lambda path: path != manifest.NAME)
+        paths = sorted(self._walk(name), key=lambda path: path != manifest.NAME)
         for path in paths:
-            self.storage.delete(f"{id}/{path}")
+            self.storage.delete(f"{name}/{path}")
 
-    def files(self, id: str) -> list[str]:
+    def files(self, name: str) -> list[str]:
         """The paths of all files that lie in the backup's folder."""
-        return sorted(self._walk(id))
+        return sorted(self._walk(name))
 
     # -- within ----------------------------------------------------------------------------------------------
 
-    def _publish(self, id: str, staging: Path) -> None:
+    def _publish(self, name: str, staging: Path) -> None:
         if self.folder is not None:
             for path in (*staging.rglob("*"), staging):
                 _sync(path)
-            staging.rename(self.folder / id)
+            staging.rename(self.folder / name)
             _sync(self.folder)
             return
         assert self.storage is not None
         paths = [path for path in staging.rglob("*") if path.is_file()]
         for path in sorted(paths, key=lambda path: path.name == manifest.NAME):
-            name = f"{id}/{path.relative_to(staging).as_posix()}"
+            goal = f"{name}/{path.relative_to(staging).as_posix()}"
             with path.open("rb") as stream:
-                saved = self.storage.save(name, DjangoFile(stream))
-            if saved != name:
-                raise MoeenError(f"The storage {self.name} renamed {name} to {saved}; it cannot hold backups.")
+                saved = self.storage.save(goal, DjangoFile(stream))
+            if saved != goal:
+                raise MoeenError(f"The storage {self.name} renamed {goal} to {saved}; it cannot hold backups.")
 
     @staticmethod
     def _sweep(parent: Path) -> None:
@@ -201,16 +201,16 @@ class Store:
         except FileNotFoundError as error:
             raise manifest.Damaged(path.rpartition("/")[2], "it is missing") from error
 
-    def _walk(self, id: str, within: str = "") -> Iterator[str]:
+    def _walk(self, name: str, within: str = "") -> Iterator[str]:
         if self.folder is not None:
-            root = self.folder / id
+            root = self.folder / name
             yield from (path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir())
             return
         assert self.storage is not None
-        folders, files = self.storage.listdir(f"{id}/{within}".rstrip("/"))
-        yield from (within + name for name in files)
-        for name in folders:
-            yield from self._walk(id, f"{within}{name}/")
+        folders, files = self.storage.listdir(f"{name}/{within}".rstrip("/"))
+        yield from (within + file for file in files)
+        for folder in folders:
+            yield from self._walk(name, f"{within}{folder}/")
 
 
 def of(words: str = "") -> Store:

@@ -53,7 +53,7 @@ class Report:
 
 def prove(
     store: Store,
-    id: str,
+    backup_id: str,
     *,
     identity: Path | None = None,
     live: BaseDatabaseWrapper | None = None,
@@ -71,11 +71,11 @@ def prove(
     checked: dict[str, int] = {}
     version = ""
     try:
-        paper = store.manifest(id)
+        paper = store.manifest(backup_id)
     except Damaged as damage:
         findings = [_damage(damage)]
     else:
-        with store.opened(id) as folder:
+        with store.opened(backup_id) as folder:
             findings = intact(folder, paper, tell=tell)
             checked |= {"files": len(paper.files) + 1, "bytes": paper.bytes}
             if not findings:
@@ -85,14 +85,19 @@ def prove(
                     checked |= compare.checked(content)
                     if live is not None:
                         findings += against_live(content, paper, live)
-    report = Report(id, checked, tuple(sorted(findings)), version, round(time.monotonic() - started, 3))
+    report = Report(backup_id, checked, tuple(sorted(findings)), version, round(time.monotonic() - started, 3))
     record = Verification(dump.now(), report.ok, len(report.findings), report.seconds, version)
     with suppress(OSError):
-        store.record(id, record)
+        store.record(backup_id, record)
     log.log(
         20 if report.ok else 40,
         "verification",
-        extra={"id": id, "ok": report.ok, "findings": [f.object for f in report.findings], "seconds": report.seconds},
+        extra={
+            "id": backup_id,
+            "ok": report.ok,
+            "findings": [f.object for f in report.findings],
+            "seconds": report.seconds,
+        },
     )
     return report
 
@@ -206,10 +211,10 @@ def _stand_in(connection: psycopg.Connection[Any], content: Content) -> None:
         connection.execute(
             sql.SQL("CREATE FUNCTION {} ({}) RETURNS {} {} {}").format(
                 sql.Identifier(stub.schema, stub.name),
-                sql.SQL(stub.arguments),  # type: ignore[arg-type]
-                sql.SQL(stub.result),  # type: ignore[arg-type]
+                sql.SQL(stub.arguments),
+                sql.SQL(stub.result),
                 sql.SQL(volatility),
-                sql.SQL(body),  # type: ignore[arg-type]
+                sql.SQL(body),
             )
         )
 

@@ -2,75 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from argparse import ArgumentParser, ArgumentTypeError
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand
-from django.db import DEFAULT_DB_ALIAS, connections
-
 from moeen.db import backfill
-from moeen.db.errors import FINDINGS
-from sysadmin.management.progress import Display
+from sysadmin.management.backfills import BackfillCommand
 
 
-def positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no positive number")
-    return int(text)
-
-
-class Command(BaseCommand):
+class Command(BackfillCommand):
     help = (
         "Gives every row that lacks one its public id, in short transactions beside the running application, and then "
         "makes the column NOT NULL. Stopped or killed, it goes on where it was when run again. Exit code 3: some rows "
         "could not be filled; they are listed."
     )
-    requires_migrations_checks = False
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Change nothing; say what would be done.")
-        parser.add_argument("--table", action="append", default=[], metavar="T", help="This table; may be repeated.")
-        parser.add_argument(
-            "--batch-size", type=positive, default=2000, metavar="N", help="Rows in the first batch (default: 2000)."
-        )
-        parser.add_argument(
-            "--target-ms", type=positive, default=500, metavar="MS", help="How long a batch should take (default: 500)."
-        )
-        parser.add_argument("--max-rows-per-second", type=positive, metavar="N", help="Go no faster than this.")
-        parser.add_argument("--workers", type=positive, default=1, metavar="N", help="Connections at work (default: 1).")
-        parser.add_argument("--pause-file", type=Path, metavar="F", help="Wait as long as this file exists.")
-        parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
-        parser.add_argument("--no-finalize", action="store_true", help="Fill only; leave the column nullable.")
-        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, choices=tuple(connections), help="Which database.")
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        connection, items = connections[options["database"]], backfill.public_id_backfills(options["table"])
-        if options["dry_run"]:
-            surveys = backfill.survey(connection, items)
-            report = backfill.Report(dry_run=True, tables=tuple(survey.report for survey in surveys))
-            lines = [line for survey in surveys for line in survey.lines()]
-        else:
-            with Display(self.stderr) as display:
-                report = backfill.run(connection, items, self._options(display, options))
-            lines = [line for table in report.tables for line in table.lines()]
-        # The result goes to stdout, what it means for people to stderr.
-        self.stdout.write(json.dumps(report.as_dict(), indent=2) if options["json"] else "\n".join(lines))
-        if options["json"] and not report.complete and not report.dry_run:
-            self.stderr.write("\n".join(lines))
-        if not report.complete and not report.dry_run:
-            raise SystemExit(FINDINGS)
-
-    def _options(self, display: Display, options: dict[str, Any]) -> backfill.Options:
-        quiet = options["verbosity"] == 0
-        return backfill.Options(
-            batch_size=options["batch_size"],
-            target_ms=options["target_ms"],
-            max_rows_per_second=options["max_rows_per_second"],
-            workers=options["workers"],
-            pause_file=options["pause_file"],
-            finalize=not options["no_finalize"],
-            tell=(lambda line: None) if quiet else display.tell,
-            progress=(lambda progress: None) if quiet else display.show,
-        )
+    def items(self, options: dict[str, Any]) -> Sequence[backfill.Backfill]:
+        return backfill.public_id_backfills(options["table"])

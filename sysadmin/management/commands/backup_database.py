@@ -21,8 +21,7 @@ class Command(BackupCommand):
         parser.add_argument("--label", default="", metavar="TEXT", help="a word on what it is for; no patient data")
         parser.add_argument("--encrypt-to", action="append", metavar="AGE_RECIPIENT",
                             help="encrypt to this recipient; repeat for several (BACKUP_RECIPIENTS)")  # fmt: skip
-        parser.add_argument("--to", dest="store", default="", metavar="STORAGE",
-                            help="an alias of STORAGES or a folder with a slash, in place of STORAGES['backups']")  # fmt: skip
+        self.add_store(parser, "--to")
         self.add_database(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -6,14 +6,16 @@ import io
 import itertools
 import json
 import time
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.core.management.commands import migrate
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import planning, receipt, runner
+from moeen.db import backup, planning, receipt, runner
 
 
 class Command(migrate.Command):
@@ -35,6 +37,11 @@ class Command(migrate.Command):
             help="How long to wait while another migration runs (default: 600).",
         )
         parser.add_argument("--no-backup", default="", metavar="REASON", help="Make no backup; the reason is recorded.")
+        parser.add_argument(
+            "--verified-backup",
+            action="store_true",
+            help="Migrate only after the backup was restored elsewhere and compared, row by row.",
+        )
         parser.add_argument(
             "--accept-changed",
             default="",
@@ -58,6 +65,7 @@ class Command(migrate.Command):
         quiet = options["verbosity"] == 0
         run = runner.Options(
             lock_wait=options["lock_wait"],
+            backup=partial(_back_up, verified=options["verified_backup"]),
             no_backup_reason=options["no_backup"],
             allow_blocking=tuple(options["allow_blocking"]),
             tell=(lambda line: None) if quiet else self.stderr.write,
@@ -96,3 +104,7 @@ class Command(migrate.Command):
             raise CommandError(f"There is no migration {options['accept_changed']}; name it as APP.NAME.", returncode=2)
         step = runner.accept_changed(connection, migration, reason=options["reason"])
         self.stdout.write(f"Accepted {step.app}.{step.name} as it is now: {step.note}")
+
+
+def _back_up(connection: BaseDatabaseWrapper, *, verified: bool) -> str:
+    return backup.before_migration(connection, label="before migrate", verified=verified).id

@@ -25,8 +25,8 @@ class Command(BackupCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("id", metavar="ID|latest")
-        parser.add_argument("--to", required=True, metavar="URL_OR_NAME",
-                            help="a database's name on the project's server, a URL, or env:VARIABLE that holds a URL")  # fmt: skip
+        words = "a database's name on the project's server, a URL, or env:VARIABLE that holds a URL"
+        parser.add_argument("--to", required=True, metavar="URL_OR_NAME", help=words)
         parser.add_argument("--replace", action="store_true", help="also where the database is not empty")
         parser.add_argument("--drop-old", action="store_true", help="with --replace: do not keep the old database")
         parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -35,13 +35,13 @@ class Command(BackupCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         place = store.of(options["store"])
-        id = place.resolve(options["id"])
+        name = place.resolve(options["id"])
         target = self._target(options["to"])
         if not options["yes"] and (options["replace"] and not target.empty):
             self._confirm(target.database)
         with self.progress() as tell:
             done = restore.put_back(
-                place, id, target, replace_existing=options["replace"], jobs=options["jobs"], tell=tell,
+                place, name, target, replace_existing=options["replace"], jobs=options["jobs"], tell=tell,
                 identity=options["identity"] or backup.default_identity(), recipients=backup.default_recipients(),
                 say=self.stderr.write,
             )  # fmt: skip

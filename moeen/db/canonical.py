@@ -1,0 +1,361 @@
+"""A catalog in the form in which it is compared, hashed and kept in a file: the same on every server and version.
+
+Objects by kind and name, each with what it has beyond the ordinary. Left out is what differs between installations
+without meaning anything: the owner's name, what superusers hold, what a hosting platform is meant to have, the order
+of columns, and the exceptions that stand while rows wait for their public ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from moeen.db import catalog
+from moeen.db.roles import API_ROLES, ROLES
+
+#: Kind -> name -> attributes. Attributes that are absent are the ordinary ones: false, "", nothing.
+Objects = dict[str, dict[str, dict[str, Any]]]
+
+#: Roles that a hosting platform brings, and what they hold of ours by our own migrations.
+PLATFORM_ROLES = ("anon", "authenticated", "service_role")
+AUTHENTICATOR = "authenticator"
+PLATFORM_GRANTS: Mapping[tuple[str, str], frozenset[str]] = {
+    ("schema", "public"): frozenset({"USAGE"}),
+    ("schema", "app"): frozenset({"USAGE"}),
+    ("function", "app.bind_request()"): frozenset({"EXECUTE"}),
+    ("function", "app.caller_role()"): frozenset({"EXECUTE"}),
+}
+#: What an owner has of its own, by kind. MAINTAIN came with PostgreSQL 17.
+_OWNERS = {
+    "table": {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"},
+    "column": set(),
+    "sequence": {"SELECT", "UPDATE", "USAGE"},
+    "function": {"EXECUTE"},
+    "schema": {"CREATE", "USAGE"},
+    "type": {"USAGE"},
+}
+_RELATIONS = {"r": "", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
+_STATES = {"O": "", "D": "disabled", "R": "replica", "A": "always"}
+_VOLATILITY = {"v": "", "s": "STABLE", "i": "IMMUTABLE"}
+_PARALLEL = {"u": "", "r": "RESTRICTED", "s": "SAFE"}
+_FUNCTIONS = {"f": "", "p": "procedure", "a": "aggregate", "w": "window"}
+_GLOBAL_DEFAULTS = {"FUNCTIONS": {"PUBLIC": "EXECUTE"}, "TYPES": {"PUBLIC": "USAGE"}}
+
+
+@dataclass(frozen=True)
+class Form:
+    """A catalog's objects; ``pending``: the tables whose rows still get their public ids, with the prefix."""
+
+    objects: Objects
+    pending: Mapping[str, str]
+    owner: str
+    version: str
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits; equal for two databases exactly when nothing that matters differs."""
+        text = json.dumps(self.objects, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def of(live: catalog.Catalog) -> Form:
+    """The form of a catalog, all of it."""
+    pending = {name: prefix for name, table in live.tables.items() if (prefix := _pending(table))}
+    reader = _Reader(live)
+    objects: Objects = {}
+    for kind, name, attributes in reader.objects(pending):
+        objects.setdefault(kind, {})[name] = {key: value for key, value in attributes.items() if value not in _ORDINARY}
+    return Form(objects={k: objects[k] for k in sorted(objects)}, pending=pending, owner=live.owner, version=live.version)
+
+
+_ORDINARY: tuple[Any, ...] = ("", False, None, (), [], {})
+
+
+def conform(form: Form, expected: Objects, *, is_allowed: Any = lambda kind, name: False) -> Form:
+    """The form with what is not ours to judge as the expected catalog has it.
+
+    That is the platform's own schema auth, as far as our functions can be called, and what is allowed to differ.
+    """
+    objects = {kind: dict(entries) for kind, entries in form.objects.items()}
+    for name, want in expected.get("auth function", {}).items():
+        found = objects.get("auth function", {}).get(name)
+        if found and found.get("platform") and found.get("result") == want.get("result"):
+            objects["auth function"][name] = want
+    for kind in objects.keys() | expected.keys():
+        for name in objects.get(kind, {}).keys() | expected.get(kind, {}).keys():
+            if is_allowed(kind, name):
+                if name in expected.get(kind, {}):
+                    objects.setdefault(kind, {})[name] = expected[kind][name]
+                else:
+                    objects[kind].pop(name)
+    # An extra function of the platform's schema is the platform's.
+    auth = objects.get("auth function", {})
+    for name in [name for name, found in auth.items() if found.get("platform")]:
+        if name not in expected.get("auth function", {}):
+            auth.pop(name)
+    return replace(form, objects={kind: objects[kind] for kind in sorted(objects) if objects[kind]})
+
+
+class _Reader:
+    """Turns the parts of one catalog into objects."""
+
+    def __init__(self, live: catalog.Catalog) -> None:
+        self.live = live
+        self.platform = [role for role in PLATFORM_ROLES if role in live.platform_roles]
+
+    def objects(self, pending: Mapping[str, str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        live = self.live
+        for schema in live.schemas.values():
+            public = schema.name == "public"
+            yield (
+                "schema",
+                schema.name,
+                {
+                    # Schema public is the database owner's, a superuser's or the platform's; its comment PostgreSQL's.
+                    "owner": "" if public else self.owner(schema.owner),
+                    "comment": "" if public else schema.comment,
+                    "grants": self.grants("schema", schema.name, schema.owner, schema.grants),
+                },
+            )
+        for name, table in live.tables.items():
+            yield from self.table(name, table, waits=name in pending)
+        for function in live.functions.values():
+            yield "function", function.signature, self.function(function)
+        for function in live.platform.values():
+            shown = self.function(function) if live.platform_is_ours else {"result": function.result, "platform": True}
+            yield "auth function", function.signature, shown
+        for sequence in live.sequences.values():
+            yield (
+                "sequence",
+                sequence.name,
+                {
+                    "type": sequence.type,
+                    "column": sequence.column.removeprefix("public."),
+                    "start": sequence.start,
+                    "increment": sequence.increment,
+                    "minimum": sequence.minimum,
+                    "maximum": sequence.maximum,
+                    "cache": sequence.cache,
+                    "cycle": sequence.cycle,
+                    "unlogged": sequence.persistence == "u",
+                    "owner": self.owner(sequence.owner),
+                    "grants": self.grants("sequence", sequence.name, sequence.owner, sequence.grants),
+                },
+            )
+        for type_ in live.types.values():
+            shown = {"kind": type_.kind, "definition": type_.definition, "owner": self.owner(type_.owner)}
+            public = {"PUBLIC": ("USAGE",)}
+            given = {k: v for k, v in type_.grants.items() if (k, v) not in public.items()}
+            shown |= {"comment": type_.comment, "grants": self.grants("type", type_.name, type_.owner, given)}
+            yield "type", type_.name, shown
+        for name in live.extensions:
+            yield "extension", name, {}
+        for name in live.others:
+            yield "object", name, {}
+        for name in live.event_triggers:
+            yield "event trigger", name, {}
+        for role in live.roles.values():
+            yield "role", role.name, self.role(role)
+        yield from self.defaults()
+
+    def owner(self, name: str) -> str:
+        """ "" for the owner of the tables, as should be."""
+        return "" if name == self.live.owner else name
+
+    def grants(self, kind: str, name: str, owner: str, given: catalog.Grants) -> dict[str, str]:
+        shown = {}
+        declared = PLATFORM_GRANTS.get((kind, name), frozenset())
+        for role, privileges in given.items():
+            held = set(privileges)
+            if role in self.live.superusers or role == "pg_database_owner":
+                continue
+            if role == owner:
+                if held - {"MAINTAIN"} != _OWNERS[kind]:
+                    shown["owner"] = ", ".join(sorted(held - {"MAINTAIN"})) or "nothing"
+            # A platform's default privileges reach the sequences of identity columns; no road leads to those.
+            elif role in self.platform and (held == declared or kind == "sequence"):
+                continue
+            elif role == self.live.owner and kind == "schema":
+                continue  # the platform's grant on its schema public
+            else:
+                shown[role] = ", ".join(sorted(held))
+        if given and owner not in given and _OWNERS[kind] and owner not in self.live.superusers:
+            shown["owner"] = "nothing"
+        for role in self.platform:
+            if declared and role not in given:
+                shown[role] = "nothing"
+        if name == "public" and kind == "schema":
+            shown.pop("owner", None)
+        return dict(sorted(shown.items()))
+
+    def table(self, name: str, table: catalog.Table, *, waits: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        yield (
+            "table",
+            name,
+            {
+                "kind": _RELATIONS[table.kind],
+                "row_security": table.row_security,
+                "forced": table.forced,
+                "owner": self.owner(table.owner),
+                "comment": table.comment,
+                "options": list(table.options),
+                "unlogged": table.persistence == "u",
+                "definition": table.definition,
+                "replica_identity": "" if table.replica_identity == "d" else table.replica_identity,
+                "parents": [parent.removeprefix("public.") for parent in table.parents],
+                "grants": self.grants("table", name, table.owner, table.grants),
+            },
+        )
+        for column in table.columns.values():
+            shown = {
+                "type": column.type,
+                "not_null": column.not_null or (waits and column.name == "public_id"),
+                "default": column.default,
+                "collation": column.collation,
+                "generated": column.generated,
+                "identity": {"a": "ALWAYS", "d": "BY DEFAULT", "": ""}[column.identity],
+                "comment": column.comment,
+                "grants": self.grants("column", "", table.owner, column.grants),
+            }
+            yield "column", f"{name}.{column.name}", shown
+        indexes = {index.constraint: index for index in table.indexes.values() if index.constraint}
+        for constraint in table.constraints.values():
+            if waits and constraint.name == _required(name):
+                continue
+            index = indexes.get(constraint.name)
+            shown = {
+                "definition": constraint.definition,
+                "not_valid": not constraint.validated or (index is not None and not index.valid),
+                "switched_off": not constraint.enforced,
+                "comment": constraint.comment,
+            }
+            yield "constraint", f"{name}.{constraint.name}", shown
+        for index in table.indexes.values():
+            if not index.constraint:
+                shown = {"unique": index.unique, "definition": index.definition, "invalid": not index.valid}
+                yield "index", f"{name}.{index.name}", shown | {"comment": index.comment}
+        for trigger in table.triggers.values():
+            if waits and trigger.name == _filler(name):
+                continue
+            shown = {"definition": trigger.definition, "state": _STATES[trigger.enabled], "comment": trigger.comment}
+            yield "trigger", f"{name}.{trigger.name}", shown
+        for policy in table.policies.values():
+            shown = {
+                "command": policy.command,
+                "restrictive": not policy.permissive,
+                "roles": sorted(policy.roles),
+                "using": policy.using,
+                "check": policy.check,
+                "comment": policy.comment,
+            }
+            yield "policy", f"{name}.{policy.name}", shown
+        for rule, definition in table.rules.items():
+            yield "rule", f"{name}.{rule}", {"definition": definition}
+
+    def function(self, function: catalog.Function) -> dict[str, Any]:
+        return {
+            "kind": _FUNCTIONS[function.kind],
+            "arguments": function.declared,
+            "result": function.result,
+            "language": function.language,
+            "volatility": _VOLATILITY[function.volatility],
+            "security_definer": function.security_definer,
+            "settings": list(function.settings),
+            "strict": function.strict,
+            "leakproof": function.leakproof,
+            "parallel": _PARALLEL[function.parallel],
+            "body": function.body.replace("\r\n", "\n"),
+            "comment": function.comment,
+            "owner": self.owner(function.owner),
+            "grants": self.grants("function", function.signature, function.owner, function.grants),
+        }
+
+    def role(self, role: catalog.Role) -> dict[str, Any]:
+        """Who may become it, the owner, superusers and PostgREST's login aside; and whether those two may not."""
+        trusted = self.live.superusers | {self.live.owner}
+        if role.name in API_ROLES:
+            trusted |= {AUTHENTICATOR}
+        members = [member for member in role.members if member.removesuffix("*") not in trusted]
+        names = {member.removesuffix("*") for member in role.members}
+        lacking = [] if self.live.owner in names | self.live.superusers or not self.live.owner else ["owner"]
+        if AUTHENTICATOR in self.live.platform_roles and role.name in API_ROLES:
+            lacking += [] if AUTHENTICATOR in names else [AUTHENTICATOR]
+        return {
+            "attributes": list(role.attributes),
+            "members": members,
+            "not_members": lacking,
+            "member_of": list(role.member_of),
+        }
+
+    def defaults(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Default privileges of the owner that open what later migrations make; the platform's own aside."""
+        live = self.live
+        for key, given in live.defaults.items():
+            role, *where = key.split(" ")
+            if role != live.owner:
+                continue
+            known = live.superusers | {live.owner} | live.platform_roles
+            shown = {name: ", ".join(privileges) for name, privileges in given.items() if name not in known}
+            if shown != (_GLOBAL_DEFAULTS.get(where[-1], {}) if len(where) == 1 else {}):
+                yield "default privileges", " ".join(where), {"grants": shown or {"PUBLIC": "nothing"}}
+
+
+def _required(table: str) -> str:
+    return f"{table}_public_id_required"
+
+
+def _filler(table: str) -> str:
+    return f"{table}_without_public_id"
+
+
+def _pending(table: catalog.Table) -> str:
+    """The prefix, if rows of this table wait for their public ids and everything that guards them meanwhile stands."""
+    column = table.columns.get("public_id")
+    check, trigger = table.constraints.get(_required(table.name)), table.triggers.get(_filler(table.name))
+    prefix = re.search(r"generate_public_id\('([a-z]{3}_)'", column.default) if column else None
+    if column is None or column.not_null or check is None or trigger is None or prefix is None:
+        return ""
+    guarded = (
+        check.definition == "CHECK ((public_id IS NOT NULL))"
+        and trigger.enabled == "O"
+        and trigger.definition.endswith(
+            "FOR EACH ROW WHEN ((new.public_id IS NULL)) "
+            f"EXECUTE FUNCTION app.fill_public_id('{prefix[1]}')"
+        )
+        and " BEFORE INSERT OR UPDATE ON " in trigger.definition
+    )
+    return prefix[1] if guarded else ""
+
+
+def write(objects: Objects) -> str:
+    """The objects as a readable file: JSON, one object a line, sorted."""
+    kinds = []
+    for kind, entries in sorted(objects.items()):
+        lines = [
+            f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(_lined(entry), ensure_ascii=False, sort_keys=True)}"
+            for name, entry in sorted(entries.items())
+        ]
+        kinds.append(f"  {json.dumps(kind)}: {{\n" + ",\n".join(lines) + "\n  }")
+    return "{\n" + ",\n".join(kinds) + "\n}\n"
+
+
+def _lined(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry
+
+
+def load(text: str) -> Objects:
+    """What ``write`` wrote."""
+    found: Objects = json.loads(text)
+    return found
+
+
+def relations(objects: Objects) -> Iterable[str]:
+    """The names of the relations."""
+    return objects.get("table", {}).keys()
+
+
+ROLE_NAMES = ROLES

@@ -1,0 +1,107 @@
+"""Pages of backfills: how far each has come, and two actions, pause and go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from sysadmin.admin.base import ReadOnlyModelAdmin, ltr, preformatted
+from sysadmin.models import BackfillRun, PublicIdAlias
+
+
+@admin.register(BackfillRun)
+class BackfillRunAdmin(ReadOnlyModelAdmin):
+    """Runs, newest first. A run looks every second whether it shall wait."""
+
+    list_display = ("name", "shown_table", "status", "progress", "shown_rate", "note", "heartbeat_at", "started_at")
+    list_filter = ("status", "name")
+    search_fields = ("table_name", "name")
+    ordering = ("-started_at",)
+    actions = ("pause", "go_on")
+    fieldsets = (
+        (None, {"fields": ("name", "shown_table", "status", "pause_requested", "progress", "shown_rate", "note")}),
+        (_("Rows"), {"fields": ("rows_total", "rows_missing", "rows_filled", "refused")}),
+        (_("Progress"), {"fields": ("sweep", "position", "bound", "batches", "seconds")}),
+        (_("Times"), {"fields": ("started_at", "heartbeat_at", "finished_at")}),
+    )
+    readonly_fields = ("shown_table", "progress", "shown_rate", "refused")
+
+    def all_record_fields(self) -> tuple[str, ...]:
+        return ("id",)
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        # Nothing of a run is edited, but whoever may change runs may make them wait.
+        return request.user.has_perm("sysadmin.change_backfillrun")  # type: ignore[union-attr]
+
+    @admin.action(description=_("Pause the selected runs"), permissions=["pause"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[BackfillRun]) -> None:
+        self._request(request, queryset, paused=True)
+
+    @admin.action(description=_("Let the selected runs go on"), permissions=["pause"])
+    def go_on(self, request: HttpRequest, queryset: QuerySet[BackfillRun]) -> None:
+        self._request(request, queryset, paused=False)
+
+    def _request(self, request: HttpRequest, queryset: QuerySet[BackfillRun], *, paused: bool) -> None:
+        count = queryset.filter(finished_at__isnull=True).update(pause_requested=paused)
+        text = ngettext("%(count)d unfinished run was told.", "%(count)d unfinished runs were told.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
+
+    @admin.display(description=_("table"), ordering="table_name")
+    def shown_table(self, obj: BackfillRun) -> str:
+        return ltr(obj.table_name)
+
+    @admin.display(description=_("progress"))
+    def progress(self, obj: BackfillRun) -> str:
+        total = max(obj.rows_missing, obj.rows_filled, 1)
+        return format_html(
+            '<progress max="{}" value="{}"></progress> <bdi dir="ltr">{}%</bdi>',
+            total,
+            obj.rows_filled,
+            100 * obj.rows_filled // total,
+        )
+
+    @admin.display(description=_("rows a second"))
+    def shown_rate(self, obj: BackfillRun) -> str:
+        return ltr(f"{obj.rows_filled / obj.seconds:,.0f}") if obj.seconds else "-"
+
+    @admin.display(description=_("refused rows"))
+    def refused(self, obj: BackfillRun) -> str:
+        return (
+            preformatted("\n".join(f"{one['row']}: {one['reason']}" for one in obj.failures)) if obj.failures else "-"
+        )
+
+
+@admin.register(PublicIdAlias)
+class PublicIdAliasAdmin(ReadOnlyModelAdmin):
+    """Public ids that were replaced, and the rows they lead to."""
+
+    list_display = ("shown_alias", "shown_table", "row_id", "created_at")
+    list_filter = ("table_name",)
+    search_fields = ("alias__exact",)
+    ordering = ("-created_at",)
+    fieldsets = ((None, {"fields": ("shown_alias", "shown_table", "row_id", "created_at")}),)
+    readonly_fields = ("shown_alias", "shown_table")
+
+    def all_record_fields(self) -> tuple[str, ...]:
+        return ("id",)
+
+    def search_by_id(self, term: str) -> Any:
+        return None  # its own uuid is nothing that anybody would look for
+
+    @admin.display(description=_("former public id"), ordering="alias")
+    def shown_alias(self, obj: Any) -> str:
+        return ltr(obj.alias)
+
+    @admin.display(description=_("table"), ordering="table_name")
+    def shown_table(self, obj: Any) -> str:
+        return ltr(obj.table_name)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.strip().replace("\0", "")
+        return (queryset.filter(alias=term) if term else queryset), False

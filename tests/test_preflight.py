@@ -1,0 +1,58 @@
+"""Rights that are missing are all named before anything is changed, each with the statement that mends it."""
+
+import pytest
+from django.db import connections
+
+from moeen.db import catalog
+from tests import servers, states
+
+
+@pytest.fixture
+def guest(new_database):
+    """A database and the name of a login that may do nothing there."""
+    if servers.session_target().server is None:
+        pytest.skip("needs a server of one's own: DATABASE_URL's may not let us make logins")
+    database = new_database()
+    name = f"guest_{database.name}"
+    with database.admin() as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN")
+    yield database, name
+    with database.admin() as connection:
+        connection.execute(f"DROP OWNED BY {name} CASCADE")
+        connection.execute(f"DROP ROLE {name}")
+    new_database.drop(database)
+
+
+def grants(stderr):
+    lines = stderr.split("Let an administrator run:\n", 1)[1].splitlines()
+    return [line.strip() for line in lines if line.strip().endswith(";")]
+
+
+def test_migrate__role_without_rights__names_every_grant_and_works_when_they_are_given(guest, manage):
+    database, name = guest
+    url = database.target.url(database.name, user=name)
+    refused = manage("migrate", DATABASE_URL=url)
+    assert refused.returncode == 1
+    assert "Nothing was changed" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert catalog.read(connections[database.alias]).tables == {}
+    with database.admin() as connection:
+        for statement in grants(refused.stderr):
+            connection.execute(statement)
+    done = manage("migrate", DATABASE_URL=url)
+    assert done.returncode == 0, done.stderr
+
+
+def test_migrate__tables_of_another_owner__names_the_membership(new_database, guest, manage):
+    _, name = guest
+    database = states.database(new_database, "core")
+    with database.admin() as connection:
+        connection.execute(f"GRANT CREATE ON DATABASE {database.name} TO {name}")
+        connection.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {name}")
+    refused = manage("migrate", DATABASE_URL=database.target.url(database.name, user=name))
+    assert refused.returncode == 1
+    assert f'GRANT "moeen" TO "{name}";' in refused.stderr
+    assert "table patients: membership in moeen" in refused.stderr
+    with database.admin() as connection:
+        connection.execute(f"DROP OWNED BY {name}")
+    new_database.drop(database)

@@ -1,0 +1,256 @@
+"""Who may see and do what, tried on both roads and held against the matrix that is written down in tests/access."""
+
+import pytest
+from django.core.management import call_command
+from psycopg import sql
+
+from tests import states
+from tests.access import roads, world
+from tests.access.matrix import FORGERIES, MATRIX, MOVES, ROLES
+
+PLATFORM = (
+    "CREATE ROLE anon NOLOGIN NOINHERIT",
+    "CREATE ROLE authenticated NOLOGIN NOINHERIT",
+    "CREATE ROLE service_role NOLOGIN NOINHERIT BYPASSRLS",
+    "CREATE ROLE authenticator LOGIN NOINHERIT",
+    "GRANT anon, authenticated, service_role TO authenticator",
+)
+
+
+class Proof:
+    """A migrated database with the world's rows, and the roads to it."""
+
+    def __init__(self, database):
+        self.database = database
+        with database.connect() as owner:
+            refuse_superuser(owner)
+            self.world = world.make(owner)
+        self.probe = roads.Probe(database, self.world)
+        self.roads = {
+            "django": roads.DjangoRoad(database, self.world),
+            "api": roads.ApiRoad(database, self.world),
+        }
+
+
+def refuse_superuser(connection):
+    """Whom row security does not bind at all, nothing can be proven with."""
+    (name, is_superuser) = connection.execute(
+        "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = session_user"
+    ).fetchone()
+    if is_superuser:
+        pytest.fail(f"The proof runs as the superuser {name}: it would prove nothing.")
+
+
+def prepare(new_database, place):
+    """A migrated database whose cluster has the roles of a hosting platform."""
+    database = states.database(new_database, "fresh", place=place)
+    if place != "supabase":
+        with database.admin() as connection:
+            for statement in PLATFORM:
+                name = statement.split()[2]
+                found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone()
+                if statement.startswith("GRANT") or found is None:
+                    connection.execute(statement)
+    call_command("migrate", database=database.alias, verbosity=0)
+    return database
+
+
+@pytest.fixture(scope="module", params=states.PLACES)
+def proof(request, new_database):
+    proof = Proof(prepare(new_database, request.param))
+    yield proof
+    proof.roads["api"].close()
+    new_database.drop(proof.database)
+
+
+def test_matrix__written_down__covers_every_table(proof):
+    assert set(MATRIX) == set(proof.probe.tables)
+    assert {role for cells in MATRIX.values() for role in cells} == set(ROLES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_matrix__django_road__is_exactly_what_is_allowed(proof, role):
+    assert proof.probe.differences(proof.roads["django"], role) == []
+
+
+@pytest.mark.parametrize("role", roads.ApiRoad.roles)
+def test_matrix__api_road__is_exactly_what_is_allowed(proof, role):
+    assert proof.probe.differences(proof.roads["api"], role) == []
+
+
+def value_of(proof, value):
+    return proof.world.keys[value[0]][value[1]] if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: ".".join(map(str, move[:4])))
+@pytest.mark.parametrize("road", ["django", "api"])
+def test_update__row_moved_to_somebody_else__is_refused(proof, road, move):
+    role, table, label, column, value = move
+    if role not in proof.roads[road].roles:
+        pytest.skip("nobody acts in this role on this road")
+    key, _, _ = proof.probe.tables[table]
+    query = f'UPDATE "{table}" SET "{column}" = %s WHERE "{key}"::text = %s'
+    with proof.roads[road].acting(role) as execute, pytest.raises(roads.REFUSED):
+        execute(query, [value_of(proof, value), proof.world.keys[table][label]])
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda move: ".".join(map(str, move[:4])))
+@pytest.mark.parametrize("road", ["django", "api"])
+def test_insert__hung_on_what_is_not_seen__is_refused(proof, road, forgery):
+    role, table, label, column, value = forgery
+    with proof.roads[road].acting(role) as execute:
+        made = proof.probe.insert_like(
+            execute, table, proof.world.keys[table][label], **{column: value_of(proof, value)}
+        )
+    assert made is roads.REFUSED
+
+
+def test_grants__everything_beyond_the_four_commands__is_refused(proof):
+    with proof.database.connect() as owner:
+        found = owner.execute(
+            """
+            SELECT c.relname, coalesce(r.rolname, 'PUBLIC'), a.privilege_type
+            FROM pg_class c CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND a.grantee <> c.relowner
+              AND (a.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+                   OR a.is_grantable OR a.grantee = 0 OR r.rolname NOT LIKE 'moeen\\_%')
+            """
+        ).fetchall()
+    assert found == []
+
+
+def test_truncate__every_role__is_refused(proof):
+    for role in proof.roads["django"].roles:
+        with proof.roads["django"].acting(role) as execute:
+            for table in proof.probe.tables:
+                assert roads._tried(execute, f'TRUNCATE "{table}" CASCADE') is roads.REFUSED, (role, table)
+
+
+def test_policies__each__is_for_one_command_and_one_role_and_says_so_in_its_name(proof):
+    with proof.database.connect() as owner:
+        found = owner.execute(
+            "SELECT tablename, policyname, roles::text[], lower(cmd), permissive FROM pg_policies WHERE schemaname = 'public'"
+        ).fetchall()
+    assert len(found) > 200
+    for table, name, roles, command, permissive in found:
+        assert permissive == "PERMISSIVE"
+        assert len(roles) == 1
+        assert name == f"{table}_{command}_{roles[0].removeprefix('moeen_')}"
+        assert roles[0] in {f"moeen_{role}" for role in ROLES}
+
+
+def test_row_security__every_table__is_enabled_and_not_forced(proof):
+    with proof.database.connect() as owner:
+        found = owner.execute(
+            """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+               AND (NOT relrowsecurity OR relforcerowsecurity)"""
+        ).fetchall()
+    assert found == []
+
+
+def test_roles__of_the_cluster__are_flat_and_bound(proof):
+    with proof.database.connect() as owner:
+        rows = owner.execute(
+            "SELECT rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole FROM pg_roles WHERE rolname LIKE 'moeen\\_%'"
+        ).fetchall()
+        members = owner.execute(
+            """SELECT m.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member
+               WHERE m.rolname LIKE 'moeen\\_%' AND m.rolname <> 'moeen_web'"""
+        ).fetchall()
+    assert {row[0] for row in rows} >= {f"moeen_{role}" for role in ROLES}
+    assert [row for row in rows if row[0].removeprefix("moeen_") in ROLES and any(row[1:])] == []
+    assert members == []
+
+
+def test_auth_role__on_the_api_road__cannot_be_taken(proof):
+    road = proof.roads["api"]
+    with road.request({"role": "anon"}) as connection, pytest.raises(roads.REFUSED):
+        connection.execute("SET LOCAL ROLE moeen_auth")
+
+
+CLAIMS = {
+    "unknown": {"role": "authenticated", "sub": "00000000-0000-0000-0000-000000000000"},
+    "malformed": {"role": "authenticated", "sub": "1 OR 1=1"},
+    "a number": {"role": "authenticated", "sub": 7},
+    "empty": {"role": "authenticated", "sub": ""},
+    "missing": {"role": "authenticated"},
+    "anon with a sub": {"role": "anon", "sub": "p1"},
+}
+
+
+@pytest.mark.parametrize("name", [*CLAIMS, "deactivated"])
+def test_claims__of_nobody__end_as_anon(proof, name):
+    if name == "deactivated":
+        claims = {"role": "authenticated", "sub": proof.world.keys["users"]["left"]}
+    else:
+        claims = {**CLAIMS[name]}
+        if claims.get("sub") == "p1":
+            claims["sub"] = proof.world.keys["users"]["p1"]
+    with proof.roads["api"].request(claims) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("moeen_anon",)
+        assert [row[0] for row in connection.execute("SELECT key FROM settings").fetchall()] == ["clinic.name"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "7"])
+def test_claims__no_object__end_as_anon(proof, text):
+    with proof.roads["api"].request({"role": "authenticated"}, text=text) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("moeen_anon",)
+
+
+@pytest.mark.parametrize("where", ["app_role", "app_metadata"])
+def test_claims__role_that_is_held__is_taken(proof, where):
+    wanted = {"app_role": "staff"} if where == "app_role" else {"app_metadata": {"app_role": "staff"}}
+    claims = {"role": "authenticated", "sub": proof.world.keys["users"]["d2"], **wanted}
+    with proof.roads["api"].request(claims) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("moeen_staff",)
+
+
+@pytest.mark.parametrize("wanted", ["admin", "nurse", "anon", "service", "auth", "staff; --"])
+def test_claims__role_that_is_not_held__is_refused(proof, wanted):
+    claims = {"role": "authenticated", "sub": proof.world.keys["users"]["d1"], "app_role": wanted}
+    with pytest.raises(roads.REFUSED), proof.roads["api"].request(claims):
+        pass
+
+
+def test_claims__user_metadata__says_nothing(proof):
+    claims = {
+        "role": "authenticated",
+        "sub": proof.world.keys["users"]["p1"],
+        "user_metadata": {"app_role": "admin"},
+    }
+    with proof.roads["api"].request(claims) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("moeen_patient",)
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_platform_role__before_the_request_is_bound__sees_nothing(proof, role):
+    with proof.database.connect(user="authenticator") as connection:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+        for table in proof.probe.tables:
+            with pytest.raises(roads.REFUSED):
+                connection.execute(sql.SQL("SELECT FROM {}").format(sql.Identifier(table)))
+        for function in ("app.allow('users', 'anon', 'S', 'true')", "app.role_of(NULL)", "app.my_patient_ids()"):
+            with pytest.raises(roads.REFUSED):
+                connection.execute(f"SELECT {function}")
+
+
+def test_notify__any_signed_in_person__reaches_a_user_with_a_path(proof):
+    recipient = proof.world.keys["users"]["d1"]
+    with proof.roads["django"].acting("patient") as execute:
+        cursor = execute("SELECT app.notify(%s, 'Hello', 'See you', 'info', '/appointments')", [recipient])
+        assert cursor.fetchone()[0] is not None
+    for address in ("https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", ""):
+        with (
+            proof.roads["django"].acting("patient") as execute,
+            pytest.raises(Exception, match="must be a path"),
+        ):
+            execute("SELECT app.notify(%s, 'Hello', 'See you', 'info', %s)", [recipient, address])
+    with proof.roads["django"].acting("anon") as execute, pytest.raises(roads.REFUSED):
+        execute("SELECT app.notify(%s, 'Hello', 'See you')", [recipient])
+
+
+def test_system_roles__seeded__mirror_the_five_roles_of_people(proof):
+    with proof.database.connect() as owner:
+        found = owner.execute("SELECT name, jsonb_array_length(permissions) FROM roles WHERE is_system").fetchall()
+    assert {name for name, _ in found} == {"patient", "doctor", "staff", "supervisor", "admin"}
+    assert all(count > 10 for _, count in found)

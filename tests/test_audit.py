@@ -398,3 +398,9 @@ def test_audit__hostile_search_path__is_not_followed(connection):
     assert connection.execute("SELECT count(*) FROM trap.audit_logs").fetchone() == (0,)
     (found,) = connection.execute("SELECT new_values ->> 'id' FROM public.audit_logs").fetchone()
     assert found == str(key)
+
+
+def test_audit__truncate__leaves_an_entry(connection):
+    add_appointment(connection)
+    connection.execute("TRUNCATE appointments CASCADE")
+    assert latest(connection, "appointments")[:2] == ("TRUNCATE", "appointments")

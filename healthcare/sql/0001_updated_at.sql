@@ -1,11 +1,18 @@
--- updated_at is kept here, for every writer.
-CREATE OR REPLACE TRIGGER patients_updated_at_set BEFORE UPDATE ON patients FOR EACH ROW
-    EXECUTE FUNCTION app.set_updated_at();
-CREATE OR REPLACE TRIGGER doctors_updated_at_set BEFORE UPDATE ON doctors FOR EACH ROW
-    EXECUTE FUNCTION app.set_updated_at();
-CREATE OR REPLACE TRIGGER appointments_updated_at_set BEFORE UPDATE ON appointments FOR EACH ROW
-    EXECUTE FUNCTION app.set_updated_at();
-CREATE OR REPLACE TRIGGER sessions_updated_at_set BEFORE UPDATE ON sessions FOR EACH ROW
-    EXECUTE FUNCTION app.set_updated_at();
-CREATE OR REPLACE TRIGGER insurance_claims_updated_at_set BEFORE UPDATE ON insurance_claims FOR EACH ROW
-    EXECUTE FUNCTION app.set_updated_at();
+-- updated_at is kept here, for every writer. A trigger that stands already may be a later migration's: it stays.
+DO $do$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['patients', 'doctors', 'appointments', 'sessions', 'insurance_claims'] LOOP
+        IF NOT EXISTS (
+            SELECT FROM pg_trigger
+            WHERE tgrelid = to_regclass('public.' || name) AND tgname = name || '_updated_at_set'
+        ) THEN
+            EXECUTE format(
+                'CREATE TRIGGER %1$s_updated_at_set BEFORE UPDATE ON %1$s'
+                ' FOR EACH ROW EXECUTE FUNCTION app.set_updated_at()', name
+            );
+        END IF;
+    END LOOP;
+END
+$do$;

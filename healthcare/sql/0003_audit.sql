@@ -6,6 +6,8 @@ CREATE OR REPLACE TRIGGER patients_audit_update AFTER UPDATE ON patients
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER patients_audit_delete AFTER DELETE ON patients
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
+CREATE OR REPLACE TRIGGER patients_audit_truncate AFTER TRUNCATE ON patients
+    FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 
 CREATE OR REPLACE TRIGGER appointments_audit_insert AFTER INSERT ON appointments
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
@@ -13,6 +15,8 @@ CREATE OR REPLACE TRIGGER appointments_audit_update AFTER UPDATE ON appointments
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER appointments_audit_delete AFTER DELETE ON appointments
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
+CREATE OR REPLACE TRIGGER appointments_audit_truncate AFTER TRUNCATE ON appointments
+    FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 
 -- The older scripts' functions have no trigger left on our tables; they stay if something of the clinic's own uses them.
 DO $do$

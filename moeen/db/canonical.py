@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from moeen.db import catalog
-from moeen.db.roles import API_ROLES, ROLES
+from moeen.db.roles import API_ROLES
 
 #: Kind -> name -> attributes. Attributes that are absent are the ordinary ones: false, "", nothing.
 Objects = dict[str, dict[str, dict[str, Any]]]
@@ -75,7 +75,7 @@ def of(live: catalog.Catalog) -> Form:
 _ORDINARY: tuple[Any, ...] = ("", False, None, (), [], {})
 
 
-def conform(form: Form, expected: Objects, *, is_allowed: Any = lambda kind, name: False) -> Form:
+def conform(form: Form, expected: Objects, *, is_allowed: Callable[[str, str], bool] = lambda kind, name: False) -> Form:
     """The form with what is not ours to judge as the expected catalog has it.
 
     That is the platform's own schema auth, as far as our functions can be called, and what is allowed to differ.
@@ -228,7 +228,7 @@ class _Reader:
                 continue
             index = indexes.get(constraint.name)
             shown = {
-                "definition": constraint.definition,
+                "definition": expression(constraint.definition),
                 "not_valid": not constraint.validated or (index is not None and not index.valid),
                 "switched_off": not constraint.enforced,
                 "comment": constraint.comment,
@@ -236,20 +236,20 @@ class _Reader:
             yield "constraint", f"{name}.{constraint.name}", shown
         for index in table.indexes.values():
             if not index.constraint:
-                shown = {"unique": index.unique, "definition": index.definition, "invalid": not index.valid}
+                shown = {"unique": index.unique, "definition": expression(index.definition), "invalid": not index.valid}
                 yield "index", f"{name}.{index.name}", shown | {"comment": index.comment}
         for trigger in table.triggers.values():
             if waits and trigger.name == _filler(name):
                 continue
-            shown = {"definition": trigger.definition, "state": _STATES[trigger.enabled], "comment": trigger.comment}
+            shown = {"definition": expression(trigger.definition), "state": _STATES[trigger.enabled], "comment": trigger.comment}
             yield "trigger", f"{name}.{trigger.name}", shown
         for policy in table.policies.values():
             shown = {
                 "command": policy.command,
                 "restrictive": not policy.permissive,
                 "roles": sorted(policy.roles),
-                "using": policy.using,
-                "check": policy.check,
+                "using": expression(policy.using),
+                "check": expression(policy.check),
                 "comment": policy.comment,
             }
             yield "policy", f"{name}.{policy.name}", shown
@@ -332,30 +332,42 @@ def _pending(table: catalog.Table) -> str:
 
 
 def write(objects: Objects) -> str:
-    """The objects as a readable file: JSON, one object a line, sorted."""
+    """The objects as a readable file: JSON, one object a line, sorted; the bodies of functions line by line."""
     kinds = []
     for kind, entries in sorted(objects.items()):
-        lines = [
-            f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(_lined(entry), ensure_ascii=False, sort_keys=True)}"
-            for name, entry in sorted(entries.items())
-        ]
-        kinds.append(f"  {json.dumps(kind)}: {{\n" + ",\n".join(lines) + "\n  }")
+        lines = [f"    {_json(name)}: {_entry(entry)}" for name, entry in sorted(entries.items())]
+        kinds.append(f"  {_json(kind)}: {{\n" + ",\n".join(lines) + "\n  }")
     return "{\n" + ",\n".join(kinds) + "\n}\n"
 
 
-def _lined(entry: dict[str, Any]) -> dict[str, Any]:
-    return entry
+def _entry(entry: dict[str, Any]) -> str:
+    if "body" not in entry:
+        return _json(entry)
+    rest = {key: value for key, value in entry.items() if key != "body"}
+    body = ",\n".join(f"      {_json(line)}" for line in entry["body"].split("\n"))
+    return f'{_json(rest)[:-1]}, "body": [\n{body}\n    ]}}'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def load(text: str) -> Objects:
     """What ``write`` wrote."""
     found: Objects = json.loads(text)
+    for entries in found.values():
+        for entry in entries.values():
+            if "body" in entry:
+                entry["body"] = "\n".join(entry["body"])
     return found
 
 
-def relations(objects: Objects) -> Iterable[str]:
-    """The names of the relations."""
-    return objects.get("table", {}).keys()
+# PostgreSQL shows a list of varchar values in one of two ways, depending on whether the expression was written or
+# restored from a dump; both mean the same.
+_CAST_LIST = re.compile(r"\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]")
+_CAST_ITEM = re.compile(r"('(?:[^']|'')*'::character varying)")
 
 
-ROLE_NAMES = ROLES
+def expression(text: str) -> str:
+    """An expression as PostgreSQL shows it, in one form where it knows several."""
+    return _CAST_LIST.sub(lambda found: f"ARRAY[{_CAST_ITEM.sub(r'(\1)::text', found[1])}]", text)

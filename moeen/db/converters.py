@@ -5,6 +5,8 @@ A path whose id is malformed or of another table does not match, so the answer i
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls.converters import get_converters, register_converter
 
 from moeen.db import public_ids
@@ -19,7 +21,7 @@ class PublicIdConverter:
     def to_python(self, value: str) -> str:
         return public_ids.parse(value, prefix=self.prefix).text
 
-    def to_url(self, value: object) -> str:
+    def to_url(self, value: Any) -> str:
         return public_ids.parse(getattr(value, "public_id", value), prefix=self.prefix).text
 
 

@@ -20,7 +20,8 @@ class Severity(enum.StrEnum):
 class Finding:
     """One difference between what should be and what is.
 
-    ``object`` names it as SQL would (``patients.email``); ``fix`` is a statement or command that mends it, or "".
+    ``object`` names it as SQL would (``patients.email``); ``fix`` is a statement or command that mends it, or "";
+    ``why`` says what it matters for.
     """
 
     object: str
@@ -29,6 +30,7 @@ class Finding:
     found: str
     severity: Severity = Severity.BREAKS
     fix: str = ""
+    why: str = ""
 
     def pretty(self) -> str:
         """One or two lines for a person."""

@@ -25,14 +25,12 @@ class PublicIdQuerySet(models.QuerySet[M]):
         try:
             public_ids.parse(text, prefix=public_ids.prefix_of(self.model))
         except public_ids.PublicIdError as error:
-            raise self.model.DoesNotExist(str(error)) from error
-        try:
-            return self.get(public_id=text)
-        except self.model.DoesNotExist:
-            row = public_ids.row_of_alias(text, using=self.db)
-            if row is None:
-                raise
-            return self.get(pk=row)
+            raise self.model.DoesNotExist(str(error)) from error  # type: ignore[attr-defined]
+        found = self.filter(public_id=text).first()
+        if found is not None:
+            return found
+        # pk is never NULL: without an alias this raises DoesNotExist.
+        return self.get(pk=public_ids.row_of_alias(text, using=self.db))
 
 
 class Model(models.Model):

@@ -191,9 +191,15 @@ def _subjects(
 
 
 def _estimated_rows(connection: BaseDatabaseWrapper, tables: dict[str, catalog.Table]) -> dict[str, int]:
+    """PostgreSQL's estimate; the count where a table was never analysed (reltuples is -1 then)."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = ANY (%s) ORDER BY relname",
+            "SELECT relname, reltuples::bigint FROM pg_class WHERE oid = ANY (%s) ORDER BY relname",
             [[table.oid for table in tables.values()]],
         )
-        return dict(cursor.fetchall())
+        rows: dict[str, int] = dict(cursor.fetchall())
+        for name, estimate in rows.items():
+            if estimate < 0:
+                cursor.execute(compose("SELECT count(*) FROM {t}", t=name))
+                (rows[name],) = cursor.fetchone()
+    return rows

@@ -37,7 +37,7 @@ class BackfillRunAdmin(ReadOnlyModelAdmin):
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
         # Nothing of a run is edited, but whoever may change runs may make them wait.
-        return request.user.has_perm("sysadmin.change_backfillrun")  # type: ignore[union-attr]
+        return request.user.has_perm("sysadmin.change_backfillrun")
 
     @admin.action(description=_("Pause the selected runs"), permissions=["pause"])
     def pause(self, request: HttpRequest, queryset: QuerySet[BackfillRun]) -> None:

@@ -1,6 +1,7 @@
 DROP TRIGGER IF EXISTS users_audit_insert ON users;
 DROP TRIGGER IF EXISTS users_audit_update ON users;
 DROP TRIGGER IF EXISTS users_audit_delete ON users;
+DROP TRIGGER IF EXISTS users_audit_truncate ON users;
 DROP TRIGGER IF EXISTS audit_logs_append_only ON audit_logs;
 DROP FUNCTION IF EXISTS app.refuse_change();
 DROP FUNCTION IF EXISTS app.audit_statement();

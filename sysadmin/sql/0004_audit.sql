@@ -27,7 +27,7 @@ CREATE OR REPLACE FUNCTION app.audit_statement() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
-    actor constant uuid := app.audit_actor();
+    actor uuid;
 BEGIN
     -- A backfill writes one entry for its run and suspends those of its rows, for its own transaction. Heard only from
     -- a role that could switch the trigger off anyhow. current_user is this function's owner; the caller's is below.
@@ -37,6 +37,7 @@ BEGIN
     ) THEN
         RETURN NULL;
     END IF;
+    actor := app.audit_actor();
     IF TG_OP = 'INSERT' THEN
         INSERT INTO public.audit_logs (user_id, action, table_name, record_id, new_values)
         SELECT actor, TG_OP, TG_TABLE_NAME, n.id, app.audit_redacted(jsonb_strip_nulls(to_jsonb(n)))
@@ -45,6 +46,8 @@ BEGIN
         INSERT INTO public.audit_logs (user_id, action, table_name, record_id, old_values)
         SELECT actor, TG_OP, TG_TABLE_NAME, o.id, app.audit_redacted(jsonb_strip_nulls(to_jsonb(o)))
         FROM old_rows AS o;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO public.audit_logs (user_id, action, table_name) VALUES (actor, TG_OP, TG_TABLE_NAME);
     ELSE
         -- Changed columns only; updated_at follows every change and says nothing by itself.
         INSERT INTO public.audit_logs (user_id, action, table_name, record_id, old_values, new_values)
@@ -90,3 +93,5 @@ CREATE OR REPLACE TRIGGER users_audit_update AFTER UPDATE ON users
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER users_audit_delete AFTER DELETE ON users
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
+CREATE OR REPLACE TRIGGER users_audit_truncate AFTER TRUNCATE ON users
+    FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connections, transaction
 from psycopg.rows import tuple_row
 
 from moeen.db import identity
-from tests.access.matrix import ACTORS, MATRIX
+from tests.access.matrix import ACTORS, MATRIX, ROLES
 
 COMMANDS = "SIUD"
 REFUSED = psycopg.errors.InsufficientPrivilege
@@ -86,6 +86,23 @@ class ApiRoad:
             self.connection.close()
 
 
+class OwnerRoad(DjangoRoad):
+    """Inside one transaction of the owner's, so that it also sees what that transaction has changed."""
+
+    def __init__(self, connection, world):
+        self.connection, self.world = connection, world
+
+    @contextmanager
+    def acting(self, role):
+        who = self.identity(role)
+        query = "SELECT set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+        self.connection.execute(query, [who.role, who.claims])
+        try:
+            yield self.connection.execute
+        finally:
+            self.connection.execute(query, ["none", ""])
+
+
 def parse(cell):
     """`S(-a b) x y; I *` -> {"S": (frozenset of columns or None, inverted, labels), ...}"""
     found = {}
@@ -135,6 +152,38 @@ class Probe:
                 for command in commands:
                     for line in getattr(self, f"_probe_{command}")(execute, table, wanted.get(command)):
                         found.append(f"{role} {command} {table}: {line}")
+        return found
+
+    def catalog_differences(self, owner):
+        """Grants, column by column, and row security itself, as the catalog has them; lines as above.
+
+        A grant without a policy lets nobody see anything, so that trying does not find it.
+        """
+        found = []
+        rows = owner.execute(
+            """
+            SELECT c.relname, substr(r.rolname, 7), k.letter,
+                   CASE WHEN k.letter = 'D' THEN ARRAY(SELECT '*' WHERE has_table_privilege(r.oid, c.oid, 'DELETE'))
+                   ELSE ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+                              AND NOT a.attisdropped AND has_column_privilege(r.oid, c.oid, a.attnum, k.name)) END
+            FROM pg_class c CROSS JOIN pg_roles r
+            CROSS JOIN (VALUES ('S', 'SELECT'), ('I', 'INSERT'), ('U', 'UPDATE'), ('D', 'DELETE')) AS k (letter, name)
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND r.rolname = ANY (%s)
+            """,
+            [[f"moeen_{role}" for role in ROLES]],
+        ).fetchall()
+        for table, role, command, granted in rows:
+            wanted = parse(MATRIX[table].get(role, "")).get(command)
+            if command == "D":
+                wanted, granted = wanted and (None, False, None), set(self.tables[table][1]) if granted else set()
+            for line in self._compare_columns(table, wanted, set(granted)):
+                found.append(f"{role} {command} {table}: {line} by grants")
+        for table, problem in owner.execute(
+            """SELECT relname, CASE WHEN relrowsecurity THEN 'forced' ELSE 'off' END FROM pg_class
+               WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+                 AND (NOT relrowsecurity OR relforcerowsecurity)"""
+        ).fetchall():
+            found.append(f"{table}: row security is {problem}")
         return found
 
     def _probe_S(self, execute, table, wanted):  # noqa: N802

@@ -21,6 +21,7 @@ from moeen.db.backfill import runs
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.parts import Pages, Part, Rows
 from moeen.db.backfill.reports import Failure
+from moeen.db.ddl import fragment
 
 T = TypeVar("T")
 
@@ -196,7 +197,7 @@ class Batches:
                     cursor.execute(first, self._parameters)
                 cursor.execute(
                     sql.SQL("UPDATE {table} SET {assignment} WHERE {part} AND {missing}").format(
-                        assignment=sql.SQL(item.assignment),  # type: ignore[arg-type]
+                        assignment=fragment(item.assignment),
                         **names,
                     ),
                     self._parameters,

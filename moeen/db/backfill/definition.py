@@ -33,7 +33,7 @@ class Backfill:
         """Values for ``assignment``, asked for once by each worker."""
         return {}
 
-    def beforehand(self, part: sql.Composable) -> sql.Composable | None:
+    def beforehand(self, part: sql.Composable) -> sql.Composed | None:
         """A statement for the rows of ``part``, run in the transaction of each batch before the change; or None."""
         return None
 

@@ -104,7 +104,7 @@ class Remint(PublicIds):
         # The forms legacy and cuid2 meet at 24 characters, where nobody can tell them apart.
         self.missing = f"{COLUMN} ~ '^{self.prefix}{body}$' AND {COLUMN} !~ '^{self.prefix}{new}$'"
 
-    def beforehand(self, part: sql.Composable) -> sql.Composable:
+    def beforehand(self, part: sql.Composable) -> sql.Composed:
         return sql.SQL(
             "INSERT INTO public_id_aliases (alias, table_name, row_id) SELECT {column}, {name}, id FROM {table}"
             " WHERE {part} AND {missing} ON CONFLICT (alias) DO NOTHING"

@@ -105,8 +105,8 @@ def end(
     """Record how a call ended. Only ``finished`` closes the run; with any other status the next call goes on."""
     connection.execute(
         """
-        UPDATE backfill_runs SET status = %(status)s::text, note = %(note)s::text, failures = %(failures)s, heartbeat_at = now(),
-            finished_at = CASE WHEN %(status)s::text = 'finished' THEN now() END
+        UPDATE backfill_runs SET status = %(status)s::text, note = %(note)s::text, failures = %(failures)s,
+            heartbeat_at = now(), finished_at = CASE WHEN %(status)s::text = 'finished' THEN now() END
         WHERE id = %(run)s
         """,
         {

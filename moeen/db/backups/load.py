@@ -57,6 +57,7 @@ def restore(
     tell: progress.Tell = progress.silent,
 ) -> None:
     """Raises MoeenError at the first thing that could not be restored; what stands by then stays."""
+    keys = keys if paper.encrypted else ()
     jobs = 1 if paper.encrypted else jobs or min(4, os.cpu_count() or 1)
     application = f"moeen restore {paper.id}"
     dump = folder / paper.dump

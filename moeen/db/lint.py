@@ -1,0 +1,382 @@
+"""System checks of the project's migrations and their SQL: what squawk does not see. Nothing is started or connected.
+
+==========  ==============================================================================================
+moeen.E101  row security is switched off
+moeen.E102  a policy for PUBLIC, or for a role of the hosting platform that everybody shares
+moeen.E103  a policy that shows every row (``true``) to a role not trusted with that table
+moeen.E104  a grant on data or functions to PUBLIC or to an anonymous role
+moeen.E105  a view that reads with its owner's rights
+moeen.E106  a SECURITY DEFINER function without a search_path of its own
+moeen.E107  a SECURITY DEFINER function that PUBLIC may execute
+moeen.E108  a table without policies
+moeen.E111  RunPython beside DDL in one transaction
+moeen.E112  an UPDATE or DELETE of a whole table
+moeen.E113  Django's CreateModel, AddField or AddIndex where ours converge and work online
+moeen.E114  one of our converging operations in an atomic migration
+==========  ==============================================================================================
+
+Read is what runs forwards: SQL files and texts, the bodies of DO blocks, and calls of ``app.allow``. A reason makes an
+exception: ``-- lint: allow moeen.E103: the reason`` above the statement, or ``lint_allow = {"moeen.E111": "the
+reason"}`` in the Migration class.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.db import migrations
+from django.db.migrations import Migration
+
+from moeen.db.operations import AddColumn, AddTableIndex, CreateTable, RunSQLFile
+
+#: Everybody, by whatever name: PUBLIC, and the roles that a hosting platform gives to every request.
+EVERYBODY = frozenset({"public", "anon", "authenticated"})
+ANONYMOUS = EVERYBODY | {"moeen_anon"}
+#: Roles that may see every row of a table, by "who may see and do what".
+TRUSTED = frozenset(f"moeen_{name}" for name in ("staff", "supervisor", "admin", "service", "auth"))
+#: Tables that fewer may see whole.
+SENSITIVE: Mapping[str, frozenset[str]] = {
+    "sessions": frozenset({"moeen_admin"}),
+    "audit_logs": frozenset({"moeen_admin"}),
+    "chatbot_integrations": frozenset({"moeen_admin", "moeen_service"}),
+}
+#: Django's operation -> ours.
+REPLACEMENTS: Mapping[type[Any], type[Any]] = {
+    migrations.CreateModel: CreateTable,
+    migrations.AddField: AddColumn,
+    migrations.AddIndex: AddTableIndex,
+}
+_CONVERGING = (CreateTable, AddColumn, AddTableIndex)
+
+HINTS: Mapping[str, str] = {
+    "moeen.E101": "Leave it enabled: the owner is not bound by it. A role that shall see every row gets a policy: "
+    "SELECT app.allow('table', 'admin', 'S', 'true').",
+    "moeen.E102": "Name the role: SELECT app.allow('table', 'staff', 'S', 'condition') makes one policy for each "
+    "command and role.",
+    "moeen.E103": "Say which rows: 'user_id = (SELECT auth.uid())'. Who may see a whole table stands in "
+    "moeen.db.lint.TRUSTED and SENSITIVE.",
+    "moeen.E104": "Grant to the role that needs it: SELECT app.allow(...) for tables, GRANT EXECUTE ... TO moeen_staff "
+    "for functions.",
+    "moeen.E105": "CREATE VIEW ... WITH (security_invoker = true) AS ... (PostgreSQL 15); a materialized view keeps "
+    "rows outside row security: make a table with policies instead.",
+    "moeen.E106": "Add SET search_path = '' and write schemas out: public.patients, app.audit_actor().",
+    "moeen.E107": "REVOKE EXECUTE ON FUNCTION name(arguments) FROM PUBLIC in the same file, then GRANT it to the roles "
+    "that need it.",
+    "moeen.E108": "SELECT app.lock_away('table') in <app>/sql/NNNN_rls.sql, and app.allow('table', ...) for each cell "
+    "of who may see and do what; lock_away alone says: nobody.",
+    "moeen.E111": "Move RunPython into a migration of its own; rows that it changed make a later ALTER TABLE in the "
+    "same transaction fail, and its locks last as long as it runs.",
+    "moeen.E112": "Fill rows in batches beside the running application: a moeen.db.backfill.Backfill. Of a small "
+    "table: WHERE, or say so with a lint: allow comment.",
+    "moeen.E113": "makemigrations writes ours; by hand: moeen.db.operations.{ours}, with atomic = False.",
+    "moeen.E114": "Say atomic = False in the Migration class: the operation works online, in transactions of its own.",
+}
+
+
+def check(found: Iterable[Migration]) -> list[CheckMessage]:
+    """The findings on these migrations, together: policies of a table may come in a later one."""
+    known = list(found)
+    messages: list[CheckMessage] = []
+    for migration in known:
+        label = f"{migration.app_label}.{migration.name}"
+        allowed = _reasons(getattr(migration, "lint_allow", {}))
+        for id_, text, values in _operation_findings(migration):
+            if id_ not in allowed:
+                messages.append(_message(id_, text, label, **values))
+        for script in scripts(migration):
+            for id_, text in _sql_findings(script.statements):
+                if id_ not in allowed:
+                    messages.append(_message(id_, text, script.name))
+    return messages + list(_tables_without_policies(known))
+
+
+def project_migrations() -> list[Migration]:
+    """The migrations of the project's own apps, in order of their names; their modules are imported, no more."""
+    found = []
+    for config in project_apps():
+        try:
+            package = importlib.import_module(f"{config.name}.migrations")
+        except ModuleNotFoundError:
+            continue
+        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+            migration = getattr(importlib.import_module(f"{package.__name__}.{module}"), "Migration", None)
+            if migration is not None:
+                found.append(migration(module, config.label))
+    return found
+
+
+def project_apps() -> list[AppConfig]:
+    """The apps that live in the project's folder and not in an environment inside it."""
+    base = Path(settings.BASE_DIR).resolve()
+    places = {config: Path(config.path).resolve() for config in apps.get_app_configs()}
+    return [
+        config
+        for config, path in places.items()
+        if path.is_relative_to(base) and "site-packages" not in path.relative_to(base).parts
+    ]
+
+
+# --- SQL as statements --------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(
+    r"""(?P<comment>--[^\n]*|/\*.*?\*/) | (?P<body>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+        | (?P<text>'(?:[^']|'')*') | (?P<name>"(?:[^"]|"")*") | (?P<end>;) | (?P<plain>[^-/$'";]+|.)""",
+    re.DOTALL | re.VERBOSE,
+)
+_ALLOW = re.compile(r"lint: allow (moeen\.[EW]\d+): *(\S.*)")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement: its words with comments and line breaks taken out, its string literals, and what is allowed."""
+
+    words: str
+    literals: tuple[str, ...] = ()
+    allowed: frozenset[str] = frozenset()
+
+    def matches(self, pattern: str) -> re.Match[str] | None:
+        return re.search(pattern, self.words, re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Script:
+    """SQL that a migration runs forwards, by the name under which it is known."""
+
+    name: str
+    statements: tuple[Statement, ...]
+
+
+def scripts(migration: Migration) -> Iterator[Script]:
+    """The SQL texts of a migration."""
+    for operation in migration.operations:
+        if isinstance(operation, RunSQLFile):
+            yield Script(
+                f"{operation.app_label}/sql/{operation.name}.sql", tuple(_all_statements(_joined(operation.sql)))
+            )
+        elif isinstance(operation, migrations.RunSQL) and operation.sql != migrations.RunSQL.noop:
+            yield Script(
+                f"{migration.app_label}.{migration.name}", tuple(_all_statements(_joined(operation.sql)))
+            )
+
+
+def split(text: str) -> Iterator[Statement]:
+    """The statements of a text. A literal stands in the words as ``'...'``, a dollar-quoted body as ``$...$``."""
+    words: list[str] = []
+    literals: list[str] = []
+    allowed: dict[str, str] = {}
+    for token in _TOKEN.finditer(text):
+        match token.lastgroup:
+            case "comment":
+                if allow := _ALLOW.search(token[0]):
+                    allowed[allow[1]] = allow[2]
+                words.append(" ")
+            case "body":
+                mark = len(token["tag"]) + 2
+                literals.append(token[0][mark:-mark])
+                words.append("$...$")
+            case "text":
+                literals.append(token[0][1:-1].replace("''", "'"))
+                words.append("'...'")
+            case "end":
+                yield from _statement(words, literals, allowed)
+                words, literals, allowed = [], [], {}
+            case _:
+                words.append(token[0])
+    yield from _statement(words, literals, allowed)
+
+
+def _statement(words: Sequence[str], literals: Sequence[str], allowed: Mapping[str, str]) -> Iterator[Statement]:
+    joined = " ".join("".join(words).split())
+    if joined:
+        yield Statement(joined, tuple(literals), _reasons(allowed))
+
+
+def _all_statements(text: str) -> Iterator[Statement]:
+    """The statements, and those inside DO blocks, which run at once too: plain and as texts for EXECUTE."""
+    for statement in split(text):
+        yield statement
+        if statement.matches(r"^DO\b"):
+            for body in statement.literals:
+                for inner in split(body):
+                    # What follows BEGIN, THEN, ELSE or LOOP is a statement of its own.
+                    for part in re.split(r"\b(?:BEGIN|THEN|ELSE|LOOP)\b", inner.words):
+                        if part.strip():
+                            allowed = statement.allowed | inner.allowed
+                            yield Statement(part.strip(), inner.literals, allowed)
+                    for literal in inner.literals:
+                        yield from (
+                            Statement(said.words, said.literals, statement.allowed | inner.allowed)
+                            for said in split(literal)
+                        )
+
+
+def _joined(texts: Any) -> str:
+    """RunSQL's sql: a text, or a list of texts and (text, parameters)."""
+    if isinstance(texts, str):
+        return texts
+    return ";\n".join(text if isinstance(text, str) else text[0] for text in texts)
+
+
+def _reasons(allowed: Mapping[str, str]) -> frozenset[str]:
+    """The ids for which a reason of some words is given."""
+    return frozenset(id_ for id_, reason in allowed.items() if len(reason.split()) > 1)
+
+
+# --- what is looked for -------------------------------------------------------------------------------------------
+
+
+def _sql_findings(statements: Sequence[Statement]) -> Iterator[tuple[str, str]]:
+    revoked = " ".join(s.words for s in statements if s.matches(r"^REVOKE\b.*\bFROM PUBLIC\b"))
+    for statement in statements:
+        for id_, text in (
+            *_row_security(statement),
+            *_policies(statement),
+            *_grants(statement),
+            *_views(statement),
+            *_functions(statement, revoked),
+            *_whole_tables(statement),
+        ):
+            if id_ not in statement.allowed:
+                yield id_, text
+
+
+def _row_security(statement: Statement) -> Iterator[tuple[str, str]]:
+    found = statement.matches(r"^ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(\S+) .*\bDISABLE ROW LEVEL SECURITY")
+    if found:
+        yield "moeen.E101", f"Row security of {_bare(found[1])} is switched off."
+
+
+def _policies(statement: Statement) -> Iterator[tuple[str, str]]:
+    if found := statement.matches(r"^CREATE POLICY (\S+) ON (\S+)"):
+        table = _bare(found[2])
+        to = statement.matches(r"\bTO (.+?)(?: USING\b| WITH CHECK\b|$)")
+        roles = _names(to[1]) if to else frozenset({"public"})
+        if roles & EVERYBODY:
+            yield "moeen.E102", f"Policy {_bare(found[1])} on {table} is for {', '.join(sorted(roles & EVERYBODY))}."
+        if statement.matches(r"(USING|WITH CHECK) \(+ ?true ?\)"):
+            yield from _every_row(table, roles)
+    elif statement.matches(r"^(SELECT|PERFORM) app\.allow ?\(") and len(statement.literals) >= 3:
+        tables, people, commands, *conditions = statement.literals
+        roles = frozenset(f"moeen_{name}" for name in people.split())
+        if any(condition.strip().lower() == "true" for condition in conditions):
+            for table in tables.split():
+                yield from _every_row(table, roles)
+
+
+def _every_row(table: str, roles: frozenset[str]) -> Iterator[tuple[str, str]]:
+    strangers = roles - SENSITIVE.get(table, TRUSTED)
+    if strangers:
+        yield "moeen.E103", f"Every row of {table} is open to {', '.join(sorted(strangers))}."
+
+
+def _grants(statement: Statement) -> Iterator[tuple[str, str]]:
+    found = statement.matches(r"^GRANT (.+?) TO (.+?)(?: WITH GRANT OPTION| GRANTED BY .*)?$")
+    # To use a schema's name is no access to anything in it.
+    if found and not re.fullmatch(r"USAGE ON SCHEMA .*", found[1], re.IGNORECASE):
+        strangers = _names(found[2]) & ANONYMOUS
+        if strangers:
+            yield "moeen.E104", f"GRANT {found[1]} is for {', '.join(sorted(strangers))}."
+    default = statement.matches(r"^ALTER DEFAULT PRIVILEGES .*\bGRANT (.+?) TO (.+)$")
+    if default and _names(default[2]) & ANONYMOUS:
+        yield "moeen.E104", f"Default privileges: {default[1]} for {', '.join(sorted(_names(default[2]) & ANONYMOUS))}."
+
+
+def _views(statement: Statement) -> Iterator[tuple[str, str]]:
+    found = statement.matches(
+        r"^CREATE (?:OR REPLACE )?(?:TEMP(?:ORARY)? )?(?:RECURSIVE )?(MATERIALIZED )?VIEW (?:IF NOT EXISTS )?(\S+)"
+    )
+    if found and (
+        found[1] or not statement.matches(r"WITH \([^)]*security_invoker( ?= ?('\.\.\.'|true|on|1))?[,) ].*?\bAS\b")
+    ):
+        yield "moeen.E105", f"View {_bare(found[2])} reads with its owner's rights, past row security."
+
+
+def _functions(statement: Statement, revoked: str) -> Iterator[tuple[str, str]]:
+    found = statement.matches(r"^CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) ([\w.\"]+)")
+    if not found or not statement.matches(r"\bSECURITY DEFINER\b"):
+        return
+    if not statement.matches(r"\bSET search_path\b"):
+        yield "moeen.E106", f"Function {found[1]} runs with its owner's rights and its caller's search_path."
+    if not re.search(rf"(?<![\w.]){re.escape(found[1])} ?(\(|,| FROM)", revoked):
+        yield "moeen.E107", f"Function {found[1]} runs with its owner's rights, and PUBLIC may execute it."
+
+
+def _whole_tables(statement: Statement) -> Iterator[tuple[str, str]]:
+    found = statement.matches(r"^(UPDATE|DELETE FROM) (?:ONLY )?([\w.\"]+)")
+    if found and (not statement.matches(r"\bWHERE\b") or statement.matches(r"\bWHERE true$")):
+        yield "moeen.E112", f"{found[1].split()[0].upper()} of every row of {_bare(found[2])}."
+
+
+def _operation_findings(migration: Migration) -> Iterator[tuple[str, str, dict[str, str]]]:
+    operations = list(migration.operations)
+    codes = [operation for operation in operations if isinstance(operation, migrations.RunPython)]
+    others = [o for o in operations if not isinstance(o, migrations.RunPython | migrations.SeparateDatabaseAndState)]
+    if codes and others and migration.atomic:
+        yield "moeen.E111", f"RunPython beside {type(others[0]).__name__} in one transaction.", {}
+    for operation in codes:
+        if re.search(r"\.objects\.(all\(\)\.)?(update|delete)\(", _source(operation.code)):
+            yield "moeen.E112", f"{operation.code.__name__} changes every row of a table.", {}
+    for operation in operations:
+        ours = REPLACEMENTS.get(type(operation))
+        if ours:
+            name = type(operation).__name__
+            yield "moeen.E113", f"{name} ({operation.describe()}) is Django's plain one.", {"ours": ours.__name__}
+    if migration.atomic and any(isinstance(operation, _CONVERGING) for operation in operations):
+        yield "moeen.E114", "A converging operation stands in an atomic migration.", {}
+
+
+def _tables_without_policies(found: Sequence[Migration]) -> Iterator[CheckMessage]:
+    made: dict[str, str] = {}
+    named: set[str] = set()
+    for migration in found:
+        label = f"{migration.app_label}.{migration.name}"
+        for operation in migration.operations:
+            if isinstance(operation, migrations.CreateModel) and operation.options.get("managed", True):
+                if not operation.options.get("proxy"):
+                    table = operation.options.get("db_table") or f"{migration.app_label}_{operation.name_lower}"
+                    made[table] = label
+        for script in scripts(migration):
+            for statement in script.statements:
+                creates = statement.matches(r"^CREATE TABLE (?:IF NOT EXISTS )?([\w.\"]+)")
+                if creates and "moeen.E108" not in statement.allowed:
+                    made[_bare(creates[1])] = script.name
+                if statement.matches(r"\bapp\.(allow|lock_away) ?\("):
+                    # Adjacent literals are one.
+                    named.update(word for literal in statement.literals for word in literal.split())
+                if policy := statement.matches(r"^CREATE POLICY \S+ ON (\S+)"):
+                    named.add(_bare(policy[1]))
+        for id_ in _reasons(getattr(migration, "lint_allow", {})) & {"moeen.E108"}:
+            made = {table: where for table, where in made.items() if where != label or id_ != "moeen.E108"}
+    for table in sorted(made.keys() - named):
+        yield _message("moeen.E108", f"Table {table} has no policies.", made[table])
+
+
+def _message(id_: str, text: str, where: str, **values: str) -> CheckMessage:
+    return Error(f"{where}: {text}", hint=HINTS[id_].format(**values) if values else HINTS[id_], id=id_)
+
+
+def _names(listed: str) -> frozenset[str]:
+    """The role names of a list, ``GROUP`` and quotes aside."""
+    return frozenset(name.strip().strip('"').removeprefix("GROUP ").lower() for name in listed.split(","))
+
+
+def _bare(name: str) -> str:
+    """The name without schema public and quotes."""
+    return name.replace('"', "").removeprefix("public.")
+
+
+def _source(code: Any) -> str:
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        return ""

@@ -1,0 +1,426 @@
+"""The SQL that brings one differing object to what is expected.
+
+A statement that would throw rows away, or that cannot succeed by itself, is given as a comment, ``-- ...``: it is for
+a person to weigh. Everything else mends its finding when it is run by the owner of the tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from moeen.db.canonical import AUTHENTICATOR, Objects
+from moeen.db.ddl import compose, fragment
+
+Entry = Mapping[str, Any]
+_ON = {"table": "TABLE", "sequence": "SEQUENCE", "function": "FUNCTION", "schema": "SCHEMA", "type": "TYPE"}
+_STATES = {"": "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
+#: In which order fixes are run: what others stand on first.
+ORDER = (
+    "role", "schema", "type", "function", "auth function", "table", "sequence", "column", "constraint", "index",
+    "rule", "trigger", "policy", "extension", "object", "event trigger", "default privileges",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mender:
+    """Writes fixes, knowing both catalogs and the owner's name in the live one."""
+
+    expected: Objects
+    live: Objects
+    owner: str
+
+    def missing(self, kind: str, name: str, want: Entry) -> str:
+        """What makes an object that is missing."""
+        table, _, part = name.partition(".")
+        match kind:
+            case "schema":
+                made = [compose("CREATE SCHEMA {n}", n=name)]
+                return _script([*made, *self._comment(kind, name, want), *self._grants(kind, name, want, {})])
+            case "table" | "sequence" | "type":
+                return "-- restore it from a backup, or take its app's migrations back and run migrate again"
+            case "column":
+                return self._add_column(table, part, want)
+            case "constraint":
+                return _script(self._add_constraint(table, part, want))
+            case "index":
+                return _script([self._index(table, part, want), *self._comment(kind, name, want)])
+            case "trigger":
+                return _script([want["definition"], *self._state(table, part, want), *self._comment(kind, name, want)])
+            case "policy":
+                return _script([self._policy(table, part, want), *self._comment(kind, name, want)])
+            case "rule":
+                return str(want["definition"]).rstrip(";")
+            case "function" | "auth function":
+                made = [_function(name, want), *self._comment(kind, name, want)]
+                return _script([*made, *self._grants("function", name, want, {"grants": {"PUBLIC": "EXECUTE"}})])
+            case "role":
+                return _script([compose("CREATE ROLE {n} NOLOGIN", n=name), self._membership(name)])
+        return ""
+
+    def extra(self, kind: str, name: str, found: Entry) -> str:
+        """What removes an object that is expected nowhere."""
+        table, _, part = name.partition(".")
+        match kind:
+            case "table" if found.get("kind") == "view":
+                return f"DROP VIEW {_path(name)}"
+            case "table" if found.get("kind") == "materialized view":
+                return f"DROP MATERIALIZED VIEW {_path(name)}"
+            case "table":
+                return f"-- it may hold rows; if nobody needs them: DROP TABLE {_path(name)}"
+            case "column":
+                drop = compose("ALTER TABLE {t} DROP COLUMN {c}", t=table, c=part)
+                return f"-- it may hold values; if nobody needs them: {drop}"
+            case "constraint":
+                return compose("ALTER TABLE {t} DROP CONSTRAINT {n}", t=table, n=part)
+            case "index":
+                return compose("DROP INDEX CONCURRENTLY {n}", n=part)
+            case "trigger" | "policy" | "rule":
+                return compose("DROP {what} {n} ON {t}", what=fragment(kind.upper()), n=part, t=table)
+            case "function" | "auth function":
+                what = {"": "FUNCTION", "window": "FUNCTION"}.get(found.get("kind", ""), str(found.get("kind")).upper())
+                return f"DROP {what} {_signature(name)}"
+            case "sequence" if not found.get("column"):
+                return f"DROP SEQUENCE {_path(name)}"
+            case "type":
+                return f"DROP {'DOMAIN' if found.get('kind') == 'domain' else 'TYPE'} {_path(name)}"
+            case "event trigger":
+                return f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=name)}"
+            case "default privileges":
+                return _script(self._defaults(name, found))
+            case "object":
+                what, _, identity = name.rpartition(" ")
+                return f"DROP {what.removesuffix(' object').upper()} {identity}"
+            case "extension":
+                return f"-- if nobody needs it: {compose('DROP EXTENSION {n}', n=name.split(' ')[0])}"
+        return ""
+
+    def changed(self, kind: str, name: str, attribute: str, want: Entry, found: Entry) -> str:
+        """What brings one attribute of an object to what is expected."""
+        table, _, part = name.partition(".")
+        if attribute == "comment":
+            return _script(self._comment(kind, name, want))
+        if attribute == "grants":
+            return _script(self._grants("function" if kind == "auth function" else kind, name, want, found))
+        if attribute == "owner":
+            what = f"{_ON['function' if kind == 'auth function' else kind]} {_named(kind, name)}"
+            return f"ALTER {what} OWNER TO {compose('{o}', o=self.owner)}"
+        match kind:
+            case "table":
+                return self._table(name, attribute, want, found)
+            case "column":
+                return self._column(table, part, attribute, want, found)
+            case "constraint" if attribute == "not_valid" and want.get("definition") == found.get("definition"):
+                unique = not want["definition"].startswith(("CHECK", "FOREIGN KEY"))
+                validate = compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=part)
+                return compose("REINDEX INDEX CONCURRENTLY {n}", n=part) if unique else validate
+            case "constraint" if attribute == "switched_off":
+                return f"-- as a superuser: {compose('ALTER TABLE {t} ENABLE TRIGGER ALL', t=table)}"
+            case "constraint":
+                drop = compose("ALTER TABLE {t} DROP CONSTRAINT {n}", t=table, n=part)
+                return _script([drop, *self._add_constraint(table, part, want)])
+            case "index" if attribute == "invalid" and want.get("definition") == found.get("definition"):
+                return compose("REINDEX INDEX CONCURRENTLY {n}", n=part)
+            case "index":
+                drop = compose("DROP INDEX CONCURRENTLY {n}", n=part)
+                return _script([drop, self._index(table, part, want), *self._comment(kind, name, want)])
+            case "trigger" if attribute == "state":
+                return _script(self._state(table, part, want, whatever=True))
+            case "trigger":
+                drop = compose("DROP TRIGGER {n} ON {t}", n=part, t=table)
+                return _script([drop, want["definition"], *self._state(table, part, want)])
+            case "policy":
+                drop = compose("DROP POLICY {n} ON {t}", n=part, t=table)
+                return _script([drop, self._policy(table, part, want), *self._comment(kind, name, want)])
+            case "rule":
+                return str(want["definition"]).replace("CREATE RULE", "CREATE OR REPLACE RULE", 1).rstrip(";")
+            case "function" | "auth function":
+                if attribute in ("result", "kind", "arguments"):
+                    return f"-- triggers and policies may stand on it: drop it, then: {_function(name, want)}"
+                return _function(name, want)
+            case "sequence":
+                return self._sequence(name, attribute, want)
+            case "role":
+                return self._role(name, attribute, want, found)
+            case "default privileges":
+                return _script(self._defaults(name, found))
+        return ""
+
+    # --- tables and columns ---------------------------------------------------------------------------------------
+
+    def _table(self, name: str, attribute: str, want: Entry, found: Entry) -> str:
+        table = _path(name)
+        match attribute:
+            case "row_security":
+                return f"ALTER TABLE {table} {'ENABLE' if want.get(attribute) else 'DISABLE'} ROW LEVEL SECURITY"
+            case "forced":
+                return f"ALTER TABLE {table} {'' if want.get(attribute) else 'NO '}FORCE ROW LEVEL SECURITY"
+            case "unlogged":
+                return f"ALTER TABLE {table} SET {'UNLOGGED' if want.get(attribute) else 'LOGGED'}"
+            case "options":
+                given = dict(option.split("=", 1) for option in found.get(attribute, ()))
+                wanted = dict(option.split("=", 1) for option in want.get(attribute, ()))
+                reset = ", ".join(sorted(given.keys() - wanted.keys()))
+                put = ", ".join(f"{key} = {value}" for key, value in sorted(wanted.items()))
+                parts = [f"ALTER TABLE {table} RESET ({reset})" if reset else "", put and f"ALTER TABLE {table} SET ({put})"]
+                return _script(parts)
+            case "replica_identity":
+                return f"ALTER TABLE {table} REPLICA IDENTITY DEFAULT"
+            case "parents":
+                gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
+                return _script([f"ALTER TABLE {table} NO INHERIT {_path(parent)}" for parent in sorted(gone)])
+        return ""
+
+    def _add_column(self, table: str, column: str, want: Entry) -> str:
+        parts = [compose("ALTER TABLE {t} ADD COLUMN {c}", t=table, c=column), _type(want)]
+        if want.get("default"):
+            parts.append(f"DEFAULT {want['default']}")
+        if want.get("generated"):
+            parts.append(f"GENERATED ALWAYS AS ({want['generated']}) STORED")
+        if want.get("identity"):
+            parts.append(f"GENERATED {want['identity']} AS IDENTITY")
+        if want.get("not_null"):
+            parts.append("NOT NULL")
+        name = f"{table}.{column}"
+        made = _script([" ".join(parts), *self._comment("column", name, want), *self._grants("column", name, want, {})])
+        if want.get("not_null") and not any(want.get(key) for key in ("default", "generated", "identity")):
+            return _aside("its values are gone; restore them from a backup. In an empty table:", made)
+        return made
+
+    def _column(self, table: str, column: str, attribute: str, want: Entry, found: Entry) -> str:
+        head = compose("ALTER TABLE {t} ALTER COLUMN {c}", t=table, c=column)
+        match attribute:
+            case "type" | "collation":
+                change = f"{head} TYPE {_type(want)}"
+                if attribute == "type":
+                    change += compose(" USING {c}::{k}", c=column, k=fragment(want["type"]))
+                return _script(self._apart(table, column, change, found, want))
+            case "default":
+                return f"{head} SET DEFAULT {want['default']}" if want.get("default") else f"{head} DROP DEFAULT"
+            case "not_null":
+                return f"{head} {'SET' if want.get('not_null') else 'DROP'} NOT NULL"
+            case "identity" if not found.get("identity"):
+                return f"{head} ADD GENERATED {want['identity']} AS IDENTITY"
+            case "identity" if not want.get("identity"):
+                return f"{head} DROP IDENTITY"
+            case "identity":
+                return f"{head} SET GENERATED {want['identity']}"
+            case "generated" if not want.get("generated"):
+                return f"{head} DROP EXPRESSION"
+        return "-- its expression cannot be changed: drop the column and add it again"
+
+    def _apart(self, table: str, column: str, change: str, found: Entry, want: Entry) -> Iterator[str]:
+        """A change of type, with the policies and triggers that read the column out of its way; and its default."""
+        word = re.compile(rf"\b{re.escape(column)}\b")
+        again = []
+        for kind in ("policy", "trigger"):
+            for name, entry in self.live.get(kind, {}).items():
+                home, _, part = name.partition(".")
+                text = " ".join(str(entry.get(key, "")) for key in ("using", "check", "definition"))
+                if word.search(text) and (home == table or re.search(rf"\b{table}\b", text)):
+                    yield compose("DROP {k} {n} ON {t}", k=fragment(kind.upper()), n=part, t=home)
+                    again.append(self._policy(home, part, entry) if kind == "policy" else str(entry["definition"]))
+        head = compose("ALTER TABLE {t} ALTER COLUMN {c}", t=table, c=column)
+        if found.get("default"):
+            yield f"{head} DROP DEFAULT"
+        yield change
+        if want.get("default"):
+            yield f"{head} SET DEFAULT {want['default']}"
+        yield from again
+
+    # --- parts of tables ------------------------------------------------------------------------------------------
+
+    def _add_constraint(self, table: str, name: str, want: Entry) -> Iterator[str]:
+        body = str(want["definition"])
+        online = body.startswith(("CHECK", "FOREIGN KEY"))
+        add = compose("ALTER TABLE {t} ADD CONSTRAINT {n} {b}", t=table, n=name, b=fragment(body))
+        yield f"{add} NOT VALID" if online else add
+        if online and not want.get("not_valid"):
+            yield compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=name)
+        yield from self._comment("constraint", f"{table}.{name}", want)
+
+    def _index(self, table: str, name: str, want: Entry) -> str:
+        return compose(
+            "CREATE {u}INDEX CONCURRENTLY {n} ON {t} USING {d}",
+            u=fragment("UNIQUE " if want.get("unique") else ""),
+            n=name,
+            t=table,
+            d=fragment(want["definition"]),
+        )
+
+    def _state(self, table: str, trigger: str, want: Entry, *, whatever: bool = False) -> list[str]:
+        state = want.get("state", "")
+        if not state and not whatever:
+            return []
+        return [compose("ALTER TABLE {t} {s} TRIGGER {n}", t=table, s=fragment(_STATES[state]), n=trigger)]
+
+    def _policy(self, table: str, name: str, want: Entry) -> str:
+        text = compose(
+            "CREATE POLICY {n} ON {t} AS {p} FOR {c} TO {r}",
+            n=name,
+            t=table,
+            p=fragment("RESTRICTIVE" if want.get("restrictive") else "PERMISSIVE"),
+            c=fragment(want["command"]),
+            r=fragment(", ".join(_role(role) for role in want["roles"])),
+        )
+        text += f" USING ({want['using']})" if want.get("using") else ""
+        return text + (f" WITH CHECK ({want['check']})" if want.get("check") else "")
+
+    # --- the rest -------------------------------------------------------------------------------------------------
+
+    def _sequence(self, name: str, attribute: str, want: Entry) -> str:
+        head = f"ALTER SEQUENCE {_path(name)}"
+        match attribute:
+            case "type":
+                return f"{head} AS {want['type']}"
+            case "start":
+                return f"{head} START {want['start']}"
+            case "increment":
+                return f"{head} INCREMENT {want['increment']}"
+            case "minimum":
+                return f"{head} MINVALUE {want['minimum']}"
+            case "maximum":
+                return f"{head} MAXVALUE {want['maximum']}"
+            case "cache":
+                return f"{head} CACHE {want['cache']}"
+            case "cycle":
+                return f"{head} {'' if want.get('cycle') else 'NO '}CYCLE"
+        return ""
+
+    def _role(self, name: str, attribute: str, want: Entry, found: Entry) -> str:
+        gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
+        role = compose("{r}", r=name)
+        match attribute:
+            case "attributes":
+                return f"ALTER ROLE {role} {' '.join('NO' + word for word in sorted(gone))}"
+            case "members":
+                return _script([f"REVOKE {role} FROM {compose('{m}', m=m.removesuffix('*'))}" for m in sorted(gone)])
+            case "member_of":
+                return _script([compose("REVOKE {o} FROM {r}", o=other, r=name) for other in sorted(gone)])
+            case "not_members":
+                others = [self.owner if who == "owner" else AUTHENTICATOR for who in sorted(gone)]
+                return _script([compose("GRANT {r} TO {o}", r=name, o=other) for other in others])
+        return ""
+
+    def _membership(self, name: str) -> str:
+        return "" if not self.owner else compose("GRANT {r} TO {o}", r=name, o=self.owner)
+
+    def _defaults(self, name: str, found: Entry) -> Iterator[str]:
+        *schema, what = name.split(" ")
+        where = f" IN SCHEMA {schema[0]}" if schema else ""
+        head = f"ALTER DEFAULT PRIVILEGES FOR ROLE {compose('{o}', o=self.owner)}{where}"
+        usual = {"FUNCTIONS": "EXECUTE", "TYPES": "USAGE"}.get(what, "") if not schema else ""
+        for role in found.get("grants", {}):
+            if not (role == "PUBLIC" and usual):
+                yield f"{head} REVOKE ALL ON {what} FROM {_role(role)}"
+        if usual:
+            yield f"{head} GRANT {usual} ON {what} TO PUBLIC"
+
+    def _comment(self, kind: str, name: str, want: Entry) -> Iterator[str]:
+        current = self.live.get(kind, {}).get(name)
+        if current is None and not want.get("comment"):
+            return
+        text = sql.Literal(want["comment"]).as_string(None).strip() if want.get("comment") else "NULL"
+        table, _, part = name.partition(".")
+        match kind:
+            case "constraint" | "trigger" | "policy" | "rule":
+                what = compose("{k} {n} ON {t}", k=fragment(kind.upper()), n=part, t=table)
+            case "index":
+                what = compose("INDEX {n}", n=part)
+            case "column":
+                what = compose("COLUMN {t}.{n}", t=table, n=part)
+            case _:
+                what = f"{'FUNCTION' if 'function' in kind else kind.upper()} {_named(kind, name)}"
+        yield f"COMMENT ON {what} IS {text}"
+
+    def _grants(self, kind: str, name: str, want: Entry, found: Entry) -> Iterator[str]:
+        """GRANT and REVOKE from what is held to what should be."""
+        wanted, held = want.get("grants", {}), found.get("grants", {})
+        for role in sorted(wanted.keys() | held.keys()):
+            one, other = _privileges(wanted.get(role, "")), _privileges(held.get(role, ""))
+            if role == "owner":
+                yield f"GRANT ALL ON {_on(kind, name, '')} TO {compose('{o}', o=self.owner)}"
+                continue
+            to = _role(role)
+            if held.get(role) == "nothing":  # a role of the platform that lacks what it is meant to have
+                right = "EXECUTE" if kind == "function" else "USAGE"
+                yield f"GRANT {right} ON {_on(kind, name, '')} TO {to}"
+                continue
+            regrant = {word for word in other if word.endswith("*")}
+            if regrant or other - one:
+                gone = ", ".join(f"{word.removesuffix('*')}{_of(kind, name)}" for word in sorted(other - one))
+                yield f"REVOKE {gone} ON {_on(kind, name, '')} FROM {to} CASCADE"
+            if one - other:
+                new = ", ".join(f"{word}{_of(kind, name)}" for word in sorted(one - other))
+                yield f"GRANT {new} ON {_on(kind, name, '')} TO {to}"
+
+
+def _script(statements: Any) -> str:
+    return ";\n".join(statement.rstrip(";") for statement in statements if statement)
+
+
+def _aside(why: str, statements: str) -> str:
+    return f"-- {why} " + statements.replace("\n", "\n-- ")
+
+
+def _privileges(text: str) -> set[str]:
+    return set(text.split(", ")) - {"", "nothing"}
+
+
+def _role(name: str) -> str:
+    return "PUBLIC" if name in ("public", "PUBLIC") else compose("{n}", n=name)
+
+
+def _path(name: str) -> str:
+    """A relation's or type's name, quoted, with its schema where it is not public."""
+    return sql.Identifier(*name.split(".", 1)).as_string(None)
+
+
+def _signature(name: str) -> str:
+    """``schema.name(arguments)`` as DDL takes it."""
+    path, _, arguments = name.partition("(")
+    return f"{_path(path)}({arguments}"
+
+
+def _named(kind: str, name: str) -> str:
+    return _signature(name) if "function" in kind else _path(name)
+
+
+def _on(kind: str, name: str, _: str) -> str:
+    if kind == "column":
+        return f"TABLE {compose('{t}', t=name.partition('.')[0])}"
+    return f"{_ON[kind]} {_named(kind, name)}"
+
+
+def _of(kind: str, name: str) -> str:
+    return compose(" ({c})", c=name.partition(".")[2]) if kind == "column" else ""
+
+
+def _type(want: Entry) -> str:
+    collation = want.get("collation")
+    return f"{want['type']} COLLATE {compose('{c}', c=collation)}" if collation else str(want["type"])
+
+
+def _function(name: str, want: Entry) -> str:
+    path = name.partition("(")[0]
+    quote = "$function$"
+    while quote in want["body"]:
+        quote = quote[:-1] + "_$"
+    parts = [
+        f"CREATE OR REPLACE {'PROCEDURE' if want.get('kind') == 'procedure' else 'FUNCTION'} "
+        f"{_path(path)}({want.get('arguments', '')})",
+        f"RETURNS {want['result']}" if want.get("result") else "",
+        f"LANGUAGE {want['language']}",
+        want.get("volatility", ""),
+        "STRICT" if want.get("strict") else "",
+        "SECURITY DEFINER" if want.get("security_definer") else "",
+        "LEAKPROOF" if want.get("leakproof") else "",
+        f"PARALLEL {want['parallel']}" if want.get("parallel") else "",
+        *(f"SET {key} = {value}" for key, value in (setting.split("=", 1) for setting in want.get("settings", ()))),
+        f"AS {quote}{want['body']}{quote}",
+    ]
+    return " ".join(part for part in parts if part)

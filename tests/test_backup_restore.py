@@ -1,0 +1,363 @@
+"""Restoring: into new, empty and full databases; the rollback steps of docs/rollback.md; lists, pruning, schedule."""
+
+import json
+import re
+import shlex
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from moeen.db.backups import manifest, restore, retention, store
+from moeen.db.backups.schedule import schedule
+from moeen.db.errors import MoeenError
+from sysadmin.management.backup_console import Lines
+from tests import backups, servers
+from tests.states import snapshots
+
+
+@pytest.fixture(scope="module")
+def filled(new_database):
+    database = new_database()
+    backups.fill(database, rows=50)
+    return database
+
+
+@pytest.fixture(scope="module")
+def kept(filled, tmp_path_factory):
+    at = backups.place(tmp_path_factory.mktemp("kept"))
+    return at, backups.take(filled, at)
+
+
+def everything(database):
+    with database.connect() as connection:
+        return snapshots.lines(connection), snapshots.tables(connection), [
+            connection.execute(f'SELECT count(*), md5(string_agg(t::text, \'\' ORDER BY t::text)) FROM "{name}" t').fetchone()
+            for name in snapshots.tables(connection)
+        ]  # fmt: skip
+
+
+def names(database):
+    with database.admin() as connection:
+        return {name for (name,) in connection.execute("SELECT datname FROM pg_database").fetchall()}
+
+
+# -- restore_database ----------------------------------------------------------------------------------------------
+
+
+def test_restore__into_a_name_that_does_not_stand__same_catalog_and_rows(filled, kept):
+    target = backups.restored(*kept, filled)
+    assert everything(target) == everything(filled)
+    filled.target.drop(target.name)
+
+
+def test_restore__into_an_empty_database_of_a_url__through_the_command(filled, kept, new_database, manage):
+    empty = new_database()
+    done = manage("restore_database", kept[1].id, "--to", "env:TARGET_URL", "--json", TARGET_URL=empty.url,
+                  **backups.environment(filled, kept[0].folder))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["ok"] is True
+    assert document["rows"] == kept[1].rows
+    assert everything(empty) == everything(filled)
+    new_database.drop(empty)
+
+
+def test_restore__over_rows__refused_and_nothing_changed(filled, kept, new_database, manage):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    before = everything(full)
+    done = manage("restore_database", kept[1].id, "--to", full.name, "--yes",
+                  **backups.environment(filled, kept[0].folder))  # fmt: skip
+    assert done.returncode == 3
+    assert "not empty" in done.stderr
+    asked = manage("restore_database", kept[1].id, "--to", full.name, "--replace",
+                   **backups.environment(filled, kept[0].folder))  # fmt: skip
+    assert asked.returncode == 2
+    assert "--yes" in asked.stderr
+    assert everything(full) == before
+    assert len(kept[0].ids()) == 1
+
+
+def test_restore__replace__backed_up_swapped_and_the_old_one_kept(filled, kept, new_database, tmp_path):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    # A session that is still connected is in the way, and ended.
+    idle = full.connect()
+    done = restore.put_back(at, kept[1].id, restore.target_named(connections[filled.alias], full.name), replace_existing=True)
+    assert idle.closed or not _answers(idle)
+    assert everything(full) == everything(filled)
+    assert everything(replace(full, name=done.kept))[1] == ["precious"]
+    assert at.manifest(done.before).rows == 1
+    full.target.drop(done.kept)
+
+
+def _answers(connection):
+    try:
+        connection.execute("SELECT 1")
+    except Exception:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+@pytest.mark.parametrize("failure", ["pg_restore", "findings", "rename"])
+def test_restore__replace_fails__the_old_one_stands_as_it_was(filled, kept, new_database, tmp_path, monkeypatch, failure):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    before, standing = everything(full), names(full)
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    root = tmp_path / kept[1].id
+    if failure == "pg_restore":
+        data = (root / "dump.custom").read_bytes()
+        (root / "dump.custom").write_bytes(data[: len(data) * 2 // 3])
+        _reseal(at, root)
+    elif failure == "findings":
+        paper = json.loads((root / "content.json").read_text())
+        paper["tables"]["public.visits"]["sum"] = "1"
+        (root / "content.json").write_text(json.dumps(paper))
+        _reseal(at, root)
+    else:
+        monkeypatch.setattr(restore, "_SWAP_SECONDS", 0.0)
+        monkeypatch.setattr(restore, "_beside", lambda name, what: f"{name}_fresh" if what == "restoring" else filled.name)
+    with pytest.raises(Exception):  # noqa: B017, PT011 - each fails in its own way
+        restore.put_back(at, kept[1].id, restore.target_named(connections[filled.alias], full.name), replace_existing=True)
+    assert everything(full) == before
+    assert names(full) == standing
+
+
+def _reseal(at, root):
+    paper = at.manifest(root.name)
+    files = [manifest.file_of(root, root / file.path) for file in paper.files]
+    (root / "manifest.json").write_bytes(manifest.sealed(manifest.Manifest(**vars(paper) | {"files": files})))
+
+
+def test_restore__damaged_backup__refused_before_anything(filled, kept, tmp_path):
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    path = tmp_path / kept[1].id / "dump.custom"
+    path.write_bytes(path.read_bytes()[:-1])
+    standing = names(filled)
+    with pytest.raises(MoeenError, match=r"dump\.custom") as caught:
+        restore.put_back(at, kept[1].id, restore.target_named(connections[filled.alias], "never_made"))
+    assert caught.value.exit_code == 3
+    assert names(filled) == standing
+
+
+def test_restore__to_another_owner__objects_are_his_and_compare_alike(filled, kept):
+    with filled.admin() as connection:
+        connection.execute("CREATE ROLE other_owner LOGIN CREATEDB")
+    try:
+        target = restore.target_at(filled.target.url("other_restored", user="other_owner").replace("other_restored", "other_restored"))
+        assert not target.exists
+        done = restore.put_back(kept[0], kept[1].id, target)
+        assert done.findings == ()
+        assert any("belong to other_owner" in note for note in done.notes)
+    finally:
+        with filled.admin() as connection:
+            connection.execute("DROP DATABASE IF EXISTS other_restored WITH (FORCE)")
+            connection.execute("DROP ROLE other_owner")
+
+
+def test_restore__roles_missing_and_may_not_be_created__named_with_the_statement(filled, kept):
+    with filled.admin() as connection:
+        connection.execute("CREATE ROLE plain_owner LOGIN CREATEDB")
+        connection.execute("ALTER ROLE backup_staff RENAME TO backup_staff_away")
+    try:
+        target = restore.target_at(filled.target.url("roles_missing", user="plain_owner"))
+        with pytest.raises(MoeenError, match="backup_staff") as caught:
+            restore.put_back(kept[0], kept[1].id, target)
+        assert 'CREATE ROLE "backup_staff"' in caught.value.next_step
+        assert "roles_missing" not in names(filled)
+    finally:
+        with filled.admin() as connection:
+            connection.execute("ALTER ROLE backup_staff_away RENAME TO backup_staff")
+            connection.execute("DROP ROLE plain_owner")
+
+
+# -- docs/rollback.md ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def migrated(new_database):
+    database = new_database()
+    from moeen.db.identity import acting_as_operator
+
+    with acting_as_operator():
+        call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+        yield database
+
+
+def documented(heading):
+    """The `manage.py` lines of one section of docs/rollback.md, as lists of words."""
+    text = (servers.PROJECT / "docs" / "rollback.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, flags=re.M | re.S)
+    lines = re.findall(r"^(?:\S*python\S* )?manage\.py (.*)$", section[1], flags=re.M)
+    return [shlex.split(line.partition("  #")[0]) for line in lines]
+
+
+def run(manage, database, folder, words, **values):
+    words = [values.get(word, word) for word in words]
+    done = manage(*words, **backups.environment(database, folder))
+    assert done.returncode == 0, (words, done.stderr, done.stdout)
+    return done
+
+
+@pytest.mark.parametrize(
+    "heading", ["Reverse one migration", "Reverse an app", "Leave the public_id columns out"]
+)
+def test_rollback__documented_steps__run_as_written_and_forward_again(migrated, manage, tmp_path, new_database, heading):
+    database = new_database(template=migrated.name) if _release(migrated) else None
+    before = everything(database)[0]
+    steps = documented(heading)
+    assert len(steps) >= 2, "the steps, and the way forward again"
+    *back, forward = steps
+    for words in back:
+        run(manage, database, tmp_path / "backups", words)
+    with database.connect() as connection:
+        lines = snapshots.lines(connection)
+        tables = snapshots.tables(connection)
+    assert lines != before
+    if heading == "Leave the public_id columns out":
+        assert "patients" in tables
+        assert not any(line.startswith("column public.patients.public_id ") for line in lines)
+    if heading == "Reverse an app":
+        assert not any(name.startswith("crm_") for name in tables)
+        assert "patients" in tables
+    run(manage, database, tmp_path / "backups", forward)
+    assert everything(database)[0] == before
+    new_database.drop(database)
+
+
+def _release(database):
+    """A database that somebody is connected to is no template."""
+    connections[database.alias].close()
+    return True
+
+
+def test_rollback__restore_the_backup__run_as_written(migrated, manage, tmp_path, new_database):
+    _release(migrated)
+    database = new_database(template=migrated.name)
+    with database.connect() as connection:
+        connection.execute("INSERT INTO settings (key, value) VALUES ('kept', '1')")
+    folder = tmp_path / "backups"
+    run(manage, database, folder, ["backup_database"])
+    before = everything(database)
+    with database.connect() as connection:
+        connection.execute("DELETE FROM settings WHERE key = 'kept'")
+    steps = documented("Restore the backup")
+    assert any("--replace" in words for words in steps)
+    for words in steps:
+        run(manage, database, folder, words, ID=store.Store("", None, folder).ids()[0], moeen=database.name)
+    assert everything(database) == before
+    for name in names(database):
+        if name.startswith(f"{database.name}_before"):
+            database.target.drop(name)
+
+
+# -- lists, pruning, schedule -----------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def entry(days, *, hours=0, verified=None, size=1000, **more):
+    at = NOW - timedelta(days=days, hours=hours)
+    return retention.Entry(f"{at:%Y%m%dT%H%M%SZ}-000000", at, bytes=size, verified_ok=verified, database="d", **more)
+
+
+def test_prune__days_weeks_months__newest_of_each_stays():
+    found = [entry(day) for day in range(400)]
+    gone = {item.id for item in retention.doomed(found, daily=7, weekly=4, monthly=12)}
+    left = [item for item in found if item.id not in gone]
+    assert [item.id for item in left[:7]] == [item.id for item in found[:7]]
+    months = {(item.created_at.year, item.created_at.month) for item in left}
+    assert len(months) == 12
+    weeks = {item.created_at.isocalendar()[:2] for item in found[:22]}
+    assert weeks <= {item.created_at.isocalendar()[:2] for item in left}
+    assert len(left) <= 7 + 4 + 12
+
+
+def test_prune__nothing_to_keep__newest_and_last_verified_stay():
+    found = [entry(1), entry(2), entry(3, verified=True), entry(4, verified=True), entry(5, damage="seal")]
+    gone = retention.doomed(found, daily=0, weekly=0, monthly=0)
+    assert [item.id for item in gone] == [found[3].id, found[1].id]
+
+
+def test_prune__failed_its_verification__does_not_stand_for_its_day():
+    good, bad = entry(1, hours=1, verified=True), entry(1, verified=False)
+    gone = retention.doomed([entry(0), bad, good, entry(2, verified=True)], daily=2, weekly=0, monthly=0)
+    assert bad.id in {item.id for item in gone}
+    assert good.id not in {item.id for item in gone}
+
+
+@pytest.mark.parametrize(
+    ("found", "word"),
+    [
+        ([], "no backup"),
+        ([entry(3, verified=True)], "old"),
+        ([entry(0)], "never verified"),
+        ([entry(0, verified=True), entry(1, verified=False)], "did not pass"),
+        ([entry(0, verified=True, size=100), entry(1, verified=True)], "100 bytes"),
+        ([entry(0, verified=True), entry(1, damage="seal")], "damaged"),
+    ],
+)
+def test_list__something_worrying__warned_of(found, word):
+    (said,) = [w for w in retention.warnings(found, max_age=timedelta(hours=26), now=NOW) if word in w]
+    assert said.endswith(".")
+    fine = [entry(0, verified=True), entry(1, verified=True)]
+    assert retention.warnings(fine, max_age=timedelta(hours=26), now=NOW) == []
+
+
+def test_list_and_prune__through_the_commands__exit_codes_and_json(filled, manage, tmp_path):
+    folder = tmp_path / "backups"
+    variables = backups.environment(filled, folder)
+    none = manage("list_backups", **variables)
+    assert (none.returncode, "no backup" in none.stderr) == (3, True)
+    at = backups.place(folder)
+    taken = [backups.take(filled, at, label=f"n{n}") for n in range(2)]
+    shown = manage("list_backups", "--json", **variables)
+    assert shown.returncode == 3
+    document = json.loads(shown.stdout)
+    assert [item["id"] for item in document["backups"]] == sorted((b.id for b in taken), reverse=True)
+    for item in document["backups"]:
+        assert {"id", "time", "bytes", "rows", "encrypted", "last_verified", "label"} <= set(item)
+    assert manage("verify_backup", "latest", **variables).returncode == 0
+    fine = manage("list_backups", **variables)
+    assert (fine.returncode, fine.stderr) == (0, "")
+    dry = manage("prune_backups", "--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0", "--dry-run", **variables)
+    assert dry.returncode == 0
+    assert len(at.ids()) == 2
+    real = manage("prune_backups", "--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0", "--json", **variables)
+    assert json.loads(real.stdout)["deleted"] == [at.ids() and min(b.id for b in taken)]
+    assert len(at.ids()) == 1
+    logged = (tmp_path / "logs" / "backup.log").read_text().splitlines()
+    assert {json.loads(line)["message"] for line in logged} >= {"verification", "pruned"}
+    unknown = manage("verify_backup", "2019", **variables)
+    assert unknown.returncode == 2
+
+
+def test_schedule__path_with_a_blank_and_a_percent__quoted():
+    made = schedule(Path("/srv/the clinic 100%"))
+    assert r"cd '/srv/the clinic 100\%'" in made.cron or r"'/srv/the clinic 100%'" not in made.cron
+    assert "WorkingDirectory=/srv/the clinic 100%%" in made.units["moeen-backup.service"]
+    assert "OnCalendar=*-*-* 02:17:00" in made.units["moeen-backup.timer"]
+    for line in made.cron.splitlines():
+        assert not re.search(r"(?<!\\)%", line)
+
+
+def test_progress__off_a_terminal__plain_lines_with_an_estimate():
+    said, now = [], [0.0]
+    tell = Lines(said.append, clock=lambda: now[0])
+    for second in range(0, 11):
+        now[0] = float(second)
+        tell("backup", second * 100, 1000)
+    assert said[0] == "backup 200/1000 rows, about 8 s left"
+    assert said[-1] == "backup 1000/1000 rows"
+    assert len(said) <= 6

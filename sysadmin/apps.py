@@ -18,3 +18,7 @@ class SysadminConfig(AppConfig):
 
         # In place of Django's receiver, which is connected later and is dropped for having the same name.
         user_logged_in.connect(note_sign_in, dispatch_uid="update_last_login")
+
+    def ready(self) -> None:
+        """Register the project's system checks."""
+        from sysadmin import checks  # noqa: F401 - registers by being imported

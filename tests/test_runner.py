@@ -180,9 +180,7 @@ def test_migrate__large_table_would_be_rewritten__is_refused_until_allowed(new_d
     assert {s.table for s in refused.value.statements} == {"patients"}
     assert "--allow-blocking healthcare.0001_core_tables" in refused.value.next_step
     assert "django_migrations" not in catalog.read(connections[database.alias]).tables
-    call_command(
-        "migrate", database=database.alias, allow_blocking=["healthcare.0001_core_tables"], **NO_BACKUP
-    )
+    call_command("migrate", database=database.alias, allow_blocking=["healthcare.0001_core_tables"], **NO_BACKUP)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +230,9 @@ def test_invariants__one_broken__is_found(copy, break_it, kind):
 
 def test_ledger__fresh_run__every_migration_with_checksums(migrated):
     with migrated.connect() as connection:
-        steps = connection.execute("SELECT app, name, file_checksum, sql_checksum, outcome FROM migration_steps").fetchall()
+        steps = connection.execute(
+            "SELECT app, name, file_checksum, sql_checksum, outcome FROM migration_steps"
+        ).fetchall()
         recorded = connection.execute("SELECT app, name FROM django_migrations").fetchall()
         (run,) = connection.execute("SELECT outcome, finished_at IS NOT NULL, error FROM migration_runs").fetchall()
     assert {step[:2] for step in steps} == set(recorded)

@@ -32,6 +32,11 @@ class Finding:
     fix: str = ""
     why: str = ""
 
+    @property
+    def is_advice(self) -> bool:
+        """Whether the fix is for a person to weigh: a comment, a command, or nothing at all."""
+        return not self.fix or self.fix.startswith(("-- ", "manage.py"))
+
     def pretty(self) -> str:
         """One or two lines for a person."""
         line = f"{self.object}: {self.kind}: expected {self.expected}, found {self.found}"

@@ -286,3 +286,4 @@ def _tried(execute, query, params=None):
         return LATER
     finally:
         execute("ROLLBACK TO SAVEPOINT probe")
+        execute("RELEASE SAVEPOINT probe")

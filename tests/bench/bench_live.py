@@ -29,7 +29,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 CORE = PROJECT / "tests" / "states" / "core.sql"
 LONGEST_STALL_MS = 600.0
 P99_RATIO = 2.0
-PREFIXES = {"patients": "pat_", "doctors": "doc_", "appointments": "apt_", "sessions": "ses_", "insurance_claims": "clm_"}
+PREFIXES = {
+    "patients": "pat_",
+    "doctors": "doc_",
+    "appointments": "apt_",
+    "sessions": "ses_",
+    "insurance_claims": "clm_",
+}
 # As an installation runs, not as tests do.
 SETTINGS = (
     ("fsync", "on"),
@@ -226,7 +232,9 @@ def tell(line: str) -> None:
 def table(rows: list[list[str]]) -> str:
     """The rows as a Markdown table."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -54,7 +57,14 @@ def identities(path: Path | None) -> list[Any]:
 
 
 def encrypt(source: IO[bytes], target: IO[bytes], to: Sequence[Any]) -> None:
-    pyrage.encrypt_io(source, target, list(to))
+    """Raises the OSError of source or target."""
+    try:
+        pyrage.encrypt_io(source, target, list(to))
+    except pyrage.EncryptError as error:
+        # The words are all that is left of the error behind it.
+        found = re.search(r"\[Errno (\d+)\]", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
 
 
 def decrypt(source: IO[bytes], target: IO[bytes], keys: Sequence[Any]) -> None:

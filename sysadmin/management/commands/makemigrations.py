@@ -1,4 +1,4 @@
-"""`makemigrations` that never starts the embedded server."""
+"""`makemigrations` that writes our converging operations, and never starts the embedded server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Any
 from django.core.management.commands import makemigrations
 from django.db import connections
 
-from moeen.db import embedded
+from moeen.db import authoring, embedded
 
 
 class Command(makemigrations.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        with stopped_servers_left_alone():
+        with stopped_servers_left_alone(), authoring.our_writer(makemigrations):
             super().handle(*args, **options)
+
+    def write_migration_files(self, changes: Any, *args: Any, **options: Any) -> None:
+        authoring.converge(changes)
+        super().write_migration_files(changes, *args, **options)
 
 
 @contextmanager

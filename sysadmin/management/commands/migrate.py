@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import backup, planning, receipt, runner
+from sysadmin.management.migration_progress import Display
 
 
 class Command(migrate.Command):
@@ -63,13 +64,15 @@ class Command(migrate.Command):
             self._accept(connection, options)
             return
         quiet = options["verbosity"] == 0
+        self.display = display = Display(self.stderr)
         run = runner.Options(
             lock_wait=options["lock_wait"],
             backup=partial(_back_up, verified=options["verified_backup"]),
             no_backup_reason=options["no_backup"],
             allow_blocking=tuple(options["allow_blocking"]),
-            tell=(lambda line: None) if quiet else self.stderr.write,
+            tell=(lambda line: None) if quiet else display.tell,
         )
+        self.run = run
         started, stdout = time.monotonic(), self.stdout
         if options["json"] or options["plan"]:
             self.stdout = OutputWrapper(io.StringIO())  # Django's own lines
@@ -77,6 +80,7 @@ class Command(migrate.Command):
             with runner.safely(migrate, run):
                 super().handle(*args, **options)
         finally:
+            display.close()
             self.stdout = stdout
         if options["plan"]:
             self._print_plan(planning.describe(connection, run.plan, run.loader), as_json=options["json"])
@@ -84,6 +88,11 @@ class Command(migrate.Command):
             done = receipt.migrated(connection, run=run.run, seconds=time.monotonic() - started)
             if options["json"] or not quiet:
                 self.stdout.write(json.dumps(done.as_dict(), indent=2) if options["json"] else done.pretty())
+
+    def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
+        if self.verbosity > 0 and action.startswith(("apply", "unapply")):
+            show = self.display.start if action.endswith("_start") else self.display.end
+            show(f"{migration} faked" if fake else str(migration), total=len(self.run.plan))
 
     def _print_plan(self, statements: list[planning.Statement], *, as_json: bool) -> None:
         if as_json:

@@ -1,0 +1,191 @@
+"""squawk over the SQL of the project's migrations, as the runner would run it on tables that stand and hold rows.
+
+squawk reads one script at a time; put together, scripts would hide findings. A script says what the runner does
+beside the statements: its timeouts, and which of them share a transaction. An index of a table that stands is built
+CONCURRENTLY, a column is added by the steps of an adoption. Nothing is started or connected.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
+
+from moeen.db import catalog, ddl, locks, steps
+from moeen.db.adoption import Subject
+from moeen.db.errors import FAILED, MoeenError
+from moeen.db.lint import project_apps
+from moeen.db.operations import AddColumn, AddTableIndex, CreateTable, RunSQLFile
+
+# DROP INDEX CONCURRENTLY stands before it: IF NOT EXISTS would accept an invalid leftover.
+_REBUILT = "-- squawk-ignore prefer-robust-stmts\n"
+# The steps drop no constraint but their own proofs, and those that they make anew.
+_OWN = "-- squawk-ignore ban-drop-constraint\n"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What squawk found in a migration's script; ``line`` counts from 1 in the script."""
+
+    migration: str
+    rule: str
+    level: str
+    line: int
+    message: str
+    help: str
+
+    def pretty(self) -> str:
+        advice = f"\n      {self.help}" if self.help else ""
+        return f"{self.migration}:{self.line}: {self.rule}: {self.message}{advice}"
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    """(APP.NAME, SQL) of every migration of the project's apps, in the order in which they are applied."""
+    ours = {config.label for config in project_apps()}
+    loader = MigrationLoader(None)
+    seen: set[tuple[str, str]] = set()
+    for leaf in sorted(loader.graph.leaf_nodes()):
+        for key in loader.graph.forwards_plan(leaf):
+            if key[0] in ours and key not in seen:
+                seen.add(key)
+                state = loader.project_state(key, at_end=False)
+                yield ".".join(key), script(loader.disk_migrations[key], state)
+
+
+def script(migration: Migration, state: ProjectState) -> str:
+    """The SQL of one migration; ``state`` is that before it."""
+    rule = locks.DEFAULT
+    lines = [f"SET lock_timeout = '{rule.lock_timeout_ms}ms'", f"SET statement_timeout = '{rule.statement_timeout_ms}ms'"]
+    parts: list[list[str]] = []
+    for operation in migration.operations:
+        after = state.clone()
+        operation.state_forwards(migration.app_label, after)
+        parts += _transactions(migration, operation, state, after)
+        state = after
+    if migration.atomic:
+        parts = [["BEGIN", *(statement for part in parts for statement in part if statement not in _BRACKETS), "COMMIT"]]
+    lines += [statement for part in parts for statement in part]
+    return "".join(f"{line.rstrip().rstrip(';')};\n" for line in lines if line.strip())
+
+
+_BRACKETS = ("BEGIN", "COMMIT")
+
+
+def _transactions(
+    migration: Migration, operation: Any, before: ProjectState, after: ProjectState
+) -> Iterator[list[str]]:
+    """The statements of an operation, grouped by transaction; a group without BEGIN is run statement by statement."""
+    if isinstance(operation, AddTableIndex):
+        model = after.apps.get_model(migration.app_label, operation.model_name)
+        with _editor() as editor:
+            create = str(operation.index.create_sql(model, editor, concurrently=True))
+        yield [ddl.compose("DROP INDEX CONCURRENTLY IF EXISTS {n}", n=operation.index.name), _REBUILT + create]
+        return
+    if isinstance(operation, AddColumn):
+        with _editor() as editor:
+            tables = [
+                ddl.compile_table(state.apps.get_model(migration.app_label, operation.model_name), editor)
+                for state in (before, after)
+            ]
+        for step in _steps(*tables):
+            if step.concurrently:
+                yield [_REBUILT + s if s.startswith("CREATE") else s for s in step.statements]
+            else:
+                statements = [_OWN + s if " DROP CONSTRAINT " in s else s for s in step.statements]
+                yield ["BEGIN", *statements, "COMMIT"]
+        return
+    with _editor() as editor:
+        operation.database_forwards(migration.app_label, editor, before, after)
+        collected = [str(statement) for statement in editor.collected_sql]
+    together = isinstance(operation, CreateTable | RunSQLFile)
+    yield ["BEGIN", *collected, "COMMIT"] if together else collected
+
+
+def _steps(before: ddl.Table, after: ddl.Table) -> Iterator[steps.Step]:
+    """The steps from one shape to the next on a table that holds rows."""
+    live, pattern = _as_catalog(before), _as_catalog(after)
+    return steps.plan(_Yes(), Subject(want=after, live=live, pattern=pattern, legacy=AddColumn.legacy))  # type: ignore[arg-type]
+
+
+def _as_catalog(table: ddl.Table) -> catalog.Table:
+    """A compiled table as if it had been read from a database; definitions need only be equal to their like."""
+    columns = {
+        c.name: catalog.Column(c.name, c.type, c.not_null, c.default, c.collation, "", "", c.comment)
+        for c in table.columns
+    }
+    constraints = {
+        c.name: catalog.Constraint(c.name, c.kind, c.columns, c.body, validated=True, deferrable=False)
+        for c in table.constraints
+    }
+    constraints |= {
+        k.name: catalog.Constraint(
+            k.name, "f", k.columns, k.body, True, False, k.to_table, k.to_columns, k.on_delete
+        )
+        for k in table.foreign_keys
+    }
+    indexes = {i.name: catalog.Index(i.name, i.unique, i.create, valid=True, constraint="") for i in table.indexes}
+    return catalog.Table(
+        oid=0,
+        schema="public",
+        name=table.name,
+        kind="r",
+        owner="",
+        row_security=True,
+        forced=False,
+        comment=table.comment,
+        columns=columns,
+        constraints=constraints,
+        indexes=indexes,
+        triggers={},
+        policies={},
+    )
+
+
+class _Yes:
+    """In the place of a connection: whatever the steps ask, the answer is yes; there are such rows."""
+
+    @contextmanager
+    def cursor(self) -> Iterator[_Yes]:
+        yield self
+
+    def execute(self, statement: str, parameters: Any = None) -> None:
+        """Nothing runs."""
+
+    def fetchone(self) -> tuple[bool]:
+        return (True,)
+
+
+def _editor() -> Any:
+    # An atomic one would connect.
+    return connection.schema_editor(collect_sql=True, atomic=False)
+
+
+def run(name: str, sql: str, *, config: Path) -> list[Violation]:
+    """squawk's findings on one script. Raises MoeenError when squawk is not there or fails."""
+    program = shutil.which("squawk", path=str(Path(sys.executable).parent)) or shutil.which("squawk")
+    if program is None:
+        raise MoeenError(
+            "squawk is not installed.",
+            next_step="pip install -r requirements-dev.txt, or run it through `make check`.",
+            exit_code=FAILED,
+        )
+    command: Sequence[str] = [program, "--config", str(config), "--reporter", "json", "--stdin-filepath", f"{name}.sql"]
+    done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False)  # noqa: S603 - our own tool
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        raise MoeenError(f"squawk failed on {name}: {done.stderr.strip()}", exit_code=FAILED) from None
+    return [
+        Violation(name, v["rule_name"], v["level"], v["line"] + 1, v["message"], v.get("help") or "") for v in found
+    ]

@@ -1,0 +1,41 @@
+"""`manage.py lint_migrations`: squawk over the SQL of every migration, one at a time."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from moeen.db import squawk
+from moeen.db.errors import FINDINGS
+
+
+class Command(BaseCommand):
+    help = (
+        "Runs squawk over the SQL of the project's migrations, as it would run on tables that stand. No database is "
+        "needed. The system checks moeen.E101 to E114 (`check`) look at what squawk does not see. Exit code 3: findings."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("migrations", nargs="*", metavar="APP.NAME", help="Only these (default: all).")
+        parser.add_argument("--sql", action="store_true", help="Print the scripts instead.")
+
+    def handle(self, *args: Any, migrations: list[str], **options: Any) -> None:
+        scripts = dict(squawk.scripts())
+        if unknown := set(migrations) - scripts.keys():
+            raise CommandError(f"There is no migration {', '.join(sorted(unknown))}.", returncode=2)
+        wanted = {name: sql for name, sql in scripts.items() if not migrations or name in migrations}
+        if options["sql"]:
+            self.stdout.write("\n".join(f"-- {name}\n{sql}" for name, sql in wanted.items()))
+            return
+        config = Path(settings.BASE_DIR) / ".squawk.toml"
+        found = [violation for name, sql in wanted.items() for violation in squawk.run(name, sql, config=config)]
+        for violation in found:
+            self.stdout.write(violation.pretty())
+        self.stderr.write(f"squawk: {len(wanted)} migrations, {len(found)} findings.")
+        if found:
+            raise CommandError("See --sql APP.NAME for the script a line belongs to.", returncode=FINDINGS)

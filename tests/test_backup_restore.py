@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.backups import manifest, restore, retention, store
+from moeen.db.backups import inventory, manifest, restore, retention, store
 from moeen.db.backups.schedule import schedule
 from moeen.db.errors import MoeenError
 from sysadmin.management.backup_console import Lines
@@ -34,7 +34,9 @@ def kept(filled, tmp_path_factory):
 
 def everything(database):
     with database.connect() as connection:
-        return snapshots.lines(connection), snapshots.tables(connection), [
+        # A list of varchar literals takes another form when it is dumped and read again.
+        lines = {inventory.normal(line) for line in snapshots.lines(connection)}
+        return lines, snapshots.tables(connection), [
             connection.execute(f'SELECT count(*), md5(string_agg(t::text, \'\' ORDER BY t::text)) FROM "{name}" t').fetchone()
             for name in snapshots.tables(connection)
         ]  # fmt: skip
@@ -345,7 +347,7 @@ def test_list_and_prune__through_the_commands__exit_codes_and_json(filled, manag
 
 def test_schedule__path_with_a_blank_and_a_percent__quoted():
     made = schedule(Path("/srv/the clinic 100%"))
-    assert r"cd '/srv/the clinic 100\%'" in made.cron or r"'/srv/the clinic 100%'" not in made.cron
+    assert r"cd '/srv/the clinic 100\%' && " in made.cron
     assert "WorkingDirectory=/srv/the clinic 100%%" in made.units["moeen-backup.service"]
     assert "OnCalendar=*-*-* 02:17:00" in made.units["moeen-backup.timer"]
     for line in made.cron.splitlines():

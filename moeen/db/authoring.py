@@ -26,7 +26,9 @@ def converge(changes: Mapping[str, Iterable[Migration]]) -> None:
     for label in ours & changes.keys():
         for migration in changes[label]:
             migration.operations = [replacement(operation) for operation in migration.operations]
-            if any(isinstance(operation, CreateTable | AddColumn | AddTableIndex) for operation in migration.operations):
+            if any(
+                isinstance(operation, CreateTable | AddColumn | AddTableIndex) for operation in migration.operations
+            ):
                 migration.atomic = False
 
 

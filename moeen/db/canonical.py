@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,9 +62,9 @@ class Form:
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def of(live: catalog.Catalog) -> Form:
-    """The form of a catalog, all of it."""
-    pending = {name: prefix for name, table in live.tables.items() if (prefix := _pending(table))}
+def of(live: catalog.Catalog, *, waiting: bool = True) -> Form:
+    """The form of a catalog; without ``waiting``, what guards rows without public ids is shown as it stands."""
+    pending = {name: prefix for name, table in live.tables.items() if waiting and (prefix := _pending(table))}
     reader = _Reader(live)
     objects: Objects = {}
     for kind, name, attributes in reader.objects(pending):
@@ -362,6 +362,11 @@ def load(text: str) -> Objects:
     return found
 
 
+def relations(objects: Objects) -> KeysView[str]:
+    """The names of the relations."""
+    return objects.get("table", {}).keys()
+
+
 # PostgreSQL shows a list of varchar values in one of two ways, depending on whether the expression was written or
 # restored from a dump; both mean the same.
 _CAST_LIST = re.compile(r"\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]")
@@ -370,4 +375,4 @@ _CAST_ITEM = re.compile(r"('(?:[^']|'')*'::character varying)")
 
 def expression(text: str) -> str:
     """An expression as PostgreSQL shows it, in one form where it knows several."""
-    return _CAST_LIST.sub(lambda found: f"ARRAY[{_CAST_ITEM.sub(r'(\1)::text', found[1])}]", text)
+    return _CAST_LIST.sub(lambda found: "ARRAY[" + _CAST_ITEM.sub(r"(\1)::text", found[1]) + "]", text)

@@ -8,7 +8,7 @@ moeen.E104  a grant on data or functions to PUBLIC or to an anonymous role
 moeen.E105  a view that reads with its owner's rights
 moeen.E106  a SECURITY DEFINER function without a search_path of its own
 moeen.E107  a SECURITY DEFINER function that PUBLIC may execute
-moeen.E108  a table without policies
+moeen.W108  a table without policies; a warning, because row security keeps it closed until it has some
 moeen.E111  RunPython beside DDL in one transaction
 moeen.E112  an UPDATE or DELETE of a whole table
 moeen.E113  Django's CreateModel, AddField or AddIndex where ours converge and work online
@@ -33,7 +33,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 from django.db import migrations
 from django.db.migrations import Migration
 
@@ -72,7 +72,7 @@ HINTS: Mapping[str, str] = {
     "moeen.E106": "Add SET search_path = '' and write schemas out: public.patients, app.audit_actor().",
     "moeen.E107": "REVOKE EXECUTE ON FUNCTION name(arguments) FROM PUBLIC in the same file, then GRANT it to the roles "
     "that need it.",
-    "moeen.E108": "SELECT app.lock_away('table') in <app>/sql/NNNN_rls.sql, and app.allow('table', ...) for each cell "
+    "moeen.W108": "SELECT app.lock_away('table') in <app>/sql/NNNN_rls.sql, and app.allow('table', ...) for each cell "
     "of who may see and do what; lock_away alone says: nobody.",
     "moeen.E111": "Move RunPython into a migration of its own; rows that it changed make a later ALTER TABLE in the "
     "same transaction fail, and its locks last as long as it runs.",
@@ -164,9 +164,7 @@ def scripts(migration: Migration) -> Iterator[Script]:
                 f"{operation.app_label}/sql/{operation.name}.sql", tuple(_all_statements(_joined(operation.sql)))
             )
         elif isinstance(operation, migrations.RunSQL) and operation.sql != migrations.RunSQL.noop:
-            yield Script(
-                f"{migration.app_label}.{migration.name}", tuple(_all_statements(_joined(operation.sql)))
-            )
+            yield Script(f"{migration.app_label}.{migration.name}", tuple(_all_statements(_joined(operation.sql))))
 
 
 def split(text: str) -> Iterator[Statement]:
@@ -296,7 +294,7 @@ def _views(statement: Statement) -> Iterator[tuple[str, str]]:
         r"^CREATE (?:OR REPLACE )?(?:TEMP(?:ORARY)? )?(?:RECURSIVE )?(MATERIALIZED )?VIEW (?:IF NOT EXISTS )?(\S+)"
     )
     if found and (
-        found[1] or not statement.matches(r"WITH \([^)]*security_invoker( ?= ?('\.\.\.'|true|on|1))?[,) ].*?\bAS\b")
+        found[1] or not statement.matches(r"WITH \([^)]*security_invoker(?: ?= ?(?:true|on|1))? ?[,)].*?\bAS\b")
     ):
         yield "moeen.E105", f"View {_bare(found[2])} reads with its owner's rights, past row security."
 
@@ -340,29 +338,31 @@ def _tables_without_policies(found: Sequence[Migration]) -> Iterator[CheckMessag
     named: set[str] = set()
     for migration in found:
         label = f"{migration.app_label}.{migration.name}"
+        excused = "moeen.W108" in _reasons(getattr(migration, "lint_allow", {}))
         for operation in migration.operations:
-            if isinstance(operation, migrations.CreateModel) and operation.options.get("managed", True):
-                if not operation.options.get("proxy"):
-                    table = operation.options.get("db_table") or f"{migration.app_label}_{operation.name_lower}"
-                    made[table] = label
+            if not excused and isinstance(operation, migrations.CreateModel) and _is_table(operation.options):
+                made[operation.options.get("db_table") or f"{migration.app_label}_{operation.name_lower}"] = label
         for script in scripts(migration):
             for statement in script.statements:
-                creates = statement.matches(r"^CREATE TABLE (?:IF NOT EXISTS )?([\w.\"]+)")
-                if creates and "moeen.E108" not in statement.allowed:
+                creates = statement.matches(r"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?([\w.\"]+)")
+                if creates and not excused and "moeen.W108" not in statement.allowed:
                     made[_bare(creates[1])] = script.name
                 if statement.matches(r"\bapp\.(allow|lock_away) ?\("):
                     # Adjacent literals are one.
                     named.update(word for literal in statement.literals for word in literal.split())
                 if policy := statement.matches(r"^CREATE POLICY \S+ ON (\S+)"):
                     named.add(_bare(policy[1]))
-        for id_ in _reasons(getattr(migration, "lint_allow", {})) & {"moeen.E108"}:
-            made = {table: where for table, where in made.items() if where != label or id_ != "moeen.E108"}
     for table in sorted(made.keys() - named):
-        yield _message("moeen.E108", f"Table {table} has no policies.", made[table])
+        yield _message("moeen.W108", f"Table {table} has no policies.", made[table])
+
+
+def _is_table(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("managed", True)) and not options.get("proxy")
 
 
 def _message(id_: str, text: str, where: str, **values: str) -> CheckMessage:
-    return Error(f"{where}: {text}", hint=HINTS[id_].format(**values) if values else HINTS[id_], id=id_)
+    kind = Warning if id_.startswith("moeen.W") else Error
+    return kind(f"{where}: {text}", hint=HINTS[id_].format(**values) if values else HINTS[id_], id=id_)
 
 
 def _names(listed: str) -> frozenset[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,12 +39,18 @@ class Receipt:
         if self.lacking:
             rows = ", ".join(f"{table} {count:,}" for table, count in self.lacking.items())
             lines.append(f"Rows without a public id: {rows}.")
-            lines.append("Next: manage.py backfill_public_ids --dry-run, then without --dry-run.")
+            lines.append(f"Next: {manage()} backfill_public_ids --dry-run, then without --dry-run.")
         elif not self.people:
-            lines.append("Next: manage.py createsuperuser, then make run for the admin; manage.py dbshell for SQL.")
+            lines.append(f"Next: {manage()} createsuperuser, then make run for the admin; {manage()} dbshell for SQL.")
         else:
-            lines.append("Next: make run for the admin; manage.py dbshell for SQL.")
+            lines.append(f"Next: make run for the admin; {manage()} dbshell for SQL.")
         return "\n".join(lines)
+
+
+def manage() -> str:
+    """How this process was started, short enough to copy: ``.venv/bin/python manage.py`` within the project."""
+    program = os.path.relpath(sys.executable)
+    return "manage.py" if program.startswith("..") else f"{program} manage.py"
 
 
 def migrated(connection: BaseDatabaseWrapper, *, run: Run | None, seconds: float) -> Receipt:

@@ -1,47 +1,194 @@
-"""Two catalogs against each other: every difference is a finding."""
+"""Whether a database is what the code says: its catalog against the expected one, its contents, one fingerprint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
-from moeen.db.catalog import Catalog, Table
-from moeen.db.findings import Finding, Severity
+from django.apps import apps
+from django.conf import settings
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
 
-_PARTS = ("columns", "constraints", "indexes", "triggers", "policies")
+from moeen.db import canonical, catalog, contents, drift
+from moeen.db.canonical import AUTHENTICATOR, PLATFORM_ROLES, Form, Objects
+from moeen.db.catalog import Catalog
+from moeen.db.errors import FAILED, MoeenError
+from moeen.db.findings import Finding, Severity, unique
+from moeen.db.logs import logger
+from moeen.db.roles import ROLES
+
+#: Where an app keeps the expected catalog.
+EXPECTED = Path("schema") / "expected.json"
+_ORDER = list(Severity)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """``skipped``: tables whose rows could not be looked into; ``fingerprint``: of the catalog, see `canonical`.
+
+    ``ok``: nothing was found. ``settled``: nothing but what is expected between an adoption and its backfill.
+    """
+
+    ok: bool
+    fingerprint: str
+    server: str
+    seconds: float
+    findings: tuple[Finding, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def settled(self) -> bool:
+        return all(finding.kind in contents.DECLARED for finding in self.findings)
+
+    @property
+    def unexpected(self) -> tuple[Finding, ...]:
+        """The findings without those that are expected until a backfill has run."""
+        return tuple(finding for finding in self.findings if finding.kind not in contents.DECLARED)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "fingerprint": self.fingerprint,
+            "server": self.server,
+            "seconds": self.seconds,
+            "findings": [finding.as_dict() for finding in self.findings],
+            "skipped": list(self.skipped),
+        }
+
+    def pretty(self) -> str:
+        """For a person: worst first, with the reason and the fix."""
+        lines = [_with_reason(finding) for finding in self.findings]
+        if self.skipped:
+            lines.append(f"Not looked into, for want of rights: rows of {', '.join(self.skipped)}.")
+        counts = {s: sum(f.severity is s for f in self.findings) for s in _ORDER}
+        told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
+        verdict = f"{len(self.findings)} findings ({told})." if self.findings else "The database is what the code says."
+        lines.append(f"{verdict} PostgreSQL {self.server}, fingerprint {self.fingerprint}, {self.seconds:.2f} s.")
+        return "\n".join(lines)
+
+
+def _with_reason(finding: Finding) -> str:
+    first, *fix = finding.pretty().split("\n    fix: ", 1)
+    text = f"{finding.severity}: {first}"
+    text += f"\n    why: {finding.why}" if finding.why else ""
+    return text + (f"\n    fix: {fix[0]}" if fix else "")
+
+
+def validate(
+    connection: BaseDatabaseWrapper,
+    *,
+    loader: MigrationLoader | None = None,
+    tables: Iterable[str] | None = None,
+    apps_only: Iterable[str] = (),
+) -> Validation:
+    """Hold a database against the expected catalog and look at its contents. Writes nothing, also on a standby.
+
+    ``tables`` and ``apps_only`` limit the findings to these tables and to the migrations of these apps. Raises
+    MoeenError when there is no expected catalog, and the database's errors when it cannot be asked.
+    """
+    started = time.monotonic()
+    expected = load_expected()
+    with transaction.atomic(using=connection.alias):
+        form = read(connection, only=canonical.relations(expected))
+        form = canonical.conform(form, expected, is_allowed=is_allowed)
+        found = drift.findings(expected, form.objects, owner=form.owner)
+        inside = contents.examine(connection, form, expected, loader=loader)
+        found += [f for f in [*inside.findings, *_advice(connection)] if not is_allowed(f.kind, f.object)]
+    if tables is not None:
+        names, labels = set(tables), set(apps_only)
+        found = [f for f in found if _table_of(f) in names or f.object.partition(".")[0] in labels]
+    return _result(form, found, inside.skipped, started)
+
+
+def compare_databases(expected: BaseDatabaseWrapper, live: BaseDatabaseWrapper) -> Validation:
+    """Hold one live database against another; the platform's part and what is allowed to differ aside."""
+    started = time.monotonic()
+    ours = load_expected()
+    one, other = (canonical.conform(read(c), ours, is_allowed=is_allowed) for c in (expected, live))
+    return _result(other, drift.findings(one.objects, other.objects, owner=other.owner), (), started)
 
 
 def compare(expected: Catalog, live: Catalog) -> list[Finding]:
-    """What differs, the order of columns aside; empty when the two describe the same schema."""
-    found = [
-        *_compare_mappings("table", "", expected.tables, live.tables),
-        *_compare_mappings("function", "", expected.functions, live.functions),
-    ]
-    for name in expected.tables.keys() & live.tables.keys():
-        for part in _PARTS:
-            one, other = getattr(expected.tables[name], part), getattr(live.tables[name], part)
-            found.extend(_compare_mappings(_singular(part), f"{name}.", one, other))
-    return sorted(found)
+    """What differs between two catalogs as they are, rows that wait for public ids included."""
+    one, other = (canonical.of(c, waiting=False) for c in (expected, live))
+    return drift.findings(one.objects, other.objects, owner=other.owner)
 
 
-def _singular(part: str) -> str:
-    return {"indexes": "index", "policies": "policy"}.get(part, part.removesuffix("s"))
+def fingerprint(connection: BaseDatabaseWrapper) -> str:
+    """The fingerprint alone, as `validate` gives it."""
+    expected = load_expected()
+    form = read(connection, only=canonical.relations(expected))
+    return canonical.conform(form, expected, is_allowed=is_allowed).fingerprint
 
 
-def _compare_mappings(kind: str, owner: str, expected: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[Finding]:
-    for name in expected.keys() | live.keys():
-        if name not in live:
-            yield Finding(f"{owner}{name}", kind, "present", "missing")
-        elif name not in expected:
-            yield Finding(f"{owner}{name}", kind, "absent", "present", Severity.COSMETIC)
-        else:
-            for attribute in _differing(expected[name], live[name]):
-                wanted, got = getattr(expected[name], attribute), getattr(live[name], attribute)
-                yield Finding(f"{owner}{name}", f"{kind} {attribute}", str(wanted), str(got))
+def read(connection: BaseDatabaseWrapper, *, only: Iterable[str] | None = None) -> Form:
+    """The form of the live catalog; with ``only``, further relations come without their parts."""
+    platform = [*PLATFORM_ROLES, AUTHENTICATOR]
+    names = None if only is None else set(only)
+    return canonical.of(catalog.read_whole(connection, roles=ROLES, platform_roles=platform, only=names))
 
 
-def _differing(one: Any, other: Any) -> list[str]:
-    skipped = _PARTS if isinstance(one, Table) else ()
-    names = [f.name for f in fields(one) if f.compare and f.name not in skipped]
-    return [name for name in names if getattr(one, name) != getattr(other, name)]
+def expected_path() -> Path:
+    """The file of the expected catalog: the first app's that has one. Raises MoeenError."""
+    for config in apps.get_app_configs():
+        if (path := Path(config.path) / EXPECTED).is_file():
+            return path
+    raise MoeenError(
+        "There is no expected catalog.",
+        next_step="Migrate an empty database, then: manage.py validate_schema --write-expected",
+        exit_code=FAILED,
+    )
+
+
+def load_expected() -> Objects:
+    """The expected catalog."""
+    return canonical.load(expected_path().read_text(encoding="utf-8"))
+
+
+def write_expected(connection: BaseDatabaseWrapper, path: Path) -> Form:
+    """Write the live catalog to the file. Raises MoeenError when rows wait for public ids or auth is a platform's."""
+    form = read(connection)
+    if form.pending or any(entry.get("platform") for entry in form.objects.get("auth function", {}).values()):
+        raise MoeenError(
+            "The expected catalog is written from a database that was migrated from nothing, on a plain server.",
+            next_step="Migrate an empty database and name it in DATABASE_URL.",
+            exit_code=FAILED,
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(canonical.write(form.objects), encoding="utf-8")
+    return form
+
+
+def is_allowed(kind: str, name: str) -> bool:
+    """Whether SCHEMA_ALLOWED (``"kind object"``, with ``*`` and ``?`` -> reason) lets this object differ."""
+    patterns: dict[str, str] = getattr(settings, "SCHEMA_ALLOWED", {})
+    return any(fnmatchcase(f"{kind} {name}", pattern) for pattern in patterns)
+
+
+def log(result: Validation) -> None:
+    """One line in logs/validation.log."""
+    words = {"ok": result.ok, "fingerprint": result.fingerprint, "server": result.server, "seconds": result.seconds}
+    listed = [f"{f.severity} {f.kind} {f.object}" for f in result.findings[:200]]
+    logger("validation").info("validation", extra=words | {"count": len(result.findings), "findings": listed})
+
+
+def _result(form: Form, found: Iterable[Finding], skipped: Iterable[str], started: float) -> Validation:
+    ordered = tuple(sorted(unique(found), key=lambda f: (_ORDER.index(f.severity), f)))
+    seconds = round(time.monotonic() - started, 3)
+    return Validation(not ordered, form.fingerprint, form.version.split()[0], seconds, ordered, tuple(skipped))
+
+
+def _table_of(finding: Finding) -> str:
+    return finding.object.partition(".")[0]
+
+
+def _advice(connection: BaseDatabaseWrapper) -> list[Finding]:
+    """What the rules of row security say."""
+    return []
+

@@ -2,7 +2,8 @@
 
 squawk reads one script at a time; put together, scripts would hide findings. A script says what the runner does
 beside the statements: its timeouts, and which of them share a transaction. An index of a table that stands is built
-CONCURRENTLY, a column is added by the steps of an adoption. Nothing is started or connected.
+CONCURRENTLY, a column is added by the steps of an adoption. No database is needed, except where Django looks the name
+of a constraint up (RemoveField, an AlterField that drops one).
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
+
+from psycopg import sql
 
 from moeen.db import catalog, ddl, locks, steps
 from moeen.db.adoption import Subject
@@ -66,7 +70,10 @@ def scripts() -> Iterator[tuple[str, str]]:
 def script(migration: Migration, state: ProjectState) -> str:
     """The SQL of one migration; ``state`` is that before it."""
     rule = locks.DEFAULT
-    lines = [f"SET lock_timeout = '{rule.lock_timeout_ms}ms'", f"SET statement_timeout = '{rule.statement_timeout_ms}ms'"]
+    lines = [
+        f"SET lock_timeout = '{rule.lock_timeout_ms}ms'",
+        f"SET statement_timeout = '{rule.statement_timeout_ms}ms'",
+    ]
     parts: list[list[str]] = []
     for operation in migration.operations:
         after = state.clone()
@@ -74,7 +81,9 @@ def script(migration: Migration, state: ProjectState) -> str:
         parts += _transactions(migration, operation, state, after)
         state = after
     if migration.atomic:
-        parts = [["BEGIN", *(statement for part in parts for statement in part if statement not in _BRACKETS), "COMMIT"]]
+        parts = [
+            ["BEGIN", *(statement for part in parts for statement in part if statement not in _BRACKETS), "COMMIT"]
+        ]
     lines += [statement for part in parts for statement in part]
     return "".join(f"{line.rstrip().rstrip(';')};\n" for line in lines if line.strip())
 
@@ -129,9 +138,7 @@ def _as_catalog(table: ddl.Table) -> catalog.Table:
         for c in table.constraints
     }
     constraints |= {
-        k.name: catalog.Constraint(
-            k.name, "f", k.columns, k.body, True, False, k.to_table, k.to_columns, k.on_delete
-        )
+        k.name: catalog.Constraint(k.name, "f", k.columns, k.body, True, False, k.to_table, k.to_columns, k.on_delete)
         for k in table.foreign_keys
     }
     indexes = {i.name: catalog.Index(i.name, i.unique, i.create, valid=True, constraint="") for i in table.indexes}
@@ -166,12 +173,22 @@ class _Yes:
         return (True,)
 
 
+class _Offline(DatabaseSchemaEditor):
+    """Django's editor puts parameters in with the help of a connection."""
+
+    def execute(self, statement: Any, params: Any = ()) -> None:
+        text = str(statement)
+        if params is not None:
+            text %= tuple(sql.Literal(value).as_string(None) for value in params)
+        super().execute(text, None)
+
+
 def _editor() -> Any:
     # An atomic one would connect.
-    return connection.schema_editor(collect_sql=True, atomic=False)
+    return _Offline(connection, collect_sql=True, atomic=False)
 
 
-def run(name: str, sql: str, *, config: Path) -> list[Violation]:
+def run(name: str, text: str, *, config: Path) -> list[Violation]:
     """squawk's findings on one script. Raises MoeenError when squawk is not there or fails."""
     program = shutil.which("squawk", path=str(Path(sys.executable).parent)) or shutil.which("squawk")
     if program is None:
@@ -181,7 +198,7 @@ def run(name: str, sql: str, *, config: Path) -> list[Violation]:
             exit_code=FAILED,
         )
     command: Sequence[str] = [program, "--config", str(config), "--reporter", "json", "--stdin-filepath", f"{name}.sql"]
-    done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False)  # noqa: S603 - our own tool
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603 - our own tool
     try:
         found = json.loads(done.stdout)
     except ValueError:

@@ -34,6 +34,9 @@ def mutations(owner):
     for table, name, role, command, using, check in policies:
         on = sql.SQL("{} ON {}").format(sql.Identifier(name), sql.Identifier(table))
         yield "policy dropped", sql.SQL("DROP POLICY {}").format(on), table, role, COMMANDS[command]
+        if command == "UPDATE" and using != "true":
+            both = sql.SQL("ALTER POLICY {} USING (true) WITH CHECK (true)").format(on)
+            yield "policy wholly widened", both, table, role, "U"
         for clause, expression in (("USING", using), ("WITH CHECK", check)):
             if expression not in (None, "true"):
                 widened = sql.SQL("ALTER POLICY {} {} (true)").format(on, sql.SQL(clause))

@@ -184,6 +184,11 @@ class Probe:
                  AND (NOT relrowsecurity OR relforcerowsecurity)"""
         ).fetchall():
             found.append(f"{table}: row security is {problem}")
+        # Column grants often leave nothing to check; so that none is forgotten, a row stays what it had to be before.
+        for (policy,) in owner.execute(
+            "SELECT policyname FROM pg_policies WHERE cmd = 'UPDATE' AND with_check IS DISTINCT FROM qual"
+        ).fetchall():
+            found.append(f"{policy}: a row may become what it may not be before")
         return found
 
     def _probe_S(self, execute, table, wanted):  # noqa: N802
@@ -209,6 +214,11 @@ class Probe:
             if outcome is LATER or (outcome is not REFUSED and outcome == 1):
                 changed.add(key_value)
         yield from self._compare_rows(table, wanted, changed)
+        for c in sorted(allowed):  # without a condition: what may be seen does not matter then
+            outcome = _tried(execute, f'UPDATE "{table}" SET "{c}" = DEFAULT')
+            if outcome is not LATER:
+                yield from self._compare_number(table, wanted, outcome)
+                break
 
     def _probe_D(self, execute, table, wanted):  # noqa: N802
         key, _, rows = self.tables[table]
@@ -221,6 +231,9 @@ class Probe:
             if outcome is LATER or (outcome is not REFUSED and outcome > 0):
                 gone |= rows.keys() if blind else {key_value}
         yield from self._compare_rows(table, wanted, gone)
+        outcome = _tried(execute, f'DELETE FROM "{table}"')
+        if outcome is not LATER:
+            yield from self._compare_number(table, wanted, 0 if outcome is REFUSED else outcome)
 
     def _probe_I(self, execute, table, wanted):  # noqa: N802
         _, _, rows = self.tables[table]
@@ -255,13 +268,21 @@ class Probe:
         for column in sorted(expected - found):
             yield f"column {column} is refused"
 
-    def _compare_rows(self, table, wanted, found):
+    def _expected(self, table, wanted):
         rows, labels = self.tables[table][2], self.world.labels(table)
-        expected = set()
-        if wanted is not None:
-            unknown = (wanted[2] or set()) - set(labels.values())
-            assert not unknown, f"{table} has no row {unknown}"
-            expected = {key for key in rows if wanted[2] is None or labels.get(key) in wanted[2]}
+        if wanted is None:
+            return set()
+        unknown = (wanted[2] or set()) - set(labels.values())
+        assert not unknown, f"{table} has no row {unknown}"
+        return {key for key in rows if wanted[2] is None or labels.get(key) in wanted[2]}
+
+    def _compare_number(self, table, wanted, number):
+        expected = len(self._expected(table, wanted))
+        if number != expected:
+            yield f"{number} rows are reached without a condition, not {expected}"
+
+    def _compare_rows(self, table, wanted, found):
+        labels, expected = self.world.labels(table), self._expected(table, wanted)
         for key in sorted(found - expected):
             yield f"row {labels.get(key, key)} is allowed"
         for key in sorted(expected - found):

@@ -90,7 +90,7 @@ def read(connection: Connection, schemas: list[str]) -> Inventory:
     found: Inventory = {}
     for kind, query in _QUERIES.items():
         rows = connection.execute(_CTE + query, {"schemas": schemas}).fetchall()
-        found[kind] = {name: _normal(definition) for name, definition in rows}
+        found[kind] = {name: normal(definition) for name, definition in rows}
     return found
 
 
@@ -167,7 +167,9 @@ _OUTER_CAST = re.compile(r"\(?ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )
 _INNER = re.compile(r"('(?:[^']|'')*')::character varying")
 
 
-def _normal(definition: str) -> str:
+def normal(definition: str) -> str:
+    """One form for definitions that differ only in how often they were dumped and read again."""
+
     def each(found: re.Match[str]) -> str:
         return "ARRAY[" + _INNER.sub(r"(\1::character varying)::text", found[1]) + "]"
 

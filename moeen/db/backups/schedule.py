@@ -23,11 +23,12 @@ def schedule(project: Path, *, hour: int = 2, minute: int = 17) -> Schedule:
     nightly = f"{manage} backup_database --label nightly"
     after = f"{manage} verify_backup latest && {manage} prune_backups"
     later = (hour + 4) % 24
+    folder = shlex.quote(str(project))
     cron = (
         f"# Every night at {hour:02}:{minute:02}: back up, prove it by a restore, prune. cron mails what is said.\n"
-        f"{minute} {hour} * * * cd {shlex.quote(str(project))} && {_percent(nightly)} && {_percent(after)}\n"
+        f"{minute} {hour} * * * {_percent(f'cd {folder} && {nightly} && {after}')}\n"
         "# Every morning: speak up when the newest backup is old, unproven or much smaller than the last.\n"
-        f"{minute} {later} * * * cd {shlex.quote(str(project))} && {_percent(manage)} list_backups >/dev/null\n"
+        f"{minute} {later} * * * {_percent(f'cd {folder} && {manage} list_backups >/dev/null')}\n"
     )
     folder = _escaped(str(project))
     words = f'"{_escaped(sys.executable)}" "{_escaped(str(project / "manage.py"))}"'

@@ -1,0 +1,177 @@
+"""What validation looks at besides the catalog: public ids in rows, prefixes, sequences, backfills, migrations.
+
+Rows are asked for only where the catalog does not prove them, and then through an index. What the connected role may
+not read, or would read through policies, is left out and named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from psycopg import sql
+
+from moeen.db import ledger, public_ids
+from moeen.db.canonical import Form, Objects
+from moeen.db.ddl import compose
+from moeen.db.findings import Finding, Severity
+
+#: Findings that are expected after an older database was adopted, until its backfill has run.
+PUBLIC_IDS_PENDING = "rows without public id"
+BACKFILL = "backfill"
+DECLARED = frozenset({PUBLIC_IDS_PENDING, BACKFILL})
+_BACKFILL_FIX = "manage.py backfill_public_ids"
+
+
+@dataclass
+class Contents:
+    """The findings, and the tables that could not be looked into."""
+
+    findings: list[Finding] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+def examine(
+    connection: BaseDatabaseWrapper, form: Form, expected: Objects, *, loader: MigrationLoader | None = None
+) -> Contents:
+    """Everything that can be found in rows. ``loader``: the migrations, if they are loaded already."""
+    reader = _Reader(connection, form, expected)
+    reader.public_ids()
+    reader.found.findings += prefixes(form)
+    reader.sequences()
+    reader.backfills()
+    reader.migrations(loader)
+    return reader.found
+
+
+def prefixes(form: Form) -> Iterator[Finding]:
+    """Prefixes that two tables share, or that no table bears; which table bears which is part of the catalog."""
+    bearers: dict[str, list[str]] = {}
+    for name, column in form.objects.get("column", {}).items():
+        found = re.match(r"app\.generate_public_id\('([a-z]{3}_)'", column.get("default", ""))
+        if found:
+            bearers.setdefault(found[1], []).append(name.partition(".")[0])
+    for prefix, tables in bearers.items():
+        if len(tables) > 1:
+            why = "an id does not tell its table any more"
+            yield Finding(prefix, "prefix", "one table", ", ".join(sorted(tables)), Severity.UNSAFE, why=why)
+    for prefix in public_ids.PREFIXES.keys() - bearers.keys():
+        table = public_ids.PREFIXES[prefix]._meta.db_table
+        if table in form.objects.get("table", {}):
+            why = "new rows of the table get no id of their own"
+            yield Finding(prefix, "prefix", f"default of {table}.public_id", "unused", Severity.BREAKS, why=why)
+
+
+class _Reader:
+    def __init__(self, connection: BaseDatabaseWrapper, form: Form, expected: Objects) -> None:
+        self.connection, self.form, self.expected = connection, form, expected
+        self.found = Contents()
+        # One question for all: what may be read, and without policies in between.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT relname FROM pg_class
+                WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'p')
+                  AND has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)
+                """
+            )
+            self.readable = {name for (name,) in cursor.fetchall()}
+
+    def reads(self, table: str) -> bool:
+        if table in self.readable:
+            return True
+        if table in self.form.objects.get("table", {}) and table not in self.found.skipped:
+            self.found.skipped.append(table)
+        return False
+
+    def public_ids(self) -> None:
+        """Rows without or with malformed ids, where no validated constraint proves that there are none."""
+        for model in public_ids.PREFIXES.values():
+            table = model._meta.db_table
+            name = f"{table}.public_id"
+            column = self.form.objects.get("column", {}).get(name)
+            if column is None:
+                continue
+            pending, not_null = table in self.form.pending, bool(column.get("not_null"))
+            if pending or not not_null:
+                lacking = self._count(table, "SELECT count(*) FROM public.{t} WHERE public_id IS NULL")
+                if lacking or pending:
+                    found = f"{lacking:,}" if lacking else "none, but its column is still declared as pending"
+                    why = "until then these rows cannot be reached by a public id"
+                    fix = f"{_BACKFILL_FIX} --table {table}"
+                    self._add(name, PUBLIC_IDS_PENDING, "0", found, Severity.UNSAFE, fix, why)
+            check = f"{table}.{table}_public_id_check"
+            proven = self.form.objects.get("constraint", {}).get(check)
+            if proven is None or proven != self.expected.get("constraint", {}).get(check):
+                pattern = sql.Literal(public_ids.column_pattern(public_ids.prefix_of(model)))
+                malformed = self._count(table, "SELECT count(*) FROM public.{t} WHERE public_id !~ {p}", p=pattern)
+                if malformed:
+                    why = "these rows cannot be reached by their public id"
+                    fix = "-- give each a new public id, after looking at where the old ones are in use"
+                    self._add(name, "malformed public ids", "0", f"{malformed:,}", Severity.BREAKS, fix, why)
+
+    def _count(self, table: str, query: Any, **parts: sql.Composable) -> int:
+        if not self.reads(table):
+            return 0
+        with self.connection.cursor() as cursor:
+            cursor.execute(compose(query, t=table, **parts))
+            (count,) = cursor.fetchone()
+            return int(count)
+
+    def sequences(self) -> None:
+        """Sequences whose next value is in use already: the next insert would fail."""
+        for name, entry in self.form.objects.get("sequence", {}).items():
+            table, _, column = entry.get("column", "").partition(".")
+            if not column or "." in column or not self.reads(table):
+                continue
+            with self.connection.cursor() as cursor:
+                cursor.execute("SELECT has_sequence_privilege(%s, 'SELECT')", [f'public."{name}"'])
+                if cursor.fetchone() != (True,):
+                    continue
+                cursor.execute(
+                    compose(
+                        "SELECT (SELECT max({c}) FROM public.{t}), last_value, is_called FROM public.{s}",
+                        c=column, t=table, s=name,
+                    )
+                )  # fmt: skip
+                highest, last, called = cursor.fetchone()
+            free = last + 1 if called else last
+            if highest is not None and highest >= free:
+                fix = compose("SELECT setval({s}, {n})", s=sql.Literal(f'public."{name}"'), n=sql.Literal(highest))
+                why = "the next inserts fail: their numbers are taken"
+                self._add(name, "sequence value", f"above {highest}", str(last), Severity.BREAKS, fix, why)
+
+    def backfills(self) -> None:
+        if "backfill_runs" not in self.form.objects.get("table", {}) or not self.reads("backfill_runs"):
+            return
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT name, table_name, status FROM public.backfill_runs WHERE finished_at IS NULL ORDER BY 1, 2"
+            )
+            for name, table, status in cursor.fetchall():
+                why = "what stands on its values waits for it"
+                self._add(f"{name} {table}", BACKFILL, "finished", status, Severity.UNSAFE, _BACKFILL_FIX, why)
+
+    def migrations(self, loader: MigrationLoader | None) -> None:
+        """Applied but unknown, edited since, or missing."""
+        for table in ("django_migrations", "migration_steps"):
+            if table in self.form.objects.get("table", {}) and not self.reads(table):
+                return
+        loader = loader or MigrationLoader(self.connection)
+        labels = {
+            app
+            for (app, _), migration in loader.disk_migrations.items()
+            if any(type(operation).__module__ == "moeen.db.operations" for operation in migration.operations)
+        }
+        self.found.findings += ledger.findings(self.connection, loader, labels=labels)
+        for app, name in sorted(loader.disk_migrations.keys() - loader.applied_migrations.keys()):
+            why = "the database is older than the code"
+            self._add(f"{app}.{name}", "migration", "applied", "missing", Severity.BREAKS, "manage.py migrate", why)
+
+    def _add(self, where: str, kind: str, expected: str, found: str, severity: Severity, fix: str, why: str) -> None:
+        self.found.findings.append(Finding(where, kind, expected, found, severity, fix, why))
+

@@ -1,0 +1,66 @@
+"""validate_schema: is the database what the code says?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from moeen.db import drift, schema, surveying
+from moeen.db.errors import FINDINGS
+from moeen.env import parse_database_url
+
+
+class Command(BaseCommand):
+    help = (
+        "Holds the database against the catalog that the code expects and looks at public ids, prefixes, sequences, "
+        "backfills and applied migrations. Writes nothing. Exit code 0: nothing found; 3: findings; 1: could not check."
+    )
+    requires_system_checks: list[str] = []  # noqa: RUF012 - the database is checked, not the code
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="The database to check.")
+        parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
+        parser.add_argument("--app", metavar="LABEL", help="Only the tables and migrations of this app.")
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--sql", action="store_true", help="Print the SQL that mends what was found, to be read first.")
+        what.add_argument("--against", metavar="URL", help="Compare with this database instead of the expected catalog.")
+        what.add_argument("--write-expected", action="store_true", help="Write the expected catalog from this database.")
+        what.add_argument("--adoption", action="store_true", help="Report what migrate will do to an older database.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        connection = connections[options["database"]]
+        if options["write_expected"]:
+            path = Path(apps.get_app_config("sysadmin").path) / schema.EXPECTED
+            self.stdout.write(f"{path}: fingerprint {schema.write_expected(connection, path).fingerprint}")
+            return
+        if options["adoption"]:
+            survey = surveying.survey(connection)
+            self.stdout.write(json.dumps(survey.as_dict(), indent=2) if options["json"] else survey.pretty())
+            sys.exit(FINDINGS if survey.refused else 0)
+        result = self._check(connection, options)
+        schema.log(result)
+        if options["sql"]:
+            self.stdout.write(drift.script(result.findings))
+        else:
+            self.stdout.write(
+                json.dumps(result.as_dict(), indent=2, ensure_ascii=False) if options["json"] else result.pretty()
+            )
+        if not result.ok:
+            sys.exit(FINDINGS)
+
+    def _check(self, connection: Any, options: dict[str, Any]) -> schema.Validation:
+        if options["against"]:
+            entry = {"ENGINE": "moeen.db.engine", **parse_database_url(options["against"], name="--against")}
+            connections.settings["against"] = connections.configure_settings({"default": {}, "against": entry})["against"]
+            return schema.compare_databases(connections["against"], connection)
+        if options["app"]:
+            models = apps.get_app_config(options["app"]).get_models(include_auto_created=True)
+            tables = {model._meta.db_table for model in models}
+            return schema.validate(connection, tables=tables, apps_only=[options["app"]])
+        return schema.validate(connection)

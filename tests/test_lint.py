@@ -1,0 +1,409 @@
+"""The checks of migrations: each catches a bad one and passes a good one; makemigrations writes good ones."""
+
+import re
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import migrations, models
+from django.db.migrations import Migration
+
+from moeen.db import authoring, lint, squawk
+from moeen.db.adoption import Legacy
+from moeen.db.constraints import Index
+from moeen.db.operations import AddColumn, AddTableIndex, CreateTable
+from tests import servers
+
+CONFIG = servers.PROJECT / ".squawk.toml"
+
+
+def migration(*operations, atomic=False, app="healthcare", **attributes) -> Migration:
+    made = Migration("0099_new", app)
+    made.operations = [migrations.RunSQL(o) if isinstance(o, str) else o for o in operations]
+    made.atomic = atomic
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
+def ids(*found: Migration) -> list[str]:
+    return [message.id for message in lint.check(found)]
+
+
+def fill_all(registry, editor):
+    registry.get_model("healthcare", "Patient").objects.update(gender="")
+
+
+def fill_some(registry, editor):
+    registry.get_model("healthcare", "Doctor").objects.filter(is_active=False).update(phone="")
+
+
+DEFINER = (
+    "CREATE FUNCTION app.f() RETURNS uuid LANGUAGE sql SECURITY DEFINER {set} AS $$ SELECT id FROM public.users $$;"
+)
+REVOKE = "REVOKE EXECUTE ON FUNCTION app.g(), app.f() FROM PUBLIC;"
+INDEX = Index(fields=["phone"], name="patients_phone_idx")
+
+#: id -> what it must catch, and what is nearest to it and must pass.
+SQL = [
+    (
+        "moeen.E101",
+        ["ALTER TABLE patients DISABLE ROW LEVEL SECURITY", 'alter table only "public"."patients"\n disable row level security'],
+        ["ALTER TABLE patients ENABLE ROW LEVEL SECURITY", "-- DISABLE ROW LEVEL SECURITY on patients is wrong\nSELECT 1"],
+    ),
+    (
+        "moeen.E101",
+        ["DO $do$ BEGIN IF true THEN ALTER TABLE users DISABLE ROW LEVEL SECURITY; END IF; END $do$",
+         "DO $$ BEGIN EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', t); END $$"],
+        ["COMMENT ON TABLE users IS 'Never ALTER TABLE users DISABLE ROW LEVEL SECURITY'"],
+    ),
+    (
+        "moeen.E102",
+        ["CREATE POLICY p ON patients USING (id = auth.uid())", "CREATE POLICY p ON patients FOR SELECT TO moeen_staff, PUBLIC USING (is_x)",
+         "CREATE POLICY p ON patients FOR ALL TO authenticated USING (id = auth.uid())"],
+        ["CREATE POLICY p ON patients FOR SELECT TO moeen_staff USING (is_active)"],
+    ),
+    (
+        "moeen.E103",
+        ["CREATE POLICY p ON patients FOR SELECT TO moeen_patient USING (true)",
+         "CREATE POLICY p ON patients FOR INSERT TO moeen_doctor WITH CHECK ( true )",
+         "SELECT app.allow('patients', 'staff patient', 'SIU', 'true')",
+         "SELECT app.allow('settings', 'anon', 'S', 'true')",
+         "SELECT app.allow('sessions', 'staff', 'S', 'true')",
+         "SELECT app.allow('patients', 'patient', 'U', 'user_id = (SELECT auth.uid())', 'true')"],
+        ["CREATE POLICY p ON patients FOR SELECT TO moeen_staff USING (true)",
+         "SELECT app.allow('patients', 'staff supervisor admin', 'SIU', 'true')",
+         "SELECT app.allow('settings', 'anon patient', 'S', 'is_public')",
+         "SELECT app.allow('sessions', 'admin', 'S', 'true')"],
+    ),
+    (
+        "moeen.E104",
+        ["GRANT SELECT ON patients TO PUBLIC", "GRANT SELECT (id), UPDATE (phone) ON patients TO moeen_staff, anon",
+         "GRANT ALL ON ALL TABLES IN SCHEMA public TO moeen_anon",
+         "GRANT EXECUTE ON FUNCTION app.notify(uuid) TO authenticated WITH GRANT OPTION",
+         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO anon",
+         "DO $$ BEGIN EXECUTE 'GRANT SELECT ON patients TO anon'; END $$"],
+        ["GRANT SELECT ON patients TO moeen_staff", "GRANT USAGE ON SCHEMA app TO moeen_anon", "REVOKE ALL ON patients FROM PUBLIC",
+         "GRANT EXECUTE ON FUNCTION app.publication() TO moeen_staff"],
+    ),
+    (
+        "moeen.E105",
+        ["CREATE VIEW v AS SELECT * FROM patients", "CREATE OR REPLACE VIEW v WITH (security_barrier = true) AS SELECT 1",
+         "CREATE VIEW v WITH (security_invoker = false) AS SELECT 1", "CREATE MATERIALIZED VIEW v AS SELECT * FROM patients"],
+        ["CREATE VIEW v WITH (security_invoker = true) AS SELECT * FROM patients",
+         "CREATE OR REPLACE VIEW v (a) WITH (security_barrier, security_invoker) AS SELECT 1"],
+    ),
+    ("moeen.E106", [DEFINER.format(set="") + REVOKE], [DEFINER.format(set="SET search_path = ''") + REVOKE]),
+    (
+        "moeen.E107",
+        [DEFINER.format(set="SET search_path = ''"), DEFINER.format(set="SET search_path = ''") + REVOKE.replace("app.f()", "app.ff()")],
+        [DEFINER.format(set="SET search_path = ''") + REVOKE, DEFINER.format(set="").replace("SECURITY DEFINER", "SECURITY INVOKER")],
+    ),
+    (
+        "moeen.E112",
+        ["UPDATE patients SET gender = ''", "UPDATE ONLY public.patients SET notes = 'WHERE' ", "DELETE FROM messages",
+         "UPDATE patients SET gender = '' WHERE true", "DO $$ BEGIN FOR t IN SELECT 1 LOOP UPDATE patients SET gender = ''; END LOOP; END $$"],
+        ["UPDATE patients SET gender = '' WHERE gender IS NULL", "SELECT id FROM patients FOR UPDATE",
+         "INSERT INTO roles (name) VALUES ('x') ON CONFLICT (name) DO UPDATE SET name = 'x'",
+         "CREATE FUNCTION app.h() RETURNS void LANGUAGE sql AS $$ UPDATE patients SET gender = '' $$"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("id_", "text"), [(id_, text) for id_, bad, _ in SQL for text in bad])
+def test_sql__what_a_check_forbids__is_found_with_its_fix(id_, text):
+    (message,) = lint.check([migration(text)])
+    assert message.id == id_
+    assert len(message.hint) > 20
+    assert message.msg.startswith("healthcare.0099_new: ")
+
+
+@pytest.mark.parametrize("text", [text for _, _, good in SQL for text in good])
+def test_sql__nearest_to_what_is_forbidden__passes(text):
+    assert ids(migration(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("id_", "bad", "good"),
+    [
+        (
+            "moeen.E111",
+            migration(migrations.RunPython(fill_some), "CREATE SCHEMA s", atomic=True),
+            migration(migrations.RunPython(fill_some), atomic=True),
+        ),
+        ("moeen.E112", migration(migrations.RunPython(fill_all)), migration(migrations.RunPython(fill_some))),
+        (
+            "moeen.E113",
+            migration(migrations.AddIndex("patient", INDEX)),
+            migration(AddTableIndex("patient", INDEX)),
+        ),
+        (
+            "moeen.E113",
+            migration(migrations.AddField("patient", "x", models.ForeignKey("doctor", models.CASCADE))),
+            migration(AddColumn("patient", "x", models.ForeignKey("doctor", models.CASCADE))),
+        ),
+        (
+            "moeen.E113",
+            migration(migrations.CreateModel("Ward", []), "SELECT app.lock_away('healthcare_ward')"),
+            migration(CreateTable("Ward", []), "SELECT app.lock_away('healthcare_ward')"),
+        ),
+        (
+            "moeen.E114",
+            migration(AddTableIndex("patient", INDEX), atomic=True),
+            migration(AddTableIndex("patient", INDEX), atomic=False),
+        ),
+        (
+            "moeen.W108",
+            migration(CreateTable("Ward", [], options={"db_table": "wards"}), "SELECT app.lock_away('beds ' 'rooms')"),
+            migration(CreateTable("Ward", [], options={"db_table": "wards"}), "SELECT app.lock_away('beds ' 'wards')"),
+        ),
+        (
+            "moeen.W108",
+            migration("CREATE TABLE IF NOT EXISTS public.wards (id uuid)"),
+            migration("CREATE TABLE wards (id uuid); CREATE POLICY p ON wards TO moeen_staff USING (id IS NULL)"),
+        ),
+        (
+            "moeen.W108",
+            migration(CreateTable("Ward", [])),
+            migration(CreateTable("Ward", [], options={"managed": False})),
+        ),
+    ],
+)
+def test_operations__a_bad_migration_and_a_good_one__one_is_found(id_, bad, good):
+    assert ids(bad) == [id_]
+    assert ids(good) == []
+
+
+def test_check__policies_in_a_later_migration__table_passes():
+    first, second = migration(CreateTable("Ward", [])), migration("SELECT app.lock_away('healthcare_ward')")
+    assert ids(first) == ["moeen.W108"]
+    assert ids(first, second) == []
+
+
+def test_allow__a_reason_is_given__only_that_check_of_that_statement_is_silent():
+    text = "-- lint: allow moeen.E112: a table of five rows\nUPDATE roles SET description = '';\nUPDATE users SET name = ''"
+    assert [message.msg for message in lint.check([migration(text)])] == [
+        "healthcare.0099_new: UPDATE of every row of users."
+    ]
+    assert ids(migration(text.replace("E112", "E101"))) == ["moeen.E112", "moeen.E112"]
+
+
+@pytest.mark.parametrize("comment", ["-- lint: allow moeen.E112", "-- lint: allow moeen.E112: because"])
+def test_allow__without_a_reason__is_no_exception(comment):
+    assert ids(migration(f"{comment}\nUPDATE roles SET description = ''")) == ["moeen.E112"]
+
+
+def test_allow__in_the_migration_class__needs_a_reason_too():
+    operation = migrations.RunPython(fill_all)
+    assert ids(migration(operation, lint_allow={"moeen.E112": "patients are empty here"})) == []
+    assert ids(migration(operation, lint_allow={"moeen.E112": ""})) == ["moeen.E112"]
+
+
+def test_project__its_own_migrations__are_read_quickly_and_clean():
+    known = lint.project_migrations()
+    assert {m.app_label for m in known} == {"sysadmin", "healthcare", "chatbot", "crm"}
+    on_disk = [path for app in lint.project_apps() for path in Path(app.path).glob("migrations/[0-9]*.py")]
+    assert len(known) == len(on_disk)
+    started = time.perf_counter()
+    found = lint.check(known)
+    assert time.perf_counter() - started < 0.3
+    assert found == []
+
+
+def test_project__a_cell_of_its_policies_gone_wrong__is_found():
+    """The files are really read: the same text with another role is caught."""
+    (rls,) = (m for m in lint.project_migrations() if m.app_label == "healthcare" and m.name.endswith("_rls"))
+    (operation,) = rls.operations
+    text = operation.sql[0]
+    assert ids(migration(text)) == []
+    changed = text.replace("'patients', 'staff supervisor', 'SIU', 'true'", "'patients', 'patient', 'SIU', 'true'")
+    assert changed != text
+    assert ids(migration(changed)) == ["moeen.E103"]
+    assert ids(migration(text.replace("'sessions', 'admin'", "'sessions', 'admin staff'"))) == ["moeen.E103"]
+
+
+def test_hints__every_id__has_one_and_stands_in_the_list():
+    listed = set(re.findall(r"^(moeen\.[EW]\d+)", lint.__doc__, re.MULTILINE))
+    assert listed == lint.HINTS.keys()
+
+
+def test_check_command__the_checks__are_registered(monkeypatch):
+    monkeypatch.setattr(lint, "project_migrations", lambda: [migration("DELETE FROM users")])
+    with pytest.raises(Exception, match=r"moeen\.E112"):
+        call_command("check", tags=["migrations"])
+
+
+# --- squawk -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def state():
+    """The models as after the newest migrations."""
+    from django.db.migrations.loader import MigrationLoader
+
+    return MigrationLoader(None).project_state()
+
+
+def squawked(state, *operations, atomic=False) -> set[str]:
+    made = migration(*operations, atomic=atomic)
+    return {v.rule for v in squawk.run("healthcare.0099_new", squawk.script(made, state), config=CONFIG)}
+
+
+NOTE = models.CharField(max_length=20, unique=True, null=True)
+DOCTOR = models.ForeignKey("healthcare.doctor", models.CASCADE, null=True, related_name="+")
+
+
+@pytest.mark.parametrize(
+    ("rule", "bad", "good"),
+    [
+        (
+            "require-concurrent-index-creation",
+            migrations.AddIndex("patient", INDEX),
+            AddTableIndex("patient", INDEX),
+        ),
+        (
+            "disallowed-unique-constraint",
+            migrations.AddField("patient", "note", NOTE),
+            AddColumn("patient", "note", NOTE),
+        ),
+        (
+            "adding-foreign-key-constraint",
+            migrations.AddField("patient", "doctor", DOCTOR),
+            AddColumn("patient", "doctor", DOCTOR),
+        ),
+        (
+            "changing-column-type",
+            migrations.AlterField("patient", "phone", models.IntegerField(null=True)),
+            migrations.AlterField("patient", "phone", models.CharField(max_length=50, null=True, blank=False)),
+        ),
+        (
+            "constraint-missing-not-valid",
+            "ALTER TABLE patients ADD CONSTRAINT c CHECK (phone <> '')",
+            "ALTER TABLE patients ADD CONSTRAINT c CHECK (phone <> '') NOT VALID",
+        ),
+    ],
+)
+def test_squawk__the_plain_way_and_the_online_way__one_is_found(state, rule, bad, good):
+    assert rule in squawked(state, bad)
+    assert squawked(state, good) <= {"prefer-robust-stmts"}
+
+
+def test_squawk__our_operations__need_no_exception(state):
+    operations = [
+        AddTableIndex("patient", INDEX),
+        AddColumn("patient", "note", NOTE),
+        AddColumn("patient", "doctor", DOCTOR),
+    ]
+    assert squawked(state, *operations) == set()
+
+
+def test_squawk__the_projects_migrations__are_clean_one_by_one(manage):
+    done = manage("lint_migrations", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")  # none is needed
+    assert (done.returncode, done.stdout) == (0, "")
+    count = sum(1 for _ in squawk.scripts())
+    assert done.stderr.strip() == f"squawk: {count} migrations, 0 findings."
+    assert count == len(lint.project_migrations())
+
+
+def test_squawk__scripts__say_what_the_steps_do():
+    script = dict(squawk.scripts())["healthcare.0002_public_ids"]
+    assert "SET lock_timeout = '500ms';" in script
+    assert 'CREATE UNIQUE INDEX CONCURRENTLY "patients_public_id_key"' in script
+    assert 'ADD CONSTRAINT "patients_public_id_required" CHECK ("public_id" IS NOT NULL) NOT VALID;' in script
+
+
+# --- makemigrations -----------------------------------------------------------------------------------------------
+
+SETTINGS = """
+from moeen.settings import *
+from pathlib import Path
+BASE_DIR = Path(__file__).parent
+INSTALLED_APPS = ["wards", *INSTALLED_APPS]
+"""
+MODELS = """
+from django.db import models
+from moeen.db.models import TimestampedModel
+from moeen.db.public_ids import PublicIdField
+
+class Ward(TimestampedModel):
+    public_id = PublicIdField(prefix="wrd_")
+    name = models.CharField(max_length=50, unique=True, db_default="")
+{field}
+    class Meta:
+        db_table = "wards"
+        indexes = [{index}]
+"""
+
+
+@pytest.fixture
+def wards(tmp_path, manage):
+    """An app of the operator's own: `wards(command, ..., models="...")` runs manage.py with it."""
+    package = tmp_path / "wards"
+    (package / "migrations").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "migrations" / "__init__.py").touch()
+    (tmp_path / "wards_settings.py").write_text(SETTINGS)
+
+    def run(*words, field="", index="", **variables):
+        (package / "models.py").write_text(MODELS.format(field=textwrap.indent(field, "    "), index=index))
+        return manage(*words, DJANGO_SETTINGS_MODULE="wards_settings", PYTHONPATH=str(tmp_path), **variables)
+
+    run.migrations = package / "migrations"
+    return run
+
+
+def test_makemigrations__a_new_app_and_a_later_change__our_operations_that_migrate(wards, new_database):
+    made = wards("makemigrations", "wards")
+    assert made.returncode == 0, made.stderr
+    first = (wards.migrations / "0001_initial.py").read_text()
+    assert "moeen.db.operations.CreateTable(" in first
+    assert "migrations.CreateModel" not in first
+    assert "class Migration(migrations.Migration):\n\n    atomic = False" in first
+    assert "legacy" not in first
+
+    later = {
+        "field": 'doctor = models.ForeignKey("healthcare.Doctor", models.CASCADE, null=True)',
+        "index": 'models.Index(fields=["name", "doctor"], name="wards_name_doctor_id_idx")',
+    }
+    made = wards("makemigrations", "wards", "-n", "doctor", **later)
+    assert made.returncode == 0, made.stderr
+    second = (wards.migrations / "0002_doctor.py").read_text()
+    assert "moeen.db.operations.AddColumn(" in second
+    assert "moeen.db.operations.AddTableIndex(" in second
+    assert "atomic = False" in second
+    assert not re.search(r"migrations\.(AddField|AddIndex)\(", second)
+    assert wards("makemigrations", "wards", "--check", "--dry-run", **later).returncode == 0
+
+    # The checks know the app: its table has no policies yet, and nothing else is wrong.
+    checked = wards("check", **later)
+    assert set(re.findall(r"moeen\.[EW]\d+", checked.stderr)) == {"moeen.W108"}, checked.stderr
+    linted = wards("lint_migrations", "--sql", **later)
+    assert "CREATE INDEX CONCURRENTLY" in linted.stdout, linted.stderr
+
+    database = new_database()
+    done = wards("migrate", "--no-backup", "test", DATABASE_URL=database.url, **later)
+    assert done.returncode == 0, done.stderr
+    with database.connect() as connection:
+        rows = connection.execute("SELECT relrowsecurity FROM pg_class WHERE relname = 'wards'").fetchall()
+        assert rows == [(True,)]
+        assert connection.execute("SELECT to_regclass('wards_name_doctor_id_idx')::text").fetchone() != (None,)
+
+
+def test_makemigrations__an_operation_that_is_not_of_three__stays_djangos():
+    operations = [
+        migrations.AlterField("patient", "phone", NOTE),
+        CreateTable("Ward", [], legacy=Legacy(constraints=("c",))),
+    ]
+    assert [authoring.replacement(operation) for operation in operations] == operations
+
+
+def test_makemigrations__an_app_from_elsewhere__is_left_alone():
+    plain = migration(migrations.AddIndex("user", INDEX), app="auth", atomic=True)
+    authoring.converge({"auth": [plain]})
+    assert type(plain.operations[0]) is migrations.AddIndex
+    assert plain.atomic
+    assert not any(config.label == "auth" for config in lint.project_apps())
+    assert apps.get_app_config("healthcare") in lint.project_apps()

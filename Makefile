@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python manage.py
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run test test-kill check stop clean lock bench-migrate runtime development
+.PHONY: help migrate run test test-kill test-backup bench-backup check stop clean lock bench-migrate bench-live runtime development
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -27,12 +27,16 @@ test: development  ## run all tests on a throwaway PostgreSQL (ARGS="-k name" fo
 test-kill: development  ## kill migrate at a hundred random moments, each time it must end the same
 	@$(BIN)/python -m pytest -m long tests/test_kill.py $(ARGS)
 
+test-backup: development  ## a million rows there and back on every version, thirty kills, flat memory
+	@$(BIN)/python -m pytest -m long tests/test_backup_long.py $(ARGS)
+
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(MANAGE) makemigrations --check --dry-run
-	$(MANAGE) check
+	$(MANAGE) check --fail-level WARNING
+	$(MANAGE) lint_migrations
 
 stop:  ## stop the embedded database; it otherwise runs until the machine stops
 	@if [ -x $(BIN)/python ]; then $(MANAGE) embedded_server stop; else \
@@ -44,6 +48,12 @@ clean: stop  ## remove the environment and caches; the data in .moeen stay
 
 bench-migrate: development  ## measure migrate against plain Django's, side by side
 	@$(BIN)/python tests/bench/bench_migrate.py $(ARGS)
+
+bench-backup: development  ## measure backup and verification against bare pg_dump and pg_restore
+	@$(BIN)/python -m tests.bench.bench_backup $(ARGS)
+
+bench-live: development  ## adopt a million patients under load: ours, plain Django, the older scripts
+	@$(BIN)/python -m tests.bench.bench_live $(ARGS)
 
 lock:  ## pin requirements*.in anew, with hashes and without naming an index
 	@[ -x .moeen/lock/bin/pip-compile ] || { $(PYTHON) -m venv --clear .moeen/lock && \

@@ -14,11 +14,8 @@ class SysadminConfig(AppConfig):
     verbose_name = _("System administration")
 
     def ready(self) -> None:
+        from sysadmin import checks  # noqa: F401 - registers by being imported
         from sysadmin.auth import note_sign_in
 
         # In place of Django's receiver, which is connected later and is dropped for having the same name.
         user_logged_in.connect(note_sign_in, dispatch_uid="update_last_login")
-
-    def ready(self) -> None:
-        """Register the project's system checks."""
-        from sysadmin import checks  # noqa: F401 - registers by being imported

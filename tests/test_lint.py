@@ -51,66 +51,108 @@ INDEX = Index(fields=["phone"], name="patients_phone_idx")
 SQL = [
     (
         "moeen.E101",
-        ["ALTER TABLE patients DISABLE ROW LEVEL SECURITY", 'alter table only "public"."patients"\n disable row level security'],
-        ["ALTER TABLE patients ENABLE ROW LEVEL SECURITY", "-- DISABLE ROW LEVEL SECURITY on patients is wrong\nSELECT 1"],
+        [
+            "ALTER TABLE patients DISABLE ROW LEVEL SECURITY",
+            'alter table only "public"."patients"\n disable row level security',
+        ],
+        [
+            "ALTER TABLE patients ENABLE ROW LEVEL SECURITY",
+            "-- DISABLE ROW LEVEL SECURITY on patients is wrong\nSELECT 1",
+        ],
     ),
     (
         "moeen.E101",
-        ["DO $do$ BEGIN IF true THEN ALTER TABLE users DISABLE ROW LEVEL SECURITY; END IF; END $do$",
-         "DO $$ BEGIN EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', t); END $$"],
+        [
+            "DO $do$ BEGIN IF true THEN ALTER TABLE users DISABLE ROW LEVEL SECURITY; END IF; END $do$",
+            "DO $$ BEGIN EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', t); END $$",
+        ],
         ["COMMENT ON TABLE users IS 'Never ALTER TABLE users DISABLE ROW LEVEL SECURITY'"],
     ),
     (
         "moeen.E102",
-        ["CREATE POLICY p ON patients USING (id = auth.uid())", "CREATE POLICY p ON patients FOR SELECT TO moeen_staff, PUBLIC USING (is_x)",
-         "CREATE POLICY p ON patients FOR ALL TO authenticated USING (id = auth.uid())"],
+        [
+            "CREATE POLICY p ON patients USING (id = auth.uid())",
+            "CREATE POLICY p ON patients FOR SELECT TO moeen_staff, PUBLIC USING (is_x)",
+            "CREATE POLICY p ON patients FOR ALL TO authenticated USING (id = auth.uid())",
+        ],
         ["CREATE POLICY p ON patients FOR SELECT TO moeen_staff USING (is_active)"],
     ),
     (
         "moeen.E103",
-        ["CREATE POLICY p ON patients FOR SELECT TO moeen_patient USING (true)",
-         "CREATE POLICY p ON patients FOR INSERT TO moeen_doctor WITH CHECK ( true )",
-         "SELECT app.allow('patients', 'staff patient', 'SIU', 'true')",
-         "SELECT app.allow('settings', 'anon', 'S', 'true')",
-         "SELECT app.allow('sessions', 'staff', 'S', 'true')",
-         "SELECT app.allow('patients', 'patient', 'U', 'user_id = (SELECT auth.uid())', 'true')"],
-        ["CREATE POLICY p ON patients FOR SELECT TO moeen_staff USING (true)",
-         "SELECT app.allow('patients', 'staff supervisor admin', 'SIU', 'true')",
-         "SELECT app.allow('settings', 'anon patient', 'S', 'is_public')",
-         "SELECT app.allow('sessions', 'admin', 'S', 'true')"],
+        [
+            "CREATE POLICY p ON patients FOR SELECT TO moeen_patient USING (true)",
+            "CREATE POLICY p ON patients FOR INSERT TO moeen_doctor WITH CHECK ( true )",
+            "SELECT app.allow('patients', 'staff patient', 'SIU', 'true')",
+            "SELECT app.allow('settings', 'anon', 'S', 'true')",
+            "SELECT app.allow('sessions', 'staff', 'S', 'true')",
+            "SELECT app.allow('patients', 'patient', 'U', 'user_id = (SELECT auth.uid())', 'true')",
+        ],
+        [
+            "CREATE POLICY p ON patients FOR SELECT TO moeen_staff USING (true)",
+            "SELECT app.allow('patients', 'staff supervisor admin', 'SIU', 'true')",
+            "SELECT app.allow('settings', 'anon patient', 'S', 'is_public')",
+            "SELECT app.allow('sessions', 'admin', 'S', 'true')",
+        ],
     ),
     (
         "moeen.E104",
-        ["GRANT SELECT ON patients TO PUBLIC", "GRANT SELECT (id), UPDATE (phone) ON patients TO moeen_staff, anon",
-         "GRANT ALL ON ALL TABLES IN SCHEMA public TO moeen_anon",
-         "GRANT EXECUTE ON FUNCTION app.notify(uuid) TO authenticated WITH GRANT OPTION",
-         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO anon",
-         "DO $$ BEGIN EXECUTE 'GRANT SELECT ON patients TO anon'; END $$"],
-        ["GRANT SELECT ON patients TO moeen_staff", "GRANT USAGE ON SCHEMA app TO moeen_anon", "REVOKE ALL ON patients FROM PUBLIC",
-         "GRANT EXECUTE ON FUNCTION app.publication() TO moeen_staff"],
+        [
+            "GRANT SELECT ON patients TO PUBLIC",
+            "GRANT SELECT (id), UPDATE (phone) ON patients TO moeen_staff, anon",
+            "GRANT ALL ON ALL TABLES IN SCHEMA public TO moeen_anon",
+            "GRANT EXECUTE ON FUNCTION app.notify(uuid) TO authenticated WITH GRANT OPTION",
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO anon",
+            "DO $$ BEGIN EXECUTE 'GRANT SELECT ON patients TO anon'; END $$",
+        ],
+        [
+            "GRANT SELECT ON patients TO moeen_staff",
+            "GRANT USAGE ON SCHEMA app TO moeen_anon",
+            "REVOKE ALL ON patients FROM PUBLIC",
+            "GRANT EXECUTE ON FUNCTION app.publication() TO moeen_staff",
+        ],
     ),
     (
         "moeen.E105",
-        ["CREATE VIEW v AS SELECT * FROM patients", "CREATE OR REPLACE VIEW v WITH (security_barrier = true) AS SELECT 1",
-         "CREATE VIEW v WITH (security_invoker = false) AS SELECT 1", "CREATE MATERIALIZED VIEW v AS SELECT * FROM patients"],
-        ["CREATE VIEW v WITH (security_invoker = true) AS SELECT * FROM patients",
-         "CREATE OR REPLACE VIEW v (a) WITH (security_barrier, security_invoker) AS SELECT 1"],
+        [
+            "CREATE VIEW v AS SELECT * FROM patients",
+            "CREATE OR REPLACE VIEW v WITH (security_barrier = true) AS SELECT 1",
+            "CREATE VIEW v WITH (security_invoker = false) AS SELECT 1",
+            "CREATE MATERIALIZED VIEW v AS SELECT * FROM patients",
+        ],
+        [
+            "CREATE VIEW v WITH (security_invoker = true) AS SELECT * FROM patients",
+            "CREATE OR REPLACE VIEW v (a) WITH (security_barrier, security_invoker) AS SELECT 1",
+        ],
     ),
     ("moeen.E106", [DEFINER.format(set="") + REVOKE], [DEFINER.format(set="SET search_path = ''") + REVOKE]),
     (
         "moeen.E107",
-        [DEFINER.format(set="SET search_path = ''"), DEFINER.format(set="SET search_path = ''") + REVOKE.replace("app.f()", "app.ff()")],
-        [DEFINER.format(set="SET search_path = ''") + REVOKE, DEFINER.format(set="").replace("SECURITY DEFINER", "SECURITY INVOKER")],
+        [
+            DEFINER.format(set="SET search_path = ''"),
+            DEFINER.format(set="SET search_path = ''") + REVOKE.replace("app.f()", "app.ff()"),
+        ],
+        [
+            DEFINER.format(set="SET search_path = ''") + REVOKE,
+            DEFINER.format(set="").replace("SECURITY DEFINER", "SECURITY INVOKER"),
+        ],
     ),
     (
         "moeen.E112",
-        ["UPDATE patients SET gender = ''", "UPDATE ONLY public.patients SET notes = 'WHERE' ", "DELETE FROM messages",
-         "UPDATE patients SET gender = '' WHERE true", "DO $$ BEGIN FOR t IN SELECT 1 LOOP UPDATE patients SET gender = ''; END LOOP; END $$"],
-        ["UPDATE patients SET gender = '' WHERE gender IS NULL", "SELECT id FROM patients FOR UPDATE",
-         "INSERT INTO roles (name) VALUES ('x') ON CONFLICT (name) DO UPDATE SET name = 'x'",
-         "CREATE FUNCTION app.h() RETURNS void LANGUAGE sql AS $$ UPDATE patients SET gender = '' $$"],
+        [
+            "UPDATE patients SET gender = ''",
+            "UPDATE ONLY public.patients SET notes = 'WHERE' ",
+            "DELETE FROM messages",
+            "UPDATE patients SET gender = '' WHERE true",
+            "DO $$ BEGIN FOR t IN SELECT 1 LOOP UPDATE patients SET gender = ''; END LOOP; END $$",
+        ],
+        [
+            "UPDATE patients SET gender = '' WHERE gender IS NULL",
+            "SELECT id FROM patients FOR UPDATE",
+            "INSERT INTO roles (name) VALUES ('x') ON CONFLICT (name) DO UPDATE SET name = 'x'",
+            "CREATE FUNCTION app.h() RETURNS void LANGUAGE sql AS $$ UPDATE patients SET gender = '' $$",
+        ],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("id_", "text"), [(id_, text) for id_, bad, _ in SQL for text in bad])
@@ -184,7 +226,8 @@ def test_check__policies_in_a_later_migration__table_passes():
 
 
 def test_allow__a_reason_is_given__only_that_check_of_that_statement_is_silent():
-    text = "-- lint: allow moeen.E112: a table of five rows\nUPDATE roles SET description = '';\nUPDATE users SET name = ''"
+    text = "-- lint: allow moeen.E112: a table of five rows\nUPDATE roles SET description = '';\n"
+    text += "UPDATE users SET name = ''"
     assert [message.msg for message in lint.check([migration(text)])] == [
         "healthcare.0099_new: UPDATE of every row of users."
     ]

@@ -25,11 +25,10 @@ def converge(changes: Mapping[str, Iterable[Migration]]) -> None:
     ours = {config.label for config in project_apps()}
     for label in ours & changes.keys():
         for migration in changes[label]:
-            migration.operations = [replacement(operation) for operation in migration.operations]
-            if any(
-                isinstance(operation, CreateTable | AddColumn | AddTableIndex) for operation in migration.operations
-            ):
-                migration.atomic = False
+            operations = [replacement(operation) for operation in migration.operations]
+            migration.operations = operations  # type: ignore[misc]
+            if any(isinstance(operation, CreateTable | AddColumn | AddTableIndex) for operation in operations):
+                migration.atomic = False  # type: ignore[misc]
 
 
 def replacement(operation: Operation) -> Operation:

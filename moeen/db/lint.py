@@ -33,7 +33,8 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core import checks
+from django.core.checks import CheckMessage
 from django.db import migrations
 from django.db.migrations import Migration
 
@@ -264,7 +265,7 @@ def _policies(statement: Statement) -> Iterator[tuple[str, str]]:
         if statement.matches(r"(USING|WITH CHECK) \(+ ?true ?\)"):
             yield from _every_row(table, roles)
     elif statement.matches(r"^(SELECT|PERFORM) app\.allow ?\(") and len(statement.literals) >= 3:
-        tables, people, commands, *conditions = statement.literals
+        tables, people, _, *conditions = statement.literals
         roles = frozenset(f"moeen_{name}" for name in people.split())
         if any(condition.strip().lower() == "true" for condition in conditions):
             for table in tables.split():
@@ -321,9 +322,10 @@ def _operation_findings(migration: Migration) -> Iterator[tuple[str, str, dict[s
     others = [o for o in operations if not isinstance(o, migrations.RunPython | migrations.SeparateDatabaseAndState)]
     if codes and others and migration.atomic:
         yield "moeen.E111", f"RunPython beside {type(others[0]).__name__} in one transaction.", {}
-    for operation in codes:
-        if re.search(r"\.objects\.(all\(\)\.)?(update|delete)\(", _source(operation.code)):
-            yield "moeen.E112", f"{operation.code.__name__} changes every row of a table.", {}
+    for code in codes:
+        function: Any = code.code
+        if re.search(r"\.objects\.(all\(\)\.)?(update|delete)\(", _source(function)):
+            yield "moeen.E112", f"{function.__name__} changes every row of a table.", {}
     for operation in operations:
         ours = REPLACEMENTS.get(type(operation))
         if ours:
@@ -361,7 +363,7 @@ def _is_table(options: Mapping[str, Any]) -> bool:
 
 
 def _message(id_: str, text: str, where: str, **values: str) -> CheckMessage:
-    kind = Warning if id_.startswith("moeen.W") else Error
+    kind = checks.Warning if id_.startswith("moeen.W") else checks.Error
     return kind(f"{where}: {text}", hint=HINTS[id_].format(**values) if values else HINTS[id_], id=id_)
 
 

@@ -125,6 +125,7 @@ class Bench:
         self.target = servers.target_of(servers.start(bin_dir=bin_dir, settings=SETTINGS))
         self.owner = self.target.server.role
         self.logs = servers.scratch("moeen-bench-")
+        self.phases: list[tuple[str, float, float]] = []
 
     def prepare(self) -> None:
         tell(f"Filling a core database: {self.options.rows:,} patients, as many appointments ...")
@@ -150,6 +151,7 @@ class Bench:
                 begun = time.monotonic()
                 time.sleep(options.undisturbed)
                 tell(f"{way.name}: adopting ...")
+                self.phases = []
                 start = time.monotonic()
                 extrapolated = way.adopt(self, url)
                 end = time.monotonic()
@@ -159,8 +161,17 @@ class Bench:
         finally:
             self.target.drop(name)
         tell(f"{way.name}: {' | '.join(way.row()[1:])}; the longest: {way.during.slowest}")
+        for phase, *stretch in self.phases:
+            felt = load.felt(*stretch)
+            tell(
+                f"    {phase}: p50 {felt.percentile(0.5):.1f}, p99 {felt.percentile(0.99):.1f}, longest {felt.longest:.0f}"
+            )
         for error, count in sorted(way.during.errors.items()):
             tell(f"    {count:,} x {error}")
+        if options.samples:
+            with Path(options.samples).open("a", encoding="utf-8") as file:
+                for due, milliseconds, error, kind in load.samples:
+                    file.write(f"{way.name},{due - start:.3f},{milliseconds:.2f},{kind},{error}\n")
 
     def run(self, url: str, *command: str, tries: int = 1) -> None:
         """Run a process; ``tries`` more than one: again when PostgreSQL ended it to resolve a deadlock."""
@@ -169,6 +180,7 @@ class Bench:
         done = subprocess.run(
             [sys.executable, *command], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
         )
+        self.phases.append((command[1], started, time.monotonic()))
         tell(f"    {' '.join(command[:2])}: {time.monotonic() - started:.1f} s")
         if done.returncode and "deadlock detected" in done.stderr and tries > 1:
             tell("    rolled back: deadlock with a client; once more")
@@ -182,7 +194,7 @@ class Bench:
 
 def ours(bench: Bench, url: str) -> float:
     bench.run(url, "manage.py", "migrate", "--no-backup", "bench")
-    bench.run(url, "manage.py", "backfill_public_ids")
+    bench.run(url, "manage.py", "backfill_public_ids", *bench.options.backfill.split())
     with psycopg.connect(url) as connection:
         for table in PREFIXES:
             (empty,) = connection.execute(f"SELECT count(*) FROM {table} WHERE public_id IS NULL").fetchone()
@@ -249,6 +261,10 @@ def main() -> int:
     parser.add_argument("--undisturbed", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--older-seconds", type=float, default=60.0, help="bound of the older scripts' backfill")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--backfill", default="", help='options for backfill_public_ids, such as "--target-ms 100"')
+    parser.add_argument(
+        "--samples", default="", metavar="FILE", help="write every statement: way, second, ms, kind, error"
+    )
     parser.add_argument("--bin-dir", default="", help="PostgreSQL programs other than the embedded ones")
     options = parser.parse_args()
     started, ways = time.monotonic(), [Way(name, WAYS[name]) for name in options.ways]

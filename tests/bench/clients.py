@@ -58,7 +58,7 @@ class Load:
         self.arguments = (url, rate, rows)
         self.clients = clients
         self._context = multiprocessing.get_context("spawn")
-        self._samples: list[tuple[float, float, str, str]] = []
+        self.samples: list[tuple[float, float, str, str]] = []
 
     def __enter__(self) -> "Load":
         self._stop, self._ready = self._context.Event(), self._context.Barrier(self.clients + 1)
@@ -78,7 +78,7 @@ class Load:
         self._stop.set()
         with contextlib.suppress(EOFError):
             for pipe in self._pipes:
-                self._samples += pipe.recv()
+                self.samples += pipe.recv()
         for process in self._processes:
             process.join(timeout=60)
         if any(process.exitcode for process in self._processes):
@@ -87,7 +87,7 @@ class Load:
     def felt(self, start: float, end: float) -> Felt:
         """What fell into a stretch of time.monotonic(): statements that were due in it. Known after the load."""
         felt, slowest = Felt(), -1.0
-        for due, milliseconds, error, kind in self._samples:
+        for due, milliseconds, error, kind in self.samples:
             if not start <= due < end:
                 continue
             felt.milliseconds.append(milliseconds)

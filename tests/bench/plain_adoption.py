@@ -34,6 +34,8 @@ def adopt_all() -> None:
         "sysadmin": ["User"],
         "healthcare": ["Patient", "Doctor", "Appointment", "Session", "InsuranceClaim"],
     }.items():
+        if stands(connection, apps.get_model(app, names[0])._meta.db_table):
+            continue  # this app's migration was applied before a deadlock ended the next one's
         with connection.schema_editor() as editor:
             if app == "sysadmin":
                 editor.execute((PROJECT / "sysadmin" / "sql" / "0001_functions.sql").read_text(encoding="utf-8"), None)
@@ -41,6 +43,12 @@ def adopt_all() -> None:
             for name in names:
                 adopt(editor, apps.get_model(app, name))
             editor.execute((PROJECT / app / "sql" / "0001_updated_at.sql").read_text(encoding="utf-8"), None)
+
+
+def stands(connection, table: str) -> bool:
+    with connection.cursor() as cursor:
+        columns = connection.introspection.get_table_description(cursor, table)
+    return any(column.name == "public_id" for column in columns)
 
 
 def adopt(editor, model) -> None:

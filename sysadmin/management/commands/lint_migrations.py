@@ -16,7 +16,8 @@ from moeen.db.errors import FINDINGS
 class Command(BaseCommand):
     help = (
         "Runs squawk over the SQL of the project's migrations, as it would run on tables that stand. No database is "
-        "needed. The system checks moeen.E101 to E114, W108 (`check`) look at what squawk does not see. Exit code 3: findings."
+        "needed. What squawk does not see is looked at by the system checks (`check`; moeen.E101 and further). "
+        "Exit code 3: findings."
     )
     requires_system_checks: list[str] = []
 

@@ -8,7 +8,7 @@ MANAGE := $(BIN)/python manage.py
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run test test-kill test-backup bench-backup check stop clean lock bench-migrate bench-live runtime development
+.PHONY: help migrate run test test-kill test-kill-backfill test-backup bench-backup check stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -23,6 +23,9 @@ run: runtime  ## serve the admin on this machine (ADDRESS=host:port)
 
 test: development  ## run all tests on a throwaway PostgreSQL (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-kill-backfill: development  ## kill the backfill at fifty random moments, and resume it each time
+	@$(BIN)/python -m pytest -m long tests/test_backfill_kills.py tests/test_public_ids.py $(ARGS)
 
 test-kill: development  ## kill migrate at a hundred random moments, each time it must end the same
 	@$(BIN)/python -m pytest -m long tests/test_kill.py $(ARGS)
@@ -52,8 +55,20 @@ bench-migrate: development  ## measure migrate against plain Django's, side by s
 bench-backup: development  ## measure backup and verification against bare pg_dump and pg_restore
 	@$(BIN)/python -m tests.bench.bench_backup $(ARGS)
 
+bench-backfill: development  ## measure the backfill of public ids against a bare UPDATE and a loop
+	@$(BIN)/python -m tests.bench.bench_backfill $(ARGS)
+
 bench-live: development  ## adopt a million patients under load: ours, plain Django, the older scripts
 	@$(BIN)/python -m tests.bench.bench_live $(ARGS)
+
+bench-rls: development  ## measure what row security costs at a million appointments
+	@$(BIN)/python -m tests.bench.bench_rls $(ARGS)
+
+test-mutation: development  ## drop or widen every policy and grant in turn; the proof must notice each
+	@$(BIN)/python -m tests.access.mutations $(ARGS)
+
+bench-validate: development  ## measure validate_schema against pg_dump --schema-only
+	@$(BIN)/python -m tests.bench.bench_validate $(ARGS)
 
 lock:  ## pin requirements*.in anew, with hashes and without naming an index
 	@[ -x .moeen/lock/bin/pip-compile ] || { $(PYTHON) -m venv --clear .moeen/lock && \

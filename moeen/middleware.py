@@ -54,9 +54,7 @@ class IdentityMiddleware:
 
 
 def _identity(request: HttpRequest, user: Any) -> identity.Identity:
-    return replace(
-        identity.of(user if user.is_authenticated else None), read_only=request.method in SAFE_METHODS
-    )
+    return replace(identity.of(user if user.is_authenticated else None), read_only=request.method in SAFE_METHODS)
 
 
 def _bind_body(response: HttpResponseBase, who: identity.Identity) -> HttpResponseBase:

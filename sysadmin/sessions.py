@@ -20,11 +20,11 @@ class SessionStore(db.SessionStore):
         with identity.acting_as_auth():
             return await super()._aget_session_from_db()  # type: ignore[misc]
 
-    def exists(self, session_key: str | None) -> bool:
+    def exists(self, session_key: str) -> bool:
         with identity.acting_as_auth():
             return super().exists(session_key)
 
-    async def aexists(self, session_key: str | None) -> bool:
+    async def aexists(self, session_key: str) -> bool:
         with identity.acting_as_auth():
             return await super().aexists(session_key)
 

@@ -18,8 +18,8 @@ CREATE TABLE people (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key uuid UNIQUE, name varchar(255) NOT NULL, note text,
     doc jsonb, raw json, amount numeric(12, 4), ratio double precision, small real, at timestamptz, local timestamp,
     day date, clock time, span interval, address inet, net cidr, mac macaddr, bytes bytea, words text[],
-    feeling mood, size positive, bits bit varying, place point, money money, range int4range, search tsvector, doubled integer
-        GENERATED ALWAYS AS (app.twice(3)) STORED, "odd ""name" text COLLATE "C",
+    feeling mood, size positive, bits bit varying, place point, money money, range int4range, search tsvector,
+    doubled integer GENERATED ALWAYS AS (app.twice(3)) STORED, "odd ""name" text COLLATE "C",
     CONSTRAINT people_status_check CHECK (name IN ('a', 'b') OR length(name) > 0),
     CONSTRAINT people_kind_check CHECK (name::text = ANY (ARRAY['x'::character varying, 'سارة']::text[]) OR id > 0)
 );
@@ -36,9 +36,11 @@ GRANT UPDATE (name) ON people TO backup_staff;
 INSERT INTO people (key, name, note, doc, raw, amount, ratio, small, at, local, day, clock, span, address, net, mac,
                     bytes, words, feeling, size, bits, place, money, range, search, "odd ""name")
 SELECT md5('k' || n)::uuid, (ARRAY['سارة', 'Zoë', 'عُمَر'])[1 + n %% 3] || n,
-       CASE n %% 5 WHEN 0 THEN NULL WHEN 1 THEN '' WHEN 2 THEN E'tab\\t newline\\n back\\\\ quote'' "' ELSE 'ملاحظة 🩺' || n END,
+       CASE n %% 5 WHEN 0 THEN NULL WHEN 1 THEN ''
+                   WHEN 2 THEN E'tab\\t newline\\n back\\\\ quote'' "' ELSE 'ملاحظة 🩺' || n END,
        jsonb_build_object('n', n, 'v', 1.50, 'ع', ARRAY[1, NULL, 3]), '{"a": 1,  "a": 2}', n / 7.0, n / 3.0, n / 3.0,
-       timestamptz '2024-02-29 23:59:59.999999+03' + n * interval '7 hours', timestamp '2024-03-10 02:30' + n * interval '1 s',
+       timestamptz '2024-02-29 23:59:59.999999+03' + n * interval '7 hours',
+       timestamp '2024-03-10 02:30' + n * interval '1 s',
        date '1900-01-01' + n, time '08:00' + n * interval '1 s', n * interval '1 month 25 hours', '2001:db8::1',
        '10.0.0.0/8', '08:00:2b:01:02:03', decode(md5(n::text), 'hex'), ARRAY['a', NULL, 'ب'], 'سعيد', 1 + n %% 9,
        B'1011', point(n, 0.1), n::money, int4range(n, n + 5), to_tsvector('simple', 'a b ' || n), 'x' || n

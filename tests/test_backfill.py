@@ -3,12 +3,14 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import psycopg
 import pytest
@@ -62,9 +64,15 @@ def value(connection, query, *params):
 
 
 def run(database, *, tables=("patients",), **options):
-    return backfill.run(
-        connections[database.alias], backfill.public_id_backfills(tables), backfill.Options(**options)
-    )
+    return run_items(database, backfill.public_id_backfills(tables), options)
+
+
+def run_items(database, items, options):
+    try:
+        return backfill.run(connections[database.alias], items, backfill.Options(**options))
+    finally:
+        if threading.current_thread() is not threading.main_thread():
+            connections[database.alias].close()
 
 
 def command(database, *words):
@@ -87,7 +95,7 @@ class Fill(backfill.Backfill):
 
 
 def run_things(database, **options):
-    return backfill.run(connections[database.alias], [Fill()], backfill.Options(**options)).tables[0]
+    return run_items(database, [Fill()], options).tables[0]
 
 
 # --- dry run -----------------------------------------------------------------------------------------------------
@@ -165,7 +173,9 @@ def test_run__again__has_nothing_to_do(database, sql):
 def test_run__no_finalize__fills_and_leaves_the_guard(database, sql):
     code, _, _ = command(database, "--no-finalize", "--table", "patients")
     assert (code, value(sql, MISSING)) == (0, 0)
-    nullable = "SELECT is_nullable FROM information_schema.columns WHERE (table_name, column_name) = ('patients', 'public_id')"
+    nullable = (
+        "SELECT is_nullable FROM information_schema.columns WHERE (table_name, column_name) = ('patients', 'public_id')"
+    )
     assert value(sql, nullable) == "YES"
     assert command(database, "--table", "patients")[0] == 0
     assert value(sql, nullable) == "NO"
@@ -227,6 +237,11 @@ def wait_for(condition, *, seconds=20.0):
         time.sleep(0.02)
 
 
+def has_filled(sql, rows):
+    """Whether the run has filled more rows than these."""
+    return value(sql, "SELECT coalesce(max(rows_filled), 0) FROM backfill_runs") > rows
+
+
 def count_changes(sql):
     """Let every change of a public id be counted, by row, however it comes about."""
     sql.execute(
@@ -246,8 +261,7 @@ def kill_and_resume(database, sql, *, kills, pause, words=()):
     for _ in range(kills):
         filled = value(sql, "SELECT coalesce(max(rows_filled), 0) FROM backfill_runs")
         process = start(database, "--max-rows-per-second", "4000", "--batch-size", "100", "--target-ms", "20", *words)
-        wait_for(lambda: process.poll() is not None or value(
-            sql, "SELECT coalesce(max(rows_filled), 0) FROM backfill_runs") > filled)  # fmt: skip
+        wait_for(partial(has_filled, sql, filled))
         time.sleep(pause())
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -302,8 +316,8 @@ def test_run__connections_ended_by_the_server__goes_on(database, sql):
     count_changes(sql)
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(run, database, max_rows_per_second=3000.0, batch_size=200, workers=2)
-        for filled in (300, 1500):
-            wait_for(lambda: value(sql, "SELECT coalesce(max(rows_filled), 0) FROM backfill_runs") > filled)
+        for enough in (300, 1500):
+            wait_for(partial(has_filled, sql, enough))
             sql.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name = 'moeen backfill' AND datname = current_database()"
@@ -316,9 +330,7 @@ def test_run__connections_ended_by_the_server__goes_on(database, sql):
 
 
 def test_run__rows_that_refuse__are_isolated_listed_and_mended_later(database, sql):
-    sql.execute(
-        "ALTER TABLE patients ADD CONSTRAINT odd CHECK (last_name NOT IN ('Hadi 77', 'Hadi 4321')) NOT VALID"
-    )
+    sql.execute("ALTER TABLE patients ADD CONSTRAINT odd CHECK (last_name NOT IN ('Hadi 77', 'Hadi 4321')) NOT VALID")
     code, out, err = command(database, "--table", "patients")
     assert code == 3, err
     keys = [f"id={one}" for (one,) in sql.execute("SELECT id FROM patients WHERE public_id IS NULL").fetchall()]
@@ -333,7 +345,9 @@ def test_run__rows_that_refuse__are_isolated_listed_and_mended_later(database, s
     assert all(key in err for key in keys)
     sql.execute("ALTER TABLE patients DROP CONSTRAINT odd")
     assert command(database, "--table", "patients")[0] == 0
-    assert sql.execute("SELECT status, rows_filled = rows_missing FROM backfill_runs").fetchall() == [("finished", True)]
+    assert sql.execute("SELECT status, rows_filled = rows_missing FROM backfill_runs").fetchall() == [
+        ("finished", True)
+    ]
 
 
 def test_run__every_row_refuses__gives_up_soon(database, sql):
@@ -491,6 +505,16 @@ def test_command__wrong_option__exits_2(manage, words):
     assert manage("backfill_public_ids", *words).returncode == 2
 
 
+def test_docs__the_backfill_in_ten_lines__works(database, sql):
+    text = (servers.PROJECT / "docs" / "backfills.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    sql.execute("UPDATE patients SET phone = '+966 50-1' WHERE id = md5('more1')::uuid")
+    names = {"connection": connections[database.alias]}
+    exec(code, names)
+    assert (names["report"].complete, names["report"].tables[0].rows_filled) == (True, 1)
+    assert value(sql, "SELECT phone FROM patients WHERE id = md5('more1')::uuid") == "+966501"
+
+
 # --- pace --------------------------------------------------------------------------------------------------------
 
 
@@ -500,10 +524,12 @@ def test_pause_file__present__holds_the_run_until_it_is_gone(database, sql, tmp_
     said = []
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(run, database, pause_file=file, tell=said.append)
-        wait_for(lambda: sql.execute("SELECT FROM backfill_runs WHERE status = 'paused'").fetchone())
-        time.sleep(1.2)
-        assert value(sql, "SELECT count(*) FROM patients WHERE public_id IS NOT NULL") == 0
-        file.unlink()
+        try:
+            wait_for(lambda: sql.execute("SELECT 1 FROM backfill_runs WHERE status = 'paused'").fetchone())
+            time.sleep(1.2)
+            assert value(sql, "SELECT count(*) FROM patients WHERE public_id IS NOT NULL") == 0
+        finally:
+            file.unlink()
         assert job.result(timeout=60).complete
     assert any("waiting" in line and str(file) in line for line in said)
 
@@ -513,12 +539,14 @@ def test_pause__asked_for_by_an_operator__holds_the_run_until_taken_back(databas
         job = pool.submit(run, database, max_rows_per_second=1500.0, batch_size=50)
         wait_for(lambda: value(sql, "SELECT coalesce(max(rows_filled), 0) FROM backfill_runs") > 0)
         sql.execute("UPDATE backfill_runs SET pause_requested = true")
-        wait_for(lambda: sql.execute("SELECT FROM backfill_runs WHERE status = 'paused'").fetchone())
-        time.sleep(0.5)
-        filled = value(sql, "SELECT rows_filled FROM backfill_runs")
-        time.sleep(1.0)
-        assert value(sql, "SELECT rows_filled FROM backfill_runs") == filled
-        sql.execute("UPDATE backfill_runs SET pause_requested = false")
+        try:
+            wait_for(lambda: sql.execute("SELECT 1 FROM backfill_runs WHERE status = 'paused'").fetchone())
+            time.sleep(0.5)
+            filled = value(sql, "SELECT rows_filled FROM backfill_runs")
+            time.sleep(1.0)
+            assert value(sql, "SELECT rows_filled FROM backfill_runs") == filled
+        finally:
+            sql.execute("UPDATE backfill_runs SET pause_requested = false")
         assert job.result(timeout=60).complete
 
 
@@ -588,7 +616,9 @@ def test_remint__dated_ids__get_new_ones_and_the_old_still_resolve(new_database)
     call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
     with database.connect() as sql:
         dated = dict(sql.execute("SELECT public_id, id FROM patients WHERE public_id ~ '^pat_[0-9]{8}_'").fetchall())
-        others = sql.execute("SELECT id, public_id FROM patients WHERE public_id !~ '^pat_[0-9]{8}_' ORDER BY 1").fetchall()
+        others = sql.execute(
+            "SELECT id, public_id FROM patients WHERE public_id !~ '^pat_[0-9]{8}_' ORDER BY 1"
+        ).fetchall()
         assert dated
         assert others
         out = io.StringIO()

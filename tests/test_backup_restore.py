@@ -37,7 +37,9 @@ def everything(database):
         # A list of varchar literals takes another form when it is dumped and read again.
         lines = {inventory.normal(line) for line in snapshots.lines(connection)}
         return lines, snapshots.tables(connection), [
-            connection.execute(f'SELECT count(*), md5(string_agg(t::text, \'\' ORDER BY t::text)) FROM "{name}" t').fetchone()
+            connection.execute(
+                f"""SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM "{name}" t"""
+            ).fetchone()
             for name in snapshots.tables(connection)
         ]  # fmt: skip
 
@@ -92,12 +94,17 @@ def test_restore__replace__backed_up_swapped_and_the_old_one_kept(filled, kept, 
     at = backups.copy(kept[0], kept[1].id, tmp_path)
     # A session that is still connected is in the way, and ended.
     idle = full.connect()
-    done = restore.put_back(at, kept[1].id, restore.target_named(connections[filled.alias], full.name), replace_existing=True)
+    done = _put_back(at, kept[1].id, filled, full)
     assert idle.closed or not _answers(idle)
     assert everything(full) == everything(filled)
     assert everything(replace(full, name=done.kept))[1] == ["precious"]
     assert at.manifest(done.before).rows == 1
     full.target.drop(done.kept)
+
+
+def _put_back(at, backup_id, known, full):
+    target = restore.target_named(connections[known.alias], full.name)
+    return restore.put_back(at, backup_id, target, replace_existing=True)
 
 
 def _answers(connection):
@@ -110,8 +117,10 @@ def _answers(connection):
     return True
 
 
-@pytest.mark.parametrize("failure", ["pg_restore", "findings", "rename"])
-def test_restore__replace_fails__the_old_one_stands_as_it_was(filled, kept, new_database, tmp_path, monkeypatch, failure):
+@pytest.mark.parametrize("failure", ["pg_restore", "findings", "rename", "second rename"])
+def test_restore__replace_fails__the_old_one_stands_as_it_was(
+    filled, kept, new_database, tmp_path, monkeypatch, failure
+):
     full = new_database()
     with full.connect() as connection:
         connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
@@ -129,9 +138,21 @@ def test_restore__replace_fails__the_old_one_stands_as_it_was(filled, kept, new_
         _reseal(at, root)
     else:
         monkeypatch.setattr(restore, "_SWAP_SECONDS", 0.0)
-        monkeypatch.setattr(restore, "_beside", lambda name, what: f"{name}_fresh" if what == "restoring" else filled.name)
+        taken = {"restoring": f"{full.name}_fresh", "before": filled.name}
+        monkeypatch.setattr(restore, "_beside", lambda name, what: taken[what])
+    if failure == "second rename":
+        rename, sessions = restore._rename, []
+
+        def then_occupied(connection, name, kept):
+            rename(connection, name, kept)
+            sessions.append(filled.target.connect(f"{full.name}_fresh", user=filled.owner))
+
+        taken["before"] = f"{full.name}_old"
+        monkeypatch.setattr(restore, "_rename", then_occupied)
     with pytest.raises(Exception):  # noqa: B017, PT011 - each fails in its own way
-        restore.put_back(at, kept[1].id, restore.target_named(connections[filled.alias], full.name), replace_existing=True)
+        _put_back(at, kept[1].id, filled, full)
+    if failure == "second rename":
+        sessions.pop().close()
     assert everything(full) == before
     assert names(full) == standing
 
@@ -157,7 +178,7 @@ def test_restore__to_another_owner__objects_are_his_and_compare_alike(filled, ke
     with filled.admin() as connection:
         connection.execute("CREATE ROLE other_owner LOGIN CREATEDB")
     try:
-        target = restore.target_at(filled.target.url("other_restored", user="other_owner").replace("other_restored", "other_restored"))
+        target = restore.target_at(filled.target.url("other_restored", user="other_owner"))
         assert not target.exists
         done = restore.put_back(kept[0], kept[1].id, target)
         assert done.findings == ()
@@ -212,10 +233,10 @@ def run(manage, database, folder, words, **values):
     return done
 
 
-@pytest.mark.parametrize(
-    "heading", ["Reverse one migration", "Reverse an app", "Leave the public_id columns out"]
-)
-def test_rollback__documented_steps__run_as_written_and_forward_again(migrated, manage, tmp_path, new_database, heading):
+@pytest.mark.parametrize("heading", ["Reverse one migration", "Reverse an app", "Leave the public_id columns out"])
+def test_rollback__documented_steps__run_as_written_and_forward_again(
+    migrated, manage, tmp_path, new_database, heading
+):
     database = new_database(template=migrated.name) if _release(migrated) else None
     before = everything(database)[0]
     steps = documented(heading)
@@ -333,11 +354,12 @@ def test_list_and_prune__through_the_commands__exit_codes_and_json(filled, manag
     assert manage("verify_backup", "latest", **variables).returncode == 0
     fine = manage("list_backups", **variables)
     assert (fine.returncode, fine.stderr) == (0, "")
-    dry = manage("prune_backups", "--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0", "--dry-run", **variables)
+    one = ("prune_backups", "--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0")
+    dry = manage(*one, "--dry-run", **variables)
     assert dry.returncode == 0
     assert len(at.ids()) == 2
-    real = manage("prune_backups", "--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0", "--json", **variables)
-    assert json.loads(real.stdout)["deleted"] == [at.ids() and min(b.id for b in taken)]
+    real = manage(*one, "--json", **variables)
+    assert json.loads(real.stdout)["deleted"] == [min(b.id for b in taken)]
     assert len(at.ids()) == 1
     logged = (tmp_path / "logs" / "backup.log").read_text().splitlines()
     assert {json.loads(line)["message"] for line in logged} >= {"verification", "pruned"}
@@ -357,7 +379,7 @@ def test_schedule__path_with_a_blank_and_a_percent__quoted():
 def test_progress__off_a_terminal__plain_lines_with_an_estimate():
     said, now = [], [0.0]
     tell = Lines(said.append, clock=lambda: now[0])
-    for second in range(0, 11):
+    for second in range(11):
         now[0] = float(second)
         tell("backup", second * 100, 1000)
     assert said[0] == "backup 200/1000 rows, about 8 s left"

@@ -1,6 +1,7 @@
 """Who may see and do what, tried on both roads and held against the matrix that is written down in tests/access."""
 
 import os
+import re
 
 import pytest
 from django.core.management import call_command
@@ -256,3 +257,41 @@ def test_system_roles__seeded__mirror_the_five_roles_of_people(proof):
         found = owner.execute("SELECT name, jsonb_array_length(permissions) FROM roles WHERE is_system").fetchall()
     assert {name for name, _ in found} == {"patient", "doctor", "staff", "supervisor", "admin"}
     assert all(count > 10 for _, count in found)
+
+
+# --- plans --------------------------------------------------------------------------------------------------------
+
+NARROW = ("patient", "doctor", "staff", "supervisor")
+
+
+def nodes(plan, *, inside=False):
+    """Every node of a plan, and whether it belongs to a sub-select that is run once."""
+    inside = inside or plan.get("Parent Relationship") in ("InitPlan", "SubPlan")
+    yield plan, inside
+    for part in plan.get("Plans", ()):
+        yield from nodes(part, inside=inside)
+
+
+def narrow_cells():
+    for table, cells in MATRIX.items():
+        for role in NARROW:
+            wanted = roads.parse(cells.get(role, "")).get("S")
+            if wanted is not None and wanted[2] is not None:
+                yield role, table
+
+
+@pytest.mark.parametrize(("role", "table"), list(narrow_cells()), ids=":".join)
+def test_plan__of_a_narrow_role__finds_rows_by_index_and_calls_helpers_once(proof, role, table):
+    key, columns, _ = proof.probe.tables[table]
+    with proof.roads["django"].acting(role) as execute:
+        # A table of ten rows is scanned whatever indexes there are; this asks whether there is another way.
+        execute("SET LOCAL enable_seqscan = off")
+        (plan,) = execute(f'EXPLAIN (VERBOSE, FORMAT JSON) SELECT "{key}" FROM "{table}"').fetchone()
+    found = list(nodes(plan[0]["Plan"]))
+    scanned = [node for node, _ in found if node["Node Type"] == "Seq Scan"]
+    assert scanned == []
+    conditions = [
+        (name, node[name]) for node, inside in found if not inside for name in node if name.endswith(("Cond", "Filter"))
+    ]
+    assert [text for _, text in conditions if re.search(r"\b(?:app|auth)\.|current_setting", text)] == []
+    assert conditions

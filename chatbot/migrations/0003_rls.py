@@ -6,15 +6,14 @@ import moeen.db.operations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('chatbot', '0002_indexes'),
-        ('healthcare', '0004_rls'),
+        ("chatbot", "0002_indexes"),
+        ("healthcare", "0004_rls"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
-            app_label='chatbot',
-            name='0003_rls',
+            app_label="chatbot",
+            name="0003_rls",
         ),
     ]

@@ -6,15 +6,14 @@ import moeen.db.operations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('crm', '0002_indexes'),
-        ('sysadmin', '0007_rls'),
+        ("crm", "0002_indexes"),
+        ("sysadmin", "0007_rls"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
-            app_label='crm',
-            name='0003_rls',
+            app_label="crm",
+            name="0003_rls",
         ),
     ]

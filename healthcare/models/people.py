@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db.constraints import Index
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 
@@ -88,6 +89,8 @@ class Doctor(TimestampedModel):
         db_table_comment = "People who treat patients. Never deleted by a cascade."
         verbose_name = _("doctor")
         verbose_name_plural = _("doctors")
+        # The rows that most people see.
+        indexes = [Index(fields=["is_active"], name="doctors_is_active_idx")]
 
     def __str__(self) -> str:
         return f"{self.first_name} {self.last_name}"

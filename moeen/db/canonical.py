@@ -29,6 +29,8 @@ PLATFORM_GRANTS: Mapping[tuple[str, str], frozenset[str]] = {
     ("function", "app.bind_request()"): frozenset({"EXECUTE"}),
     ("function", "app.caller_role()"): frozenset({"EXECUTE"}),
 }
+#: What every policy calls, whoever made it.
+NEEDED = "auth.uid()"
 #: What an owner has of its own, by kind. MAINTAIN came with PostgreSQL 17.
 _OWNERS = {
     "table": {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"},
@@ -54,6 +56,7 @@ class Form:
     pending: Mapping[str, str]
     owner: str
     version: str
+    hosted: bool = False  # whether the cluster has the roles of a hosting platform
 
     @property
     def fingerprint(self) -> str:
@@ -69,22 +72,28 @@ def of(live: catalog.Catalog, *, waiting: bool = True) -> Form:
     objects: Objects = {}
     for kind, name, attributes in reader.objects(pending):
         objects.setdefault(kind, {})[name] = {key: value for key, value in attributes.items() if value not in _ORDINARY}
-    return Form(objects={k: objects[k] for k in sorted(objects)}, pending=pending, owner=live.owner, version=live.version)
+    ordered = {kind: objects[kind] for kind in sorted(objects)}
+    return Form(ordered, pending, live.owner, live.version, hosted=bool(reader.platform))
 
 
 _ORDINARY: tuple[Any, ...] = ("", False, None, (), [], {})
 
 
-def conform(form: Form, expected: Objects, *, is_allowed: Callable[[str, str], bool] = lambda kind, name: False) -> Form:
+def conform(
+    form: Form, expected: Objects, *, is_allowed: Callable[[str, str], bool] = lambda kind, name: False
+) -> Form:
     """The form with what is not ours to judge as the expected catalog has it.
 
     That is the platform's own schema auth, as far as our functions can be called, and what is allowed to differ.
     """
     objects = {kind: dict(entries) for kind, entries in form.objects.items()}
+    auth = objects.get("auth function", {})
+    foreign = any(entry.get("platform") for entry in auth.values())
     for name, want in expected.get("auth function", {}).items():
-        found = objects.get("auth function", {}).get(name)
-        if found and found.get("platform") and found.get("result") == want.get("result"):
-            objects["auth function"][name] = want
+        # Without a platform nobody calls the others.
+        needed = form.hosted or name == NEEDED
+        if foreign and (auth[name].get("result") == want.get("result") if name in auth else not needed):
+            auth[name] = want
     for kind in objects.keys() | expected.keys():
         for name in objects.get(kind, {}).keys() | expected.get(kind, {}).keys():
             if is_allowed(kind, name):
@@ -93,7 +102,6 @@ def conform(form: Form, expected: Objects, *, is_allowed: Callable[[str, str], b
                 else:
                     objects[kind].pop(name)
     # An extra function of the platform's schema is the platform's.
-    auth = objects.get("auth function", {})
     for name in [name for name, found in auth.items() if found.get("platform")]:
         if name not in expected.get("auth function", {}):
             auth.pop(name)
@@ -146,12 +154,11 @@ class _Reader:
                     "grants": self.grants("sequence", sequence.name, sequence.owner, sequence.grants),
                 },
             )
-        for type_ in live.types.values():
-            shown = {"kind": type_.kind, "definition": type_.definition, "owner": self.owner(type_.owner)}
-            public = {"PUBLIC": ("USAGE",)}
-            given = {k: v for k, v in type_.grants.items() if (k, v) not in public.items()}
-            shown |= {"comment": type_.comment, "grants": self.grants("type", type_.name, type_.owner, given)}
-            yield "type", type_.name, shown
+        for kind in live.types.values():
+            given = {role: held for role, held in kind.grants.items() if (role, held) != ("PUBLIC", ("USAGE",))}
+            described = {"kind": kind.kind, "definition": kind.definition, "comment": kind.comment}
+            grants = self.grants("type", kind.name, kind.owner, given)
+            yield "type", kind.name, {**described, "owner": self.owner(kind.owner), "grants": grants}
         for name in live.extensions:
             yield "extension", name, {}
         for name in live.others:
@@ -241,7 +248,11 @@ class _Reader:
         for trigger in table.triggers.values():
             if waits and trigger.name == _filler(name):
                 continue
-            shown = {"definition": expression(trigger.definition), "state": _STATES[trigger.enabled], "comment": trigger.comment}
+            shown = {
+                "definition": expression(trigger.definition),
+                "state": _STATES[trigger.enabled],
+                "comment": trigger.comment,
+            }
             yield "trigger", f"{name}.{trigger.name}", shown
         for policy in table.policies.values():
             shown = {
@@ -323,8 +334,7 @@ def _pending(table: catalog.Table) -> str:
         check.definition == "CHECK ((public_id IS NOT NULL))"
         and trigger.enabled == "O"
         and trigger.definition.endswith(
-            "FOR EACH ROW WHEN ((new.public_id IS NULL)) "
-            f"EXECUTE FUNCTION app.fill_public_id('{prefix[1]}')"
+            f"FOR EACH ROW WHEN ((new.public_id IS NULL)) EXECUTE FUNCTION app.fill_public_id('{prefix[1]}')"
         )
         and " BEFORE INSERT OR UPDATE ON " in trigger.definition
     )

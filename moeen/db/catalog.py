@@ -267,9 +267,9 @@ def read_whole(
         cursor.execute(_SCHEMAS, [schemas])
         found_schemas = {row[0]: Schema(row[0], row[1], row[2], _grants(row[3])) for row in cursor.fetchall()}
         cursor.execute(_SEQUENCES, [schemas])
-        sequences = {row[0]: Sequence(*row[:11], _grants(row[11])) for row in cursor.fetchall()}
+        sequences = {row[0]: Sequence(*(*row[:11], _grants(row[11]))) for row in cursor.fetchall()}
         cursor.execute(_TYPES, [schemas])
-        types = {row[0]: Type(*row[:5], _grants(row[5])) for row in cursor.fetchall()}
+        types = {row[0]: Type(*(*row[:5], _grants(row[5]))) for row in cursor.fetchall()}
         cursor.execute(_ROLES, [list(roles)])
         found_roles = {r[0]: Role(r[0], tuple(r[1]), tuple(r[2]), tuple(r[3])) for r in cursor.fetchall()}
         cursor.execute(_DEFAULTS, [schemas])
@@ -380,7 +380,7 @@ def _tables(
             row_security=row_security,
             forced=forced,
             comment=comment,
-            columns={row[0]: Column(*row, _grants(granted.get((oid, row[0]), ()))) for row in columns[oid]},
+            columns={row[0]: Column(*(*row, _grants(granted.get((oid, row[0]), ())))) for row in columns[oid]},
             constraints={row[0]: _constraint(row) for row in constraints[oid]},
             indexes={row[0]: Index(*row) for row in indexes[oid]},
             triggers={row[0]: Trigger(*row) for row in triggers[oid]},
@@ -415,7 +415,8 @@ def _grants(given: Iterable[str]) -> Grants:
 
 
 def _constraint(row: tuple[Any, ...]) -> Constraint:
-    return Constraint(*row[:2], tuple(row[2]), *row[3:7], tuple(row[7]), *row[8:])
+    parts = (*row[:2], tuple(row[2]), *row[3:7], tuple(row[7]), *row[8:])
+    return Constraint(*parts)
 
 
 def _grouped(cursor: CursorWrapper, query: str, oids: list[int]) -> dict[int, list[tuple[Any, ...]]]:
@@ -429,7 +430,9 @@ def _grouped(cursor: CursorWrapper, query: str, oids: list[int]) -> dict[int, li
 
 def _functions(cursor: CursorWrapper, schemas: Collection[str], *, grants: bool = False) -> list[Function]:
     cursor.execute(_FUNCTIONS, [list(schemas)])
-    return [Function(*r[:7], tuple(sorted(r[7])), *r[8:-1], _grants(r[-1] if grants else ())) for r in cursor.fetchall()]
+    return [
+        Function(*r[:7], tuple(sorted(r[7])), *r[8:-1], _grants(r[-1] if grants else ())) for r in cursor.fetchall()
+    ]
 
 
 def _granted(acl: str, kind: str, owner: str) -> str:
@@ -438,7 +441,7 @@ def _granted(acl: str, kind: str, owner: str) -> str:
         ARRAY(SELECT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee)::text END || '='
                      || x.privilege_type || CASE WHEN x.is_grantable AND x.grantee <> {owner} THEN '*' ELSE '' END
               FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) AS x)
-    """
+    """  # noqa: S608 - our own words
 
 
 _TABLES = """
@@ -517,24 +520,24 @@ _FUNCTIONS = f"""
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                       AND d.deptype = 'e')
     ORDER BY 1, 2, 3
-"""
+"""  # noqa: S608 - our own words
 _RULES = """
     SELECT r.ev_class, r.rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r
     WHERE r.ev_class = ANY (%s) AND r.rulename <> '_RETURN'
 """
 _TABLE_GRANTS = f"""
     SELECT c.oid, {_granted("c.relacl", "r", "c.relowner")} FROM pg_class c WHERE c.oid = ANY (%s)
-"""
+"""  # noqa: S608 - our own words
 _COLUMN_GRANTS = f"""
     SELECT a.attrelid, a.attname, {_granted("a.attacl", "c", "c.relowner")}
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND a.attacl IS NOT NULL
-"""
+"""  # noqa: S608 - our own words
 _SCHEMAS = f"""
     SELECT n.nspname, pg_get_userbyid(n.nspowner)::text, coalesce(obj_description(n.oid, 'pg_namespace'), ''),
            {_granted("n.nspacl", "n", "n.nspowner")}
     FROM pg_namespace n WHERE n.nspname = ANY (%s)
-"""
+"""  # noqa: S608 - our own words
 _SEQUENCES = f"""
     SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
            format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle,
@@ -547,7 +550,7 @@ _SEQUENCES = f"""
     FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = ANY (%s)
     ORDER BY 1
-"""
+"""  # noqa: S608 - our own words
 _TYPES = f"""
     SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || t.typname,
            CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'composite' END,
@@ -568,7 +571,7 @@ _TYPES = f"""
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid
                       AND d.deptype = 'e')
     ORDER BY 1
-"""
+"""  # noqa: S608 - our own words
 # Whether a member holds the role's rights without SET ROLE: its own setting before 16, the membership's since.
 _ROLES = """
     SELECT r.rolname,
@@ -596,7 +599,8 @@ _DEFAULTS = """
 """
 # What else depends on a schema of ours: operators, collations, statistics, text search, ...
 _REST = """
-    SELECT ARRAY(SELECT e.extname || ' in ' || n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+    SELECT ARRAY(SELECT e.extname || ' in ' || n.nspname
+                 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                  WHERE n.nspname = ANY (%(schemas)s) ORDER BY 1),
            ARRAY(SELECT i.type || ' ' || i.identity
                  FROM pg_depend d, pg_identify_object(d.classid, d.objid, 0) AS i

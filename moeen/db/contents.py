@@ -7,8 +7,8 @@ not read, or would read through policies, is left out and named.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -46,6 +46,21 @@ def examine(
     reader.backfills()
     reader.migrations(loader)
     return reader.found
+
+
+MALFORMED = "malformed public ids"
+
+
+def after_rows(catalog: Iterable[Finding], rows: Iterable[Finding]) -> list[Finding]:
+    """The catalog's findings; a fix that rows are in the way of, as advice."""
+    ill = {f.object.partition(".")[0] for f in rows if f.kind in (MALFORMED, PUBLIC_IDS_PENDING)}
+    return [
+        replace(f, fix="-- once the rows are mended: " + f.fix.replace("\n", "\n-- "))
+        if f.object.partition(".")[0] in ill
+        and ("public_id" in f.object and ("VALIDATE" in f.fix or "SET NOT NULL" in f.fix))
+        else f
+        for f in catalog
+    ]
 
 
 def prefixes(form: Form) -> Iterator[Finding]:
@@ -112,7 +127,7 @@ class _Reader:
                 if malformed:
                     why = "these rows cannot be reached by their public id"
                     fix = "-- give each a new public id, after looking at where the old ones are in use"
-                    self._add(name, "malformed public ids", "0", f"{malformed:,}", Severity.BREAKS, fix, why)
+                    self._add(name, MALFORMED, "0", f"{malformed:,}", Severity.BREAKS, fix, why)
 
     def _count(self, table: str, query: Any, **parts: sql.Composable) -> int:
         if not self.reads(table):
@@ -167,11 +182,12 @@ class _Reader:
             for (app, _), migration in loader.disk_migrations.items()
             if any(type(operation).__module__ == "moeen.db.operations" for operation in migration.operations)
         }
-        self.found.findings += ledger.findings(self.connection, loader, labels=labels)
+        why = "what stands in the database and what the code says it did may differ"
+        changed = ledger.findings(self.connection, loader, labels=labels)
+        self.found.findings += [replace(finding, why=why) for finding in changed]
         for app, name in sorted(loader.disk_migrations.keys() - loader.applied_migrations.keys()):
             why = "the database is older than the code"
             self._add(f"{app}.{name}", "migration", "applied", "missing", Severity.BREAKS, "manage.py migrate", why)
 
     def _add(self, where: str, kind: str, expected: str, found: str, severity: Severity, fix: str, why: str) -> None:
         self.found.findings.append(Finding(where, kind, expected, found, severity, fix, why))
-

@@ -111,10 +111,18 @@ def findings(expected: Objects, live: Objects, *, owner: str = "") -> list[Findi
     for kind in expected.keys() | live.keys():
         one, other = expected.get(kind, {}), live.get(kind, {})
         for name in one.keys() | other.keys():
-            if one.get(name) != other.get(name):
+            if one.get(name) != other.get(name) and not _follows(kind, one.get(name), name, live):
                 found.extend(_findings(mender, kind, name, one.get(name), other.get(name)))
     gone, unknown = _absent(expected, live), _absent(live, expected)
     return sorted(f for f in found if not _within(f, gone) and not _within(f, unknown))
+
+
+def _follows(kind: str, want: Entry | None, name: str, live: Objects) -> bool:
+    """Whether a sequence is missing with its identity column, which is found and mended by itself."""
+    if kind != "sequence" or want is None or name in live.get("sequence", {}):
+        return False
+    column = live.get("column", {}).get(want.get("column", ""))
+    return "." in want.get("column", "") and (column is None or not column.get("identity"))
 
 
 def _absent(there: Objects, here: Objects) -> set[str]:
@@ -143,7 +151,7 @@ def _findings(mender: Mender, kind: str, name: str, want: Entry | None, found: E
         yield Finding(name, kind, "absent", told, severity, mender.extra(kind, name, found), why)
     else:
         differing = [key for key in sorted(want.keys() | found.keys()) if want.get(key) != found.get(key)]
-        if kind in ("policy", "rule"):
+        if kind in ("policy", "rule") and differing != ["comment"]:
             # Made anew as a whole, so told once.
             one, other = (", ".join(f"{key} {_words(e.get(key))}" for key in differing) for e in (want, found))
             severity, why = _grade(kind, differing[0], want, found)
@@ -209,7 +217,9 @@ def _more(wanted: Mapping[str, str], held: Mapping[str, str]) -> bool:
 
 def _telling(kind: str, found: Entry) -> str:
     if kind == "policy":
-        return f"{found.get('command')} to {', '.join(found.get('roles', ()))}: {found.get('using') or found.get('check')}"
+        return (
+            f"{found.get('command')} to {', '.join(found.get('roles', ()))}: {found.get('using') or found.get('check')}"
+        )
     if kind == "table" and found.get("kind"):
         return f"a {found['kind']}"
     if kind in ("constraint", "trigger", "index"):

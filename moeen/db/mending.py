@@ -81,6 +81,8 @@ class Mender:
                 return compose("DROP INDEX CONCURRENTLY {n}", n=part)
             case "trigger" | "policy" | "rule":
                 return compose("DROP {what} {n} ON {t}", what=fragment(kind.upper()), n=part, t=table)
+            case "function" if found.get("result") == "event_trigger":
+                return f"-- after its event trigger: DROP FUNCTION {_signature(name)}"
             case "function" | "auth function":
                 what = {"": "FUNCTION", "window": "FUNCTION"}.get(found.get("kind", ""), str(found.get("kind")).upper())
                 return f"DROP {what} {_signature(name)}"
@@ -166,7 +168,10 @@ class Mender:
                 wanted = dict(option.split("=", 1) for option in want.get(attribute, ()))
                 reset = ", ".join(sorted(given.keys() - wanted.keys()))
                 put = ", ".join(f"{key} = {value}" for key, value in sorted(wanted.items()))
-                parts = [f"ALTER TABLE {table} RESET ({reset})" if reset else "", put and f"ALTER TABLE {table} SET ({put})"]
+                parts = [
+                    f"ALTER TABLE {table} RESET ({reset})" if reset else "",
+                    put and f"ALTER TABLE {table} SET ({put})",
+                ]
                 return _script(parts)
             case "replica_identity":
                 return f"ALTER TABLE {table} REPLICA IDENTITY DEFAULT"
@@ -420,7 +425,14 @@ def _function(name: str, want: Entry) -> str:
         "SECURITY DEFINER" if want.get("security_definer") else "",
         "LEAKPROOF" if want.get("leakproof") else "",
         f"PARALLEL {want['parallel']}" if want.get("parallel") else "",
-        *(f"SET {key} = {value}" for key, value in (setting.split("=", 1) for setting in want.get("settings", ()))),
+        *(f"SET {key} = {_value(value)}" for key, value in (s.split("=", 1) for s in want.get("settings", ()))),
         f"AS {quote}{want['body']}{quote}",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _value(text: str) -> str:
+    """A setting's value as DDL takes it; PostgreSQL keeps an empty search path as ``""``."""
+    if text in ('""', ""):
+        return "''"
+    return text if re.fullmatch(r'[\w$", ]+', text) else sql.Literal(text).as_string(None)

@@ -128,6 +128,14 @@ class AddColumn(_Converging, migrations.AddField):
 class AddTableIndex(_Converging, migrations.AddIndex):
     """AddIndex that builds online, takes over an equal index of the older scripts, and rebuilds an invalid one."""
 
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        # An index touches no relation: the model is amended, where Django would render it and all its kin anew.
+        options = state.models[app_label, self.model_name_lower].options
+        options["indexes"] = [*options.get("indexes", []), self.index.clone()]
+        if "apps" in state.__dict__:
+            meta = state.apps.get_model(app_label, self.model_name)._meta
+            meta.indexes = [*meta.indexes, self.index.clone()]
+
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = to_state.apps.get_model(app_label, self.model_name)
         table = model._meta.db_table

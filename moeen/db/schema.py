@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import canonical, catalog, contents, drift
+from moeen.db import advisors, canonical, catalog, contents, drift
 from moeen.db.canonical import AUTHENTICATOR, PLATFORM_ROLES, Form, Objects
 from moeen.db.catalog import Catalog
 from moeen.db.errors import FAILED, MoeenError
@@ -99,7 +99,8 @@ def validate(
         form = canonical.conform(form, expected, is_allowed=is_allowed)
         found = drift.findings(expected, form.objects, owner=form.owner)
         inside = contents.examine(connection, form, expected, loader=loader)
-        found += [f for f in [*inside.findings, *_advice(connection)] if not is_allowed(f.kind, f.object)]
+        found = contents.after_rows(found, inside.findings)
+        found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
         names, labels = set(tables), set(apps_only)
         found = [f for f in found if _table_of(f) in names or f.object.partition(".")[0] in labels]
@@ -186,9 +187,3 @@ def _result(form: Form, found: Iterable[Finding], skipped: Iterable[str], starte
 
 def _table_of(finding: Finding) -> str:
     return finding.object.partition(".")[0]
-
-
-def _advice(connection: BaseDatabaseWrapper) -> list[Finding]:
-    """What the rules of row security say."""
-    return []
-

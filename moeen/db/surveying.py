@@ -1,1 +1,119 @@
-"""Stub."""
+"""What migrate will do to an older database, told before anything is changed: added, converted, dropped, refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+
+from moeen.db import planning, preflight
+from moeen.db.ddl import compose
+from moeen.db.findings import Finding
+from moeen.db.operations import CreateTable
+
+#: Statement -> what it does to what stands; the first that matches counts.
+_DEEDS = (
+    ("drop", re.compile(r"^DROP |\bDROP (CONSTRAINT|COLUMN|DEFAULT)\b", re.IGNORECASE)),
+    ("convert", re.compile(r"\bALTER COLUMN .* TYPE |^UPDATE |SET (NOT NULL|DEFAULT)|\bRENAME\b", re.IGNORECASE)),
+    ("add", re.compile(r"\bADD (COLUMN|CONSTRAINT)\b|^CREATE |ENABLE ROW LEVEL SECURITY", re.IGNORECASE)),
+)
+
+
+@dataclass(frozen=True)
+class TableSurvey:
+    """A table that stands already: its rows now, and the statements of migrate by what they do."""
+
+    table: str
+    rows: int
+    add: tuple[str, ...]
+    convert: tuple[str, ...]
+    drop: tuple[str, ...]
+    refused: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is."""
+
+    refused: bool
+    tables: tuple[TableSurvey, ...]
+    new_tables: tuple[str, ...]
+    others: tuple[Finding, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def pretty(self) -> str:
+        lines = []
+        for table in self.tables:
+            lines.append(f"{table.table}: {table.rows:,} rows")
+            lines += [f"  refuse   {finding.pretty()}" for finding in table.refused]
+            for deed in ("add", "convert", "drop"):
+                lines += [f"  {deed:7}  {_short(statement)}" for statement in getattr(table, deed)]
+        lines += [f"refuse   {finding.pretty()}" for finding in self.others]
+        if self.new_tables:
+            lines.append(f"New tables: {', '.join(self.new_tables)}")
+        if self.refused:
+            lines.append("migrate will refuse this database as it is, and change nothing.")
+        elif self.tables:
+            lines.append("migrate can adopt this database; every row stays. Next: manage.py migrate")
+        else:
+            lines.append("No table stands that migrate would have to adopt.")
+        return "\n".join(lines)
+
+
+def survey(connection: BaseDatabaseWrapper) -> Survey:
+    """Look at an older database. What is made to look at it is rolled back. Raises MoeenError for missing rights."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    refused: Sequence[Finding] = ()
+    try:
+        preflight.survey(connection, plan, executor.loader)
+    except preflight.AdoptionRefused as error:
+        refused = error.findings
+    wanted = {
+        operation.options["db_table"]
+        for migration, _ in plan
+        for operation in migration.operations
+        if isinstance(operation, CreateTable)
+    }
+    standing = dict(_rows(connection, wanted))
+    # A table that cannot be converted has no way to plan.
+    statements = [] if refused else planning.describe(connection, plan, executor.loader)
+    tables = tuple(_table(name, rows, statements, refused) for name, rows in standing.items())
+    named = {finding for table in tables for finding in table.refused}
+    others = tuple(finding for finding in refused if finding not in named)
+    return Survey(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others)
+
+
+def _rows(connection: BaseDatabaseWrapper, wanted: set[str]) -> Iterator[tuple[str, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+               AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname = ANY (%s) ORDER BY 1""",
+            [sorted(wanted)],
+        )
+        for (name,) in cursor.fetchall():
+            cursor.execute(compose("SELECT count(*) FROM public.{t}", t=name))
+            yield name, cursor.fetchone()[0]
+
+
+def _table(name: str, rows: int, statements: Sequence[planning.Statement], refused: Sequence[Finding]) -> TableSurvey:
+    deeds: dict[str, list[str]] = {"add": [], "convert": [], "drop": []}
+    for statement in statements:
+        if statement.table == name:
+            for deed, pattern in _DEEDS:
+                if pattern.search(statement.sql):
+                    deeds[deed].append(statement.sql)
+                    break
+    mine = tuple(finding for finding in refused if finding.object.partition(".")[0] == name)
+    return TableSurvey(name, rows, tuple(deeds["add"]), tuple(deeds["convert"]), tuple(deeds["drop"]), mine)
+
+
+def _short(statement: str) -> str:
+    text = " ".join(statement.split())
+    return text if len(text) <= 140 else f"{text[:137]}..."

@@ -1,10 +1,12 @@
 """Backfills in progress and done; public ids that were replaced, and whose they were."""
 
+import uuid
+
 import django.contrib.postgres.functions
+from django.db import migrations, models
+
 import moeen.db.functions
 import moeen.db.operations
-import uuid
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):

@@ -1,12 +1,14 @@
 """The ledger of migrations: runs and their steps."""
 
+import uuid
+
 import django.contrib.postgres.functions
 import django.db.models.deletion
+from django.db import migrations, models
+
 import moeen.db.constraints
 import moeen.db.functions
 import moeen.db.operations
-import uuid
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):

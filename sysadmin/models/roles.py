@@ -8,6 +8,7 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db.constraints import Index
 from moeen.db.functions import Now
 from moeen.db.models import Model, TimestampedModel
 from moeen.db.public_ids import PublicIdField
@@ -61,6 +62,8 @@ class Role(TimestampedModel):
         ordering = ["name"]
         verbose_name = _("role")
         verbose_name_plural = _("roles")
+        # The rows that most people see.
+        indexes = [Index(fields=["is_system"], name="roles_is_system_idx")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(Exact(_TYPE, "array")) & ~Q(_HAS_OTHER_THAN_STRINGS),

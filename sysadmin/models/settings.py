@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db.constraints import Index
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 from sysadmin.models.users import User
@@ -51,6 +52,8 @@ class Setting(TimestampedModel):
         ordering = ["key"]
         verbose_name = _("setting")
         verbose_name_plural = _("settings")
+        # The rows that most people see.
+        indexes = [Index(fields=["is_public"], name="settings_is_public_idx")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(category__in=["general", "api", "integrations", "notifications"]),

@@ -108,8 +108,7 @@ MATRIX = {
     },
     "sessions": {
         "patient": "S p1-d1",
-        "doctor": "S p1-d1; I p1-d1;"
-        "U(session_date session_time duration status diagnosis treatment_plan notes) p1-d1",
+        "doctor": "S p1-d1; I p1-d1;U(session_date session_time duration status diagnosis treatment_plan notes) p1-d1",
         "admin": "S *",
     },
     "insurance_claims": {

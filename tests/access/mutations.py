@@ -58,8 +58,12 @@ def mutations(owner):
         revoke = sql.SQL("REVOKE {} ON {} FROM {}").format(what, sql.Identifier(table), sql.Identifier(role))
         yield "grant revoked", revoke, table, role[6:], COMMANDS[privilege]
         limited.setdefault((table, role, privilege), column)
-    tables = [name for (name,) in owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()]
-    roles = [name for (name,) in owner.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'moeen\\_%'").fetchall()]
+    tables = [
+        name for (name,) in owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    ]
+    roles = [
+        name for (name,) in owner.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'moeen\\_%'").fetchall()
+    ]
     for table in sorted(tables):
         for role in sorted(roles):
             for privilege, command in COMMANDS.items():

@@ -202,9 +202,7 @@ class Probe:
 
     def _probe_U(self, execute, table, wanted):  # noqa: N802
         key, columns, rows = self.tables[table]
-        allowed = {
-            c for c in columns if _may(execute, f'UPDATE "{table}" SET "{c}" = DEFAULT WHERE false')
-        }
+        allowed = {c for c in columns if _may(execute, f'UPDATE "{table}" SET "{c}" = DEFAULT WHERE false')}
         yield from self._compare_columns(table, wanted, allowed)
         readable = [c for c in allowed if _may(execute, f'SELECT "{c}" FROM "{table}" WHERE false')]
         changed = set()

@@ -113,9 +113,7 @@ def _chatbot(world):
         add(
             "conversations", label, channel="whatsapp", patient_id=("patients", label), integration_id=bot,
         )  # fmt: skip
-        add(
-            "messages", label, sender_type="user", content=label, conversation_id=("conversations", label)
-        )
+        add("messages", label, sender_type="user", content=label, conversation_id=("conversations", label))
     add("conversations", "stranger", channel="web")
     add("messages", "stranger", sender_type="user", content="?", conversation_id=("conversations", "stranger"))
 
@@ -125,9 +123,7 @@ def _crm(world):
     for label, owner in ("s1", ("users", "s1")), ("s2", ("users", "s2")), ("nobody", None):
         add("crm_leads", label, name=label, owner_id=owner)
         add("crm_deals", label, title=label, owner_id=owner, lead_id=("crm_leads", label))
-        add(
-            "crm_activities", label, type="call", subject=label, owner_id=owner, deal_id=("crm_deals", label)
-        )
+        add("crm_activities", label, type="call", subject=label, owner_id=owner, deal_id=("crm_deals", label))
 
 
 def _djangos(world):

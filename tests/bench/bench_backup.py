@@ -115,7 +115,8 @@ def main() -> None:
         verdict = "met" if ratio <= GOALS[ours] else "MISSED"
         print(
             f"{ours:7} {floor} {middle[floor]:6.2f} s   ours {middle[ours]:6.2f} s "
-            f"(without Python's start {middle[f'{ours} itself']:.2f} s)   ratio {ratio:4.2f} (goal {GOALS[ours]}: {verdict})"
+            f"(without Python's start {middle[f'{ours} itself']:.2f} s)   "
+            f"ratio {ratio:4.2f} (goal {GOALS[ours]}: {verdict})"
         )
     print(f"most memory of one process: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB")
 

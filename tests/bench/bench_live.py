@@ -14,7 +14,9 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +155,8 @@ class Bench:
                 tell(f"{way.name}: adopting ...")
                 self.phases = []
                 start = time.monotonic()
-                extrapolated = way.adopt(self, url)
+                with Watch(url) as watch:
+                    extrapolated = way.adopt(self, url)
                 end = time.monotonic()
                 time.sleep(1)
             way.before, way.during = load.felt(begun, start), load.felt(start, end)
@@ -163,9 +166,10 @@ class Bench:
         tell(f"{way.name}: {' | '.join(way.row()[1:])}; the longest: {way.during.slowest}")
         for phase, *stretch in self.phases:
             felt = load.felt(*stretch)
-            tell(
-                f"    {phase}: p50 {felt.percentile(0.5):.1f}, p99 {felt.percentile(0.99):.1f}, longest {felt.longest:.0f}"
-            )
+            middle, high = felt.percentile(0.5), felt.percentile(0.99)
+            tell(f"    {phase}: p50 {middle:.1f}, p99 {high:.1f}, longest {felt.longest:.0f} ({felt.slowest})")
+        for (event, behind), count in watch.seen.most_common(6):
+            tell(f"    waited {count / 10:.1f} s in all for {event}{' behind ' + behind if behind else ''}")
         for error, count in sorted(way.during.errors.items()):
             tell(f"    {count:,} x {error}")
         if options.samples:
@@ -190,6 +194,37 @@ class Bench:
         retries = [line for line in done.stderr.splitlines() if "waiting for a lock" in line]
         for line in retries:
             tell(f"    {line}")
+
+
+class Watch:
+    """Looks ten times a second at what clients wait for that have waited for 100 ms, and behind which statement."""
+
+    QUERY = """
+        SELECT coalesce(a.wait_event_type || ' ' || a.wait_event, 'the processor'),
+               coalesce((SELECT left(regexp_replace(b.query, '\\s+', ' ', 'g'), 70) FROM pg_stat_activity AS b
+                         WHERE b.pid = (pg_blocking_pids(a.pid))[1]), '')
+        FROM pg_stat_activity AS a
+        WHERE a.datname = current_database() AND a.application_name = 'client' AND a.state = 'active'
+          AND clock_timestamp() - a.query_start > interval '100 ms'
+    """
+
+    def __init__(self, url: str) -> None:
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self._url, self._stop = url, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stop.set()
+        self._thread.join(timeout=30)
+
+    def _look(self) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while not self._stop.wait(0.1):
+                self.seen.update(connection.execute(self.QUERY).fetchall())
 
 
 def ours(bench: Bench, url: str) -> float:

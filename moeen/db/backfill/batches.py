@@ -25,9 +25,10 @@ from moeen.db.ddl import fragment
 
 T = TypeVar("T")
 
-LOCK_TIMEOUT_MS = 500
-#: How long a row that another session holds locked is waited for, before it is left to a later sweep.
-LOCK_PATIENCE = 20.0
+#: For a whole batch, and for the parts of one in which somebody holds a row locked.
+LOCK_TIMEOUT_MS, SHORT_LOCK_TIMEOUT_MS = 500, 50
+#: How long a worker waits in all, in the last sweeps, for rows that other sessions hold locked.
+LOCK_PATIENCE = 30.0
 RECONNECT_PATIENCE = 120.0
 MOST_DEADLOCKS = 5
 #: More refusals than this are no odd rows but a mistake: the run over this table ends.
@@ -88,14 +89,19 @@ class Batches:
         stop: threading.Event,
         done: Callable[[int, int, float], None],
         failures: dict[str, Failure],
+        patient: bool,
     ) -> None:
-        """``done(rows, pages, seconds)`` is told of every batch; ``failures``, by row, is shared by all workers."""
+        """``done(rows, pages, seconds)`` is told of every batch; ``failures``, by row, is shared by all workers.
+
+        Unless ``patient``, pages with a row that another session holds locked are left to a later sweep.
+        """
         self._connect = connect
         self._item = item
         self._run = run
         self._stop = stop
         self._done = done
         self._failures = failures
+        self._patience = LOCK_PATIENCE if patient else 0.0
         self._parameters: Mapping[str, Any] = item.parameters()
         self.connection = connect()
         self._key = Key.of(self.connection, item.table)
@@ -122,26 +128,38 @@ class Batches:
         pieces: list[Part] = list(reversed(self._smaller(pages)))
         while pieces:
             piece = pieces.pop()
-            if not self._whole(piece, position=0):
+            settled = self._whole(piece, position=0, within=True)
+            if settled is None:
+                pieces.insert(0, piece)  # all others first
+            elif not settled:
                 pieces += reversed(self._smaller(piece))
         self._safely(lambda: self._advance(before(), 0, 0.0))
 
-    def _whole(self, part: Part, *, position: int) -> bool:
-        """Fill the part at once; False when it had better be tried in smaller ones. A single row is settled here."""
-        started = time.monotonic()
+    def _whole(self, part: Part, *, position: int, within: bool = False) -> bool | None:
+        """Fill the part at once; False when it had better be tried in smaller ones; None: again later.
+
+        A single row that refuses is set down as a failure. ``within`` a batch that failed.
+        """
         deadlocks = 0
+        lock_timeout = SHORT_LOCK_TIMEOUT_MS if within else LOCK_TIMEOUT_MS
         while True:
             if self._stop.is_set():
                 raise Stopped
             try:
-                self._safely(lambda: self._transaction(part, position))
+                self._safely(lambda: self._transaction(part, position, lock_timeout))
             except errors.LockNotAvailable:
+                if isinstance(part, Pages) and part.halves():
+                    return False
+                if self._patience <= 0:
+                    return True  # the next sweep comes back; the last one says what is left
                 if self._divisible(part):
                     return False
-                if time.monotonic() - started > LOCK_PATIENCE:
+                self._stop.wait(0.2)
+                self._patience -= 0.25
+                if self._patience <= 0:
                     self._fail(part, "another session holds it locked")
                     return True
-                self._stop.wait(0.2)
+                return None
             except (errors.DeadlockDetected, errors.SerializationFailure):
                 deadlocks += 1
                 if deadlocks > MOST_DEADLOCKS:
@@ -182,13 +200,13 @@ class Batches:
         )
         return tuple(place for (place,) in self.connection.execute(query, self._parameters))
 
-    def _transaction(self, part: Part, position: int) -> None:
+    def _transaction(self, part: Part, position: int, lock_timeout: int) -> None:
         started = time.monotonic()
         item, cursor = self._item, self.connection.cursor()
         names = {"table": item.relation, "part": part.condition, "missing": item.condition}
         count = sql.SQL("SELECT count(*) FROM {table} WHERE {part} AND {missing}").format(**names)
         with self.connection.transaction():
-            cursor.execute(_SETTINGS, [str(LOCK_TIMEOUT_MS)])
+            cursor.execute(_SETTINGS, [str(lock_timeout)])
             seen = self._number(cursor, count)
             changed = 0
             if seen:

@@ -170,7 +170,7 @@ class _Table:
                 else:
                     self._claims = _Claims(state.position, state.bound)
                 failures.clear()
-                self._sweep(state, size.missing)
+                self._sweep(state, size.missing, patient=sweep > 0)
                 left = measure(self.connection, item).missing
                 # A row of an earlier call may lie before the position: one whole sweep before giving up.
                 if left == 0 or (left <= len(failures) and (sweep or state.position == 0)):
@@ -207,7 +207,7 @@ class _Table:
             if status == "finished":
                 raise
 
-    def _sweep(self, state: runs.Run, missing: int) -> None:
+    def _sweep(self, state: runs.Run, missing: int, *, patient: bool) -> None:
         with ThreadPoolExecutor(self.options.workers, thread_name_prefix="backfill") as pool:
             workers: list[Batches] = []
             futures: list[Future[None]] = []
@@ -221,6 +221,7 @@ class _Table:
                             stop=self.stop,
                             done=self._batch_done,
                             failures=self.failures,
+                            patient=patient,
                         )
                     )
                 self.free.clear()  # until the first look found nothing against it

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import pyrage  # type: ignore[import-untyped]
+import pyrage
 
 from moeen.db.errors import USAGE, MoeenError
 

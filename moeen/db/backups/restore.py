@@ -359,12 +359,14 @@ def _rename(connection: psycopg.Connection[Any], name: str, kept: str) -> None:
 
 def _undo(login: Login, target: Target, fresh: str) -> None:
     """Remove what the restore made; what stood before stays. A database that was empty stays, and may hold a part."""
-    if fresh != target.database or not target.exists:
-        with (
-            suppress(Exception),
-            _elsewhere(login, fresh, "").connect(application="moeen restore_database") as connection,
-        ):
+    if fresh == target.database and target.exists:
+        return
+    try:
+        with _elsewhere(login, fresh).connect(application="moeen restore_database") as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(fresh)))
+    except (psycopg.Error, MoeenError):
+        # The first error is the one to tell; this one must not take its place.
+        logger("backup").warning("left behind", extra={"database": fresh})
 
 
 def _elsewhere(login: Login, *names: str) -> Login:

@@ -26,9 +26,7 @@ CONNECT_TIMEOUT = 10
 # A server that was killed replays its log at the next start and refuses sessions until that is done.
 RECOVERY_SECONDS = 120.0
 # Besides, the kernel goes on accepting for a server that was killed until the last of its children is gone.
-_PASSING = re.compile(
-    r"database system is|Connection refused|closed the connection unexpectedly|No such file"
-)
+_PASSING = re.compile(r"database system is|Connection refused|closed the connection unexpectedly|No such file")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -120,13 +120,16 @@ class _Binding:
             yield copy
 
 
-class Cursor(_Binding, base.Cursor):  # type: ignore[misc]
+class Cursor(_Binding, base.Cursor):  # type: ignore[misc, name-defined]
     """Django's usual cursor."""
 
 
-class ServerBindingCursor(_Binding, base.ServerBindingCursor):  # type: ignore[misc]
+class ServerBindingCursor(_Binding, base.ServerBindingCursor):  # type: ignore[misc, name-defined]
     """Django's cursor under the option `server_side_binding`."""
 
 
 #: Django's cursor class -> ours.
-CURSORS: dict[type, type] = {base.Cursor: Cursor, base.ServerBindingCursor: ServerBindingCursor}
+CURSORS: dict[type, type] = {
+    base.Cursor: Cursor,  # type: ignore[attr-defined]
+    base.ServerBindingCursor: ServerBindingCursor,  # type: ignore[attr-defined]
+}

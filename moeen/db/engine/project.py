@@ -32,9 +32,7 @@ def refuse_other_project(settings_dict: dict[str, Any]) -> None:
 
 def names_project(ref: str, *, hosts: list[str], user: str) -> bool:
     """Whether the hosts or the user carry the ref as a whole label, and no host that of another project."""
-    named = [
-        found[1] for host in hosts if (found := re.fullmatch(r"db\.([^.]+)\.supabase\.(?:co|com|net)", host))
-    ]
+    named = [found[1] for host in hosts if (found := re.fullmatch(r"db\.([^.]+)\.supabase\.(?:co|com|net)", host))]
     if any(name != ref for name in named):
         return False
     if hosts and all(ref in host.split(".") for host in hosts):

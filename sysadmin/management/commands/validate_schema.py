@@ -21,16 +21,16 @@ class Command(BaseCommand):
         "Holds the database against the catalog that the code expects and looks at public ids, prefixes, sequences, "
         "backfills and applied migrations. Writes nothing. Exit code 0: nothing found; 3: findings; 1: could not check."
     )
-    requires_system_checks: list[str] = []  # noqa: RUF012 - the database is checked, not the code
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="The database to check.")
         parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
         parser.add_argument("--app", metavar="LABEL", help="Only the tables and migrations of this app.")
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--sql", action="store_true", help="Print the SQL that mends what was found, to be read first.")
-        what.add_argument("--against", metavar="URL", help="Compare with this database instead of the expected catalog.")
-        what.add_argument("--write-expected", action="store_true", help="Write the expected catalog from this database.")
+        what.add_argument("--sql", action="store_true", help="Print SQL that mends what was found.")
+        what.add_argument("--against", metavar="URL", help="Compare with this database instead.")
+        what.add_argument("--write-expected", action="store_true", help="Write the expected catalog from this one.")
         what.add_argument("--adoption", action="store_true", help="Report what migrate will do to an older database.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,7 +57,9 @@ class Command(BaseCommand):
     def _check(self, connection: Any, options: dict[str, Any]) -> schema.Validation:
         if options["against"]:
             entry = {"ENGINE": "moeen.db.engine", **parse_database_url(options["against"], name="--against")}
-            connections.settings["against"] = connections.configure_settings({"default": {}, "against": entry})["against"]
+            connections.settings["against"] = connections.configure_settings({"default": {}, "against": entry})[
+                "against"
+            ]
             return schema.compare_databases(connections["against"], connection)
         if options["app"]:
             models = apps.get_app_config(options["app"]).get_models(include_auto_created=True)

@@ -1,0 +1,274 @@
+"""Who may do what, read from the live catalog: the matrix of tables, roles and commands, and one person's view.
+
+The declared matrix stands in the apps' SQL, one `app.allow(...)` a cell.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from moeen.db import catalog, identity, public_ids
+from moeen.db.errors import USAGE, MoeenError
+from moeen.db.findings import Finding, unique
+from moeen.db.roles import API_ROLES, OTHERS, PEOPLE, PREFIX, ROLES
+
+COMMANDS = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """What a role may do to a table with one command.
+
+    `columns` is empty where all are meant. `rows`: "all", or "some": those the `condition` of `policy` lets through.
+    """
+
+    table: str
+    role: str
+    command: str
+    columns: tuple[str, ...] = ()
+    rows: str = "all"
+    policy: str = ""
+    condition: str = ""
+
+    def pretty(self) -> str:
+        return f"{self.rows} rows, " + (", ".join(self.columns) or "all columns")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What somebody may do to one table. `counts`: command letter -> rows of `total`, None where it cannot be said."""
+
+    who: str
+    role: str
+    table: str
+    total: int
+    cells: dict[str, Cell]
+    counts: dict[str, int | None]
+
+    def lines(self) -> Iterator[str]:
+        yield f"{self.who} acts as {self.role}. {self.table} has {self.total:,} rows."
+        for letter, command in COMMANDS.items():
+            cell = self.cells.get(letter)
+            if cell is None:
+                yield f"{command:6}  no"
+                continue
+            number = self.counts.get(letter)
+            rows = cell.rows if number is None else f"{number:,}"
+            yield f"{command:6}  {rows} rows, {', '.join(cell.columns) or 'all columns'}"
+            yield f"        by {cell.policy or 'grants alone'}" + (f": {cell.condition}" if cell.condition else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        cells = {
+            COMMANDS[letter]: cell.as_dict() | {"count": self.counts.get(letter)} for letter, cell in self.cells.items()
+        }
+        return {"who": self.who, "role": self.role, "table": self.table, "total": self.total, "access": cells}
+
+
+def effective(connection: BaseDatabaseWrapper) -> list[Cell]:
+    """The live matrix: a cell where grants and policies together let a role do something. Sorted."""
+    tables = catalog.read(connection).tables
+    with connection.cursor() as cursor:
+        cursor.execute(_GRANTS, {"roles": list(ROLES), "letters": list(COMMANDS), "names": list(COMMANDS.values())})
+        granted = cursor.fetchall()
+    found = []
+    for name, role, letter, columns, total in granted:
+        table = tables[name]
+        cell = Cell(
+            name, role.removeprefix(PREFIX), letter, () if len(columns) in (0, total) else tuple(sorted(columns))
+        )
+        if table.row_security:
+            applying = [
+                policy
+                for policy in table.policies.values()
+                if policy.command in (COMMANDS[letter], "ALL") and {role, "public"} & set(policy.roles)
+            ]
+            if not applying:
+                continue
+            texts = [policy.check if letter == "I" and policy.check else policy.using for policy in applying]
+            if "true" not in texts:
+                cell = replace(cell, rows="some", condition=" OR ".join(texts))
+            cell = replace(cell, policy=", ".join(policy.name for policy in applying))
+        found.append(cell)
+    return sorted(found)
+
+
+def declared(connection: BaseDatabaseWrapper) -> list[Cell]:
+    """The matrix as the apps' SQL files say it, with `all but` columns worked out. Sorted."""
+    tables = catalog.read(connection).tables
+    found = {}
+    for text in _declarations():
+        for match in _ALLOW.finditer(text):
+            names, roles, commands, seen, written = (_unquoted(match[name]) for name in _ALLOW.groupindex)
+            for part in re.finditer(r"([SIUD])(?: \(([^)]*)\))?", commands):
+                condition = written or seen if part[1] == "I" else seen
+                for table in names.split():
+                    columns = _columns(part[2] or "", tables[table].columns) if table in tables else ()
+                    for role in roles.split():
+                        rows = "all" if condition == "true" else "some"
+                        found[table, role, part[1]] = Cell(table, role, part[1], columns, rows)
+    return sorted(found.values())
+
+
+def differences(connection: BaseDatabaseWrapper) -> tuple[Finding, ...]:
+    """Where the live matrix is not the declared one: more, or less, or of other columns or rows."""
+    wanted = {(cell.table, cell.role, cell.command): cell for cell in declared(connection)}
+    live = {(cell.table, cell.role, cell.command): cell for cell in effective(connection)}
+    found = []
+    for key in wanted.keys() | live.keys():
+        expected, present = (cells[key].pretty() if key in cells else "nothing" for cells in (wanted, live))
+        if expected != present:
+            table, role, command = key
+            found.append(Finding(table, f"{COMMANDS[command]} by {PREFIX}{role}", expected, present))
+    return unique(found)
+
+
+def check(connection: BaseDatabaseWrapper, *, who: str, table: str, role: str | None = None) -> Access:
+    """What a person (e-mail address, public id or id) or a role may do to a table, and how many of its rows.
+
+    Looked at as they are, in a read-only transaction that is rolled back. Raises MoeenError for an unknown name.
+    """
+    known = catalog.read_tables(connection, [table])
+    if table not in known:
+        raise MoeenError(
+            f"There is no table {table!r}.", next_step="`manage.py access_matrix` lists them.", exit_code=USAGE
+        )
+    scope, name = _subject(connection, who, role)
+    cells = {
+        cell.command: cell for cell in effective(connection) if cell.table == table and PREFIX + cell.role == scope.role
+    }
+    counts: dict[str, int | None] = {}
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('transaction_read_only', 'on', true)")
+        (total,) = _one(cursor, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
+        with identity.bound(scope):
+            for letter, cell in cells.items():
+                if letter != "I":
+                    counts[letter] = _count(connection, table, "true" if letter == "S" else cell.condition or "true")
+        transaction.set_rollback(True, using=connection.alias)
+    return Access(name, scope.role, table, total, cells, counts)
+
+
+def web_role_sql(*, login: str, database: str, api: bool) -> str:
+    """How an administrator makes a login that owns nothing, and what PostgREST's login needs."""
+    lines = [
+        "-- The web's own login. NOINHERIT: it holds no right of its own until it takes a role.",
+        _text("CREATE ROLE {} LOGIN NOINHERIT PASSWORD '...';", login),
+        _text("GRANT CONNECT ON DATABASE {} TO {};", database, login),
+        _text(f"GRANT {', '.join(ROLES)} TO {{}};", login),
+    ]
+    if api:
+        lines += [
+            "-- PostgREST: its login takes the roles, and finds out in app.bind_request() which one.",
+            f"GRANT {', '.join(API_ROLES)} TO authenticator;",
+            "GRANT USAGE ON SCHEMA app TO anon, authenticated, service_role;",
+            "GRANT EXECUTE ON FUNCTION app.bind_request(), app.caller_role() TO anon, authenticated, service_role;",
+            "ALTER ROLE authenticator SET pgrst.db_pre_request = 'app.bind_request';",
+            "NOTIFY pgrst, 'reload config';",
+        ]
+    return "\n".join(lines)
+
+
+def _text(template: str, *names: str) -> str:
+    return sql.SQL(template).format(*map(sql.Identifier, names)).as_string(None)
+
+
+def _subject(connection: BaseDatabaseWrapper, who: str, role: str | None) -> tuple[identity.Identity, str]:
+    name = who.removeprefix(PREFIX)
+    if name in (*OTHERS, *PEOPLE):
+        return identity.Identity(PREFIX + name), f"Nobody in particular, as {PREFIX}{name},"
+    users = get_user_model().objects.using(connection.alias)
+    for field, value in _ways(who):
+        user = users.filter(**{field: value}).first()
+        if user is not None:
+            return identity.of(user, role=role, using=connection.alias), f"User {user.public_id or user.pk}"
+    raise MoeenError(
+        "There is no such user or role.",
+        next_step=f"Name a user by e-mail address, public id or id; or one of {', '.join(ROLES)}.",
+        exit_code=USAGE,
+    )
+
+
+def _ways(who: str) -> Iterator[tuple[str, Any]]:
+    if "@" in who:
+        yield "email__iexact", who
+        return
+    try:
+        yield "pk", uuid.UUID(who)
+    except ValueError:
+        try:
+            public_ids.parse(who)
+        except public_ids.PublicIdError:
+            return
+        yield "public_id", who
+
+
+def _count(connection: BaseDatabaseWrapper, table: str, condition: str) -> int | None:
+    """The rows that the bound identity sees and the condition, PostgreSQL's own text of a policy, lets through."""
+    query = sql.SQL("SELECT count(*) FROM {} WHERE {}").format(sql.Identifier(table), sql.SQL(condition))
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            (number,) = _one(cursor, query)
+            return int(number)
+    except DatabaseError:  # rows that may be changed but not read
+        return None
+
+
+def _one(cursor: Any, query: sql.Composable) -> tuple[Any, ...]:
+    cursor.execute(query.as_string(None))
+    row: tuple[Any, ...] = cursor.fetchone()
+    return row
+
+
+def _declarations() -> Iterator[str]:
+    for config in apps.get_app_configs():
+        for path in sorted((Path(config.path) / "sql").glob("*_rls.sql")):
+            yield path.read_text(encoding="utf-8")
+
+
+def _columns(words: str, known: Iterable[str]) -> tuple[str, ...]:
+    named = words.removeprefix("all but ").split(", ") if words else []
+    if words.startswith("all but "):
+        return tuple(sorted(set(known) - set(named)))
+    return tuple(sorted(named))
+
+
+def _unquoted(text: str | None) -> str:
+    """The value of one or more adjacent SQL strings."""
+    return "".join(a or b for a, b in re.findall(r"'([^']*)'|\$\$(.*?)\$\$", text or ""))
+
+
+_STRING = r"(?:'[^']*'|\$\$.*?\$\$)(?:\s*'[^']*')*"
+_ALLOW = re.compile(
+    rf"^SELECT app\.allow\((?P<tables>{_STRING}),\s*(?P<roles>{_STRING}),\s*(?P<commands>{_STRING}),\s*"
+    rf"(?P<seen>{_STRING})(?:,\s*(?P<written>{_STRING}))?\);",
+    flags=re.M,
+)
+_GRANTS = """
+    SELECT c.relname, r.rolname::text, k.letter,
+           CASE WHEN k.letter = 'D' THEN '{}'::text[] ELSE g.columns END, g.total
+    FROM pg_class c
+    CROSS JOIN pg_roles r
+    CROSS JOIN unnest(%(letters)s::text[], %(names)s::text[]) AS k (letter, name)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS total, array_remove(array_agg(
+            CASE WHEN k.letter <> 'D' AND has_column_privilege(r.oid, c.oid, a.attnum, k.name) THEN a.attname::text END
+        ), NULL) AS columns
+        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    ) AS g
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND r.rolname = ANY (%(roles)s)
+      AND CASE WHEN k.letter = 'D' THEN has_table_privilege(r.oid, c.oid, 'DELETE') ELSE cardinality(g.columns) > 0 END
+"""

@@ -1,0 +1,288 @@
+"""Rules of good row security, asked of the live catalog: what a hosting platform's advisors warn of, and our own.
+
+Most follow splinter, the linter of Supabase's database advisors; its numbers stand beside each rule. Rules about
+extensions, the platform's own schemas and API settings do not apply to this database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db import access, catalog
+from moeen.db.catalog import Catalog, Table
+from moeen.db.findings import Finding, Severity, unique
+from moeen.db.roles import PREFIX, ROLES
+
+#: "rule object" -> why it may be so.
+EXCEPTIONS = {
+    "always true users_update_auth": "signing in; column grants leave it password_hash and last_login",
+    "always true django_session_insert_auth": "a session is nobody's until somebody signs in",
+    "always true django_session_update_auth": "only the session store works as moeen_auth",
+    "always true django_session_delete_auth": "only the session store works as moeen_auth",
+}
+#: Roles whose cells say "all rows" on purpose; for others a policy that is always true is a mistake.
+_WIDE = {PREFIX + name for name in ("staff", "supervisor", "admin", "service")}
+_SENSITIVE = re.compile(r"password|secret|token|api_key|credit_card|ssn", re.I)
+#: A call that stands outside a sub-select is made once a row.
+_CALLS = re.compile(r"\b(?:auth|app)\.\w+\(|\bcurrent_setting\(")
+#: Columns that a condition compares; text in quotes is cut out first.
+_WORD = re.compile(r"[a-z_][a-z0-9_]*")
+
+Rule = Callable[[Catalog], Iterator[Finding]]
+
+
+def advise(connection: BaseDatabaseWrapper) -> list[Finding]:
+    """What the rules find, exceptions aside, sorted. Functions and tables of schemas `public` and `app`."""
+    with transaction.atomic(using=connection.alias):
+        live = catalog.read(connection)
+        found = [finding for rule in RULES for finding in rule(live)]
+        found += _open_functions(connection)
+        found += _sensitive_columns(connection)
+        found += _unsafe_roles(connection)
+        found += _foreign_grants(connection)
+    return [f for f in unique(found) if f"{f.kind} {f.object.rpartition('.')[2]}" not in EXCEPTIONS]
+
+
+def unindexed_foreign_keys(live: Catalog) -> Iterator[Finding]:
+    """splinter 0001"""
+    for table in live.tables.values():
+        for key in table.constraints.values():
+            if key.kind == "f" and not any(
+                index[: len(key.columns)] and set(index[: len(key.columns)]) == set(key.columns)
+                for index in _indexes(table)
+            ):
+                fix = f"CREATE INDEX CONCURRENTLY ON {table.name} ({', '.join(key.columns)})"
+                yield Finding(
+                    f"{table.name}.{key.name}", "unindexed foreign key", "an index", "none", Severity.SLOW, fix
+                )
+
+
+def calls_per_row(live: Catalog) -> Iterator[Finding]:
+    """splinter 0003, and the same of our own helpers: a call is wrapped as (SELECT f())."""
+    for table, name, text in _expressions(live):
+        if _CALLS.search(_without_selects(text)):
+            yield Finding(f"{table}.{name}", "call per row", "(SELECT f())", "a bare call", Severity.SLOW)
+
+
+def several_permissive(live: Catalog) -> Iterator[Finding]:
+    """splinter 0006: their conditions add up."""
+    for table in live.tables.values():
+        cells: dict[tuple[str, str], list[str]] = {}
+        for policy in table.policies.values():
+            if policy.permissive:
+                commands = ("SELECT", "INSERT", "UPDATE", "DELETE") if policy.command == "ALL" else (policy.command,)
+                for role in ROLES if "public" in policy.roles else policy.roles:
+                    for command in commands:
+                        cells.setdefault((role, command), []).append(policy.name)
+        for (role, command), names in cells.items():
+            if len(names) > 1:
+                where = f"{table.name}.{role}"
+                yield Finding(
+                    where, f"several policies for {command}", "one", ", ".join(sorted(names)), Severity.UNSAFE
+                )
+
+
+def row_security_off(live: Catalog) -> Iterator[Finding]:
+    """splinter 0007 and 0013: policies without row security, or a table without it."""
+    for table in live.tables.values():
+        if table.kind in ("r", "p") and table.schema == "public" and not table.row_security:
+            fix = f"ALTER TABLE {table.name} ENABLE ROW LEVEL SECURITY"
+            yield Finding(table.name, "row security off", "enabled", "disabled", Severity.UNSAFE, fix)
+        if table.forced:
+            fix = f"ALTER TABLE {table.name} NO FORCE ROW LEVEL SECURITY"
+            yield Finding(table.name, "row security forced", "not forced", "forced", Severity.UNSAFE, fix)
+
+
+def duplicate_indexes(live: Catalog) -> Iterator[Finding]:
+    """splinter 0009"""
+    for table in live.tables.values():
+        seen: dict[tuple[str, bool], str] = {}
+        for index in table.indexes.values():
+            twin = seen.setdefault((index.definition, index.unique), index.name)
+            if twin != index.name:
+                yield Finding(f"{table.name}.{index.name}", "duplicate index", "one", f"also {twin}", Severity.SLOW)
+
+
+def owners_views(live: Catalog) -> Iterator[Finding]:
+    """splinter 0010 and 0016: a view shows what its owner sees; a materialized one has no policies at all."""
+    for table in live.tables.values():
+        if table.kind == "m":
+            yield Finding(table.name, "materialized view", "out of reach", "in schema public", Severity.UNSAFE)
+
+
+def mutable_search_path(live: Catalog) -> Iterator[Finding]:
+    """splinter 0011"""
+    for function in live.functions.values():
+        if function.schema == "app" and not any(setting.startswith("search_path=") for setting in function.settings):
+            yield Finding(function.signature, "search path", "set to ''", "the caller's", Severity.UNSAFE)
+
+
+def always_true(live: Catalog) -> Iterator[Finding]:
+    """splinter 0024: a write policy that lets anybody write anything."""
+    for table in live.tables.values():
+        for policy in table.policies.values():
+            writes = policy.command != "SELECT" and "true" in (policy.using, policy.check)
+            # What may be changed is limited, and what it may become is not.
+            lopsided = policy.command == "UPDATE" and policy.using != policy.check
+            if writes and (lopsided or not set(policy.roles) <= _WIDE):
+                yield Finding(f"{table.name}.{policy.name}", "always true", "a condition", "true", Severity.UNSAFE)
+
+
+def policies_for_everybody(live: Catalog) -> Iterator[Finding]:
+    """A policy TO PUBLIC, or of a platform's role, widens every role's."""
+    for table in live.tables.values():
+        for policy in table.policies.values():
+            if not set(policy.roles) <= set(ROLES):
+                yield Finding(
+                    f"{table.name}.{policy.name}",
+                    "policy's role",
+                    "one of ours",
+                    ", ".join(policy.roles),
+                    Severity.UNSAFE,
+                )
+
+
+def unindexed_conditions(live: Catalog) -> Iterator[Finding]:
+    """Every column that a condition compares begins an index."""
+    for table in live.tables.values():
+        first = {index[0] for index in _indexes(table) if index}
+        for policy in table.policies.values():
+            words = set(_WORD.findall(re.sub(r"'[^']*'", "", _without_selects(policy.using))))
+            for column in sorted(words & table.columns.keys() - first):
+                yield Finding(
+                    f"{table.name}.{column}",
+                    "unindexed condition",
+                    "an index",
+                    f"none, for {policy.name}",
+                    Severity.SLOW,
+                )
+
+
+def volatile_helpers(live: Catalog) -> Iterator[Finding]:
+    """A helper of policies that is not STABLE cannot be called once a statement."""
+    for function in live.functions.values():
+        used = any(f"app.{function.name}(" in text for _, _, text in _expressions(live))
+        if used and (function.volatility != "s" or not function.security_definer):
+            yield Finding(function.signature, "policy helper", "STABLE SECURITY DEFINER", "otherwise", Severity.UNSAFE)
+
+
+RULES: tuple[Rule, ...] = (
+    unindexed_foreign_keys,
+    calls_per_row,
+    several_permissive,
+    row_security_off,
+    duplicate_indexes,
+    owners_views,
+    mutable_search_path,
+    always_true,
+    policies_for_everybody,
+    unindexed_conditions,
+    volatile_helpers,
+)
+
+
+def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """splinter 0028 and 0029: definer functions, and all of schema app, are called by whom they are granted to."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+            CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+            WHERE a.grantee = 0 AND (n.nspname = 'app' OR (n.nspname = 'public' AND p.prosecdef))
+            """
+        )
+        for (name,) in cursor.fetchall():
+            fix = f"REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC"
+            yield Finding(name, "open function", "granted by name", "open to PUBLIC", Severity.UNSAFE, fix)
+        cursor.execute(
+            """
+            SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'v'
+              AND NOT EXISTS (SELECT FROM unnest(c.reloptions) o WHERE o IN ('security_invoker=true', 'security_invoker=on'))
+            """
+        )
+        for (name,) in cursor.fetchall():
+            fix = f"ALTER VIEW {name} SET (security_invoker = true)"
+            yield Finding(name, "owner's view", "security_invoker", "its owner's rights", Severity.UNSAFE, fix)
+
+
+def _sensitive_columns(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """splinter 0023: secrets are read by those roles that work with them."""
+    permitted = {("users", "auth"), ("chatbot_integrations", "admin"), ("chatbot_integrations", "service")}
+    tables = catalog.read(connection).tables
+    for cell in access.effective(connection):
+        if cell.command == "S" and (cell.table, cell.role) not in permitted:
+            for column in cell.columns or tables[cell.table].columns:
+                if _SENSITIVE.search(column):
+                    yield Finding(
+                        f"{cell.table}.{column}", "sensitive column", "not readable", f"by {cell.role}", Severity.UNSAFE
+                    )
+
+
+def _unsafe_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT rolname, rolsuper OR rolbypassrls OR rolcanlogin,
+                   EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)
+            FROM pg_roles r WHERE rolname = ANY (%s)
+            """,
+            [list(ROLES)],
+        )
+        for name, unsafe, member in cursor.fetchall():
+            if unsafe:
+                fix = f"ALTER ROLE {name} NOSUPERUSER NOBYPASSRLS NOLOGIN"
+                yield Finding(name, "role", "bound, without login", "otherwise", Severity.UNSAFE, fix)
+            if member:
+                yield Finding(name, "role's membership", "in no other role", "in another", Severity.UNSAFE)
+
+
+def _foreign_grants(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Grants on our tables to others than our roles, or beyond the four commands."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT DISTINCT c.relname, coalesce(r.rolname::text, 'PUBLIC'), a.privilege_type
+            FROM pg_class c CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relrowsecurity
+              AND a.grantee <> c.relowner
+              AND (r.rolname IS NULL OR r.rolname <> ALL (%s)
+                   OR a.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
+            """,
+            [list(ROLES)],
+        )
+        for table, role, privilege in cursor.fetchall():
+            fix = f"REVOKE {privilege} ON {table} FROM {role}"
+            yield Finding(table, f"grant of {privilege}", "to nobody", f"to {role}", Severity.UNSAFE, fix)
+
+
+def _expressions(live: Catalog) -> Iterator[tuple[str, str, str]]:
+    for table in live.tables.values():
+        for policy in table.policies.values():
+            for text in (policy.using, policy.check):
+                if text:
+                    yield table.name, policy.name, text
+
+
+def _without_selects(text: str) -> str:
+    """The expression with every bracket that begins with SELECT cut out."""
+    kept, skipped = [], 0
+    for part in re.split(r"(\(\s*SELECT\b|[()])", text):
+        if skipped:
+            skipped += part.count("(") - part.count(")")
+        elif part.startswith("(") and part != "(":
+            skipped = 1
+        else:
+            kept.append(part)
+    return "".join(kept)
+
+
+def _indexes(table: Table) -> Iterator[tuple[str, ...]]:
+    """The columns of each whole, valid index, in order; expressions as they are written."""
+    for index in table.indexes.values():
+        found = re.match(r"\w+ \((.*)\)(?: INCLUDE.*)?$", index.definition)
+        if index.valid and found and " WHERE " not in index.definition:
+            yield tuple(re.split(r"[ ]", part.strip(), maxsplit=1)[0] for part in found[1].split(","))

@@ -1,0 +1,259 @@
+"""One page about an installation: each thing it needs with ok, warn or fail, and the next step."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db import contents, embedded, preflight, public_ids, roles, schema
+from moeen.db.backups import retention, store
+from moeen.db.errors import MoeenError, explain
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+#: The versions that the project is made for.
+OLDEST, NEWEST = 14, 18
+LOW_DISK_BYTES = 2 * 1024**3
+REST_SECONDS = 10.0
+#: The one table of which the outside may see rows: those that are public.
+PUBLIC_TABLE, PUBLIC_COLUMN = "settings", "is_public"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing: ``state`` is ok, warn or fail; ``next_step`` is "" where nothing need be done."""
+
+    name: str
+    state: str
+    says: str
+    next_step: str = ""
+
+    def pretty(self) -> str:
+        text = f"{self.state:4}  {self.name:11}  {self.says}"
+        return f"{text}\n{'':19}next: {self.next_step}" if self.next_step else text
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All lines; ``ok``: none says fail."""
+
+    ok: bool
+    lines: tuple[Line, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def pretty(self) -> str:
+        return "\n".join(line.pretty() for line in self.lines)
+
+
+def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
+    """Look at everything; what cannot be looked at is a line that says fail, never an exception."""
+    patient = _Examination(connection)
+    first = patient.line("connection", patient.connection)
+    lines = [first]
+    if first.state != FAIL:
+        for name in ("version", "role", "TLS", "disk", "migrations", "backfills", "validation"):
+            lines.append(patient.line(name, getattr(patient, name.lower())))
+    lines.append(patient.line("backups", patient.backups))
+    lines.append(patient.line("settings", patient.settings))
+    if settings.SUPABASE_URL:
+        lines.append(patient.line("REST", patient.rest))
+    return Diagnosis(ok=all(line.state != FAIL for line in lines), lines=tuple(lines))
+
+
+Answer = tuple[str, str, str]
+
+
+class _Examination:
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.wrapper = connection
+
+    def line(self, name: str, ask: Callable[[], Answer]) -> Line:
+        try:
+            return Line(name, *ask())
+        except (DatabaseError, MoeenError, OSError, LookupError) as error:
+            known = explain(error)
+            cause = known.cause if known else type(error).__name__
+            step = known.next_step if known else "manage.py doctor --traceback shows where it comes from"
+            return Line(name, FAIL, cause.splitlines()[0], (step or "").splitlines()[0] if step else "")
+
+    def _one(self, query: str, params: Any = None) -> tuple[Any, ...]:
+        with self.wrapper.cursor() as cursor:
+            cursor.execute(query, params)
+            return tuple(cursor.fetchone())
+
+    @cached_property
+    def result(self) -> schema.Validation:
+        return schema.validate(self.wrapper)
+
+    def connection(self) -> Answer:
+        (name, size) = self._one("SELECT current_database(), pg_size_pretty(pg_database_size(current_database()))")
+        if self.wrapper.settings_dict.get("EMBEDDED"):
+            place = f"the embedded server in {embedded.configured_server().data_dir}"
+        else:
+            assert self.wrapper.connection is not None
+            info = self.wrapper.connection.info
+            place = f"{info.host}:{info.port}"
+            if info.port in (6543, 6432):
+                step = "use the direct connection (port 5432) for migrations and dumps"
+                return WARN, f"{name} at {place}, the port of a pooler; {size}", step
+        return OK, f"{name} at {place}; {size}", ""
+
+    def version(self) -> Answer:
+        (number, words) = self._one(
+            "SELECT current_setting('server_version_num')::int, current_setting('server_version')"
+        )
+        major = number // 10000
+        if major < OLDEST:
+            return FAIL, f"PostgreSQL {words}", f"upgrade: {OLDEST} to {NEWEST} are supported"
+        if major > NEWEST:
+            return WARN, f"PostgreSQL {words}, newer than what the project was tried on ({NEWEST})", ""
+        return OK, f"PostgreSQL {words.split()[0]}", ""
+
+    def role(self) -> Answer:
+        role, is_super, bypass, standby = self._one(
+            "SELECT rolname, rolsuper, rolbypassrls, pg_is_in_recovery() FROM pg_roles WHERE rolname = current_user"
+        )
+        if standby:
+            return WARN, f"{role}, on a standby: nothing can be written", "connect to the primary to change anything"
+        _, lacking = preflight.missing_privileges(self.wrapper, {})
+        if lacking:
+            return FAIL, f"{role} lacks {lacking[0].expected} on {lacking[0].object}", f"{lacking[0].fix};"
+        _, statements = roles.missing(self.wrapper)
+        if statements:
+            return (
+                FAIL,
+                f"{role} may not become every role of the policies",
+                "manage.py migrate, which says what it needs",
+            )
+        if is_super:
+            step = "use a role that is no superuser; row security never binds a superuser"
+            return WARN, f"{role} is a superuser", step
+        return OK, f"{role}{', passes row security by' if bypass else ''}; may do what migrations need", ""
+
+    def tls(self) -> Answer:
+        (encrypted, version) = self._one("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        (remote,) = self._one("SELECT coalesce(inet_client_addr() <> inet_server_addr(), false)")
+        if encrypted:
+            return OK, str(version), ""
+        if remote:
+            return FAIL, "the connection is not encrypted", "add ?sslmode=require to DATABASE_URL, better verify-full"
+        return OK, "not needed: the server is on this machine", ""
+
+    def disk(self) -> Answer:
+        (size,) = self._one("SELECT pg_database_size(current_database())")
+        local = self.wrapper.settings_dict.get("EMBEDDED")
+        folder = embedded.configured_server().data_dir if local else settings.BASE_DIR
+        free = shutil.disk_usage(folder).free
+        whose = "for the database" if local else "here, for backups; the server's own disk cannot be seen"
+        if free < max(LOW_DISK_BYTES, 2 * size if local else size):
+            return (
+                WARN,
+                f"{free / 1e9:.1f} GB free {whose}",
+                "make room: a backup or an index build may need as much again",
+            )
+        return OK, f"{free / 1e9:.1f} GB free {whose}", ""
+
+    def migrations(self) -> Answer:
+        found = [f for f in self.result.findings if f.kind in ("migration", "applied migration")]
+        if not found:
+            return OK, "all are applied, none was edited", ""
+        missing = sum(f.kind == "migration" for f in found)
+        if missing:
+            return FAIL, f"{missing} not applied", "manage.py migrate"
+        return FAIL, f"{found[0].object}: {found[0].found}", found[0].fix
+
+    def backfills(self) -> Answer:
+        found = [f for f in self.result.findings if f.kind in contents.DECLARED]
+        if not found:
+            return OK, "nothing is waiting", ""
+        tables = ", ".join(sorted({f.object for f in found}))
+        return WARN, f"not finished: {tables}", "manage.py backfill_public_ids --dry-run, then without --dry-run"
+
+    def validation(self) -> Answer:
+        kinds = {"migration", "applied migration", *contents.DECLARED}
+        found = [f for f in self.result.findings if f.kind not in kinds]
+        if not found:
+            return OK, f"the catalog is what the code says; fingerprint {self.result.fingerprint}", ""
+        worst = found[0]
+        state = FAIL if worst.severity in ("breaks", "unsafe") else WARN
+        return state, f"{len(found)} findings, first {worst.object}: {worst.kind}", "manage.py validate_schema"
+
+    def backups(self) -> Answer:
+        found = retention.entries(store.of())
+        worries = retention.warnings(found, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+        if not found:
+            return WARN, "none was ever made", "manage.py backup_database, then manage.py verify_backup latest"
+        newest = max(found, key=lambda entry: entry.created_at)
+        says = f"{newest.id} of {newest.created_at:%Y-%m-%d %H:%M} UTC"
+        if worries:
+            return (FAIL if newest.verified_ok is False else WARN), worries[0], "manage.py list_backups"
+        return OK, f"{says}, proven by a restore" if newest.verified_ok else says, ""
+
+    def settings(self) -> Answer:
+        deploy = not settings.SECRET_KEY.startswith("django-insecure-")
+        found = [m for m in checks.run_checks(include_deployment_checks=deploy) if m.level >= checks.WARNING]
+        found = [message for message in found if not message.is_silenced()]
+        if not found:
+            return OK, "no problems" if deploy else "no problems; this is a development checkout (no SECRET_KEY)", ""
+        worst = max(found, key=lambda message: message.level)
+        state = FAIL if worst.level >= checks.ERROR else WARN
+        step = "manage.py check --deploy" if deploy else "manage.py check"
+        return state, f"{len(found)} problems, first {worst.id}: {worst.msg.splitlines()[0]}", step
+
+    # --- the REST road --------------------------------------------------------------------------------------------
+
+    def rest(self) -> Answer:
+        if not settings.SUPABASE_ANON_KEY or not settings.SUPABASE_SERVICE_ROLE_KEY:
+            return WARN, "not tried", "set SUPABASE_ANON_KEY and SUPABASE_SERVICE_ROLE_KEY"
+        shown = [table for table in self._tables() if self._shows_rows(table)]
+        if shown:
+            return FAIL, f"the anon key reads rows of {', '.join(shown)}", "manage.py validate_schema, then migrate"
+        (user,) = (model._meta.db_table for prefix, model in public_ids.PREFIXES.items() if prefix == "usr_")
+        status, _ = self._get(f"{user}?select=id&limit=1", settings.SUPABASE_SERVICE_ROLE_KEY)
+        if status != 200:
+            step = "is db-pre-request = app.bind_request set, and is the key this project's?"
+            return FAIL, f"the service key was answered {status}", step
+        return OK, "the anon key sees public settings at most; the service key is answered", ""
+
+    def _tables(self) -> Iterator[str]:
+        with self.wrapper.cursor() as cursor:
+            cursor.execute(
+                """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+                   AND relkind IN ('r', 'p', 'v', 'm') ORDER BY 1"""
+            )
+            yield from [name for (name,) in cursor.fetchall()]
+
+    def _shows_rows(self, table: str) -> bool:
+        where = f"?{PUBLIC_COLUMN}=not.is.true&limit=1" if table == PUBLIC_TABLE else "?limit=1"
+        status, rows = self._get(f"{quote(table)}{where}", settings.SUPABASE_ANON_KEY)
+        if status >= 500:
+            raise MoeenError(f"The REST road answered {status} for {table}.", next_step="try again later")
+        return status == 200 and bool(rows)
+
+    def _get(self, path: str, key: str) -> tuple[int, Any]:
+        """The status and the rows. Neither key nor rows are ever shown."""
+        address = f"{settings.SUPABASE_URL.rstrip('/')}/rest/v1/{path}"
+        request = urllib.request.Request(address, headers={"apikey": key, "Authorization": f"Bearer {key}"})
+        try:
+            with urllib.request.urlopen(request, timeout=REST_SECONDS) as answer:
+                return int(answer.status), json.loads(answer.read(1_000_000))
+        except urllib.error.HTTPError as error:
+            return error.code, None
+        except (urllib.error.URLError, ValueError, TimeoutError):
+            raise MoeenError(
+                "The REST road cannot be reached.", next_step="check SUPABASE_URL and the network"
+            ) from None

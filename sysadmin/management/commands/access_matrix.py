@@ -1,0 +1,52 @@
+"""`manage.py access_matrix`: who may do what, as the database has it, and where that is not what was declared."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from moeen.db import access
+from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.roles import OTHERS, PEOPLE
+
+
+class Command(BaseCommand):
+    help = (
+        "Prints the effective matrix of tables, roles and commands. SIUD: select, insert, update, delete; a small letter: "
+        "some rows only; a * after it: some columns only. Exit code 3 where it is not the declared one."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print cells and differences as one JSON object.")
+        parser.add_argument("--database", default=DEFAULT_DB_ALIAS)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        connection = connections[options["database"]]
+        cells, found = access.effective(connection), access.differences(connection)
+        if options["json"]:
+            result = {"cells": [cell.as_dict() for cell in cells], "differences": [f.as_dict() for f in found]}
+            self.stdout.write(json.dumps(result, indent=2))
+        else:
+            self._print(cells)
+        if found:
+            lines = "\n".join(finding.pretty() for finding in found)
+            raise MoeenError(
+                f"The matrix is not the declared one:\n{lines}",
+                next_step="Take back the grants and policies that are too many; what is missing stands in the apps' sql folders.",
+                exit_code=FINDINGS,
+            )
+
+    def _print(self, cells: list[access.Cell]) -> None:
+        roles = [*PEOPLE, *OTHERS]
+        shown: dict[tuple[str, str], str] = {}
+        for cell in sorted(cells, key=lambda cell: "SIUD".index(cell.command)):
+            letter = cell.command if cell.rows == "all" else cell.command.lower()
+            key = cell.table, cell.role
+            shown[key] = shown.get(key, "") + letter + ("*" if cell.columns else "")
+        self.stdout.write(f"{'':24}" + "".join(f"{role:12}" for role in roles).rstrip())
+        for table in sorted({cell.table for cell in cells}):
+            self.stdout.write(f"{table:24}" + "".join(f"{shown.get((table, role), '-'):12}" for role in roles).rstrip())

@@ -1,0 +1,31 @@
+"""doctor: one page about this installation."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from moeen.db import doctor
+from moeen.db.errors import FINDINGS
+
+
+class Command(BaseCommand):
+    help = (
+        "One page about this installation: connection, version, rights, TLS, disk, migrations, backfills, validation, "
+        "backups, settings and the REST road, each with the next step. Exit code 3 when a line says fail."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="The database to look at.")
+        parser.add_argument("--json", action="store_true", help="Print the page as one JSON object.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = doctor.examine(connections[options["database"]])
+        self.stdout.write(json.dumps(found.as_dict(), indent=2) if options["json"] else found.pretty())
+        if not found.ok:
+            sys.exit(FINDINGS)

@@ -1,0 +1,27 @@
+"""`manage.py print_web_role_sql`: how to make the login that WEB_DATABASE_URL names."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from moeen.db import access
+
+
+class Command(BaseCommand):
+    help = (
+        "Prints SQL for an administrator: a login that owns nothing and can only take the moeen_* roles. Run it after "
+        "migrate, set a password, then name the login in WEB_DATABASE_URL."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--login", default="moeen_web", help="Its name (default: moeen_web).")
+        parser.add_argument("--postgrest", action="store_true", help="Also what PostgREST's login needs.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        database = str(connection.settings_dict["NAME"])
+        self.stdout.write(access.web_role_sql(login=options["login"], database=database, api=options["postgrest"]))

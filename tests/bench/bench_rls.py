@@ -1,0 +1,223 @@
+"""`make bench-rls`: what row security costs, at 1M appointments, 100k patients and 1,000 doctors.
+
+Each query of each role is run on both roads, by its owner with a hand-written WHERE and no policies, and under the
+policies of the older SQL. All run on one server, in turn; medians of the server's own execution time are quoted, and of
+the whole transaction for the binding.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from tests import servers
+
+GOAL = 1.3
+BINDING_GOAL_MS = 0.3
+#: Below this, what differs is the clock: two tenths of a millisecond either way.
+NOISE_MS = 0.2
+QUERIES = {
+    "count": "SELECT count(*) FROM appointments{where}",
+    "page of 50": "SELECT * FROM appointments{where} ORDER BY appointment_date DESC, id LIMIT 50",
+    "by id": "SELECT * FROM appointments WHERE id = %(row)s{and_}",
+}
+OLDER = Path(__file__).resolve().parents[1] / "states" / "full.sql"
+
+FILL = """
+    SET session_replication_role = replica;
+    INSERT INTO users (id, email, role) SELECT md5('u' || n)::uuid, 'u' || n || '@example.test', 'patient'
+    FROM generate_series(1, {patients}) n;
+    INSERT INTO users (id, email, role) SELECT md5('v' || n)::uuid, 'v' || n || '@example.test', 'doctor'
+    FROM generate_series(1, {doctors}) n;
+    INSERT INTO users (id, email, role) VALUES (md5('staff')::uuid, 's@example.test', 'staff'),
+        (md5('admin')::uuid, 'a@example.test', 'admin');
+    INSERT INTO patients (id, first_name, last_name, user_id) SELECT md5('p' || n)::uuid, 'p', 'p', md5('u' || n)::uuid
+    FROM generate_series(1, {patients}) n;
+    INSERT INTO doctors (id, first_name, last_name, user_id) SELECT md5('d' || n)::uuid, 'd', 'd', md5('v' || n)::uuid
+    FROM generate_series(1, {doctors}) n;
+    INSERT INTO appointments (id, patient_id, doctor_id, appointment_date, appointment_time)
+    SELECT md5('a' || n)::uuid, md5('p' || 1 + n % {patients})::uuid, md5('d' || 1 + n % {doctors})::uuid,
+           date '2024-01-01' + n % 900, time '08:00' + n % 36 * interval '15 minutes'
+    FROM generate_series(1, {appointments}) n;
+"""
+WHO = {
+    "patient": ("u1", " patient_id = md5('p1')::uuid"),
+    "doctor": ("v1", " doctor_id = md5('d1')::uuid"),
+    "staff": ("staff", ""),
+    "admin": ("admin", ""),
+}
+#: An appointment of p1 and d1.
+ROW = "SELECT id FROM appointments WHERE patient_id = md5('p1')::uuid AND doctor_id = md5('d1')::uuid LIMIT 1"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--appointments", type=int, default=1_000_000)
+    parser.add_argument("--no-older", action="store_true", help="leave out the older policies (minutes)")
+    options = parser.parse_args()
+    server = servers.start(
+        settings=(("shared_buffers", "512MB"), ("jit", "off"), ("max_parallel_workers_per_gather", "0"))
+    )
+    target = servers.target_of(server)
+    with target.connect(server.database) as connection:
+        for statement in (
+            "CREATE ROLE anon NOLOGIN", "CREATE ROLE authenticated NOLOGIN",
+            "CREATE ROLE authenticator LOGIN NOINHERIT", "GRANT anon, authenticated TO authenticator",
+        ):  # fmt: skip
+            connection.execute(statement)
+    os.environ |= {
+        "DATABASE_URL": target.url(server.database, user=server.role),
+        "DJANGO_SETTINGS_MODULE": "moeen.settings",
+        "SUPABASE_PROJECT_REF": " ",
+    }
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from moeen.db import identity
+
+    identity.operate()
+    call_command("migrate", verbosity=0)
+    started = time.perf_counter()
+    patients, doctors = max(options.appointments // 10, 100), max(options.appointments // 1000, 10)
+    with target.connect(server.database) as connection:
+        connection.execute(FILL.format(patients=patients, doctors=doctors, appointments=options.appointments))
+        connection.execute("VACUUM ANALYZE")
+    print(
+        f"{options.appointments:,} appointments, {patients:,} patients, {doctors:,} doctors "
+        f"({time.perf_counter() - started:.0f} s); medians of {options.runs}, ms on the server"
+    )
+    missed = queries(target, server, options.runs)
+    missed += binding(options.runs)
+    if not options.no_older:
+        older(target, server)
+    return 3 if missed else 0
+
+
+def explain(execute, query, parameters):
+    """Planning and execution together, in milliseconds: a policy is paid for in both."""
+    row = execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}", parameters).fetchone()[0]
+    plan = (json.loads(row) if isinstance(row, str) else row)[0]
+    return plan["Planning Time"] + plan["Execution Time"]
+
+
+def queries(target, server, runs):
+    from django.db import connection, transaction
+
+    from moeen.db import identity
+
+    owner = target.connect(server.database, user=server.role)
+    api = target.connect(server.database, user="authenticator")
+    (row,) = owner.execute(ROW).fetchone()
+    missed = 0
+    print(f"{'':22}{'owner':>10}{'django':>10}{'api':>10}{'ratio':>14}")
+    for role, (name, condition) in WHO.items():
+        (user,) = owner.execute("SELECT md5(%s)::uuid::text", [name]).fetchone()
+
+        def by_owner(query, parameters):
+            return explain(owner.execute, query, parameters)
+
+        def by_django(query, parameters, user=user, role=role):
+            with identity.bound(identity.person(user, role)), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+                return explain(lambda *words: (cursor.execute(*words), cursor)[1], query, parameters)
+
+        def by_api(query, parameters, user=user):
+            with api.transaction():
+                api.execute(
+                    "SELECT set_config('role', 'authenticated', true), set_config('request.jwt.claims', %s, true)",
+                    [json.dumps({"sub": user, "role": "authenticated"})],
+                )
+                api.execute("SELECT app.bind_request()")
+                return explain(api.execute, query, parameters)
+
+        for what, query in QUERIES.items():
+            floor_query = query.format(
+                where=" WHERE" + condition if condition else "", and_=" AND" + condition if condition else ""
+            )
+            our_query = query.format(where="", and_="")
+            parameters = {"row": row}
+            times = {by_owner: [], by_django: [], by_api: []}
+            for run in range(runs + 1):
+                for road, taken in times.items():
+                    took = road(floor_query if road is by_owner else our_query, parameters)
+                    if run:
+                        taken.append(took)
+            floor, django, rest = (statistics.median(taken) for taken in times.values())
+            ratios = [taken / floor for taken in (django, rest)]
+            ok = all(taken <= floor * GOAL or taken - floor <= NOISE_MS for taken in (django, rest))
+            missed += not ok
+            print(
+                f"{role + ' ' + what:22}{floor:10.3f}{django:10.3f}{rest:10.3f}{ratios[0]:7.2f}{ratios[1]:7.2f}  "
+                f"{'met' if ok else 'MISSED'}"
+            )
+    owner.close()
+    api.close()
+    return missed
+
+
+def binding(runs):
+    """A transaction with one short statement, seen from the client, bound and not."""
+    from django.db import connection, transaction
+
+    from moeen.db import identity
+
+    who = identity.person("00000000-0000-0000-0000-000000000000", "patient")
+    times = {identity.OPERATOR: [], who: []}
+    for _ in range(200 * runs):
+        for scope, taken in times.items():
+            started = time.perf_counter()
+            with identity.bound(scope), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            taken.append(1000 * (time.perf_counter() - started))
+    unbound, bound = (statistics.median(taken) for taken in times.values())
+    ok = bound - unbound <= BINDING_GOAL_MS
+    print(
+        f"binding a transaction: {unbound:.3f} ms without, {bound:.3f} ms with: {bound - unbound:+.3f} ms "
+        f"(goal {BINDING_GOAL_MS}: {'met' if ok else 'MISSED'})"
+    )
+    return not ok
+
+
+def older(target, server):
+    """The policies of the older SQL on the same rows, one run each: they take long."""
+    policies = [
+        part
+        for part in OLDER.read_text(encoding="utf-8").split(";")
+        if "CREATE POLICY" in part and "ON appointments" in part
+    ]
+    with target.connect(server.database) as connection:
+        connection.execute("SET statement_timeout = '120s'")
+        with connection.transaction(force_rollback=True):
+            connection.execute("SELECT app.lock_away('appointments')")
+            connection.execute(
+                "CREATE ROLE older NOLOGIN; GRANT SELECT ON appointments, users, patients, doctors TO older"
+            )
+            # As then: whoever asks may read the tables that the policies ask.
+            connection.execute(
+                "ALTER TABLE users DISABLE ROW LEVEL SECURITY; ALTER TABLE patients DISABLE ROW LEVEL SECURITY; ALTER TABLE doctors DISABLE ROW LEVEL SECURITY"
+            )
+            for policy in policies:
+                connection.execute(policy[policy.index("CREATE POLICY") :])
+            for role, (name, _) in WHO.items():
+                connection.execute(
+                    "SELECT set_config('role', 'older', true), set_config('request.jwt.claims', json_build_object('sub', md5(%s)::uuid)::text, true)",
+                    [name],
+                )
+                for what in ("count", "page of 50"):
+                    took = explain(connection.execute, QUERIES[what].format(where=""), {})
+                    print(f"older policies: {role + ' ' + what:22}{took:12.1f} ms", flush=True)
+                connection.execute("SELECT set_config('role', 'none', true)")
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    finally:
+        servers.stop_all()
+    sys.exit(code)

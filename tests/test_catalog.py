@@ -1,0 +1,85 @@
+"""The catalog: everything that decides what a database is, in a number of queries that no table adds to."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
+
+from moeen.db import canonical, catalog
+from moeen.db.roles import ROLES
+from tests import states
+
+
+@pytest.fixture(scope="module")
+def connection(new_database):
+    database = states.database(new_database, "fresh")
+    call_command("migrate", database=database.alias, verbosity=0)
+    return connections[database.alias]
+
+
+def whole(connection, **options):
+    return catalog.read_whole(connection, roles=ROLES, platform_roles=canonical.PLATFORM_ROLES, **options)
+
+
+def test_read_whole__migrated_database__has_every_kind_of_object(connection):
+    found = whole(connection)
+    assert found.owner == "moeen"
+    assert set(found.schemas) == {"public", "app"}
+    assert set(found.roles) == set(ROLES)
+    assert found.tables["users"].grants["moeen_admin"]
+    assert "SELECT" in found.tables["users"].columns["password_hash"].grants["moeen_auth"]
+    assert found.functions["app.generate_public_id(prefix text)"].grants.keys() >= {"moeen_admin"}
+    assert found.sequences["django_migrations_id_seq"].column == "public.django_migrations.id"
+    assert "auth.uid()" in found.platform
+    assert found.platform_is_ours
+
+
+def test_read_whole__many_tables_beside__takes_no_more_queries_and_leaves_their_parts_out(connection):
+    known = set(whole(connection).tables)
+    with CaptureQueriesContext(connection) as before:
+        whole(connection, only=known)
+    with transaction.atomic(using=connection.alias):
+        with connection.cursor() as cursor:
+            for number in range(50):
+                cursor.execute(f"CREATE TABLE beside_{number} (id int PRIMARY KEY)")
+        with CaptureQueriesContext(connection) as after:
+            found = whole(connection, only=known)
+        transaction.set_rollback(True, using=connection.alias)
+    assert len(after) == len(before) <= 24
+    assert found.tables["beside_1"].columns == {}
+    assert found.tables["users"].columns
+
+
+def test_read_whole__callers_search_path__stays_as_it_was(connection):
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path = app, public")
+        whole(connection)
+        cursor.execute("SHOW search_path")
+        assert cursor.fetchone() == ("app, public",)
+
+
+@pytest.mark.parametrize(
+    ("shown", "same"),
+    [
+        (
+            "CHECK (((role)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))",
+            "CHECK (((role)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text])))",
+        ),
+        ("(ARRAY['it''s'::character varying])::text[]", "ARRAY[('it''s'::character varying)::text]"),
+        ("(a > 0)", "(a > 0)"),
+    ],
+)
+def test_expression__written_and_restored__are_one(shown, same):
+    assert canonical.expression(shown) == canonical.expression(same) == same
+
+
+def test_expression__one_letter_differs__stays_different():
+    one = "(ARRAY['a'::character varying])::text[]"
+    assert canonical.expression(one) != canonical.expression(one.replace("'a'", "'b'"))
+
+
+def test_fingerprint__order_of_columns_and_objects__does_not_matter():
+    one = canonical.Form({"table": {"a": {"x": 1, "y": 2}, "b": {}}}, {}, "", "")
+    other = canonical.Form({"table": {"b": {}, "a": {"y": 2, "x": 1}}}, {}, "me", "18")
+    assert one.fingerprint == other.fingerprint
+    assert one.fingerprint != canonical.Form({"table": {"b": {}, "a": {"x": 1}}}, {}, "", "").fingerprint

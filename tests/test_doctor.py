@@ -1,0 +1,143 @@
+"""doctor: one page about an installation, each line with its state and the next step."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from moeen.db import doctor
+from tests import states
+
+NAMES = ["connection", "version", "role", "TLS", "disk", "migrations", "backfills", "validation", "backups", "settings"]
+
+
+def lines(database):
+    return {line.name: line for line in doctor.examine(connections[database.alias]).lines}
+
+
+@pytest.fixture(scope="module")
+def migrated(new_database):
+    database = states.database(new_database, "fresh")
+    call_command("migrate", database=database.alias, verbosity=0)
+    return database
+
+
+@pytest.fixture(autouse=True)
+def backups(settings, tmp_path):
+    settings.STORAGES = settings.STORAGES | {
+        "backups": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path}}
+    }
+
+
+def test_doctor__healthy_database__every_line_is_there_and_none_fails(migrated):
+    found = lines(migrated)
+    assert list(found) == NAMES
+    assert {name: line.state for name, line in found.items()} == dict.fromkeys(NAMES, "ok") | {"backups": "warn"}
+    assert "backup_database" in found["backups"].next_step
+
+
+def test_doctor__empty_database__says_migrate(new_database):
+    found = lines(states.database(new_database, "fresh"))
+    assert (found["migrations"].state, found["migrations"].next_step) == ("fail", "manage.py migrate")
+    assert found["validation"].state == "fail"
+
+
+def test_doctor__adopted_database__says_backfill(new_database):
+    database = states.database(new_database, "core")
+    call_command("migrate", database=database.alias, verbosity=0)
+    found = lines(database)
+    assert found["backfills"].state == "warn"
+    assert "backfill_public_ids" in found["backfills"].next_step
+    assert found["validation"].state == "ok"
+
+
+def test_doctor__drift__validation_fails_and_names_it(new_database):
+    database = states.database(new_database, "fresh")
+    call_command("migrate", database=database.alias, verbosity=0)
+    with database.connect() as connection:
+        connection.execute("ALTER TABLE patients DISABLE ROW LEVEL SECURITY")
+    assert lines(database)["validation"].state == "fail"
+    assert "patients" in lines(database)["validation"].says
+
+
+def test_doctor__role_without_rights__is_told_the_grant(migrated):
+    with migrated.admin() as admin:
+        admin.execute(f"REVOKE TEMPORARY ON DATABASE {migrated.name} FROM PUBLIC, moeen")
+    try:
+        found = lines(migrated)["role"]
+        assert found.state == "fail"
+        assert found.next_step.startswith("GRANT TEMPORARY")
+    finally:
+        with migrated.admin() as admin:
+            admin.execute(f"GRANT TEMPORARY ON DATABASE {migrated.name} TO PUBLIC, moeen")
+
+
+def test_doctor_command__no_server__one_line_fails_without_traceback(manage):
+    said = manage("doctor", "--json", DATABASE_URL="postgresql://nobody:hidden@127.0.0.1:1/none")
+    assert said.returncode == 3, said.stderr
+    page = json.loads(said.stdout)
+    assert page["ok"] is False
+    assert page["lines"][0]["state"] == "fail"
+    assert "hidden" not in said.stdout + said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_doctor_command__healthy__exit_code_0(migrated, manage):
+    said = manage("doctor", DATABASE_URL=migrated.url)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "PostgreSQL" in said.stdout
+
+
+@pytest.fixture
+def rest(settings):
+    """A stand-in for the platform's REST server: `answers` maps (key, table) to a status and rows."""
+    answers = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            table = self.path.removeprefix("/rest/v1/").partition("?")[0]
+            status, rows = answers.get((self.headers["apikey"], table), (401, {"message": "permission denied"}))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(rows).encode())
+
+        def log_message(self, *words):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    settings.SUPABASE_URL = f"http://127.0.0.1:{server.server_port}"
+    settings.SUPABASE_ANON_KEY, settings.SUPABASE_SERVICE_ROLE_KEY = "anon-key", "service-key"
+    yield answers
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_doctor__rest_road_closed_to_outsiders__is_ok(migrated, rest):
+    rest["service-key", "users"] = (200, [{"id": 1}])
+    rest["anon-key", "settings"] = (200, [])
+    assert lines(migrated)["REST"].state == "ok"
+
+
+def test_doctor__rest_road_shows_rows_to_anon__fails_and_names_the_table(migrated, rest):
+    rest["service-key", "users"] = (200, [])
+    rest["anon-key", "patients"] = (200, [{"first_name": "secret"}])
+    found = lines(migrated)["REST"]
+    assert (found.state, "patients" in found.says, "secret" in found.says) == ("fail", True, False)
+
+
+def test_doctor__rest_road_refuses_the_service_key__fails(migrated, rest):
+    assert lines(migrated)["REST"].state == "fail"
+
+
+def test_doctor__rest_road_unreachable__fails_without_the_key(migrated, settings):
+    settings.SUPABASE_URL = "http://127.0.0.1:1"
+    settings.SUPABASE_ANON_KEY, settings.SUPABASE_SERVICE_ROLE_KEY = "anon-key", "service-key"
+    found = lines(migrated)["REST"]
+    assert found.state == "fail"
+    assert "key" not in found.says

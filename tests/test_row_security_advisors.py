@@ -1,0 +1,76 @@
+"""Each rule of good row security finds what it is for, and nothing in the schema as it is."""
+
+import re
+
+import pytest
+from django.core.management import call_command
+from django.db import connections, transaction
+
+from moeen.db import advisors
+
+#: What is done to the schema -> (kind, object) of what is found.
+BREAKING = {
+    "DROP INDEX notifications_user_id_idx": ("unindexed foreign key", "notifications.notifications_user_id_fkey"),
+    "ALTER POLICY users_select_patient ON users USING (id = auth.uid())": ("call per row", "users.users_select_patient"),
+    "ALTER POLICY messages_select_patient ON messages USING (conversation_id IN (SELECT app.my_conversation_ids()) OR app.my_patient_id() IS NULL)": (
+        "call per row", "messages.messages_select_patient",
+    ),
+    "CREATE POLICY another ON users FOR SELECT TO moeen_patient USING (is_active)": (
+        "several policies for SELECT", "users.moeen_patient",
+    ),
+    "ALTER TABLE users DISABLE ROW LEVEL SECURITY": ("row security off", "users"),
+    "CREATE TABLE another (id int PRIMARY KEY)": ("row security off", "another"),
+    "ALTER TABLE users FORCE ROW LEVEL SECURITY": ("row security forced", "users"),
+    "CREATE INDEX twin ON notifications (user_id)": ("duplicate index", "notifications.twin"),
+    "CREATE VIEW shown AS SELECT * FROM patients": ("owner's view", "shown"),
+    "CREATE MATERIALIZED VIEW stored AS SELECT * FROM patients": ("materialized view", "stored"),
+    "ALTER FUNCTION app.my_patient_id() RESET search_path": ("search path", "app.my_patient_id()"),
+    "ALTER POLICY crm_leads_update_staff ON crm_leads WITH CHECK (true)": ("always true", "crm_leads.crm_leads_update_staff"),
+    "ALTER POLICY user_preferences_update_patient ON user_preferences WITH CHECK (true)": (
+        "always true", "user_preferences.user_preferences_update_patient",
+    ),
+    "CREATE POLICY open ON patients FOR SELECT USING (email = 'x')": ("policy's role", "patients.open"),
+    "ALTER POLICY patients_select_patient ON patients USING (first_name = 'x')": ("unindexed condition", "patients.first_name"),
+    "ALTER FUNCTION app.my_patient_id() VOLATILE": ("policy helper", "app.my_patient_id()"),
+    "ALTER FUNCTION app.my_patient_ids() SECURITY INVOKER": ("policy helper", "app.my_patient_ids()"),
+    "GRANT EXECUTE ON FUNCTION app.my_patient_id() TO PUBLIC": ("open function", "app.my_patient_id()"),
+    "CREATE FUNCTION public.all_patients() RETURNS SETOF patients LANGUAGE sql SECURITY DEFINER AS 'SELECT * FROM patients'": (
+        "open function", "all_patients()",
+    ),
+    "GRANT SELECT ON users TO moeen_staff": ("sensitive column", "users.password_hash"),
+    "GRANT SELECT ON patients TO PUBLIC": ("grant of SELECT", "patients"),
+    "GRANT TRUNCATE ON patients TO moeen_admin": ("grant of TRUNCATE", "patients"),
+    "GRANT moeen_admin TO moeen_patient": ("role's membership", "moeen_patient"),
+    "ALTER ROLE moeen_patient LOGIN": ("role", "moeen_patient"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def connection(new_database):
+    database = new_database()
+    call_command("migrate", database=database.alias, verbosity=0)
+    yield connections[database.alias]
+    new_database.drop(database)
+
+
+def test_advise__schema_as_it_is__finds_nothing(connection):
+    assert advisors.advise(connection) == []
+
+
+@pytest.mark.parametrize("statement", BREAKING, ids=lambda text: re.sub(r"\W+", " ", text)[:60])
+def test_advise__broken_schema__finds_it(connection, statement):
+    kind, name = BREAKING[statement]
+    with transaction.atomic(using=connection.alias):
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        found = {(finding.kind, finding.object) for finding in advisors.advise(connection)}
+        transaction.set_rollback(True, using=connection.alias)
+    assert (kind, name) in found
+
+
+def test_advise__without_its_exceptions__finds_exactly_those(connection, monkeypatch):
+    monkeypatch.setattr(advisors, "EXCEPTIONS", {})
+    kept = advisors.advise(connection)
+    monkeypatch.undo()
+    assert {f"{f.kind} {f.object.rpartition('.')[2]}" for f in kept} == set(advisors.EXCEPTIONS)
+    assert all(len(reason) > 20 for reason in advisors.EXCEPTIONS.values())

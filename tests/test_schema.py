@@ -1,0 +1,234 @@
+"""Validation of whole databases: no change means no finding, wherever it comes from and whoever asks."""
+
+import itertools
+import json
+import os
+import subprocess
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from moeen.db import canonical, contents, schema
+from moeen.env import parse_database_url
+from tests import servers, states
+
+PENDING = {"users", "patients", "doctors", "appointments", "sessions", "insurance_claims"}
+NUMBERS = itertools.count(1)
+# Every state on this server; elsewhere the one that has most to convert.
+CASES = [
+    (place, state)
+    for place in states.PLACES
+    for state in ("fresh", "core", "full")
+    if place == "here" or state == "full"
+]
+
+
+def migrated(new_database, state="fresh", place="here"):
+    made = states.database(new_database, state, place=place)
+    call_command("migrate", database=made.alias, verbosity=0)
+    return made
+
+
+def connection_as(new, url):
+    alias = f"schema_{next(NUMBERS)}"
+    entry = {"ENGINE": "moeen.db.engine", **parse_database_url(url)}
+    connections.settings[alias] = connections.configure_settings({"default": {}, alias: entry})[alias]
+    new.append(alias)
+    return connections[alias]
+
+
+@pytest.fixture
+def as_url():
+    made = []
+    yield lambda url: connection_as(made, url)
+    for alias in made:
+        connections[alias].close()
+        del connections.settings[alias]
+
+
+@pytest.fixture(scope="module")
+def fresh(new_database):
+    return migrated(new_database)
+
+
+def test_expected__file__is_what_migrating_from_nothing_makes(fresh):
+    made = canonical.write(schema.read(connections[fresh.alias]).objects)
+    assert made == schema.expected_path().read_text(encoding="utf-8"), (
+        "Migrate an empty database, then: manage.py validate_schema --write-expected"
+    )
+
+
+def test_expected__written_and_read__is_the_same(fresh):
+    objects = schema.read(connections[fresh.alias]).objects
+    assert canonical.load(canonical.write(objects)) == objects
+    assert {"table", "column", "constraint", "index", "trigger", "policy", "function", "role"} <= objects.keys()
+
+
+@pytest.mark.parametrize(("place", "state"), CASES, ids=lambda word: word)
+def test_validate__start_state_migrated__finds_only_rows_to_backfill(new_database, place, state):
+    database = migrated(new_database, state, place)
+    connection = connections[database.alias]
+    result = schema.validate(connection)
+    assert result.unexpected == ()
+    waiting = {f.object.partition(".")[0] for f in result.findings if f.kind == contents.PUBLIC_IDS_PENDING}
+    assert waiting == (set() if state == "fresh" else PENDING)
+    assert result.settled
+    expected = canonical.load(schema.expected_path().read_text(encoding="utf-8"))
+    assert result.fingerprint == canonical.Form(expected, {}, "", "").fingerprint
+    if state != "fresh":
+        call_command("backfill_public_ids", database=database.alias, verbosity=0)
+        result = schema.validate(connection)
+        assert result.findings == ()
+    with database.connect() as direct:
+        direct.execute("VACUUM FULL users")
+        direct.execute("REINDEX TABLE users")
+        direct.execute("ANALYZE")
+    assert schema.validate(connection).fingerprint == result.fingerprint
+    assert schema.validate(connection).ok
+    connection.close()
+    new_database.drop(database)
+
+
+def test_validate__dumped_and_restored__finds_nothing(new_database, fresh, as_url):
+    server = fresh.target.server
+    if server is None:
+        pytest.skip("needs the programs of the server")
+    copy = new_database(server=None)
+    dump = subprocess.run([server.bin_dir / "pg_dump", fresh.url], capture_output=True, check=True)
+    restore = [server.bin_dir / "psql", "-q", "-v", "ON_ERROR_STOP=1", "-d", copy.target.url(copy.name)]
+    subprocess.run(restore, input=dump.stdout, capture_output=True, check=True)
+    one, other = (schema.validate(connections[database.alias]) for database in (fresh, copy))
+    assert other.findings == ()
+    assert other.fingerprint == one.fingerprint
+
+
+def test_compare_databases__one_differs__is_found(new_database, fresh):
+    other = migrated(new_database)
+    assert schema.compare_databases(connections[fresh.alias], connections[other.alias]).ok
+    with other.connect() as direct:
+        direct.execute("ALTER TABLE users ALTER role SET DEFAULT 'admin'")
+    result = schema.compare_databases(connections[fresh.alias], connections[other.alias])
+    assert [(f.object, f.kind) for f in result.findings] == [("users.role", "column default")]
+
+
+def test_validate__role_without_any_right__checks_the_catalog_and_names_the_rest(fresh, as_url):
+    with fresh.admin() as admin:
+        admin.execute("DROP ROLE IF EXISTS observer")
+        admin.execute("CREATE ROLE observer LOGIN")
+        try:
+            result = schema.validate(as_url(fresh.target.url(fresh.name, user="observer")))
+            assert result.findings == ()
+            assert result.fingerprint == schema.fingerprint(connections[fresh.alias])
+            assert "django_migrations" in result.skipped
+            with fresh.connect() as owner:
+                owner.execute("ALTER TABLE users DISABLE ROW LEVEL SECURITY")
+            found = schema.validate(as_url(fresh.target.url(fresh.name, user="observer")))
+            assert [f.kind for f in found.findings] == ["table row security"]
+        finally:
+            with fresh.connect() as owner:
+                owner.execute("ALTER TABLE users ENABLE ROW LEVEL SECURITY")
+            for alias in list(connections.settings):
+                if alias.startswith("schema_"):
+                    connections[alias].close()
+            admin.execute("DROP ROLE observer")
+
+
+def test_validate__standby__works(new_database, as_url):
+    """A copy of a cluster that follows it and can write nothing, not even hint bits of its own."""
+    primary = servers.start(settings=(("wal_level", "replica"), ("max_wal_senders", "4"), ("hot_standby", "on")))
+    database = new_database(server=primary)
+    call_command("migrate", database=database.alias, verbosity=0)
+    target = servers.target_of(primary)
+    follower = servers.throwaway(settings=(("hot_standby", "on"),))
+    command = [primary.bin_dir / "pg_basebackup", "-h", target.host, "-p", target.port, "-U", target.user]
+    made = subprocess.run([*command, "-D", follower.data_dir, "-R", "-c", "fast"], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no standby can be made here: {made.stderr.decode()[:200]}")
+    mine = primary.data_dir.stat()
+    for path in (follower.data_dir, *follower.data_dir.rglob("*")):
+        os.chown(path, mine.st_uid, mine.st_gid)  # root's servers run as another user
+    follower.ensure_running()
+    standby = as_url(servers.target_of(follower, user="moeen").url(database.name))
+    with standby.cursor() as cursor:
+        cursor.execute("SELECT pg_is_in_recovery()")
+        assert cursor.fetchone() == (True,)
+    assert schema.validate(standby).ok
+
+
+def test_validate__read_only_sessions__works(fresh, as_url):
+    with fresh.admin() as admin:
+        admin.execute(f"ALTER DATABASE {fresh.name} SET default_transaction_read_only = on")
+    try:
+        assert schema.validate(as_url(fresh.url)).ok
+    finally:
+        with fresh.admin() as admin:
+            admin.execute("SET default_transaction_read_only = off")
+            admin.execute(f"ALTER DATABASE {fresh.name} RESET default_transaction_read_only")
+
+
+def test_validate__unrelated_tables_beside_ours__are_findings_and_allowed_by_settings(new_database, settings):
+    database = migrated(new_database)
+    connection = connections[database.alias]
+    clean = schema.validate(connection).fingerprint
+    with database.connect() as direct:
+        direct.execute("CREATE TABLE branches (id int PRIMARY KEY)")
+        direct.execute("CREATE SCHEMA other; CREATE TABLE other.thing (id int)")
+    assert [f.object for f in schema.validate(connection).findings] == ["branches"]
+    settings.SCHEMA_ALLOWED = {"table branches": "the clinic's own"}
+    allowed = schema.validate(connection)
+    assert (allowed.findings, allowed.fingerprint) == ((), clean)
+    settings.SCHEMA_ALLOWED = {"table other*": "another"}
+    assert not schema.validate(connection).ok
+
+
+def test_validate__migration_recorded_edited_missing_unknown__is_found(new_database):
+    database = migrated(new_database)
+    with database.connect() as direct:
+        direct.execute("UPDATE migration_steps SET file_checksum = 'x' WHERE (app, name) = ('crm', '0001_tables')")
+        direct.execute("DELETE FROM django_migrations WHERE (app, name) = ('crm', '0002_indexes')")
+        direct.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('crm', '9999_later', now())")
+    found = {(f.object, f.kind) for f in schema.validate(connections[database.alias]).findings}
+    assert found == {
+        ("crm.0001_tables", "applied migration"),
+        ("crm.0002_indexes", "migration"),
+        ("crm.9999_later", "applied migration"),
+    }
+
+
+def test_command__json_app_sql_and_exit_codes(new_database, manage):
+    database = migrated(new_database)
+    clean = manage("validate_schema", "--json", DATABASE_URL=database.url)
+    assert clean.returncode == 0, clean.stderr
+    said = json.loads(clean.stdout)
+    assert said["ok"] is True
+    assert said.keys() >= {"ok", "fingerprint", "server", "seconds", "findings"}
+    with database.connect() as direct:
+        direct.execute("ALTER TABLE crm_leads DISABLE ROW LEVEL SECURITY; CREATE TABLE branches (id int)")
+    said = json.loads(manage("validate_schema", "--json", DATABASE_URL=database.url).stdout)
+    assert {f["object"] for f in said["findings"]} == {"crm_leads", "branches"}
+    assert all(f.keys() >= {"severity", "kind", "object", "expected", "found", "fix"} for f in said["findings"])
+    of_app = manage("validate_schema", "--app", "crm", "--json", DATABASE_URL=database.url)
+    assert of_app.returncode == 3
+    assert [f["object"] for f in json.loads(of_app.stdout)["findings"]] == ["crm_leads"]
+    assert manage("validate_schema", "--app", "healthcare", DATABASE_URL=database.url).returncode == 0
+    script = manage("validate_schema", "--sql", DATABASE_URL=database.url)
+    assert script.returncode == 3
+    with database.connect() as direct:
+        direct.execute(script.stdout)
+        direct.execute("DROP TABLE branches")
+    assert manage("validate_schema", DATABASE_URL=database.url).returncode == 0
+    away = manage("validate_schema", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert away.returncode == 1
+    assert "Traceback" not in away.stderr
+
+
+def test_command__against_another_database__compares_the_two(new_database, fresh, manage):
+    other = migrated(new_database)
+    with other.connect() as direct:
+        direct.execute("DROP INDEX migration_runs_started_at_idx")
+    result = manage("validate_schema", "--against", fresh.url, "--json", DATABASE_URL=other.url)
+    assert result.returncode == 3, result.stderr
+    assert [f["object"] for f in json.loads(result.stdout)["findings"]] == [
+        "migration_runs.migration_runs_started_at_idx"
+    ]

@@ -509,9 +509,10 @@ def test_docs__the_backfill_in_ten_lines__works(database, sql):
     text = (servers.PROJECT / "docs" / "backfills.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     sql.execute("UPDATE patients SET phone = '+966 50-1' WHERE id = md5('more1')::uuid")
+    expected = value(sql, "SELECT count(*) FROM patients WHERE phone ~ '[^0-9+]'")
     names = {"connection": connections[database.alias]}
     exec(code, names)
-    assert (names["report"].complete, names["report"].tables[0].rows_filled) == (True, 1)
+    assert (names["report"].complete, names["report"].tables[0].rows_filled) == (True, expected)
     assert value(sql, "SELECT phone FROM patients WHERE id = md5('more1')::uuid") == "+966501"
 
 

@@ -20,7 +20,7 @@ from moeen.db import backup, embedded
 from moeen.db.backups import age, dump, load, manifest, store, tools, verify
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError, explain
-from tests import backups, servers
+from tests import backups, servers, states
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,17 @@ def test_round_trip__hosted_platform__its_schemas_left_out_and_stood_in_for(new_
     report = verify.prove(at, taken.id)
     assert report.findings == ()
     assert report.checked["policy"] == 1
+
+
+@pytest.mark.parametrize("state", ["fresh", "core", "full"])
+@pytest.mark.parametrize("place", ["here", "supabase"])
+def test_round_trip__every_start_state__no_finding(new_database, tmp_path, place, state):
+    database = states.database(new_database, state, place=place)
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert ("auth" in taken.left_out) == (place == "supabase")
+    assert verify.prove(at, taken.id).findings == ()
+    new_database.drop(database)
 
 
 @pytest.mark.parametrize("storage", ["memory"])

@@ -100,8 +100,7 @@ def test_acting_as__error_inside__restores_the_outer(people):
         with transaction.atomic():
             assert who()[0] == "moeen_doctor"
             with pytest.raises(DatabaseError), identity.acting_as(people["patient"]), transaction.atomic():
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT 1/0")
+                connection.cursor().execute("SELECT 1/0")
             assert who()[0] == "moeen_doctor"
         with pytest.raises(KeyError), identity.acting_as(people["patient"]):
             raise KeyError
@@ -169,7 +168,7 @@ def test_acting_as__psycopgs_own_transactions_and_cursors__are_bound(people):
             cursor.executemany("SELECT set_config('test.who', current_user::text || %s, false)", [["!"]])
             cursor.execute("SELECT current_setting('test.who')")
             assert cursor.fetchone() == ("moeen_doctor!",)
-            assert list(cursor.stream("SELECT current_user::text"))[0][0] == "moeen_doctor"
+            assert next(iter(cursor.stream("SELECT current_user::text"))) == ("moeen_doctor",)
             with cursor.copy("COPY (SELECT current_user) TO STDOUT") as copy:
                 assert b"".join(bytes(part) for part in copy) == b"moeen_doctor\n"
 
@@ -436,8 +435,8 @@ def test_operator__whose_rows_policies_would_hide__gets_an_error_and_no_silence(
 
 def test_binding__roles_missing__says_what_to_do(new_database, serving):
     database = new_database()
-    with pytest.raises(MoeenError, match="cannot tell who is asking"):
-        with identity.bound(identity.Identity("moeen_nobody_knows")):
-            who(database.alias)
+    nobody = identity.Identity("moeen_nobody_knows")
+    with identity.bound(nobody), pytest.raises(MoeenError, match="cannot tell who is asking"):
+        who(database.alias)
     with identity.acting_as_operator():
         assert who(database.alias)[0] == database.owner

@@ -141,7 +141,8 @@ def test_truncate__every_role__is_refused(proof):
 def test_policies__each__is_for_one_command_and_one_role_and_says_so_in_its_name(proof):
     with proof.database.connect() as owner:
         found = owner.execute(
-            "SELECT tablename, policyname, roles::text[], lower(cmd), permissive FROM pg_policies WHERE schemaname = 'public'"
+            """SELECT tablename, policyname, roles::text[], lower(cmd), permissive FROM pg_policies
+               WHERE schemaname = 'public'"""
         ).fetchall()
     assert len(found) > 200
     for table, name, roles, command, permissive in found:
@@ -154,7 +155,8 @@ def test_policies__each__is_for_one_command_and_one_role_and_says_so_in_its_name
 def test_roles__of_the_cluster__are_flat_and_bound(proof):
     with proof.database.connect() as owner:
         rows = owner.execute(
-            "SELECT rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole FROM pg_roles WHERE rolname LIKE 'moeen\\_%'"
+            """SELECT rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole FROM pg_roles
+               WHERE rolname LIKE 'moeen\\_%'"""
         ).fetchall()
         members = owner.execute(
             """SELECT m.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member
@@ -282,7 +284,7 @@ def narrow_cells():
 
 @pytest.mark.parametrize(("role", "table"), list(narrow_cells()), ids=":".join)
 def test_plan__of_a_narrow_role__finds_rows_by_index_and_calls_helpers_once(proof, role, table):
-    key, columns, _ = proof.probe.tables[table]
+    key, _, _ = proof.probe.tables[table]
     with proof.roads["django"].acting(role) as execute:
         # A table of ten rows is scanned whatever indexes there are; this asks whether there is another way.
         execute("SET LOCAL enable_seqscan = off")

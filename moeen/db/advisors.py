@@ -200,8 +200,10 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             yield Finding(name, "open function", "granted by name", "open to PUBLIC", Severity.UNSAFE, fix)
         cursor.execute(
             """
-            SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'v'
-              AND NOT EXISTS (SELECT FROM unnest(c.reloptions) o WHERE o IN ('security_invoker=true', 'security_invoker=on'))
+            SELECT c.oid::regclass::text FROM pg_class c
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'v'
+              AND NOT EXISTS (SELECT FROM unnest(c.reloptions) o
+                              WHERE o IN ('security_invoker=true', 'security_invoker=on'))
             """
         )
         for (name,) in cursor.fetchall():

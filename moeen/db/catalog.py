@@ -430,9 +430,10 @@ def _grouped(cursor: CursorWrapper, query: str, oids: list[int]) -> dict[int, li
 
 def _functions(cursor: CursorWrapper, schemas: Collection[str], *, grants: bool = False) -> list[Function]:
     cursor.execute(_FUNCTIONS, [list(schemas)])
-    return [
-        Function(*r[:7], tuple(sorted(r[7])), *r[8:-1], _grants(r[-1] if grants else ())) for r in cursor.fetchall()
+    parts: list[tuple[Any, ...]] = [
+        (*row[:7], tuple(sorted(row[7])), *row[8:-1], _grants(row[-1] if grants else ())) for row in cursor.fetchall()
     ]
+    return [Function(*part) for part in parts]
 
 
 def _granted(acl: str, kind: str, owner: str) -> str:

@@ -97,7 +97,7 @@ class _Examination:
 
     @cached_property
     def result(self) -> schema.Validation:
-        return schema.validate(self.wrapper)
+        return schema.validate(self.wrapper, advice=True)
 
     def connection(self) -> Answer:
         (name, size) = self._one("SELECT current_database(), pg_size_pretty(pg_database_size(current_database()))")

@@ -56,6 +56,7 @@ class Run:
     error: str = ""
     backup_id: str = ""
     no_backup_reason: str = ""
+    fingerprint: str = ""
     lock_wait_seconds: float = 0.0
     steps: list[Step] = field(default_factory=list)
 
@@ -110,10 +111,11 @@ def write(connection: BaseDatabaseWrapper, run: Run) -> None:
         cursor.execute(
             """
             INSERT INTO migration_runs AS r (id, started_at, finished_at, actor, database_role, from_version, outcome,
-                                             error, backup_id, no_backup_reason, lock_wait_seconds)
-            VALUES (%s, %s, %s, %s, current_user, %s, %s, %s, %s, %s, %s)
+                                             error, backup_id, no_backup_reason, lock_wait_seconds, fingerprint)
+            VALUES (%s, %s, %s, %s, current_user, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT (id) DO UPDATE SET finished_at = excluded.finished_at, outcome = excluded.outcome,
-                error = excluded.error, backup_id = excluded.backup_id, lock_wait_seconds = excluded.lock_wait_seconds
+                error = excluded.error, backup_id = excluded.backup_id,
+                lock_wait_seconds = excluded.lock_wait_seconds, fingerprint = excluded.fingerprint
             """,
             [
                 run.id,
@@ -126,6 +128,7 @@ def write(connection: BaseDatabaseWrapper, run: Run) -> None:
                 run.backup_id,
                 run.no_backup_reason,
                 run.lock_wait_seconds,
+                run.fingerprint,
             ],
         )
         cursor.execute("SELECT count(*) FROM migration_steps WHERE run_id = %s", [run.id])

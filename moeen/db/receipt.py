@@ -13,6 +13,7 @@ from psycopg import sql
 from moeen.db import embedded, public_ids
 from moeen.db.ddl import compose
 from moeen.db.ledger import Run
+from moeen.db.schema import Validation
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Receipt:
     retries: int
     lacking: dict[str, int]
     people: bool
+    fingerprint: str = ""
+    findings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -36,6 +39,11 @@ class Receipt:
         lines = [
             f"Database: {self.place}, PostgreSQL {self.server}, {self.tables} tables. Done in {self.seconds:.1f} s.",
         ]
+        if self.findings:
+            lines.append(f"The schema differs from the expected in {len(self.findings)} ways; manage.py validate_schema:")
+            lines += [f"  {finding}" for finding in self.findings[:5]]
+        elif self.fingerprint:
+            lines.append(f"The schema is as expected (fingerprint {self.fingerprint[:12]}).")
         if self.lacking:
             rows = ", ".join(f"{table} {count:,}" for table, count in self.lacking.items())
             lines.append(f"Rows without a public id: {rows}.")
@@ -53,7 +61,9 @@ def manage() -> str:
     return "manage.py" if program.startswith("..") else f"{program} manage.py"
 
 
-def migrated(connection: BaseDatabaseWrapper, *, run: Run | None, seconds: float) -> Receipt:
+def migrated(
+    connection: BaseDatabaseWrapper, *, run: Run | None, validation: Validation | None, seconds: float
+) -> Receipt:
     """Read what the receipt says."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -85,6 +95,8 @@ def migrated(connection: BaseDatabaseWrapper, *, run: Run | None, seconds: float
         retries=sum(step.retries for step in run.steps) if run else 0,
         lacking=lacking,
         people=people,
+        fingerprint=validation.fingerprint if validation else "",
+        findings=tuple(f"{f.object}: {f.kind}" for f in validation.unexpected) if validation else (),
     )
 
 

@@ -17,11 +17,12 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from moeen.db import invariants, ledger, locks, mutex, planning, preflight
+from moeen.db import invariants, ledger, locks, mutex, planning, preflight, schema
 from moeen.db.errors import FAILED, FINDINGS, USAGE, MoeenError, explain
-from moeen.db.findings import Finding
+from moeen.db.findings import Finding, Severity
 from moeen.db.logs import logger
 
 Plan = Sequence[tuple[Migration, bool]]
@@ -38,6 +39,19 @@ class InvariantBroken(MoeenError):
             f"After {migration.app_label}.{migration.name} the database is not as it must be; "
             f"the run stops here.\n{lines}",
             next_step="Mend what is listed, then run migrate again: it goes on after this migration.",
+            exit_code=FINDINGS,
+        )
+
+
+class SchemaDiffers(MoeenError):
+    """All migrations ran, but the schema is not what they should have made."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"The migrations ran, but the schema is not what they should have made.\n{lines}",
+            next_step="manage.py validate_schema shows all differences, with --sql what mends them.",
             exit_code=FINDINGS,
         )
 
@@ -71,6 +85,7 @@ class Options:
     run: ledger.Run | None = field(default=None, init=False)
     held: ExitStack = field(default_factory=ExitStack, init=False)
     plan: Plan = field(default=(), init=False)
+    validation: schema.Validation | None = field(default=None, init=False)
     loader: Any = field(default=None, init=False)
 
 
@@ -132,7 +147,9 @@ class Executor(MigrationExecutor):
         run = options.run = ledger.Run(from_version=self._version(), lock_wait_seconds=waited)
         with self._recorded(run):
             self._back_up(run)
-            return super().migrate(targets, list(plan), None, fake, fake_initial)
+            after = super().migrate(targets, list(plan), None, fake, fake_initial)
+            self._validate(run)
+            return after
 
     def apply_migration(
         self, state: ProjectState, migration: Migration, fake: bool = False, fake_initial: bool = False
@@ -237,6 +254,18 @@ class Executor(MigrationExecutor):
             run.backup_id = options.backup(self.connection)
             options.tell(f"Backup {run.backup_id} is done.")
         ledger.write(self.connection, run)
+
+    def _validate(self, run: ledger.Run) -> None:
+        """The whole schema, once nothing is pending any more. What breaks fails the run; the rest is reported."""
+        loader = MigrationLoader(self.connection)
+        everything = {key for key in loader.disk_migrations if key[0] in our_labels(loader)}
+        if everything - loader.applied_migrations.keys():
+            return
+        result = self.options.validation = schema.validate(self.connection, loader=loader)
+        run.fingerprint = result.fingerprint
+        broken = [finding for finding in result.unexpected if finding.severity == Severity.BREAKS]
+        if broken:
+            raise SchemaDiffers(broken)
 
     def _refuse_blocking(self, plan: Plan) -> None:
         if planning.large_tables_stand(self.connection):

@@ -86,10 +86,12 @@ def validate(
     loader: MigrationLoader | None = None,
     tables: Iterable[str] | None = None,
     apps_only: Iterable[str] = (),
+    advice: bool = False,
 ) -> Validation:
     """Hold a database against the expected catalog and look at its contents. Writes nothing, also on a standby.
 
-    ``tables`` and ``apps_only`` limit the findings to these tables and to the migrations of these apps. Raises
+    ``tables`` and ``apps_only`` limit the findings to these tables and to the migrations of these apps. With
+    ``advice`` the rules of row security are asked as well; what the catalog's findings say already is not repeated. Raises
     MoeenError when there is no expected catalog, and the database's errors when it cannot be asked.
     """
     started = time.monotonic()
@@ -100,6 +102,11 @@ def validate(
         found = drift.findings(expected, form.objects, owner=form.owner)
         inside = contents.examine(connection, form, expected, loader=loader)
         found = contents.after_rows(found, inside.findings)
+        if advice:
+            named = {finding.object for finding in found}
+            found += [
+                f for f in advisors.advise(connection) if f.object not in named and not is_allowed(f.kind, f.object)
+            ]
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
         names, labels = set(tables), set(apps_only)

@@ -68,6 +68,17 @@ class Migration(migrations.Migration):
                     models.TextField(blank=True, db_default="", default="", verbose_name="reason for no backup"),
                 ),
                 (
+                    "fingerprint",
+                    models.CharField(
+                        blank=True,
+                        db_comment="Of the schema after the run; empty when something was left to do.",
+                        db_default="",
+                        default="",
+                        max_length=64,
+                        verbose_name="fingerprint",
+                    ),
+                ),
+                (
                     "lock_wait_seconds",
                     models.FloatField(
                         db_comment="Seconds until no other runner was at work.",

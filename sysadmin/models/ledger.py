@@ -25,6 +25,14 @@ class MigrationRun(Model):
     error = models.TextField(_("error"), default="", db_default="", blank=True)
     backup_id = models.CharField(_("backup"), max_length=100, default="", db_default="", blank=True)
     no_backup_reason = models.TextField(_("reason for no backup"), default="", db_default="", blank=True)
+    fingerprint = models.CharField(
+        _("fingerprint"),
+        max_length=64,
+        default="",
+        db_default="",
+        blank=True,
+        db_comment="Of the schema after the run; empty when something was left to do.",
+    )
     lock_wait_seconds = models.FloatField(
         _("waited for the lock"),
         default=0.0,

@@ -200,13 +200,14 @@ def older(target, server):
             )
             # As then: whoever asks may read the tables that the policies ask.
             connection.execute(
-                "ALTER TABLE users DISABLE ROW LEVEL SECURITY; ALTER TABLE patients DISABLE ROW LEVEL SECURITY; ALTER TABLE doctors DISABLE ROW LEVEL SECURITY"
+                "; ".join(f"ALTER TABLE {t} DISABLE ROW LEVEL SECURITY" for t in ("users", "patients", "doctors"))
             )
             for policy in policies:
                 connection.execute(policy[policy.index("CREATE POLICY") :])
             for role, (name, _) in WHO.items():
                 connection.execute(
-                    "SELECT set_config('role', 'older', true), set_config('request.jwt.claims', json_build_object('sub', md5(%s)::uuid)::text, true)",
+                    "SELECT set_config('role', 'older', true), "
+                    "set_config('request.jwt.claims', json_build_object('sub', md5(%s)::uuid)::text, true)",
                     [name],
                 )
                 for what in ("count", "page of 50"):

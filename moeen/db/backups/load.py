@@ -232,8 +232,8 @@ def _watch(
                 copies = progress.Copies(watcher, application=application, totals=totals)
                 if seen is not None:
                     copies.adopt(seen)
-            assert copies is not None
-            tell("restore", copies.done(), content.rows)
+            if copies is not None:
+                tell("restore", copies.done(), content.rows)
         with suppress(subprocess.TimeoutExpired):
             process.wait(progress.POLL_SECONDS)
 

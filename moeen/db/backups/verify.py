@@ -203,8 +203,8 @@ def _stand_in(connection: psycopg.Connection[Any], content: Content) -> None:
     for stub in content.stubs:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(stub.schema)))
         volatility = {"i": "IMMUTABLE", "s": "STABLE"}.get(stub.volatility, "VOLATILE")
-        if stub.result == "trigger":
-            body = "LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+        if stub.result in ("trigger", "event_trigger"):
+            body = "LANGUAGE plpgsql AS $$ BEGIN RETURN; END $$"
         else:
             kind = stub.result.removeprefix("SETOF ")
             body = "LANGUAGE sql AS $$ SELECT " + ("" if kind == "void" else f"NULL::{kind}") + " $$"

@@ -16,8 +16,8 @@ from moeen.db.roles import OTHERS, PEOPLE
 
 class Command(BaseCommand):
     help = (
-        "Prints the effective matrix of tables, roles and commands. SIUD: select, insert, update, delete; a small letter: "
-        "some rows only; a * after it: some columns only. Exit code 3 where it is not the declared one."
+        "Prints the effective matrix of tables, roles and commands. SIUD: select, insert, update, delete; a small "
+        "letter: some rows only; a * after it: some columns only. Exit code 3 where it is not the declared one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             lines = "\n".join(finding.pretty() for finding in found)
             raise MoeenError(
                 f"The matrix is not the declared one:\n{lines}",
-                next_step="Take back the grants and policies that are too many; what is missing stands in the apps' sql folders.",
+                next_step="Take back what is too much; what is missing stands in the apps' sql folders.",
                 exit_code=FINDINGS,
             )
 

@@ -85,7 +85,8 @@ class Command(migrate.Command):
         if options["plan"]:
             self._print_plan(planning.describe(connection, run.plan, run.loader), as_json=options["json"])
         elif not options["check_unapplied"]:
-            done = receipt.migrated(connection, run=run.run, seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            done = receipt.migrated(connection, run=run.run, validation=run.validation, seconds=seconds)
             if options["json"] or not quiet:
                 self.stdout.write(json.dumps(done.as_dict(), indent=2) if options["json"] else done.pretty())
 

@@ -64,5 +64,5 @@ class Command(BaseCommand):
         if options["app"]:
             models = apps.get_app_config(options["app"]).get_models(include_auto_created=True)
             tables = {model._meta.db_table for model in models}
-            return schema.validate(connection, tables=tables, apps_only=[options["app"]])
-        return schema.validate(connection)
+            return schema.validate(connection, tables=tables, apps_only=[options["app"]], advice=True)
+        return schema.validate(connection, advice=True)

@@ -117,7 +117,7 @@ def test_migrate__migration_fails__its_transaction_leaves_no_trace_and_a_second_
         connection.execute("CREATE FUNCTION app.refuse_change() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$")
         with pytest.raises(Exception, match="return type"):
             call_command("migrate", database=database.alias, **NO_BACKUP)
-        trace = "SELECT to_regprocedure('app.audit_actor()') IS NULL AND NOT EXISTS (SELECT FROM pg_proc WHERE proname = 'audit_statement')"
+        trace = "SELECT to_regprocedure('app.audit_actor()') IS NULL"
         assert connection.execute(trace).fetchone() == (True,)
         connection.execute("DROP FUNCTION app.refuse_change()")
     call_command("migrate", database=database.alias, **NO_BACKUP)
@@ -134,14 +134,14 @@ def test_migrate__backup_fails__nothing_is_migrated(new_database):
 
     from django.core.management.commands import migrate
 
-    with pytest.raises(MoeenError, match="disk of the backups"):
-        with runner.safely(migrate, runner.Options(backup=broken)):
-            migrate.Command().execute(**_options(database.alias))
+    options = runner.Options(backup=broken)
+    with pytest.raises(MoeenError, match="disk of the backups"), runner.safely(migrate, options):
+        migrate.Command().execute(**_options(database.alias))
     assert catalog.read(connection) == before
 
 
 def _options(alias):
-    names = "app_label migration_name fake fake_initial plan check_unapplied run_syncdb prune".split()
+    names = ["app_label", "migration_name", "fake", "fake_initial", "plan", "check_unapplied", "run_syncdb", "prune"]
     base = {"verbosity": 0, "interactive": False, "skip_checks": True, "force_color": False, "no_color": False}
     return dict.fromkeys(names, False) | base | {"database": alias, "stdout": None, "stderr": None}
 
@@ -191,7 +191,7 @@ def test_migrate__large_table_would_be_rewritten__is_refused_until_allowed(new_d
         ('ALTER TABLE "patients" ADD CONSTRAINT "c" CHECK (true)', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" ADD CONSTRAINT "c" CHECK (true) NOT VALID', "ACCESS EXCLUSIVE", "short"),
         ('ALTER TABLE "patients" VALIDATE CONSTRAINT "c"', "SHARE UPDATE EXCLUSIVE", "ok"),
-        ('ALTER TABLE "patients" ADD CONSTRAINT "f" FOREIGN KEY ("a") REFERENCES "b" ("id")', "SHARE ROW EXCLUSIVE", "blocking"),
+        ('ALTER TABLE "patients" ADD CONSTRAINT "f" FOREIGN KEY ("a") REFERENCES "b"', "SHARE ROW EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" ALTER COLUMN "phone" TYPE bigint', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" ALTER COLUMN "phone" SET NOT NULL', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" DROP COLUMN "phone"', "ACCESS EXCLUSIVE", "short"),

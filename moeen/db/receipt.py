@@ -40,7 +40,7 @@ class Receipt:
             f"Database: {self.place}, PostgreSQL {self.server}, {self.tables} tables. Done in {self.seconds:.1f} s.",
         ]
         if self.findings:
-            lines.append(f"The schema differs from the expected in {len(self.findings)} ways; manage.py validate_schema:")
+            lines.append(f"The schema has {len(self.findings)} differences; manage.py validate_schema tells more:")
             lines += [f"  {finding}" for finding in self.findings[:5]]
         elif self.fingerprint:
             lines.append(f"The schema is as expected (fingerprint {self.fingerprint[:12]}).")

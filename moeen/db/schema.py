@@ -9,16 +9,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.apps import apps
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
+from psycopg.conninfo import conninfo_to_dict
 
 from moeen.db import advisors, canonical, catalog, contents, drift
 from moeen.db.canonical import AUTHENTICATOR, PLATFORM_ROLES, Form, Objects
 from moeen.db.catalog import Catalog
-from moeen.db.errors import FAILED, MoeenError
+from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.logs import logger
 from moeen.db.roles import ROLES
@@ -91,7 +93,7 @@ def validate(
     """Hold a database against the expected catalog and look at its contents. Writes nothing, also on a standby.
 
     ``tables`` and ``apps_only`` limit the findings to these tables and to the migrations of these apps. With
-    ``advice`` the rules of row security are asked as well; what the catalog's findings say already is not repeated. Raises
+    ``advice`` the rules of row security are asked as well, where the catalog has not said it already. Raises
     MoeenError when there is no expected catalog, and the database's errors when it cannot be asked.
     """
     started = time.monotonic()
@@ -120,6 +122,20 @@ def compare_databases(expected: BaseDatabaseWrapper, live: BaseDatabaseWrapper) 
     ours = load_expected()
     one, other = (canonical.conform(read(c), ours, is_allowed=is_allowed) for c in (expected, live))
     return _result(other, drift.findings(one.objects, other.objects, owner=other.owner), (), started)
+
+
+def connect(url: str, *, alias: str) -> BaseDatabaseWrapper:
+    """A connection to another database, by its URL. Raises MoeenError when that is none."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        form = "postgresql://USER:PASSWORD@HOST:5432/NAME"
+        raise MoeenError("This is no database URL.", next_step=f"Its form is {form}", exit_code=USAGE) from None
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    entry: dict[str, Any] = {key: str(parts.pop(name, None) or "") for key, name in names.items()}
+    entry |= {"ENGINE": "moeen.db.engine", "OPTIONS": parts}
+    connections.settings[alias] = connections.configure_settings({"default": {}, alias: entry})[alias]
+    return connections[alias]
 
 
 def compare(expected: Catalog, live: Catalog) -> list[Finding]:

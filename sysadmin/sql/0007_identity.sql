@@ -98,7 +98,7 @@ DECLARE
     claims jsonb; person uuid;
 BEGIN
     BEGIN
-        claims := auth.jwt();
+        claims := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
         person := auth.uid();
     EXCEPTION WHEN data_exception THEN
         RETURN 'moeen_anon';
@@ -178,7 +178,7 @@ BEGIN
     FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role');
     IF platform IS NOT NULL THEN
         EXECUTE format('REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA app FROM %s', platform);
-        EXECUTE format('GRANT USAGE ON SCHEMA app TO %s', platform);
+        EXECUTE format('GRANT USAGE ON SCHEMA public, app TO %s', platform);
         EXECUTE format('GRANT EXECUTE ON FUNCTION app.bind_request(), app.caller_role() TO %s', platform);
     END IF;
 END

@@ -3,7 +3,7 @@
 Three ways, each on its own copy of the same database, one after the other:
 
 ours          `migrate`, then `backfill_public_ids`
-plain django  the ordinary operations for the same six tables (plain_adoption); tried twice when a client's deadlock ends it
+plain django  the ordinary operations for the same six tables (plain_adoption); once more when a deadlock ends it
 older SQL     the older scripts' statements: ADD COLUMN ... UNIQUE, the backfill row by row in transactions of 500,
               CREATE UNIQUE INDEX. The backfill is cut short after --older-seconds; its time is extrapolated.
 
@@ -12,6 +12,7 @@ Before each, the clients are measured undisturbed on the same copy. Latencies in
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -308,6 +309,7 @@ def main() -> int:
     )
     parser.add_argument("--bin-dir", default="", help="PostgreSQL programs other than the embedded ones")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server must not stay behind
     started, ways = time.monotonic(), [Way(name, WAYS[name]) for name in options.ways]
     try:
         bench = Bench(options)

@@ -95,8 +95,8 @@ def read(connection: Connection, schemas: list[str]) -> Inventory:
 
 
 def fingerprint(inventory: Inventory) -> str:
-    """SHA-256 of the whole, owners aside: equal means equal schema."""
-    parts = {kind: objects for kind, objects in inventory.items() if kind != "owner"}
+    """SHA-256 of the whole, owners and event triggers aside: equal means equal schema."""
+    parts = {kind: objects for kind, objects in inventory.items() if kind not in ("owner", "event trigger")}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -115,7 +115,15 @@ def roles(connection: Connection) -> list[Role]:
                              OR (s.classid = 'pg_database'::regclass
                                  AND s.objid = (SELECT oid FROM pg_database WHERE datname = current_database()))))
             OR r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database())
-            OR r.oid IN (SELECT relowner FROM pg_class WHERE oid >= 16384))
+            -- The cluster's first superuser is in no list of dependencies.
+            OR r.oid IN (SELECT relowner FROM pg_class WHERE oid >= 16384
+                         UNION SELECT proowner FROM pg_proc WHERE oid >= 16384
+                         UNION SELECT nspowner FROM pg_namespace WHERE oid >= 16384
+                         UNION SELECT typowner FROM pg_type WHERE oid >= 16384
+                         UNION SELECT defaclrole FROM pg_default_acl
+                         UNION SELECT (aclexplode(relacl)).grantee FROM pg_class
+                         UNION SELECT (aclexplode(nspacl)).grantee FROM pg_namespace
+                         UNION SELECT (aclexplode(proacl)).grantee FROM pg_proc))
         ORDER BY 1
         """
     ).fetchall()
@@ -234,6 +242,9 @@ _QUERIES = {
     "extension": """
         SELECT e.extname, n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
         WHERE e.extname <> 'plpgsql' ORDER BY 1""",
+    # Theirs is a superuser's power; they are named here, and neither restored nor compared.
+    "event trigger": """
+        SELECT evtname::text, evtevent::text FROM pg_event_trigger ORDER BY 1""",
     "type": """
         SELECT label, format('%%s %%s %%s %%s', typtype,
                  ARRAY(SELECT enumlabel FROM pg_enum e WHERE e.enumtypid = typ.oid ORDER BY enumsortorder),

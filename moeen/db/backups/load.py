@@ -149,8 +149,10 @@ def _chosen(content: Content, rights: Rights) -> re.Pattern[str] | None:
     if rights.unavailable:
         names = "|".join(re.escape(name) for name in rights.unavailable)
         unwanted.append(rf"^\d+; \d+ \d+ EXTENSION - (?:{names})\s")
+    if content.inventory["event trigger"]:
+        unwanted.append(r"^\d+; \d+ \d+ (?:COMMENT - )?EVENT TRIGGER ")
     if not rights.superuser:
-        unwanted.append(r"^\d+; \d+ \d+ (?:EVENT TRIGGER|PUBLICATION|PUBLICATION TABLE|SUBSCRIPTION) ")
+        unwanted.append(r"^\d+; \d+ \d+ (?:PUBLICATION|PUBLICATION TABLE|SUBSCRIPTION) ")
     if not rights.owners and content.inventory["default grant"]:
         unwanted.append(r"^\d+; \d+ \d+ DEFAULT ACL ")
     return re.compile("|".join(unwanted)) if unwanted else None

@@ -13,7 +13,6 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import drift, schema, surveying
 from moeen.db.errors import FINDINGS
-from moeen.env import parse_database_url
 
 
 class Command(BaseCommand):
@@ -56,11 +55,7 @@ class Command(BaseCommand):
 
     def _check(self, connection: Any, options: dict[str, Any]) -> schema.Validation:
         if options["against"]:
-            entry = {"ENGINE": "moeen.db.engine", **parse_database_url(options["against"], name="--against")}
-            connections.settings["against"] = connections.configure_settings({"default": {}, "against": entry})[
-                "against"
-            ]
-            return schema.compare_databases(connections["against"], connection)
+            return schema.compare_databases(schema.connect(options["against"], alias="against"), connection)
         if options["app"]:
             models = apps.get_app_config(options["app"]).get_models(include_auto_created=True)
             tables = {model._meta.db_table for model in models}

@@ -91,9 +91,7 @@ class Environment:
         """One label of a host name."""
         value = self.text(name)
         if value and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", value):
-            raise _malformed(
-                name, "the project's reference alone, letters and digits, e.g. abcdefghijklmnopqrst"
-            )
+            raise _malformed(name, "the project's reference alone, letters and digits, e.g. abcdefghijklmnopqrst")
         return value
 
     def mapping(self, name: str) -> dict[str, Any]:
@@ -165,9 +163,7 @@ def _hosts(text: str, *, name: str) -> tuple[str, str]:
     for part in text.split(",") if text else []:
         found = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(.*))?", part)
         if found is None:
-            raise _malformed(
-                name, DATABASE_URL_FORM, why="the host or port is malformed; IPv6 is written [::1]"
-            )
+            raise _malformed(name, DATABASE_URL_FORM, why="the host or port is malformed; IPv6 is written [::1]")
         hosts.append(_decoded(found[1].strip("[]"), name=name))
         ports.append(_port(found[2] or "", name=name))
     return ",".join(hosts), ",".join(ports) if any(ports) else ""

@@ -72,9 +72,7 @@ class Target:
 
     def drop(self, name: str) -> None:
         with self.connect() as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def scratch(prefix: str = "moeen-test-") -> Path:
@@ -85,9 +83,7 @@ def scratch(prefix: str = "moeen-test-") -> Path:
     return root
 
 
-def start(
-    *, bin_dir: Path | None = None, superuser: str = "postgres", settings=(), port: int = 5432
-) -> Server:
+def start(*, bin_dir: Path | None = None, superuser: str = "postgres", settings=(), port: int = 5432) -> Server:
     """A running throwaway cluster with role and database `moeen`."""
     server = throwaway(bin_dir=bin_dir, superuser=superuser, settings=settings, port=port)
     server.ensure_running()
@@ -166,9 +162,7 @@ def pytest_load_initial_conftests(early_config):
     if url:
         entry = parse_database_url(url)
         options = entry["OPTIONS"]
-        _session = Target(
-            entry["HOST"], str(entry["PORT"]), entry["USER"], entry["PASSWORD"], entry["NAME"], options
-        )
+        _session = Target(entry["HOST"], str(entry["PORT"]), entry["USER"], entry["PASSWORD"], entry["NAME"], options)
     elif not early_config.known_args_namespace.help and not early_config.known_args_namespace.version:
         # A signal that ends the session must not leave the server behind; pytest handles Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

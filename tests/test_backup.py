@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import psycopg
 import pyrage
@@ -330,15 +329,14 @@ def test_tools__without_tls__refused_or_lent_one_never_run_plain(monkeypatch):
     assert tools.find(embedded.MAJOR, tls=False, folders=[folder]).preload is None
 
 
-def test_login__password__only_in_a_private_file():
+def test_login__environment__the_password_and_nothing_of_the_callers(monkeypatch):
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    monkeypatch.setenv("PGSERVICE", "elsewhere")
     login = Login({"host": "h", "port": "1", "user": "u", "dbname": "d", "sslmode": "require"}, "p:a\\ss", True)
-    with login.environment(application="moeen test") as variables:
-        path = variables["PGPASSFILE"]
-        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-        assert Path(path).read_text() == "*:*:*:*:p\\:a\\\\ss\n"
-        assert "p:a" not in "".join(variables.values())
-        assert variables["PGSSLMODE"] == "require"
-    assert not os.path.exists(path)
+    variables = login.environment(application="moeen test")
+    assert variables["PGPASSWORD"] == "p:a\\ss"
+    assert variables["PGSSLMODE"] == "require"
+    assert "PGSERVICE" not in variables
     assert "p:a" not in repr(login)
 
 

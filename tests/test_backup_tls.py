@@ -64,7 +64,7 @@ def test_login__server_with_tls__insisted_on_from_then_on(demanding):
     assert demanding.password == PASSWORD
 
 
-def test_take__tls_and_password__round_trip_and_neither_on_a_command_line(demanding, tmp_path, monkeypatch):
+def test_take__tls_and_password__round_trip_and_no_password_on_a_command_line(demanding, tmp_path, monkeypatch):
     seen = []
     popen = subprocess.Popen
 
@@ -81,7 +81,7 @@ def test_take__tls_and_password__round_trip_and_neither_on_a_command_line(demand
     assert dumps != []
     for command, environment in dumps:
         assert PASSWORD not in " ".join(command)
-        assert PASSWORD not in "".join(environment.values())
+        assert environment["PGPASSWORD"] == PASSWORD
         assert environment["PGSSLMODE"] == "require"
 
 

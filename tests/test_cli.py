@@ -83,9 +83,7 @@ def test_traceback__asked_for__shown(manage):
     assert "s3cret" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "words", [("nosuchcommand",), ("migrate", "--nosuchoption"), ("embedded_server", "fly")]
-)
+@pytest.mark.parametrize("words", [("nosuchcommand",), ("migrate", "--nosuchoption"), ("embedded_server", "fly")])
 def test_usage__unknown_command_or_option__exit_2(manage, words):
     assert manage(*words).returncode == 2
 
@@ -110,9 +108,7 @@ def test_failure__unforeseen__place_but_not_the_words(manage):
 
 
 def test_failure__command_error__djangos_words_and_code(manage):
-    script = (
-        "from django.core.management.base import CommandError; raise CommandError('so it is', returncode=3)"
-    )
+    script = "from django.core.management.base import CommandError; raise CommandError('so it is', returncode=3)"
     done = manage("shell", "-v0", "-c", script)
     assert (done.returncode, first_line(done).removeprefix("CommandError: ")) == (3, "so it is")
 
@@ -133,9 +129,7 @@ def test_output__reader_has_gone__no_traceback():
 
 
 def test_requirements__not_installed__says_how():
-    done = subprocess.run(
-        [sys.executable, "-S", "manage.py"], cwd=servers.PROJECT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-S", "manage.py"], cwd=servers.PROJECT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "is not installed" in done.stderr
     assert "make migrate" in done.stderr

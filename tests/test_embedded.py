@@ -51,13 +51,11 @@ def server_user():
 def test_boot__nothing_there__role_and_database_for_the_project(running):
     role = ask(
         running,
-        "SELECT rolsuper, rolcreatedb, rolcreaterole, rolcanlogin, rolbypassrls FROM pg_roles "
-        "WHERE rolname = 'moeen'",
+        "SELECT rolsuper, rolcreatedb, rolcreaterole, rolcanlogin, rolbypassrls FROM pg_roles WHERE rolname = 'moeen'",
     )
     database = ask(
         running,
-        "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database "
-        "WHERE datname = 'moeen'",
+        "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database WHERE datname = 'moeen'",
     )
     assert role == (False, True, True, True, False)
     assert database == ("moeen", "UTF8")

@@ -111,9 +111,7 @@ def test_database_url__any_password_encoded__comes_out_unchanged(password):
         ("database", {}, "s3cret"),
     ],
 )
-def test_reader__value_of_another_form__names_the_variable_never_the_value(
-    tmp_path, method, arguments, value
-):
+def test_reader__value_of_another_form__names_the_variable_never_the_value(tmp_path, method, arguments, value):
     with pytest.raises(ConfigurationError) as caught:
         getattr(reader(tmp_path, NAME=value), method)("NAME", **arguments)
     assert "NAME" in caught.value.cause
@@ -143,9 +141,7 @@ def test_reader__set__typed(tmp_path):
 
 
 def test_file__beside_the_environment__environment_wins(tmp_path):
-    (tmp_path / ".env").write_text(
-        "\ufeff# comment\n\nA=file\nB='with # sign'\nexport C=\"x\"\r\n", encoding="utf-8"
-    )
+    (tmp_path / ".env").write_text("\ufeff# comment\n\nA=file\nB='with # sign'\nexport C=\"x\"\r\n", encoding="utf-8")
     env = reader(tmp_path, A="environment")
     assert [env.text(name) for name in "ABC"] == ["environment", "with # sign", "x"]
 
@@ -189,9 +185,7 @@ def test_example__production_settings__are_the_documented_ones():
 
 
 def test_check_deploy__documented_production_settings__clean(manage):
-    done = manage(
-        "check", "--deploy", "--fail-level", "WARNING", SECRET_KEY=secrets.token_urlsafe(50), **PRODUCTION
-    )
+    done = manage("check", "--deploy", "--fail-level", "WARNING", SECRET_KEY=secrets.token_urlsafe(50), **PRODUCTION)
     assert done.returncode == 0, done.stderr
 
 
@@ -211,9 +205,7 @@ def test_check_deploy__nothing_set__complains_of_the_key(manage):
     ],
 )
 def test_debug__by_command_and_key__on_only_for_developers(words, variables, expected):
-    code = (
-        f"import sys; sys.argv = ['manage.py', *{words!r}]; from moeen import settings; print(settings.DEBUG)"
-    )
+    code = f"import sys; sys.argv = ['manage.py', *{words!r}]; from moeen import settings; print(settings.DEBUG)"
     environment = {**os.environ, **variables}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=servers.PROJECT, env=environment, stdout=subprocess.PIPE, text=True

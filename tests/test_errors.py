@@ -36,9 +36,7 @@ def database(new_database):
         connection.execute("CREATE SCHEMA closed; CREATE TABLE closed.t (a int); CREATE TABLE theirs (a int)")
         connection.execute("CREATE SEQUENCE numbers; CREATE ROLE stranger")
     with database.connect() as connection:
-        connection.execute(
-            "CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL UNIQUE CHECK (name <> 'x'))"
-        )
+        connection.execute("CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL UNIQUE CHECK (name <> 'x'))")
         connection.execute("INSERT INTO people VALUES (1, 'Amal')")
     yield database
     new_database.drop(database)

@@ -17,7 +17,15 @@ MAY_IMPORT = {
     "crm": {"crm", "healthcare", "sysadmin", "moeen.db"},
 }
 APPS = {"sysadmin", "healthcare", "chatbot", "crm"}
-TOOLKIT_MAY_IMPORT = {"sqlparse", "django", "psycopg", "cuid2", "rich", "pythonjsonlogger", "pyrage"} | sys.stdlib_module_names
+TOOLKIT_MAY_IMPORT = {
+    "sqlparse",
+    "django",
+    "psycopg",
+    "cuid2",
+    "rich",
+    "pythonjsonlogger",
+    "pyrage",
+} | sys.stdlib_module_names
 # Where the project names its apps as strings.
 NAMES_APPS = {"moeen/settings.py", "moeen/urls.py"}
 
@@ -43,9 +51,7 @@ def imported(path):
 
 
 def package_of(name):
-    return next(
-        (package for package in MAY_IMPORT if name == package or name.startswith(package + ".")), None
-    )
+    return next((package for package in MAY_IMPORT if name == package or name.startswith(package + ".")), None)
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)

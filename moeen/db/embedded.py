@@ -53,9 +53,7 @@ STOP_SECONDS = 60.0
 SHARED_FOLDER = Path("/var/lib/moeen")
 FALLBACK_USER = "moeen"
 # Lines that every start and stop writes into the server's log.
-_ROUTINE = re.compile(
-    r"LOG: +(starting PostgreSQL|listening on|database system (was|is)|redo |checkpoint |.*recovery)"
-)
+_ROUTINE = re.compile(r"LOG: +(starting PostgreSQL|listening on|database system (was|is)|redo |checkpoint |.*recovery)")
 _NO_SPACE = "No space left on device"
 _LOG_PREFIX = re.compile(r"^.*?\b(FATAL|PANIC|ERROR|HINT|LOG): +")
 
@@ -170,13 +168,9 @@ class Server:
             row = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [self.role]).fetchone()
             if row is None:
                 connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE NOSUPERUSER").format(
-                        sql.Identifier(self.role)
-                    )
+                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE NOSUPERUSER").format(sql.Identifier(self.role))
                 )
-            row = connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", [self.database]
-            ).fetchone()
+            row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.database]).fetchone()
             if row is None:
                 connection.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' TEMPLATE template0").format(
@@ -458,9 +452,7 @@ class Server:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """One process at a time makes, starts or stops this cluster. The kernel frees a dead one's lock."""
-        made = [
-            folder for folder in (self.data_dir.parent, *self.data_dir.parent.parents) if not folder.exists()
-        ]
+        made = [folder for folder in (self.data_dir.parent, *self.data_dir.parent.parents) if not folder.exists()]
         path = self.data_dir.with_name(self.data_dir.name + ".lock")
         try:
             self.data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -619,9 +611,7 @@ def _shared_programs(programs: Path) -> Path:
                 shutil.copytree(libraries, fresh / libraries.relative_to(package.parent), symlinks=True)
         for path in (fresh, *fresh.rglob("*")):
             if not path.is_symlink():
-                path.chmod(
-                    path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444)
-                )
+                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444))
         with contextlib.suppress(FileExistsError, OSError):
             fresh.rename(target)
     finally:
@@ -782,13 +772,9 @@ def _is_postmaster(pid: int, *, data_dir: Path) -> bool:
         command = _read(Path(f"/proc/{pid}/cmdline")).split("\0")
         with contextlib.suppress(OSError):
             # The server's working folder is its data folder.
-            return os.path.samefile(f"/proc/{pid}/cwd", data_dir) and "postgres" in os.path.basename(
-                command[0]
-            )
+            return os.path.samefile(f"/proc/{pid}/cwd", data_dir) and "postgres" in os.path.basename(command[0])
         return str(data_dir) in command
-    said = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    said = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return "postgres" in said.stdout and str(data_dir) in said.stdout
 
 

@@ -198,9 +198,7 @@ _STATES: dict[str, tuple[str, str]] = {
 
 
 def _disk_full(cause: str) -> MoeenError:
-    return MoeenError(
-        cause, next_step="Free space on that disk, then run the command again; it goes on where it was."
-    )
+    return MoeenError(cause, next_step="Free space on that disk, then run the command again; it goes on where it was.")
 
 
 def _constraint(exc: psycopg.Error) -> MoeenError:
@@ -271,11 +269,7 @@ def _connected_role() -> str:
 
 
 def _quoted(name: str) -> str:
-    return (
-        name
-        if re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", name)
-        else '"' + name.replace('"', '""') + '"'
-    )
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", name) else '"' + name.replace('"', '""') + '"'
 
 
 # libpq gives no SQLSTATE when a connection cannot be made, only text. First match wins.

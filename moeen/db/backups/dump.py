@@ -322,7 +322,7 @@ class _Dump:
         self._cipher_error: BaseException | None = None
 
     def start(self) -> None:
-        environment = self._stack.enter_context(self._login.environment(application=self.application))
+        environment = self._login.environment(application=self.application)
         self._process = subprocess.Popen(
             self._command,
             env={**environment, **self._environment},

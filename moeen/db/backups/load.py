@@ -61,11 +61,8 @@ def restore(
     jobs = 1 if paper.encrypted else jobs or min(4, os.cpu_count() or 1)
     application = f"moeen restore {paper.id}"
     dump = folder / paper.dump
-    with (
-        tempfile.TemporaryDirectory(prefix="moeen-list-") as scratch,
-        into.environment(application=application) as login_environment,
-    ):
-        environment = {**login_environment, **programs.environment}
+    with tempfile.TemporaryDirectory(prefix="moeen-list-") as scratch:
+        environment = {**into.environment(application=application), **programs.environment}
         command = [programs.program("pg_restore"), "--no-password"]
         options = ["--exit-on-error", "--no-tablespaces", f"--dbname={into.database}"]
         if not rights.owners:

@@ -1,17 +1,14 @@
 """How PostgreSQL's own programs reach a server: exactly as a given connection did, and never less safely.
 
-A password goes into a file that only this user may read, never onto a command line. Where the connection is
-encrypted, the programs are told to insist on it.
+A password goes by the environment, never onto a command line or a disk. Where the connection is encrypted, the programs
+are told to insist on it.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -97,21 +94,15 @@ class Login:
             words["password"] = self.password
         return psycopg.connect(**words, autocommit=autocommit)
 
-    @contextmanager
-    def environment(self, *, application: str) -> Iterator[dict[str, str]]:
-        """The environment for a program that is to connect the same way; nothing else of PG* gets through."""
+    def environment(self, *, application: str) -> dict[str, str]:
+        """The environment for a program that is to connect the same way; nothing else of PG* gets through.
+
+        It holds the password: unlike a file, it is gone when the program is, however that ends.
+        """
         names = {
             option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
         }
         variables = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         variables |= {"LC_ALL": "C", "PGAPPNAME": application, "PGCONNECT_TIMEOUT": "10"}
         variables |= {names[key]: value for key, value in self.parameters.items() if key in names}
-        variables.pop("PGPASSWORD", None)
-        with tempfile.TemporaryDirectory(prefix="moeen-login-") as folder:
-            passfile = Path(folder) / "passfile"
-            passfile.touch(mode=0o600)
-            if self.password:
-                secret = self.password.replace("\\", "\\\\").replace(":", "\\:")
-                passfile.write_text(f"*:*:*:*:{secret}\n", encoding="utf-8")
-            variables["PGPASSFILE"] = str(passfile)
-            yield variables
+        return variables | ({"PGPASSWORD": self.password} if self.password else {})

@@ -40,6 +40,7 @@ check: development  ## lint, formatting, types, missing migrations, Django's own
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) lint_migrations
+	$(BIN)/python -m tests.access.lint
 
 stop:  ## stop the embedded database; it otherwise runs until the machine stops
 	@if [ -x $(BIN)/python ]; then $(MANAGE) embedded_server stop; else \
@@ -50,7 +51,7 @@ clean: stop  ## remove the environment and caches; the data in .moeen stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 bench-migrate: development  ## measure migrate against plain Django's, side by side
-	@$(BIN)/python tests/bench/bench_migrate.py $(ARGS)
+	@$(BIN)/python -m tests.bench.bench_migrate $(ARGS)
 
 bench-backup: development  ## measure backup and verification against bare pg_dump and pg_restore
 	@$(BIN)/python -m tests.bench.bench_backup $(ARGS)

@@ -191,7 +191,7 @@ def test_migrate__large_table_would_be_rewritten__is_refused_until_allowed(new_d
         ('ALTER TABLE "patients" ADD CONSTRAINT "c" CHECK (true)', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" ADD CONSTRAINT "c" CHECK (true) NOT VALID', "ACCESS EXCLUSIVE", "short"),
         ('ALTER TABLE "patients" VALIDATE CONSTRAINT "c"', "SHARE UPDATE EXCLUSIVE", "ok"),
-        ('ALTER TABLE "patients" ADD CONSTRAINT "f" FOREIGN KEY ("a") REFERENCES "b"', "SHARE ROW EXCLUSIVE", "blocking"),
+        ('ALTER TABLE "patients" ADD FOREIGN KEY ("a") REFERENCES "b"', "SHARE ROW EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" ALTER COLUMN "phone" TYPE bigint', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" ALTER COLUMN "phone" SET NOT NULL', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" DROP COLUMN "phone"', "ACCESS EXCLUSIVE", "short"),

@@ -282,7 +282,7 @@ def narrow_cells():
                 yield role, table
 
 
-@pytest.mark.parametrize(("role", "table"), list(narrow_cells()), ids=":".join)
+@pytest.mark.parametrize(("role", "table"), list(narrow_cells()))
 def test_plan__of_a_narrow_role__finds_rows_by_index_and_calls_helpers_once(proof, role, table):
     key, _, _ = proof.probe.tables[table]
     with proof.roads["django"].acting(role) as execute:

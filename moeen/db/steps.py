@@ -67,7 +67,9 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
     elif step.concurrently:
         locks.patiently(connection, partial(_run_alone, connection, step.statements), purpose=purpose)
     else:
-        locks.patiently(connection, partial(_run_together, connection, step.statements), purpose=purpose)
+        locks.patiently(
+            connection, partial(_run_together, connection, step.statements), purpose=purpose, table=step.table
+        )
 
 
 def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:

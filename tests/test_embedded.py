@@ -319,3 +319,10 @@ def test_lock__held_by_another_thread__waits_for_it(cluster):
         thread.join()
     assert len(results) == 3
     assert len(set(results)) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
+def test_shared_programs__two_versions__each_has_its_copy(monkeypatch):
+    monkeypatch.setattr(embedded, "SHARED_FOLDER", servers.scratch() / "shared")
+    copies = [embedded._shared_programs(embedded.bin_dir(major)) for major in (embedded.MAJOR, 16)]
+    assert [embedded.major_of(copy) for copy in copies] == [embedded.MAJOR, 16]

@@ -597,7 +597,8 @@ def _shared_programs(programs: Path) -> Path:
     place."""
     install = programs.parent
     package = install.parent
-    target = SHARED_FOLDER / f"runtime-{importlib.metadata.version(DISTRIBUTION)}"
+    # One folder for each of the wheel's versions, so that each arrives whole, by one rename.
+    target = SHARED_FOLDER / f"runtime-{importlib.metadata.version(DISTRIBUTION)}-{install.name}"
     copied = target / package.name / install.name / "bin"
     if copied.is_dir():
         return copied

@@ -28,8 +28,7 @@ PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 def proof(new_database):
     proof = Proof(prepare(new_database, "here"))
     yield proof
-    proof.roads["api"].close()
-    new_database.drop(proof.database)
+    proof.close(new_database)
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def test_migrate__tables_of_another_owner__names_the_membership(new_database, gu
     database = states.database(new_database, "core")
     with database.admin() as connection:
         connection.execute(f"GRANT CREATE ON DATABASE {database.name} TO {name}")
-        connection.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {name}")
+        connection.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {name} WITH GRANT OPTION")
     refused = manage("migrate", DATABASE_URL=database.target.url(database.name, user=name))
     assert refused.returncode == 1
     assert f'GRANT "moeen" TO "{name}";' in refused.stderr

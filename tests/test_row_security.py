@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from psycopg import sql
 
-from tests import states
+from tests import servers, states
 from tests.access import roads, world
 from tests.access.matrix import FORGERIES, MATRIX, MOVES, ROLES
 
@@ -34,6 +34,12 @@ class Proof:
             "api": roads.ApiRoad(database, self.world),
         }
 
+    def close(self, new_database):
+        self.roads["api"].close()
+        new_database.drop(self.database)
+        if self.database.owner != "postgres":
+            servers.stop(self.database.target.server)
+
 
 def refuse_superuser(connection):
     """Whom row security does not bind at all, nothing can be proven with."""
@@ -46,14 +52,14 @@ def refuse_superuser(connection):
 
 def prepare(new_database, place):
     """A migrated database whose cluster has the roles of a hosting platform."""
-    database = states.database(new_database, "fresh", place=place)
-    if place != "supabase":
+    if place == "supabase":
+        database = states.database(new_database, "fresh", place=place)
+    else:
+        # A cluster of its own: the platform's roles belong to the whole cluster, and others would meet them.
+        database = new_database(server=servers.start(bin_dir=None if place == "here" else servers.versions()[place]))
         with database.admin() as connection:
             for statement in PLATFORM:
-                name = statement.split()[2]
-                found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone()
-                if statement.startswith("GRANT") or found is None:
-                    connection.execute(statement)
+                connection.execute(statement)
     call_command("migrate", database=database.alias, verbosity=0)
     return database
 
@@ -66,8 +72,7 @@ PLACES = states.PLACES if os.environ.get("MOEEN_TEST_BIN_DIRS") else states.PLAC
 def proof(request, new_database):
     proof = Proof(prepare(new_database, request.param))
     yield proof
-    proof.roads["api"].close()
-    new_database.drop(proof.database)
+    proof.close(new_database)
 
 
 def test_matrix__written_down__covers_every_table(proof):

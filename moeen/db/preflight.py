@@ -107,7 +107,8 @@ def missing_privileges(
             SELECT current_user, current_database(),
                    has_database_privilege(current_database(), 'CREATE'),
                    has_database_privilege(current_database(), 'TEMPORARY'),
-                   has_schema_privilege('public', 'USAGE') AND has_schema_privilege('public', 'CREATE'),
+                   has_schema_privilege('public', 'USAGE WITH GRANT OPTION')
+                   AND has_schema_privilege('public', 'CREATE'),
                    coalesce(has_schema_privilege(to_regnamespace('app')::oid, 'CREATE'), true),
                    to_regprocedure('auth.uid()') IS NOT NULL
                    OR coalesce(has_schema_privilege(to_regnamespace('auth')::oid, 'CREATE'), true)
@@ -129,7 +130,11 @@ def missing_privileges(
         (auth, "schema auth", "USAGE, CREATE", sql.SQL("SCHEMA auth")),
     ):
         if not granted:
-            grant = compose("GRANT {right} ON {on} TO {to}", right=ddl.fragment(right), on=on, to=to)
+            # Row security passes USAGE of the schema on to the roles that it makes.
+            option = ddl.fragment(" WITH GRANT OPTION" if what == "schema public" else "")
+            grant = compose(
+                "GRANT {right} ON {on} TO {to}{option}", right=ddl.fragment(right), on=on, to=to, option=option
+            )
             found.append(Finding(what, "privilege", right, "not granted", fix=grant))
     for table in tables.values():
         if table.owner not in owned:

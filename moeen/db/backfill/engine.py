@@ -246,8 +246,8 @@ class _Table:
         """A worker's life: take pages, fill them, until there are none."""
         try:
             while True:
-                self.free.wait()
                 self.limit.wait(self.stop)
+                self.free.wait()
                 if self.stop.is_set():
                     return
                 claim = self._claims.take(self.pace.pages)

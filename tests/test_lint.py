@@ -14,7 +14,7 @@ from django.db.migrations import Migration
 from moeen.db import authoring, lint, squawk
 from moeen.db.adoption import Legacy
 from moeen.db.constraints import Index
-from moeen.db.operations import AddColumn, AddTableIndex, CreateTable, RunSQLFile
+from moeen.db.operations import AddColumn, AddTableConstraint, AddTableIndex, AlterColumn, CreateTable, RunSQLFile
 from tests import servers
 
 CONFIG = servers.PROJECT / ".squawk.toml"
@@ -260,7 +260,7 @@ def test_project__a_cell_of_its_policies_gone_wrong__is_found():
     """The files are really read: the same text with another role is caught."""
     (rls,) = (m for m in lint.project_migrations() if m.app_label == "healthcare" and m.name.endswith("_rls"))
     (operation,) = (o for o in rls.operations if isinstance(o, RunSQLFile))
-    text = operation.sql[0]
+    text = "".join(operation.sql)
     assert ids(migration(text)) == []
     changed = text.replace("'patients', 'staff supervisor', 'SIU', 'true'", "'patients', 'patient', 'SIU', 'true'")
     assert changed != text
@@ -296,6 +296,9 @@ def squawked(state, *operations, atomic=False) -> set[str]:
 
 
 NOTE = models.CharField(max_length=20, unique=True, null=True)
+PHONE = models.CharField(max_length=50, db_default="")
+UNIQUE = models.UniqueConstraint(fields=["phone", "email"], name="patients_phone_email_key")
+CHECK = models.CheckConstraint(condition=~models.Q(phone=""), name="patients_phone_given_check")
 DOCTOR = models.ForeignKey("healthcare.doctor", models.CASCADE, null=True, related_name="+")
 
 
@@ -320,7 +323,22 @@ DOCTOR = models.ForeignKey("healthcare.doctor", models.CASCADE, null=True, relat
         (
             "changing-column-type",
             migrations.AlterField("patient", "phone", models.IntegerField(null=True)),
-            migrations.AlterField("patient", "phone", models.CharField(max_length=50, null=True, blank=False)),
+            AlterColumn("patient", "phone", models.CharField(max_length=50, null=True, blank=False)),
+        ),
+        (
+            "adding-not-nullable-field",
+            migrations.AlterField("patient", "phone", PHONE),
+            AlterColumn("patient", "phone", PHONE),
+        ),
+        (
+            "disallowed-unique-constraint",
+            migrations.AddConstraint("patient", UNIQUE),
+            AddTableConstraint("patient", UNIQUE),
+        ),
+        (
+            "constraint-missing-not-valid",
+            migrations.AddConstraint("patient", CHECK),
+            AddTableConstraint("patient", CHECK),
         ),
         (
             "constraint-missing-not-valid",
@@ -339,6 +357,9 @@ def test_squawk__our_operations__need_no_exception(state):
         AddTableIndex("patient", INDEX),
         AddColumn("patient", "note", NOTE),
         AddColumn("patient", "doctor", DOCTOR),
+        AlterColumn("patient", "phone", PHONE),
+        AddTableConstraint("patient", UNIQUE),
+        AddTableConstraint("patient", CHECK),
     ]
     assert squawked(state, *operations) == set()
 
@@ -437,9 +458,9 @@ def test_makemigrations__a_new_app_and_a_later_change__our_operations_that_migra
         assert connection.execute("SELECT to_regclass('wards_name_doctor_id_idx')::text").fetchone() != (None,)
 
 
-def test_makemigrations__an_operation_that_is_not_of_three__stays_djangos():
+def test_makemigrations__an_operation_that_has_no_online_way__stays_djangos():
     operations = [
-        migrations.AlterField("patient", "phone", NOTE),
+        migrations.RemoveField("patient", "phone"),
         CreateTable("Ward", [], legacy=Legacy(constraints=("c",))),
     ]
     assert [authoring.replacement(operation) for operation in operations] == operations

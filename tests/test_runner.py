@@ -183,6 +183,24 @@ def test_migrate__large_table_would_be_rewritten__is_refused_until_allowed(new_d
     call_command("migrate", database=database.alias, allow_blocking=["healthcare.0001_core_tables"], **NO_BACKUP)
 
 
+@pytest.mark.parametrize("answer", ["no", "yes"])
+def test_migrate__reversing_on_a_terminal__asks_before_rows_are_lost(copy, monkeypatch, answer):
+    with copy.connect() as connection:
+        connection.execute("INSERT INTO crm_leads (name) VALUES ('A lead')")
+    asked = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
+    if answer == "no":
+        with pytest.raises(runner.NotConfirmed) as refused:
+            call_command("migrate", "crm", "zero", database=copy.alias, **NO_BACKUP)
+        assert refused.value.exit_code == 3
+    else:
+        call_command("migrate", "crm", "zero", database=copy.alias, **NO_BACKUP)
+    assert "table crm_leads" in asked[0]
+    assert "crm_deals" not in asked[0]
+    assert ("crm_leads" in catalog.read(connections[copy.alias]).tables) == (answer == "no")
+
+
 @pytest.mark.parametrize(
     ("sql", "lock", "verdict"),
     [

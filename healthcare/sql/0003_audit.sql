@@ -1,5 +1,6 @@
 -- Patients and appointments are audited as users are (sysadmin/sql/0004_audit.sql).
 
+BEGIN; -- patients
 CREATE OR REPLACE TRIGGER patients_audit_insert AFTER INSERT ON patients
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER patients_audit_update AFTER UPDATE ON patients
@@ -8,7 +9,9 @@ CREATE OR REPLACE TRIGGER patients_audit_delete AFTER DELETE ON patients
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER patients_audit_truncate AFTER TRUNCATE ON patients
     FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
+COMMIT;
 
+BEGIN; -- appointments
 CREATE OR REPLACE TRIGGER appointments_audit_insert AFTER INSERT ON appointments
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER appointments_audit_update AFTER UPDATE ON appointments
@@ -17,6 +20,7 @@ CREATE OR REPLACE TRIGGER appointments_audit_delete AFTER DELETE ON appointments
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER appointments_audit_truncate AFTER TRUNCATE ON appointments
     FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
+COMMIT;
 
 -- The older scripts' functions have no trigger left on our tables; they stay if something of the clinic's own uses them.
 DO $do$

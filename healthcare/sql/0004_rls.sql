@@ -1,5 +1,6 @@
 -- Who may see and do what in healthcare. S select, I insert, U update, D delete; columns in brackets where not all.
--- A line each: tables, roles, commands, the rows (and what a written row must be, where that is not the same).
+-- A transaction for each table, so that no two are locked at a time. A line each: roles, commands, the rows (and what a
+-- written row must be, where that is not the same).
 
 CREATE OR REPLACE FUNCTION app.my_patient_id() RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
@@ -24,8 +25,8 @@ REVOKE EXECUTE ON FUNCTION app.my_patient_id(), app.my_doctor_id(), app.my_patie
 GRANT EXECUTE ON FUNCTION app.my_patient_id() TO moeen_patient;
 GRANT EXECUTE ON FUNCTION app.my_doctor_id(), app.my_patient_ids() TO moeen_doctor;
 
-SELECT app.lock_away('patients doctors appointments sessions insurance_claims');
-
+BEGIN; -- patients
+SELECT app.lock_away('patients');
 SELECT app.allow('patients', 'patient', 'S U (email, phone, address, emergency_contact_name, emergency_contact_phone)',
                  'user_id = (SELECT auth.uid())');
 -- Whose sign-in a patient has is not for the doctor to say: it decides who else sees the row.
@@ -34,19 +35,28 @@ SELECT app.allow('patients', 'doctor', 'S U (all but id, public_id, user_id, cre
 SELECT app.allow('patients', 'staff supervisor', 'SIU', 'true');
 SELECT app.allow('patients', 'admin', 'SIUD', 'true');
 SELECT app.allow('patients', 'service', 'S', 'true');
+COMMIT;
 
+BEGIN; -- doctors
+SELECT app.lock_away('doctors');
 SELECT app.allow('doctors', 'patient doctor', 'S', 'is_active');
 SELECT app.allow('doctors', 'doctor', 'U (phone, email)', 'user_id = (SELECT auth.uid())');
 SELECT app.allow('doctors', 'staff supervisor', 'SIU', 'true');
 SELECT app.allow('doctors', 'admin', 'SIUD', 'true');
+COMMIT;
 
+BEGIN; -- appointments
+SELECT app.lock_away('appointments');
 -- A doctor may not put another patient into an appointment or session: that would make it their patient.
 SELECT app.allow('appointments', 'patient', 'S', 'patient_id = (SELECT app.my_patient_id())');
 SELECT app.allow('appointments', 'doctor', 'S U (appointment_date, appointment_time, duration, status, notes)',
                  'doctor_id = (SELECT app.my_doctor_id())');
 SELECT app.allow('appointments', 'staff supervisor', 'SIU', 'true');
 SELECT app.allow('appointments', 'admin', 'SIUD', 'true');
+COMMIT;
 
+BEGIN; -- sessions
+SELECT app.lock_away('sessions');
 SELECT app.allow('sessions', 'patient', 'S', 'patient_id = (SELECT app.my_patient_id())');
 SELECT app.allow('sessions', 'doctor', 'S U (session_date, session_time, duration, status, diagnosis, treatment_plan, notes)',
                  'doctor_id = (SELECT app.my_doctor_id())');
@@ -55,7 +65,11 @@ SELECT app.allow('sessions', 'doctor', 'I', '',
                  'AND (appointment_id IS NULL OR EXISTS (SELECT FROM public.appointments AS a '
                  'WHERE a.id = appointment_id AND a.patient_id = sessions.patient_id))');
 SELECT app.allow('sessions', 'admin', 'S', 'true');
+COMMIT;
 
+BEGIN; -- insurance_claims
+SELECT app.lock_away('insurance_claims');
 SELECT app.allow('insurance_claims', 'patient', 'S', 'patient_id = (SELECT app.my_patient_id())');
 SELECT app.allow('insurance_claims', 'staff supervisor', 'SIU', 'true');
 SELECT app.allow('insurance_claims', 'admin', 'SIUD', 'true');
+COMMIT;

@@ -203,13 +203,14 @@ def value_findings(
             for (where, kind, expected), count in zip(conditions, cursor.fetchone(), strict=True):
                 if count:
                     found.append(Finding(where, kind, expected, f"{count} {_rows(count)}"))
-        for where, expressions in _unproven_uniques(item):
+        for where, expressions, condition in _unproven_uniques(item):
             cursor.execute(
                 compose(
-                    "SELECT count(*) FROM (SELECT FROM {rows} WHERE ROW({e}) IS NOT NULL"
+                    "SELECT count(*) FROM (SELECT FROM {rows} WHERE ROW({e}) IS NOT NULL AND ({c})"
                     " GROUP BY {e} HAVING count(*) > 1) AS repeated",
                     rows=rows,
                     e=expressions,
+                    c=condition,
                 )
             )
             (count,) = cursor.fetchone()
@@ -292,19 +293,29 @@ def _rows(count: int) -> str:
     return "row" if count == 1 else "rows"
 
 
-def _unproven_uniques(item: Subject) -> Iterator[tuple[str, sql.Composable]]:
-    """Uniques that nothing live guarantees yet, as the expressions to group by."""
+def _unproven_uniques(item: Subject) -> Iterator[tuple[str, sql.Composable, sql.Composable]]:
+    """Uniques that nothing live guarantees yet: where, the expressions to group by, and which rows count."""
     proven = {c.columns for c in item.live.constraints.values() if c.kind in "pu"}
     for constraint in item.want.constraints:
         names = constraint.columns
         if constraint.kind == "u" and names not in proven and set(names) <= item.live.columns.keys():
-            yield f"{item.name}.{', '.join(names)}", sql.SQL(", ").join(map(sql.Identifier, names))
+            yield f"{item.name}.{', '.join(names)}", sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL("true")
     for index in item.want.indexes:
         pattern = item.pattern.indexes[index.name]
         live = item.live.indexes.get(index.name)
         if index.unique and not (live and live.valid and live.definition == pattern.definition):
-            expressions = pattern.definition.removeprefix("btree ")
-            yield f"{item.name}.{index.name}", fragment(expressions[1:-1])
+            keys, _, condition = pattern.definition.removeprefix("btree ").partition(" WHERE ")
+            yield f"{item.name}.{index.name}", fragment(_first_bracket(keys)), fragment(condition or "true")
+
+
+def _first_bracket(text: str) -> str:
+    """``(lower(name), id) INCLUDE (x)`` -> ``lower(name), id``."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth == 0:
+            return text[1:place]
+    return text
 
 
 def _unproven_foreign_keys(

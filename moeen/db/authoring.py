@@ -11,7 +11,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.writer import MigrationWriter
 
 from moeen.db.lint import REPLACEMENTS, project_apps
-from moeen.db.operations import AddColumn, AddTableIndex, CreateTable
+from moeen.db.operations import CONVERGING
 
 _CLASS = "class Migration(migrations.Migration):\n"
 _ONLINE = "\n    atomic = False  # works online, in transactions of its own\n"
@@ -27,7 +27,7 @@ def converge(changes: Mapping[str, Iterable[Migration]]) -> None:
         for migration in changes[label]:
             operations = [replacement(operation) for operation in migration.operations]
             migration.operations = operations  # type: ignore[misc]
-            if any(isinstance(operation, CreateTable | AddColumn | AddTableIndex) for operation in operations):
+            if any(isinstance(operation, CONVERGING) for operation in operations):
                 migration.atomic = False  # type: ignore[misc]
 
 

@@ -11,7 +11,7 @@ moeen.E107  a SECURITY DEFINER function that PUBLIC may execute
 moeen.W108  a table without policies; a warning, because row security keeps it closed until it has some
 moeen.E111  RunPython beside DDL in one transaction
 moeen.E112  an UPDATE or DELETE of a whole table
-moeen.E113  Django's CreateModel, AddField or AddIndex where ours converge and work online
+moeen.E113  Django's CreateModel, AddField, AlterField, AddConstraint or AddIndex: ours converge and work online
 moeen.E114  one of our converging operations in an atomic migration
 ==========  ==============================================================================================
 
@@ -38,7 +38,15 @@ from django.core.checks import CheckMessage
 from django.db import migrations
 from django.db.migrations import Migration
 
-from moeen.db.operations import AddColumn, AddTableIndex, CreateTable, RunSQLFile
+from moeen.db.operations import (
+    CONVERGING,
+    AddColumn,
+    AddTableConstraint,
+    AddTableIndex,
+    AlterColumn,
+    CreateTable,
+    RunSQLFile,
+)
 
 #: Everybody, by whatever name: PUBLIC, and the roles that a hosting platform gives to every request.
 EVERYBODY = frozenset({"public", "anon", "authenticated"})
@@ -55,9 +63,10 @@ SENSITIVE: Mapping[str, frozenset[str]] = {
 REPLACEMENTS: Mapping[type[Any], type[Any]] = {
     migrations.CreateModel: CreateTable,
     migrations.AddField: AddColumn,
+    migrations.AlterField: AlterColumn,
+    migrations.AddConstraint: AddTableConstraint,
     migrations.AddIndex: AddTableIndex,
 }
-_CONVERGING = (CreateTable, AddColumn, AddTableIndex)
 
 HINTS: Mapping[str, str] = {
     "moeen.E101": "Leave it enabled: the owner is not bound by it. A role that shall see every row gets a policy: "
@@ -331,7 +340,7 @@ def _operation_findings(migration: Migration) -> Iterator[tuple[str, str, dict[s
         if ours:
             name = type(operation).__name__
             yield "moeen.E113", f"{name} ({operation.describe()}) is Django's plain one.", {"ours": ours.__name__}
-    if migration.atomic and any(isinstance(operation, _CONVERGING) for operation in operations):
+    if migration.atomic and any(isinstance(operation, CONVERGING) for operation in operations):
         yield "moeen.E114", "A converging operation stands in an atomic migration.", {}
 
 

@@ -6,8 +6,10 @@ transactions, so their migrations say ``atomic = False``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,21 +20,43 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
-from moeen.db import adoption, catalog, ddl, locks, steps
+from moeen.db import adoption, catalog, ddl, locks, offline, steps
 from moeen.db.adoption import Legacy
-from moeen.db.errors import MoeenError
+from moeen.db.errors import USAGE, MoeenError
 from moeen.db.findings import unique
 
-__all__ = ["AddColumn", "AddTableIndex", "CreateTable", "Legacy", "RunSQLFile"]
+__all__ = [
+    "CONVERGING",
+    "AddColumn",
+    "AddTableConstraint",
+    "AddTableIndex",
+    "AlterColumn",
+    "CreateTable",
+    "Legacy",
+    "RunSQLFile",
+]
 
 
-def converge(model: type[models.Model], editor: BaseDatabaseSchemaEditor, *, legacy: Legacy) -> None:
+def converge(
+    model: type[models.Model],
+    editor: BaseDatabaseSchemaEditor,
+    *,
+    legacy: Legacy,
+    before: type[models.Model] | None = None,
+) -> None:
     """Make the model's table, or bring the one that stands to its shape.
 
-    Raises Refused when the table holds what cannot be carried over; nothing is changed then.
+    What ``before``, the model as it was, asked for and the model does not is taken away. Raises Refused when the table
+    holds what cannot be carried over; nothing is changed then.
     """
     connection = editor.connection
     want = ddl.compile_table(model, editor)
+    was = want if before is None else ddl.compile_table(before, editor)
+    if editor.collect_sql and before is not None:
+        for step in offline.plan(was, want):
+            for statement in step.statements:
+                editor.execute(statement, None)
+        return
     live = None if editor.collect_sql else catalog.read_tables(connection, [want.name]).get(want.name)
     if live is None:
         locks.patiently(
@@ -44,6 +68,12 @@ def converge(model: type[models.Model], editor: BaseDatabaseSchemaEditor, *, leg
     found = adoption.findings(connection, [item], catalog.read_tables(connection, references))
     if found:
         raise Refused(want.name, tuple(finding.pretty() for finding in unique(found)))
+    # Read anew in between: the plan is made for the table as it stands then.
+    for step in steps.relax(live, was, want):
+        steps.execute(connection, step)
+    if was != want:
+        live = catalog.read_tables(connection, [want.name])[want.name]
+        item = adoption.subject(connection, want, live, legacy)
     for step in steps.plan(connection, item):
         steps.execute(connection, step)
 
@@ -71,10 +101,19 @@ class _Converging:
 
     legacy: Legacy = Legacy()
 
-    def converge(self, app_label: str, editor: BaseDatabaseSchemaEditor, state: ProjectState, name: str) -> None:
+    def converge(
+        self,
+        app_label: str,
+        editor: BaseDatabaseSchemaEditor,
+        state: ProjectState,
+        name: str,
+        *,
+        before: ProjectState | None = None,
+    ) -> None:
         model = state.apps.get_model(app_label, name)
+        was = None if before is None else before.apps.get_model(app_label, name)
         if self.allow_migrate_model(editor.connection.alias, model):  # type: ignore[attr-defined]
-            converge(model, editor, legacy=self.legacy)
+            converge(model, editor, legacy=self.legacy, before=was)
 
 
 class CreateTable(_Converging, migrations.CreateModel):
@@ -112,7 +151,7 @@ class AddColumn(_Converging, migrations.AddField):
     """AddField that accepts a column which stands already, and fills in its constraints and indexes online."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        self.converge(app_label, schema_editor, to_state, self.model_name)
+        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
@@ -123,6 +162,42 @@ class AddColumn(_Converging, migrations.AddField):
         # The guard's trigger names the column and would keep it; constraints and indexes go with it.
         schema_editor.execute(ddl.compose("DROP TRIGGER IF EXISTS {g} ON {t}", g=trigger, t=table), None)
         schema_editor.execute(ddl.compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
+
+
+class AlterColumn(_Converging, migrations.AlterField):
+    """AlterField online: a type that keeps its values, NOT NULL, unique, check, foreign key, default; and back.
+
+    A type that has to be rewritten is for a new column and a backfill, and on a large table ``migrate`` refuses it.
+    """
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        old, new = (
+            state.apps.get_model(app_label, self.model_name)._meta.get_field(self.name).column
+            for state in (from_state, to_state)
+        )
+        if old != new:
+            raise MoeenError(
+                f"{app_label}.{self.model_name}.{self.name}: AlterColumn does not rename column {old} to {new}: the "
+                "application that runs meanwhile still asks for the old name.",
+                next_step="Keep db_column, or add a new column and fill it by a backfill.",
+                exit_code=USAGE,
+            )
+        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.database_forwards(app_label, schema_editor, from_state, to_state)
+
+
+class AddTableConstraint(_Converging, migrations.AddConstraint):
+    """AddConstraint online: a check or foreign key NOT VALID, then proven; a unique one from an index built before."""
+
+    model_name: str
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
 
 
 class AddTableIndex(_Converging, migrations.AddIndex):
@@ -155,6 +230,10 @@ class AddTableIndex(_Converging, migrations.AddIndex):
             schema_editor.execute(drop, None)
 
 
+#: The operations that bring a table to the state after them.
+CONVERGING = (CreateTable, AddColumn, AlterColumn, AddTableConstraint, AddTableIndex)
+
+
 def _is_new(connection: BaseDatabaseWrapper, table: str, index: str) -> bool:
     """Whether the table has no row to wait for and no index that could be meant: the index is simply made."""
     with connection.cursor() as cursor:
@@ -171,17 +250,46 @@ def _is_new(connection: BaseDatabaseWrapper, table: str, index: str) -> bool:
     return bool(unknown) and not adoption.has_rows(connection, table)
 
 
+_TRANSACTION = re.compile(r"^BEGIN;(?: -- (?P<table>\w+))?\n(?P<body>.*?)^COMMIT;\n", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Script:
+    """The statements of one transaction; ``table`` is what they lock, so that they need not queue for it."""
+
+    body: str
+    table: str = ""
+
+
+def read_scripts(text: str) -> tuple[Script, ...]:
+    """The transactions of an SQL file: what stands between ``BEGIN; -- table`` and ``COMMIT;``, and what is outside."""
+    found, end = [], 0
+    for part in _TRANSACTION.finditer(text):
+        found += [Script(text[end : part.start()]), Script(part["body"], part["table"] or "")]
+        end = part.end()
+    found.append(Script(text[end:]))
+    return tuple(script for script in found if any(_says(line) for line in script.body.splitlines()))
+
+
+def _says(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("--")
+
+
 class RunSQLFile(migrations.RunSQL):
-    """RunSQL fed from ``<app>/sql/<name>.sql``, with ``<name>.reverse.sql`` for the way back."""
+    """RunSQL fed from ``<app>/sql/<name>.sql``, with ``<name>.reverse.sql`` for the way back.
+
+    A file that locks several tables says BEGIN and COMMIT for each, so that no two are locked at a time.
+    """
 
     def __init__(self, app_label: str, name: str, **kwargs: Any) -> None:
         self.app_label, self.name = app_label, name
         folder = Path(global_apps.get_app_config(app_label).path) / "sql"
-        # A list of one: Django would split a plain string at semicolons, inside function bodies too.
+        self.forwards, self.backwards = (
+            read_scripts((folder / f"{name}{way}.sql").read_text(encoding="utf-8")) for way in ("", ".reverse")
+        )
+        # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(
-            [(folder / f"{name}.sql").read_text(encoding="utf-8")],
-            reverse_sql=[(folder / f"{name}.reverse.sql").read_text(encoding="utf-8")],
-            **kwargs,
+            [script.body for script in self.forwards], reverse_sql=[script.body for script in self.backwards], **kwargs
         )
 
     def deconstruct(self) -> Any:
@@ -191,9 +299,14 @@ class RunSQLFile(migrations.RunSQL):
     def _run_sql(self, schema_editor: Any, sqls: Any) -> None:
         if schema_editor.collect_sql:
             super()._run_sql(schema_editor, sqls)  # type: ignore[misc]
-        else:
-            purpose = f"run {self.app_label}/sql/{self.name}.sql"
-            locks.patiently(schema_editor.connection, partial(_run_together, schema_editor, sqls), purpose=purpose)
+            return
+        for script in self.forwards if sqls is self.sql else self.backwards:
+            locks.patiently(
+                schema_editor.connection,
+                partial(_run_together, schema_editor, [script.body]),
+                purpose=f"run {self.app_label}/sql/{self.name}.sql{f' on {script.table}' if script.table else ''}",
+                table=script.table,
+            )
 
     def describe(self) -> str:
         return f"Run {self.app_label}/sql/{self.name}.sql"

@@ -166,6 +166,29 @@ class Blocking(MoeenError):
         )
 
 
+def losses(
+    connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]], loader: MigrationLoader
+) -> list[str]:
+    """What the plan takes away by reversing migrations: tables and columns of tables that hold rows."""
+    sizes, found = _sizes(connection), []
+    for migration, backwards in plan:
+        if not backwards:
+            continue
+        state = loader.project_state((migration.app_label, migration.name))
+        for operation in migration.operations:
+            if not isinstance(operation, operations.CreateTable | operations.AddColumn):
+                continue
+            name = operation.name if isinstance(operation, operations.CreateTable) else operation.model_name
+            model = state.apps.get_model(migration.app_label, name)
+            table = model._meta.db_table
+            if table in sizes and adoption.has_rows(connection, table):
+                what = f"table {table}"
+                if isinstance(operation, operations.AddColumn):
+                    what = f"column {table}.{model._meta.get_field(operation.name).column}"
+                found.append(f"{what} (about {sizes[table][0]:,} rows)")
+    return found
+
+
 def large_tables_stand(connection: BaseDatabaseWrapper) -> bool:
     """Whether any table is large enough for its blocking to matter; if not, nothing need be planned."""
     with connection.cursor() as cursor:
@@ -227,15 +250,18 @@ def _sql_of(
     sizes: dict[str, Any],
 ) -> Iterator[tuple[str, steps.Step | None]]:
     """The statements of one operation, with the step each belongs to when it converges a table that stands."""
-    if isinstance(operation, operations.CreateTable | operations.AddColumn | operations.AddTableIndex):
+    if isinstance(operation, operations.CONVERGING):
         name = operation.name if isinstance(operation, operations.CreateTable) else operation.model_name
         model = after.apps.get_model(migration.app_label, name)
         if model._meta.db_table in sizes:
             with connection.schema_editor(collect_sql=True, atomic=False) as editor:
                 want = ddl.compile_table(model, editor)
+                was = want
+                if not isinstance(operation, operations.CreateTable):
+                    was = ddl.compile_table(before.apps.get_model(migration.app_label, name), editor)
             live = catalog.read_tables(connection, [want.name])[want.name]
-            item = adoption.subject(connection, want, live, operation.legacy)
-            for step in steps.plan(connection, item):
+            item = adoption.subject(connection, want, steps.relaxed(live, was, want), operation.legacy)
+            for step in (*steps.relax(live, was, want), *steps.plan(connection, item)):
                 for sql in step.statements:
                     yield sql, step
             return

@@ -69,11 +69,19 @@ class HistoryChanged(MoeenError):
         )
 
 
+class NotConfirmed(MoeenError):
+    """Reversing would lose rows, and whoever was asked did not say yes."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was changed: losing these was not confirmed.", exit_code=FINDINGS)
+
+
 @dataclass
 class Options:
     """How a run is to be made, and what became of it.
 
-    ``tell`` takes progress lines; ``backup`` makes a backup and gives its id. Afterwards ``run`` is what was done
+    ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
+    migrations loses what it is given. Afterwards ``run`` is what was done
     (None: nothing) and ``plan`` what was to be done.
     """
 
@@ -82,6 +90,7 @@ class Options:
     no_backup_reason: str = ""
     allow_blocking: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda line: None
+    confirm: Callable[[list[str]], bool] = lambda losses: True
     run: ledger.Run | None = field(default=None, init=False)
     held: ExitStack = field(default_factory=ExitStack, init=False)
     plan: Plan = field(default=(), init=False)
@@ -144,6 +153,9 @@ class Executor(MigrationExecutor):
                 tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found.adopting.items())
                 options.tell(f"Adopting tables that stand already: {tables}")
             self._refuse_blocking(plan)
+            lost = planning.losses(self.connection, plan, self.loader)
+            if lost and not options.confirm(lost):
+                raise NotConfirmed
         run = options.run = ledger.Run(from_version=self._version(), lock_wait_seconds=waited)
         with self._recorded(run):
             self._back_up(run)

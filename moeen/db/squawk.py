@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,10 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from psycopg import sql
 
-from moeen.db import catalog, ddl, locks, steps
-from moeen.db.adoption import Subject
+from moeen.db import ddl, locks, offline
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.lint import project_apps
-from moeen.db.operations import AddColumn, AddTableIndex, CreateTable, RunSQLFile
+from moeen.db.operations import CONVERGING, CreateTable, RunSQLFile
 
 # DROP INDEX CONCURRENTLY stands before it: IF NOT EXISTS would accept an invalid leftover.
 _REBUILT = "-- squawk-ignore prefer-robust-stmts\n"
@@ -92,19 +90,13 @@ def _transactions(
     migration: Migration, operation: Any, before: ProjectState, after: ProjectState
 ) -> Iterator[list[str]]:
     """The statements of an operation, grouped by transaction; a group without BEGIN is run statement by statement."""
-    if isinstance(operation, AddTableIndex):
-        model = after.apps.get_model(migration.app_label, operation.model_name)
-        with _editor() as editor:
-            create = str(operation.index.create_sql(model, editor, concurrently=True))
-        yield [ddl.compose("DROP INDEX CONCURRENTLY IF EXISTS {n}", n=operation.index.name), _REBUILT + create]
-        return
-    if isinstance(operation, AddColumn):
+    if isinstance(operation, CONVERGING) and not isinstance(operation, CreateTable):
+        name = operation.model_name
         with _editor() as editor:
             tables = [
-                ddl.compile_table(state.apps.get_model(migration.app_label, operation.model_name), editor)
-                for state in (before, after)
+                ddl.compile_table(state.apps.get_model(migration.app_label, name), editor) for state in (before, after)
             ]
-        for step in _steps(*tables):
+        for step in offline.plan(*tables):
             if step.concurrently:
                 yield [_REBUILT + s if s.startswith("CREATE") else s for s in step.statements]
             else:
@@ -114,68 +106,10 @@ def _transactions(
     with _editor() as editor:
         operation.database_forwards(migration.app_label, editor, before, after)
         collected = [str(statement) for statement in editor.collected_sql]
-    together = isinstance(operation, CreateTable | RunSQLFile)
-    yield ["BEGIN", *collected, "COMMIT"] if together else collected
-
-
-def _steps(before: ddl.Table, after: ddl.Table) -> Iterator[steps.Step]:
-    """The steps from one shape to the next on a table that holds rows."""
-    live, pattern = _as_catalog(before), _as_catalog(after)
-    return steps.plan(_Yes(), Subject(want=after, live=live, pattern=pattern, legacy=AddColumn.legacy))  # type: ignore[arg-type]
-
-
-def _as_catalog(table: ddl.Table) -> catalog.Table:
-    """A compiled table as if it had been read from a database; definitions need only be equal to their like."""
-    columns = {
-        c.name: catalog.Column(c.name, c.type, c.not_null, c.default, c.collation, "", "", c.comment)
-        for c in table.columns
-    }
-    constraints = {
-        c.name: catalog.Constraint(c.name, c.kind, c.columns, c.body, validated=True, deferrable=False)
-        for c in table.constraints
-    }
-    for k in table.foreign_keys:
-        constraints[k.name] = catalog.Constraint(
-            k.name,
-            "f",
-            k.columns,
-            k.body,
-            validated=True,
-            deferrable=False,
-            references=k.to_table,
-            references_columns=k.to_columns,
-            on_delete=k.on_delete,
-        )
-    indexes = {i.name: catalog.Index(i.name, i.unique, i.create, valid=True, constraint="") for i in table.indexes}
-    return catalog.Table(
-        oid=0,
-        schema="public",
-        name=table.name,
-        kind="r",
-        owner="",
-        row_security=True,
-        forced=False,
-        comment=table.comment,
-        columns=columns,
-        constraints=constraints,
-        indexes=indexes,
-        triggers={},
-        policies={},
-    )
-
-
-class _Yes:
-    """In the place of a connection: whatever the steps ask, the answer is yes; there are such rows."""
-
-    @contextmanager
-    def cursor(self) -> Iterator[_Yes]:
-        yield self
-
-    def execute(self, statement: str, parameters: Any = None) -> None:
-        """Nothing runs."""
-
-    def fetchone(self) -> tuple[bool]:
-        return (True,)
+    if isinstance(operation, RunSQLFile):
+        yield from (["BEGIN", script, "COMMIT"] for script in collected)
+    else:
+        yield ["BEGIN", *collected, "COMMIT"] if isinstance(operation, CreateTable) else collected
 
 
 class _Offline(DatabaseSchemaEditor):

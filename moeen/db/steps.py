@@ -7,7 +7,7 @@ after a stop gives the steps that are left. Objects that neither the model nor t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -52,6 +52,43 @@ def plan(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
     yield from _add_foreign_keys(item)
     yield from _drop_replaced_indexes(item)
     yield from _describe(item)
+
+
+def relax(live: catalog.Table, before: ddl.Table, after: ddl.Table) -> Iterator[Step]:
+    """The steps that take away what one shape asks for and the next does not; columns stay."""
+    constraints, indexes, columns = _released(live, before, after)
+    statements = [compose("ALTER TABLE {t} DROP CONSTRAINT IF EXISTS {n}", t=live.name, n=n) for n in constraints]
+    statements += [compose("ALTER TABLE {t} ALTER COLUMN {c} DROP NOT NULL", t=live.name, c=c) for c in columns]
+    if statements:
+        yield Step(live.name, f"release {', '.join((*constraints, *columns))}", tuple(statements))
+    for name in indexes:
+        statement = compose("DROP INDEX CONCURRENTLY IF EXISTS {name}", name=name)
+        yield Step(live.name, f"drop index {name}", (statement,), concurrently=True)
+
+
+def relaxed(live: catalog.Table, before: ddl.Table, after: ddl.Table) -> catalog.Table:
+    """The table as it stands after these steps."""
+    constraints, indexes, columns = _released(live, before, after)
+    return replace(
+        live,
+        constraints={name: it for name, it in live.constraints.items() if name not in constraints},
+        indexes={name: it for name, it in live.indexes.items() if name not in (*constraints, *indexes)},
+        columns={n: replace(it, not_null=it.not_null and n not in columns) for n, it in live.columns.items()},
+    )
+
+
+def _released(
+    live: catalog.Table, before: ddl.Table, after: ddl.Table
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Names of the live constraints, indexes, and NOT NULL columns that only ``before`` asked for."""
+    asked, kept = (
+        {c.name for c in shape.constraints} | {k.name for k in shape.foreign_keys} for shape in (before, after)
+    )
+    constraints = sorted((asked - kept) & live.constraints.keys())
+    indexes = sorted(({i.name for i in before.indexes} - {i.name for i in after.indexes}) & live.indexes.keys())
+    nullable = {column.name for column in after.columns if not column.not_null}
+    columns = [c.name for c in before.columns if c.not_null and c.name in nullable and live.columns[c.name].not_null]
+    return tuple(constraints), tuple(indexes), tuple(columns)
 
 
 def execute(connection: BaseDatabaseWrapper, step: Step) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sysadmin.admin.audit_log import AuditLogAdmin
 from sysadmin.admin.backfills import BackfillRunAdmin, PublicIdAliasAdmin
+from sysadmin.admin.ledger import MigrationRunAdmin
 from sysadmin.admin.messaging import InternalMessageAdmin, NotificationAdmin
 from sysadmin.admin.roles import RoleAdmin, UserRoleAdmin
 from sysadmin.admin.settings import SettingAdmin
@@ -13,6 +14,7 @@ __all__ = [
     "AuditLogAdmin",
     "BackfillRunAdmin",
     "InternalMessageAdmin",
+    "MigrationRunAdmin",
     "NotificationAdmin",
     "PublicIdAliasAdmin",
     "RoleAdmin",

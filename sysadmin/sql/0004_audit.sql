@@ -84,9 +84,12 @@ COMMENT ON FUNCTION app.refuse_change() IS 'Trigger: keeps a table append-only, 
 REVOKE EXECUTE ON FUNCTION app.audit_actor(), app.audit_redacted(jsonb), app.audit_statement(), app.refuse_change()
     FROM PUBLIC;
 
+BEGIN; -- audit_logs
 CREATE OR REPLACE TRIGGER audit_logs_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_logs
     FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change();
+COMMIT;
 
+BEGIN; -- users
 CREATE OR REPLACE TRIGGER users_audit_insert AFTER INSERT ON users
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER users_audit_update AFTER UPDATE ON users
@@ -95,3 +98,4 @@ CREATE OR REPLACE TRIGGER users_audit_delete AFTER DELETE ON users
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
 CREATE OR REPLACE TRIGGER users_audit_truncate AFTER TRUNCATE ON users
     FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement();
+COMMIT;

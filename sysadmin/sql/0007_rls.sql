@@ -1,11 +1,9 @@
 -- Who may see and do what in sysadmin. S select, I insert, U update, D delete; columns in brackets where not all.
--- A line each: tables, roles, commands, the rows (and what a written row must be, where that is not the same).
+-- A transaction for each table, so that no two are locked at a time. A line each: roles, commands, the rows (and what a
+-- written row must be, where that is not the same).
 
-SELECT app.lock_away('users user_preferences notifications internal_messages audit_logs roles user_roles settings '
-    'django_migrations django_content_type django_session django_admin_log '
-    'auth_permission auth_group auth_group_permissions '
-    'backfill_runs public_id_aliases migration_runs migration_steps');
-
+BEGIN; -- users
+SELECT app.lock_away('users');
 SELECT app.allow('users', 'patient doctor', 'S (all but password_hash)', 'id = (SELECT auth.uid())');
 SELECT app.allow('users', 'staff supervisor admin service', 'S (all but password_hash)', 'true');
 SELECT app.allow('users', 'patient doctor staff supervisor', 'U (name, phone)', 'id = (SELECT auth.uid())');
@@ -13,15 +11,23 @@ SELECT app.allow('users', 'admin', 'IUD', 'true');
 -- Signing in. Rows without condition: lower(email) is not leakproof, and would find no index behind one.
 SELECT app.allow('users', 'auth', 'S (id, email, password_hash, role, is_active, last_login) U (password_hash, last_login)',
                  'true');
-SELECT app.allow('django_session', 'auth', 'SIUD', 'true');
+COMMIT;
 
+BEGIN; -- user_preferences
+SELECT app.lock_away('user_preferences');
 SELECT app.allow('user_preferences', 'patient doctor staff supervisor', 'SIU', 'user_id = (SELECT auth.uid())');
 SELECT app.allow('user_preferences', 'admin', 'SIUD', 'true');
+COMMIT;
 
+BEGIN; -- notifications
+SELECT app.lock_away('notifications');
 SELECT app.allow('notifications', 'patient doctor staff supervisor', 'S U (is_read, read_at)', 'user_id = (SELECT auth.uid())');
 SELECT app.allow('notifications', 'service', 'SIU', 'true');
 SELECT app.allow('notifications', 'admin', 'SIUD', 'true');
+COMMIT;
 
+BEGIN; -- internal_messages
+SELECT app.lock_away('internal_messages');
 SELECT app.allow('internal_messages', 'patient doctor staff supervisor', 'S',
                  'sender_id = (SELECT auth.uid()) OR recipient_id = (SELECT auth.uid())');
 SELECT app.allow('internal_messages', 'patient doctor staff supervisor', 'I', '',
@@ -30,27 +36,88 @@ SELECT app.allow('internal_messages', 'patient doctor staff supervisor', 'I', ''
 SELECT app.allow('internal_messages', 'patient doctor staff supervisor', 'U (is_read, read_at)',
                  'recipient_id = (SELECT auth.uid())');
 SELECT app.allow('internal_messages', 'admin', 'S', 'true');
+COMMIT;
 
+BEGIN; -- audit_logs
+SELECT app.lock_away('audit_logs');
 SELECT app.allow('audit_logs', 'patient doctor staff supervisor', 'S', 'user_id = (SELECT auth.uid())');
 SELECT app.allow('audit_logs', 'admin', 'S', 'true');
+COMMIT;
 
+BEGIN; -- roles
+SELECT app.lock_away('roles');
 SELECT app.allow('roles', 'patient doctor staff', 'S', 'NOT is_system');
 SELECT app.allow('roles', 'supervisor', 'S', 'true');
 SELECT app.allow('roles', 'admin', 'SIUD', 'true');
+COMMIT;
 
+BEGIN; -- user_roles
+SELECT app.lock_away('user_roles');
 SELECT app.allow('user_roles', 'patient doctor staff', 'S', 'user_id = (SELECT auth.uid())');
 SELECT app.allow('user_roles', 'supervisor', 'S', 'true');
 SELECT app.allow('user_roles', 'admin', 'SIUD', 'true');
+COMMIT;
 
+BEGIN; -- settings
+SELECT app.lock_away('settings');
 SELECT app.allow('settings', 'anon patient doctor staff', 'S', 'is_public');
 SELECT app.allow('settings', 'supervisor', 'S', 'true');
 SELECT app.allow('settings', 'admin', 'SIUD', 'true');
+COMMIT;
 
+BEGIN; -- django_migrations
+SELECT app.lock_away('django_migrations');
+COMMIT;
+
+BEGIN; -- django_content_type
+SELECT app.lock_away('django_content_type');
 -- What the admin's pages need of Django's own tables.
 SELECT app.allow('django_content_type', 'supervisor admin', 'S', 'true');
+COMMIT;
+
+BEGIN; -- django_session
+SELECT app.lock_away('django_session');
+SELECT app.allow('django_session', 'auth', 'SIUD', 'true');
+COMMIT;
+
+BEGIN; -- django_admin_log
+SELECT app.lock_away('django_admin_log');
 SELECT app.allow('django_admin_log', 'supervisor', 'S', 'user_id = (SELECT auth.uid())');
 SELECT app.allow('django_admin_log', 'admin', 'SD', 'true');
 SELECT app.allow('django_admin_log', 'admin', 'I', '', 'user_id = (SELECT auth.uid())');
+COMMIT;
+
+BEGIN; -- auth_permission
+SELECT app.lock_away('auth_permission');
+COMMIT;
+
+BEGIN; -- auth_group
+SELECT app.lock_away('auth_group');
+COMMIT;
+
+BEGIN; -- auth_group_permissions
+SELECT app.lock_away('auth_group_permissions');
+COMMIT;
+
+BEGIN; -- backfill_runs
+SELECT app.lock_away('backfill_runs');
+SELECT app.allow('backfill_runs', 'admin', 'S U (pause_requested)', 'true');
+COMMIT;
+
+BEGIN; -- public_id_aliases
+SELECT app.lock_away('public_id_aliases');
+SELECT app.allow('public_id_aliases', 'admin', 'S', 'true');
+COMMIT;
+
+BEGIN; -- migration_runs
+SELECT app.lock_away('migration_runs');
+SELECT app.allow('migration_runs', 'admin', 'S', 'true');
+COMMIT;
+
+BEGIN; -- migration_steps
+SELECT app.lock_away('migration_steps');
+SELECT app.allow('migration_steps', 'admin', 'S', 'true');
+COMMIT;
 
 -- The five roles that the policies know by name. A role of the clinic's own that bears such a name stays as it is.
 INSERT INTO roles (name, description, is_system, permissions) VALUES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import sys
 import time
 from functools import partial
 from typing import Any
@@ -71,6 +72,7 @@ class Command(migrate.Command):
             no_backup_reason=options["no_backup"],
             allow_blocking=tuple(options["allow_blocking"]),
             tell=(lambda line: None) if quiet else display.tell,
+            confirm=_confirm if options["interactive"] and sys.stdin.isatty() else lambda losses: True,
         )
         self.run = run
         started, stdout = time.monotonic(), self.stdout
@@ -114,6 +116,12 @@ class Command(migrate.Command):
             raise CommandError(f"There is no migration {options['accept_changed']}; name it as APP.NAME.", returncode=2)
         step = runner.accept_changed(connection, migration, reason=options["reason"])
         self.stdout.write(f"Accepted {step.app}.{step.name} as it is now: {step.note}")
+
+
+def _confirm(losses: list[str]) -> bool:
+    """Asked on a terminal, unless --no-input says that nobody is there."""
+    listed = "\n".join(f"  {loss}" for loss in losses)
+    return input(f"Reversing drops, with what they hold:\n{listed}\nType yes to go on: ").strip().lower() == "yes"
 
 
 def _back_up(connection: BaseDatabaseWrapper, *, verified: bool) -> str:

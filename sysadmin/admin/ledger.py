@@ -1,0 +1,97 @@
+"""Pages of the ledger: what migrate did, when, from which version and with which backup. To be read, nothing else."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from sysadmin.admin.base import ReadOnlyModelAdmin, ltr, preformatted
+from sysadmin.models import MigrationRun, MigrationStep
+
+
+class StepInline(admin.TabularInline):
+    """The migrations of a run, in the order in which they ran."""
+
+    model = MigrationStep
+    fields = ("migration", "outcome", "seconds", "retries", "lock_wait_seconds", "shown_file", "shown_sql", "note")
+    readonly_fields = fields
+    ordering = ("started_at",)
+    extra = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("sysadmin.view_migrationrun")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description=_("migration"))
+    def migration(self, obj: MigrationStep) -> str:
+        return ltr(f"{obj.app}.{obj.name}")
+
+    @admin.display(description=_("checksum of the file"))
+    def shown_file(self, obj: MigrationStep) -> str:
+        return ltr(obj.file_checksum[:12])
+
+    @admin.display(description=_("checksum of the SQL"))
+    def shown_sql(self, obj: MigrationStep) -> str:
+        return ltr(obj.sql_checksum[:12])
+
+
+@admin.register(MigrationRun)
+class MigrationRunAdmin(ReadOnlyModelAdmin):
+    """Runs of migrate, newest first."""
+
+    list_display = ("started_at", "outcome", "shown_actor", "count", "shown_backup", "finished_at")
+    list_filter = ("outcome",)
+    search_fields = ("actor", "backup_id__exact", "fingerprint__exact", "steps__name")
+    ordering = ("-started_at",)
+    inlines: ClassVar[tuple[Any, ...]] = (StepInline,)
+    fieldsets = (
+        (None, {"fields": ("outcome", "shown_error", "started_at", "finished_at", "lock_wait_seconds")}),
+        (_("Origin"), {"fields": ("shown_actor", "shown_role", "shown_version")}),
+        (_("Proof"), {"fields": ("shown_backup", "no_backup_reason", "shown_fingerprint")}),
+    )
+    readonly_fields = ("shown_error", "shown_actor", "shown_role", "shown_version", "shown_backup", "shown_fingerprint")
+
+    def all_record_fields(self) -> tuple[str, ...]:
+        return ("id",)
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).prefetch_related("steps")
+
+    @admin.display(description=_("by"), ordering="actor")
+    def shown_actor(self, obj: MigrationRun) -> str:
+        return ltr(obj.actor)
+
+    @admin.display(description=_("database role"))
+    def shown_role(self, obj: MigrationRun) -> str:
+        return ltr(obj.database_role)
+
+    @admin.display(description=_("from version"))
+    def shown_version(self, obj: MigrationRun) -> str:
+        return preformatted(obj.from_version.replace(" ", "\n"))
+
+    @admin.display(description=_("backup"))
+    def shown_backup(self, obj: MigrationRun) -> str:
+        return ltr(obj.backup_id)
+
+    @admin.display(description=_("fingerprint"))
+    def shown_fingerprint(self, obj: MigrationRun) -> str:
+        return ltr(obj.fingerprint)
+
+    @admin.display(description=_("error"))
+    def shown_error(self, obj: MigrationRun) -> str:
+        return preformatted(obj.error) if obj.error else "-"
+
+    @admin.display(description=_("migrations"))
+    def count(self, obj: MigrationRun) -> int:
+        return len(obj.steps.all())

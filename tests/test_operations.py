@@ -1,0 +1,190 @@
+"""The operations on a table that stands and holds rows: there, there again, and back, online."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connections, models
+from django.db.migrations.loader import MigrationLoader
+
+from moeen.db import catalog, locks
+from moeen.db.constraints import ForeignKeyConstraint
+from moeen.db.errors import MoeenError
+from moeen.db.operations import AddTableConstraint, AlterColumn, Refused, RunSQLFile, Script, read_scripts
+from tests import states
+
+TEXT = {"max_length": 50}
+OPERATIONS = {
+    "required": AlterColumn("patient", "phone", models.CharField(**TEXT, db_default="")),
+    "unique": AlterColumn("patient", "phone", models.CharField(**TEXT, null=True, unique=True)),
+    "indexed": AlterColumn("patient", "phone", models.CharField(**TEXT, null=True, db_index=True)),
+    "longer": AlterColumn("patient", "phone", models.CharField(max_length=80, null=True, db_comment="With its code")),
+    "default": AlterColumn("patient", "phone", models.CharField(**TEXT, null=True, db_default="none")),
+    "optional": AlterColumn("patient", "first_name", models.CharField(max_length=100, null=True)),
+    "reference": AlterColumn(
+        "appointment", "doctor", models.ForeignKey("healthcare.doctor", models.SET_NULL, null=True, related_name="+")
+    ),
+    "check": AddTableConstraint(
+        "patient", models.CheckConstraint(condition=~models.Q(phone="0"), name="patients_phone_check")
+    ),
+    "unique together": AddTableConstraint(
+        "patient", models.UniqueConstraint(fields=["phone", "last_name"], name="patients_phone_last_name_key")
+    ),
+    "unique in part": AddTableConstraint(
+        "patient",
+        models.UniqueConstraint(fields=["phone"], condition=~models.Q(phone=""), name="patients_phone_given_key"),
+    ),
+    "foreign key": AddTableConstraint(
+        "session",
+        ForeignKeyConstraint(
+            name="sessions_session_doctor_fkey",
+            fields=["doctor"],
+            to="sysadmin.User",
+            to_fields=["id"],
+            on_delete=models.RESTRICT,
+        ),
+    ),
+}
+#: What each must be refused for, when a row stands that it cannot keep.
+MISFITS = {
+    "check": "UPDATE patients SET phone = '0' WHERE ctid = '(0,1)'",
+    "unique": "UPDATE patients SET phone = '1'",
+    "unique together": "UPDATE patients SET phone = '1'",
+    "unique in part": "UPDATE patients SET phone = '1'",
+}
+FILL = """
+INSERT INTO users (id, email, name, password_hash, role)
+SELECT md5(n::text)::uuid, n || '@example.test', 'n', 'x', 'doctor' FROM generate_series(1, 3) AS n;
+INSERT INTO patients (first_name, last_name, phone, email)
+SELECT 'First', 'Last', nullif(n, 2)::text, n || '@example.test' FROM generate_series(1, 3) AS n;
+INSERT INTO doctors (id, user_id, first_name, last_name, specialization, license_number)
+SELECT md5(n::text)::uuid, md5(n::text)::uuid, 'First', 'Last', 'x', n::text FROM generate_series(1, 3) AS n;
+"""
+
+
+@pytest.fixture(scope="module")
+def migrated(new_database):
+    database = new_database()
+    call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+    with database.connect() as connection:
+        connection.execute(FILL)
+    connections[database.alias].close()
+    return database
+
+
+@pytest.fixture
+def copy(new_database, migrated):
+    connections[migrated.alias].close()
+    database = states.copy(new_database, migrated)
+    yield database
+    new_database.drop(database)
+
+
+@pytest.fixture(scope="module")
+def state():
+    """The models as after the newest migrations."""
+    return MigrationLoader(None).project_state()
+
+
+def run(operation, state, database, *, backwards=False):
+    """Run an operation as a migration that is not atomic does."""
+    after = state.clone()
+    operation.state_forwards("healthcare", after)
+    connection = connections[database.alias]
+    with connection.schema_editor(atomic=False) as editor:
+        if backwards:
+            operation.database_backwards("healthcare", editor, after, state)
+        else:
+            operation.database_forwards("healthcare", editor, state, after)
+
+
+def tables(database):
+    return {
+        name: (t.columns, t.constraints, t.indexes, t.triggers, t.policies)
+        for name, t in catalog.read(connections[database.alias]).tables.items()
+    }
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation__forwards_again_and_back__changes_the_table_and_leaves_no_trace(copy, state, name):
+    before = tables(copy)
+    run(OPERATIONS[name], state, copy)
+    after = tables(copy)
+    assert after != before
+    assert all(c.validated for _, constraints, *_ in after.values() for c in constraints.values())
+    assert all(index.valid for _, _, indexes, *_ in after.values() for index in indexes.values())
+    run(OPERATIONS[name], state, copy)
+    assert tables(copy) == after
+    run(OPERATIONS[name], state, copy, backwards=True)
+    assert tables(copy) == before
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_operation__rows_that_it_cannot_keep__is_refused_and_changes_nothing(copy, state, name):
+    with copy.connect() as connection:
+        connection.execute(MISFITS[name])
+    before = tables(copy)
+    with pytest.raises(Refused):
+        run(OPERATIONS[name], state, copy)
+    assert tables(copy) == before
+
+
+def test_alter_column__another_column_name__is_refused_with_the_reason(copy, state):
+    before = tables(copy)
+    field = models.CharField(**TEXT, null=True, db_column="telephone")
+    with pytest.raises(MoeenError, match="does not rename"):
+        run(AlterColumn("patient", "phone", field), state, copy)
+    assert tables(copy) == before
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation__as_sqlmigrate_prints_it__says_what_runs(state, name):
+    after = state.clone()
+    OPERATIONS[name].state_forwards("healthcare", after)
+    with connections["default"].schema_editor(collect_sql=True, atomic=False) as editor:
+        OPERATIONS[name].database_forwards("healthcare", editor, state, after)
+    assert editor.collected_sql
+    assert not [sql for sql in editor.collected_sql if sql.startswith("CREATE TABLE")]
+
+
+def test_read_scripts__transactions_and_what_stands_between__are_told_apart():
+    text = """-- A heading.
+
+BEGIN; -- patients
+SELECT 1;
+COMMIT;
+-- Between.
+SELECT 2;
+BEGIN;
+DO $do$
+BEGIN
+    PERFORM 3;
+END
+$do$;
+COMMIT;
+-- The end.
+"""
+    assert read_scripts(text) == (
+        Script("SELECT 1;\n", "patients"),
+        Script("-- Between.\nSELECT 2;\n"),
+        Script("DO $do$\nBEGIN\n    PERFORM 3;\nEND\n$do$;\n"),
+    )
+
+
+def test_sql_file__one_of_its_tables_is_locked__the_others_are_done_and_none_waits(new_database):
+    """Policies of one table need a lock on it alone, so a lock on another is nobody's concern."""
+    database = new_database()
+    call_command("migrate", "crm", "0002", database=database.alias, verbosity=0, no_backup="test")
+    call_command("migrate", "sysadmin", database=database.alias, verbosity=0, no_backup="test")
+    operation = RunSQLFile("crm", "0003_rls")
+    token = locks.policy.set(locks.Policy(lock_timeout_ms=50, tries=3, longest_pause_s=0.1))
+    try:
+        with database.connect() as holder, holder.transaction():
+            holder.execute("LOCK TABLE crm_deals IN ACCESS SHARE MODE")
+            with pytest.raises(locks.GaveUp, match="on crm_deals"):
+                run(operation, MigrationLoader(None).project_state(), database)
+    finally:
+        locks.policy.reset(token)
+    with database.connect() as connection:
+        counts = connection.execute(
+            "SELECT tablename, count(*) > 0 FROM pg_policies WHERE tablename LIKE 'crm%' GROUP BY 1"
+        )
+        assert dict(counts.fetchall()) == {"crm_leads": True}

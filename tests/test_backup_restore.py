@@ -14,7 +14,6 @@ from django.db import connections
 from moeen.db.backups import inventory, manifest, restore, retention, store
 from moeen.db.backups.schedule import schedule
 from moeen.db.errors import MoeenError
-from sysadmin.management.backup_console import Lines
 from tests import backups, servers
 from tests.states import snapshots
 
@@ -374,14 +373,3 @@ def test_schedule__path_with_a_blank_and_a_percent__quoted():
     assert "OnCalendar=*-*-* 02:17:00" in made.units["moeen-backup.timer"]
     for line in made.cron.splitlines():
         assert not re.search(r"(?<!\\)%", line)
-
-
-def test_progress__off_a_terminal__plain_lines_with_an_estimate():
-    said, now = [], [0.0]
-    tell = Lines(said.append, clock=lambda: now[0])
-    for second in range(11):
-        now[0] = float(second)
-        tell("backup", second * 100, 1000)
-    assert said[0] == "backup 200/1000 rows, about 8 s left"
-    assert said[-1] == "backup 1000/1000 rows"
-    assert len(said) <= 6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backfill
 from moeen.db.errors import FINDINGS
+from sysadmin.management.arguments import positive
 from sysadmin.management.progress import Display
-
-
-def positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no positive number")
-    return int(text)
 
 
 class BackfillCommand(BaseCommand):
@@ -75,5 +70,13 @@ class BackfillCommand(BaseCommand):
             pause_file=options["pause_file"],
             finalize=not options.get("no_finalize", False),
             tell=(lambda line: None) if quiet else display.tell,
-            progress=(lambda progress: None) if quiet else display.show,
+            progress=lambda now: None if quiet else display.show(now.table, now.filled, now.missing, words=_words(now)),
         )
+
+
+def _words(now: backfill.Progress) -> str:
+    """Rate and time left, or why it waits."""
+    if now.note:
+        return f"waiting: {now.note}"
+    left = "" if now.eta is None else f", {int(now.eta) // 60}:{int(now.eta) % 60:02d} left"
+    return f"{now.rate:,.0f} rows/s{left}"

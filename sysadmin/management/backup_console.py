@@ -1,25 +1,23 @@
-"""What the backup commands have in common: options, output as text or JSON, progress with an estimate."""
+"""What the backup commands have in common: options, output as text or JSON."""
 
 from __future__ import annotations
 
 import json
-import sys
-import time
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from moeen.db.backups.progress import Tell
 from moeen.db.errors import FINDINGS
+from sysadmin.management.progress import Display
 
-LINE_SECONDS = 2.0
+#: What the stages count, where it is not rows.
+UNITS = {"files": "bytes", "compare": "tables"}
 
 
 class Found(SystemExit):
@@ -60,41 +58,9 @@ class BackupCommand(BaseCommand):
 
     @contextmanager
     def progress(self) -> Iterator[Tell]:
-        """A bar on a terminal; off it a plain line every two seconds."""
-        if sys.stderr.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            with Progress(*columns, console=Console(stderr=True)) as bar:
-                tasks: dict[str, Any] = {}
-
-                def draw(stage: str, done: int, total: int) -> None:
-                    if stage not in tasks:
-                        tasks[stage] = bar.add_task(stage, total=total)
-                    bar.update(tasks[stage], completed=done, total=total)
-
-                yield draw
-        else:
-            yield Lines(self.stderr.write)
-
-
-class Lines:
-    """`backup 1200/9000 rows, about 8 s left`: at most every two seconds, and the last line of each stage."""
-
-    UNITS = {"files": "bytes", "compare": "tables"}
-
-    def __init__(self, write: Callable[[str], object], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._write = write
-        self._clock = clock
-        self._began: dict[str, float] = {}
-        self._last = 0.0
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        now = self._clock()
-        began = self._began.setdefault(stage, now)
-        if now - self._last < LINE_SECONDS and not (done >= total and now - began >= LINE_SECONDS):
-            return
-        self._last = now
-        left = f", about {(now - began) * (total - done) / done:.0f} s left" if 0 < done < total else ""
-        self._write(f"{stage} {done}/{total} {self.UNITS.get(stage, 'rows')}{left}")
+        """What takes the progress of a backup's stages."""
+        with Display(self.stderr) as display:
+            yield lambda stage, done, total: display.show(stage, done, total, unit=UNITS.get(stage, "rows"))
 
 
 def size(number: int) -> str:
@@ -105,16 +71,3 @@ def size(number: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
-
-
-def whole(text: str) -> int:
-    """An argument that is a whole number from 0 on."""
-    if not text.isascii() or not text.isdigit():
-        raise ArgumentTypeError("a whole number from 0 on is wanted")
-    return int(text)
-
-
-def positive(text: str) -> int:
-    if whole(text) == 0:
-        raise ArgumentTypeError("a whole number from 1 on is wanted")
-    return int(text)

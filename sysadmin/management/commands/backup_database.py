@@ -9,7 +9,8 @@ from django.db import connections
 
 from moeen.db import backup
 from moeen.db.backups import dump, store
-from sysadmin.management.backup_console import BackupCommand, positive, size
+from sysadmin.management.arguments import positive
+from sysadmin.management.backup_console import BackupCommand, size
 
 
 class Command(BackupCommand):

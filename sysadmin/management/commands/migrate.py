@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import backup, planning, receipt, runner
-from sysadmin.management.migration_progress import Display
+from sysadmin.management.progress import Display
 
 
 class Command(migrate.Command):
@@ -74,15 +74,14 @@ class Command(migrate.Command):
             tell=(lambda line: None) if quiet else display.tell,
             confirm=_confirm if options["interactive"] and sys.stdin.isatty() else lambda losses: True,
         )
-        self.run = run
+        self.run, self.done, self.began = run, 0, 0.0
         started, stdout = time.monotonic(), self.stdout
         if options["json"] or options["plan"]:
             self.stdout = OutputWrapper(io.StringIO())  # Django's own lines
         try:
-            with runner.safely(migrate, run):
+            with display, runner.safely(migrate, run):
                 super().handle(*args, **options)
         finally:
-            display.close()
             self.stdout = stdout
         if options["plan"]:
             self._print_plan(planning.describe(connection, run.plan, run.loader), as_json=options["json"])
@@ -93,9 +92,14 @@ class Command(migrate.Command):
                 self.stdout.write(json.dumps(done.as_dict(), indent=2) if options["json"] else done.pretty())
 
     def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
-        if self.verbosity > 0 and action.startswith(("apply", "unapply")):
-            show = self.display.start if action.endswith("_start") else self.display.end
-            show(f"{migration} faked" if fake else str(migration), total=len(self.run.plan))
+        if self.verbosity == 0 or not action.startswith(("apply", "unapply")):
+            return
+        if action.endswith("_start"):
+            self.began = time.monotonic()
+            return
+        self.done += 1
+        words = f"{migration}{' faked' if fake else ''} ({time.monotonic() - self.began:.1f} s)"
+        self.display.show("migrations", self.done, len(self.run.plan), words=words, each=True)
 
     def _print_plan(self, statements: list[planning.Statement], *, as_json: bool) -> None:
         if as_json:

@@ -6,7 +6,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from moeen.db.backups import retention, store
-from sysadmin.management.backup_console import BackupCommand, size, whole
+from sysadmin.management.arguments import whole
+from sysadmin.management.backup_console import BackupCommand, size
 
 
 class Command(BackupCommand):

@@ -13,7 +13,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from moeen.db import backup
 from moeen.db.backups import restore, store
 from moeen.db.errors import USAGE, MoeenError
-from sysadmin.management.backup_console import BackupCommand, Found, positive
+from sysadmin.management.arguments import positive
+from sysadmin.management.backup_console import BackupCommand, Found
 
 
 class Command(BackupCommand):

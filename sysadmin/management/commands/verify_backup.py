@@ -9,7 +9,8 @@ from django.db import connections
 
 from moeen.db import backup
 from moeen.db.backups import store, verify
-from sysadmin.management.backup_console import BackupCommand, Found, positive
+from sysadmin.management.arguments import positive
+from sysadmin.management.backup_console import BackupCommand, Found
 
 
 class Command(BackupCommand):

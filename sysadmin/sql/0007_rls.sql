@@ -52,6 +52,11 @@ SELECT app.allow('django_admin_log', 'supervisor', 'S', 'user_id = (SELECT auth.
 SELECT app.allow('django_admin_log', 'admin', 'SD', 'true');
 SELECT app.allow('django_admin_log', 'admin', 'I', '', 'user_id = (SELECT auth.uid())');
 
+-- The operator's books, for the admin's pages.
+SELECT app.allow('backfill_runs', 'admin', 'S U (pause_requested)', 'true');
+SELECT app.allow('public_id_aliases', 'admin', 'S', 'true');
+SELECT app.allow('migration_runs migration_steps', 'admin', 'S', 'true');
+
 -- The five roles that the policies know by name. A role of the clinic's own that bears such a name stays as it is.
 INSERT INTO roles (name, description, is_system, permissions) VALUES
     ('patient', 'Sees what is their own', true,

@@ -316,7 +316,9 @@ def test_schema_public__open_to_everybody__is_closed_or_told(new_database, ours)
         admin.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     call_command("migrate", database=database.alias, verbosity=0)
     with database.connect() as owner:
-        assert owner.execute("SELECT has_schema_privilege('moeen_patient', 'public', 'CREATE')").fetchone() == (not ours,)
+        assert owner.execute("SELECT has_schema_privilege('moeen_patient', 'public', 'CREATE')").fetchone() == (
+            not ours,
+        )
     found = [(f.object, f.kind, f.severity) for f in schema.validate(connections[database.alias]).findings]
     assert found == ([] if ours else [("public", "schema grants", "unsafe")])
     new_database.drop(database)

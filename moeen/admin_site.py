@@ -6,9 +6,13 @@ from typing import Any, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
+
+from moeen.db import public_ids
 
 
 class AutocompleteView(AutocompleteJsonView):
@@ -33,3 +37,12 @@ class MoeenAdminSite(AdminSite):
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
         return cast(HttpResponse, AutocompleteView.as_view(admin_site=self)(request))
+
+
+def row_by_public_id(request: HttpRequest, text: str) -> HttpResponse:
+    """Leads from any public id, a former one too, to its row's page: where old links arrive."""
+    try:
+        row = public_ids.look_up(text)
+    except ObjectDoesNotExist as error:
+        raise Http404(str(error)) from error
+    return redirect(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", row.pk)

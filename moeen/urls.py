@@ -1,4 +1,4 @@
-"""The addresses: the admin, and the language switch it uses."""
+"""The addresses: the admin, the way to a row by its public id alone, and the language switch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from django.urls import URLPattern, URLResolver, path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
+from moeen.admin_site import row_by_public_id
+from moeen.db import converters
+
+converters.register()  # <public_id:...>, and one for each prefix, as <pat_id:...>
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
+    path("admin/id/<public_id:text>/", admin.site.admin_view(row_by_public_id), name="row"),
     path("admin/", admin.site.urls),
     path("language/", set_language, name="set_language"),
 ]

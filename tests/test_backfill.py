@@ -627,7 +627,12 @@ def test_remint__dated_ids__get_new_ones_and_the_old_still_resolve(new_database)
         found = {table["table"]: table["rows_missing"] for table in json.loads(out.getvalue())["tables"]}
         assert found["patients"] == len(dated)
         assert snapshots.everything(sql) == before
-        call_command("remint_public_ids", form="dated", database=database.alias, stdout=out, stderr=io.StringIO())
+        err = io.StringIO()
+        kept = set(sql.execute("SELECT id, public_id FROM audit_logs").fetchall())
+        call_command("remint_public_ids", form="dated", database=database.alias, stdout=out, stderr=err)
+        assert "audit_logs is append-only" in err.getvalue()
+        assert kept <= set(sql.execute("SELECT id, public_id FROM audit_logs").fetchall())
+        assert any(public_ids.parse(one).form == "dated" for _, one in kept if one)
         patients = public_ids.PREFIXES["pat_"].objects.using(database.alias)
         for old, row in dated.items():
             found = patients.get_by_public_id(old)
@@ -641,3 +646,11 @@ def test_remint__dated_ids__get_new_ones_and_the_old_still_resolve(new_database)
         )  # fmt: skip
         with pytest.raises(patients.model.DoesNotExist):
             patients.get_by_public_id("pat_20991231_999999")
+
+
+def test_remint__audit_log_named__is_refused_with_the_reason_before_anything_changes(database, sql):
+    before = snapshots.everything(sql)
+    with pytest.raises(MoeenError, match="append-only") as error:
+        call_command("remint_public_ids", form="dated", table=["patients", "audit_logs"], database=database.alias)
+    assert (error.value.exit_code, error.value.next_step) == (2, "Leave it out.")
+    assert snapshots.everything(sql) == before

@@ -1,6 +1,7 @@
 """doctor: one page about an installation, each line with its state and the next step."""
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -122,6 +123,19 @@ def test_doctor__rest_road_closed_to_outsiders__is_ok(migrated, rest):
     rest["service-key", "users"] = (200, [{"id": 1}])
     rest["anon-key", "settings"] = (200, [])
     assert lines(migrated)["REST"].state == "ok"
+
+
+def test_doctor__rest_road__asks_the_service_key_for_what_the_service_may_read(migrated, rest):
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doctor._Examination, "_get", lambda self, path, key: asked.append((key, path)) or (200, []))
+        lines(migrated)
+    ((table, columns),) = [
+        re.fullmatch(r"(\w+)\?select=(\w+)&limit=1", path).groups() for key, path in asked if key == "service-key"
+    ]
+    with migrated.connect() as connection, connection.transaction():
+        connection.execute("SET LOCAL ROLE moeen_service")
+        connection.execute(f"SELECT {columns} FROM {table} LIMIT 1")
 
 
 def test_doctor__rest_road_shows_rows_to_anon__fails_and_names_the_table(migrated, rest):

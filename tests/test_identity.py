@@ -15,6 +15,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncRequestFactory, RequestFactory
 from django.urls import path, reverse
 
+from moeen import middleware
 from moeen.db import identity
 from moeen.db.errors import MoeenError
 from moeen.middleware import IdentityMiddleware
@@ -338,6 +339,15 @@ def test_request__streamed_body__leaves_the_server_itself_between_the_parts(here
     for part in client.get("/streaming"):
         assert part.startswith(b"moeen_doctor")
         assert who() == ("moeen_anon", "")
+
+
+def test_request__streamed_body_that_nobody_binds__is_anons_as_the_tests_above_would_see(
+    here, client, people, serving, monkeypatch
+):
+    """A mutation of the middleware: without the wrapped body the view's scope has ended when the body is read."""
+    monkeypatch.setattr(middleware, "_bind_body", lambda response, who: response)
+    client.force_login(people["doctor"])
+    assert {part.split()[0] for part in client.get("/streaming")} == {b"moeen_anon"}
 
 
 def test_request__of_nobody__is_anon(here, client, serving):

@@ -5,8 +5,10 @@ import re
 
 import pytest
 from django.core.management import call_command
+from django.db import ProgrammingError, connections
 from psycopg import sql
 
+from moeen.db import identity, public_ids, schema
 from tests import servers, states
 from tests.access import roads, world
 from tests.access.matrix import FORGERIES, MATRIX, MOVES, ROLES
@@ -75,6 +77,11 @@ def proof(request, new_database):
     proof.close(new_database)
 
 
+def test_proof__as_a_superuser__is_refused(proof):
+    with proof.database.admin() as superuser, pytest.raises(pytest.fail.Exception, match="would prove nothing"):
+        refuse_superuser(superuser)
+
+
 def test_matrix__written_down__covers_every_table(proof):
     assert set(MATRIX) == set(proof.probe.tables)
     assert {role for cells in MATRIX.values() for role in cells} == set(ROLES)
@@ -133,6 +140,20 @@ def test_grants__everything_beyond_the_four_commands__is_refused(proof):
                    OR a.is_grantable OR a.grantee = 0 OR r.rolname NOT LIKE 'moeen\\_%')
             """
         ).fetchall()
+    assert found == []
+
+
+def test_sequences__of_the_tables__are_the_owners_alone(proof):
+    """A platform's default privileges give its roles every new one."""
+    with proof.database.connect() as owner:
+        found = owner.execute(
+            """
+            SELECT c.relname, coalesce(r.rolname, 'PUBLIC') FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
+            LEFT JOIN pg_roles r ON r.oid = a.grantee
+            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'S' AND a.grantee <> c.relowner
+            """
+        ).fetchall()
+        assert owner.execute("SELECT count(*) > 0 FROM pg_sequences WHERE schemaname = 'public'").fetchone() == (True,)
     assert found == []
 
 
@@ -232,7 +253,20 @@ def test_claims__user_metadata__says_nothing(proof):
         assert connection.execute("SELECT current_user").fetchone() == ("moeen_patient",)
 
 
-@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_service_key__request_bound__reads_what_the_service_may(proof):
+    """As PostgREST does it: the platform's role, which row security does not bind, then the pre-request function."""
+    with proof.database.connect(user="authenticator") as connection, connection.transaction():
+        connection.execute("SET LOCAL ROLE service_role")
+        connection.execute("SELECT app.bind_request()")
+        assert connection.execute("SELECT current_user").fetchone() == ("moeen_service",)
+        assert connection.execute("SELECT count(*) FROM conversations").fetchone() == (4,)
+        with pytest.raises(roads.REFUSED), connection.transaction():
+            connection.execute("SELECT FROM sessions")
+        with pytest.raises(roads.REFUSED), connection.transaction():
+            connection.execute("DELETE FROM conversations")
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
 def test_platform_role__before_the_request_is_bound__sees_nothing(proof, role):
     with proof.database.connect(user="authenticator") as connection:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
@@ -242,6 +276,52 @@ def test_platform_role__before_the_request_is_bound__sees_nothing(proof, role):
         for function in ("app.allow('users', 'anon', 'S', 'true')", "app.role_of(NULL)", "app.my_patient_ids()"):
             with pytest.raises(roads.REFUSED):
                 connection.execute(f"SELECT {function}")
+
+
+@pytest.mark.parametrize("role", roads.DjangoRoad.roles)
+def test_former_public_id__of_ones_own_row__resolves_and_another_is_not_found(proof, role):
+    seen = roads.parse(MATRIX["patients"].get(role, "")).get("S", (None, False, set()))[2]
+    patients = public_ids.PREFIXES["pat_"].objects.using(proof.database.alias)
+    for number, label in enumerate(("p1", "p2"), start=1):
+        alias = world.ALIAS.format(number)
+        with identity.bound(proof.roads["django"].identity(role)):
+            if seen is None or label in seen:
+                assert str(patients.get_by_public_id(alias).pk) == proof.world.keys["patients"][label]
+                assert public_ids.look_up(alias, using=proof.database.alias).first_name == label
+            else:
+                # A role that may read no patient at all is refused, as for any id.
+                for text in (alias, "pat_20991231_999999"):
+                    with pytest.raises((patients.model.DoesNotExist, ProgrammingError)) as error:
+                        patients.get_by_public_id(text)
+                    assert error.type is (ProgrammingError if not seen else patients.model.DoesNotExist)
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "auth"])
+def test_former_public_id__asked_for_in_sql__tells_nobody_whose_it_was(proof, role):
+    """It would tell that there is such a row: the dated ones can be counted up."""
+    for road in proof.roads.values():
+        if role in road.roles:
+            with road.acting(role) as execute, pytest.raises(roads.REFUSED):
+                execute("SELECT app.row_of_alias('pat_20251017_000002')")
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "not ours"])
+def test_schema_public__open_to_everybody__is_closed_or_told(new_database, ours):
+    """As before PostgreSQL 15, where the schema is a superuser's as well."""
+    database = new_database()
+    with database.admin() as admin:
+        if not ours:
+            admin.execute("ALTER SCHEMA public OWNER TO postgres")
+            admin.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {database.owner} WITH GRANT OPTION")
+        admin.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    call_command("migrate", database=database.alias, verbosity=0)
+    with database.connect() as owner:
+        assert owner.execute("SELECT has_schema_privilege('moeen_patient', 'public', 'CREATE')").fetchone() == (
+            not ours,
+        )
+    found = [(f.object, f.kind, f.severity) for f in schema.validate(connections[database.alias]).findings]
+    assert found == ([] if ours else [("public", "schema grants", "unsafe")])
+    new_database.drop(database)
 
 
 def test_notify__any_signed_in_person__reaches_a_user_with_a_path(proof):

@@ -183,8 +183,7 @@ class _Reader:
             if role == owner:
                 if held - {"MAINTAIN"} != _OWNERS[kind]:
                     shown["owner"] = ", ".join(sorted(held - {"MAINTAIN"})) or "nothing"
-            # A platform's default privileges reach the sequences of identity columns; no road leads to those.
-            elif role in self.platform and (held == declared or kind == "sequence"):
+            elif role in self.platform and held == declared:
                 continue
             elif role == self.live.owner and kind == "schema":
                 continue  # the platform's grant on its schema public

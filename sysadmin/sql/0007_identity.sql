@@ -40,13 +40,13 @@ $$;
 COMMENT ON FUNCTION app.allow(text, text, text, text, text) IS
     'One cell of "who may see and do what": makes the policies and grants of some tables, roles and commands';
 
--- Takes tables out of everybody's reach but the owner's, the roles of a hosting platform and PUBLIC included: the
--- platform's default privileges give them everything on each new table.
+-- Takes tables and their sequences out of everybody's reach but the owner's, the roles of a hosting platform and PUBLIC
+-- included: the platform's default privileges give them everything on each new one.
 CREATE OR REPLACE FUNCTION app.lock_away(tables text)
 RETURNS void LANGUAGE plpgsql SET search_path = ''
 AS $$
 DECLARE
-    target regclass; policy name; others text;
+    target regclass; policy name; sequence regclass; others text;
 BEGIN
     SELECT string_agg(quote_ident(rolname), ', ') INTO others FROM pg_catalog.pg_roles
     WHERE rolname LIKE 'moeen\_%' OR rolname IN ('anon', 'authenticated', 'service_role');
@@ -59,6 +59,12 @@ BEGIN
             EXECUTE format('DROP POLICY %I ON %s', policy, target);
         END LOOP;
         EXECUTE format('REVOKE ALL ON %s FROM PUBLIC%s', target, ', ' || others);
+        -- Those of serial and identity columns.
+        FOR sequence IN SELECT d.objid FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_class AS c ON c.oid = d.objid
+                        WHERE d.refobjid = target AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+                          AND c.relkind = 'S' LOOP
+            EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC%s', sequence, ', ' || others);
+        END LOOP;
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
     END LOOP;
 END
@@ -157,6 +163,16 @@ REVOKE EXECUTE ON FUNCTION
     app.generate_public_id(text), app.fill_public_id(), app.set_updated_at()
 FROM PUBLIC;
 
+-- Before PostgreSQL 15 anybody may create tables and functions in schema public. Where it is not ours to close,
+-- validate_schema says so.
+DO $do$
+BEGIN
+    IF (SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'public') THEN
+        REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
+END
+$do$;
+
 GRANT USAGE ON SCHEMA public, app TO
     moeen_anon, moeen_patient, moeen_doctor, moeen_staff, moeen_supervisor, moeen_admin, moeen_service, moeen_auth;
 -- The default of every public id.
@@ -165,8 +181,9 @@ GRANT EXECUTE ON FUNCTION app.generate_public_id(text) TO
 GRANT EXECUTE ON FUNCTION app.notify(uuid, text, text, text, text) TO
     moeen_patient, moeen_doctor, moeen_staff, moeen_supervisor, moeen_admin, moeen_service;
 GRANT EXECUTE ON FUNCTION app.my_message_ids() TO moeen_patient, moeen_doctor, moeen_staff, moeen_supervisor;
--- The look-up of a wanted role before it is taken (acting_as).
-GRANT EXECUTE ON FUNCTION app.role_of(uuid, text) TO moeen_auth;
+-- The look-ups of a wanted role before it is taken (acting_as), and of whose a former public id was. No person's role
+-- calls them: the answers tell of rows whether the caller may see them or not.
+GRANT EXECUTE ON FUNCTION app.role_of(uuid, text), app.row_of_alias(text) TO moeen_auth;
 
 -- The other road, where a platform brings it. Its own roles come as far as bind_request and no further: default
 -- privileges of the platform may have granted them our functions.

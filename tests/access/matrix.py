@@ -153,10 +153,10 @@ MATRIX = {
     "auth_group_permissions": {},
     "auth_permission": {},
     # The operator's own books.
-    "migration_runs": {},
-    "migration_steps": {},
-    "backfill_runs": {},
-    "public_id_aliases": {},
+    "migration_runs": {"admin": "S *"},
+    "migration_steps": {"admin": "S *"},
+    "backfill_runs": {"admin": "S *; U(pause_requested) *"},
+    "public_id_aliases": {"admin": "S *"},
 }
 
 #: (role, table, row, column, the row or value it is set to): changes that would move a row to somebody else, make a
@@ -197,6 +197,8 @@ MOVES = (
     ("staff", "crm_deals", "s1", "owner_id", ("users", "s2")),
     ("staff", "crm_activities", "s1", "owner_id", ("users", "s2")),
     ("admin", "audit_logs", "p1", "user_id", None),
+    ("admin", "backfill_runs", "run", "position", 7),
+    ("admin", "public_id_aliases", "p1", "row_id", ("patients", "p2")),
     ("admin", "internal_messages", "p1>d1", "content", "never said"),
     ("admin", "sessions", "p1-d1", "diagnosis", "none"),
 )

@@ -8,6 +8,9 @@ PEOPLE = {
     "v1": "supervisor", "a1": "admin",
 }  # fmt: skip
 
+#: Public ids that patients p1 and p2 bore before.
+ALIAS = "pat_20251017_00000{}"
+
 
 @dataclass
 class World:
@@ -41,6 +44,7 @@ def make(connection):
         _chatbot(world)
         _crm(world)
         _djangos(world)
+        _operators(world)
     world.connection = None
     return world
 
@@ -135,3 +139,18 @@ def _djangos(world):
             change_message="", user_id=("users", label),
         )  # fmt: skip
     add("auth_group", "group", name="group")
+
+
+def _operators(world):
+    add = world.add
+    add("backfill_runs", "run", name="public_ids", table_name="patients")
+    add("migration_runs", "run", actor="a", database_role="r", from_version="", outcome="done")
+    add(
+        "migration_steps", "step", run_id=("migration_runs", "run"), app="sysadmin", name="0001_users",
+        outcome="applied", seconds=0, retries=0, lock_wait_seconds=0, file_checksum="", sql_checksum="",
+    )  # fmt: skip
+    for number, patient in enumerate(("p1", "p2"), start=1):
+        add(
+            "public_id_aliases", patient, alias=ALIAS.format(number), table_name="patients",
+            row_id=("patients", patient),
+        )  # fmt: skip

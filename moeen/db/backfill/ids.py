@@ -18,6 +18,7 @@ from moeen.db.errors import ConfigurationError
 
 COLUMN = "public_id"
 APPEND_ONLY = "audit_logs"
+KEPT = f"Table {APPEND_ONLY} is append-only, for its owner too: its entries keep their public ids."
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 #: Every three base-36 characters, in order; those from _LETTERS on begin with a letter.
 _TRIPLES = "".join(a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS).encode()
@@ -127,13 +128,13 @@ def public_id_backfills(tables: Iterable[str] = ()) -> list[PublicIds]:
 
 
 def remint_backfills(form: str, tables: Collection[str] = ()) -> list[Remint]:
-    """The same for rows that have ids of an older form. The audit log is append-only: its entries keep theirs."""
+    """The same for rows that have ids of an older form; of all tables but APPEND_ONLY, or of those named.
+
+    Raises ConfigurationError for that one as well.
+    """
     chosen = _models(tables)
     if APPEND_ONLY in tables:
-        raise ConfigurationError(
-            f"Table {APPEND_ONLY} is append-only: its entries keep their public ids.",
-            next_step="Leave it out; nobody but administrators sees these ids.",
-        )
+        raise ConfigurationError(f"{KEPT} Nothing was changed.", next_step="Leave it out.")
     return [Remint(model, public_ids.Form(form)) for model in chosen if model._meta.db_table != APPEND_ONLY]
 
 

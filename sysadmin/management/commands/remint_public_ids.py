@@ -13,7 +13,8 @@ from sysadmin.management.backfills import BackfillCommand
 class Command(BackfillCommand):
     help = (
         "Gives rows with public ids of an older, guessable form new ones. The old ids are kept as aliases, so that old "
-        "links still resolve. Try --dry-run first. Stopped or killed, it goes on where it was when run again."
+        "links still resolve. The audit log is append-only: its entries keep theirs. Try --dry-run first. Stopped or "
+        "killed, it goes on where it was when run again."
     )
     finalizes = False
 
@@ -22,4 +23,7 @@ class Command(BackfillCommand):
         super().add_arguments(parser)
 
     def items(self, options: dict[str, Any]) -> Sequence[backfill.Backfill]:
-        return backfill.remint_backfills(options["form"], options["table"])
+        found = backfill.remint_backfills(options["form"], options["table"])
+        if not options["table"] and options["verbosity"]:
+            self.stderr.write(backfill.KEPT)
+        return found

@@ -196,6 +196,9 @@ class _Reader:
                 shown[role] = "nothing"
         if name == "public" and kind == "schema":
             shown.pop("owner", None)
+            if "USAGE" in given.get("PUBLIC", ()):
+                # What PUBLIC holds everybody has; before PostgreSQL 15 nobody but a superuser can grant it again.
+                shown |= {role: ", ".join(sorted({"USAGE", *given.get(role, ())})) for role in self.live.roles}
         return dict(sorted(shown.items()))
 
     def table(self, name: str, table: catalog.Table, *, waits: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:

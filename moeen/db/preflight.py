@@ -107,8 +107,9 @@ def missing_privileges(
             SELECT current_user, current_database(),
                    has_database_privilege(current_database(), 'CREATE'),
                    has_database_privilege(current_database(), 'TEMPORARY'),
-                   has_schema_privilege('public', 'USAGE WITH GRANT OPTION')
-                   AND has_schema_privilege('public', 'CREATE'),
+                   has_schema_privilege('public', 'CREATE')
+                   AND (has_schema_privilege('public', 'USAGE WITH GRANT OPTION')
+                        OR has_schema_privilege('public', 'USAGE') AND has_schema_privilege('public', 'public', 'USAGE')),
                    coalesce(has_schema_privilege(to_regnamespace('app')::oid, 'CREATE'), true),
                    to_regprocedure('auth.uid()') IS NOT NULL
                    OR coalesce(has_schema_privilege(to_regnamespace('auth')::oid, 'CREATE'), true)
@@ -130,7 +131,7 @@ def missing_privileges(
         (auth, "schema auth", "USAGE, CREATE", sql.SQL("SCHEMA auth")),
     ):
         if not granted:
-            # Row security passes USAGE of the schema on to the roles that it makes.
+            # Row security passes USAGE of the schema on to the roles that it makes, where PUBLIC does not have it.
             option = ddl.fragment(" WITH GRANT OPTION" if what == "schema public" else "")
             grant = compose(
                 "GRANT {right} ON {on} TO {to}{option}", right=ddl.fragment(right), on=on, to=to, option=option

@@ -99,6 +99,7 @@ BEGIN; -- auth_group_permissions
 SELECT app.lock_away('auth_group_permissions');
 COMMIT;
 
+-- The operator's books, for the admin's pages.
 BEGIN; -- backfill_runs
 SELECT app.lock_away('backfill_runs');
 SELECT app.allow('backfill_runs', 'admin', 'S U (pause_requested)', 'true');
@@ -118,11 +119,6 @@ BEGIN; -- migration_steps
 SELECT app.lock_away('migration_steps');
 SELECT app.allow('migration_steps', 'admin', 'S', 'true');
 COMMIT;
-
--- The operator's books, for the admin's pages.
-SELECT app.allow('backfill_runs', 'admin', 'S U (pause_requested)', 'true');
-SELECT app.allow('public_id_aliases', 'admin', 'S', 'true');
-SELECT app.allow('migration_runs migration_steps', 'admin', 'S', 'true');
 
 -- The five roles that the policies know by name. A role of the clinic's own that bears such a name stays as it is.
 INSERT INTO roles (name, description, is_system, permissions) VALUES

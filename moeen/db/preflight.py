@@ -109,7 +109,8 @@ def missing_privileges(
                    has_database_privilege(current_database(), 'TEMPORARY'),
                    has_schema_privilege('public', 'CREATE')
                    AND (has_schema_privilege('public', 'USAGE WITH GRANT OPTION')
-                        OR has_schema_privilege('public', 'USAGE') AND has_schema_privilege('public', 'public', 'USAGE')),
+                        OR has_schema_privilege('public', 'USAGE')
+                        AND has_schema_privilege('public', 'public', 'USAGE')),
                    coalesce(has_schema_privilege(to_regnamespace('app')::oid, 'CREATE'), true),
                    to_regprocedure('auth.uid()') IS NOT NULL
                    OR coalesce(has_schema_privilege(to_regnamespace('auth')::oid, 'CREATE'), true)

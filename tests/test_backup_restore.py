@@ -289,9 +289,10 @@ def test_rollback__restore_the_backup__run_as_written(migrated, manage, tmp_path
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def entry(days, *, hours=0, verified=None, size=1000, **more):
+def entry(days, *, hours=0, verified=None, size=1000, database="d", **more):
     at = NOW - timedelta(days=days, hours=hours)
-    return retention.Entry(f"{at:%Y%m%dT%H%M%SZ}-000000", at, bytes=size, verified_ok=verified, database="d", **more)
+    name = f"{at:%Y%m%dT%H%M%SZ}-{database}"
+    return retention.Entry(name, at, bytes=size, verified_ok=verified, database=database, **more)
 
 
 def test_prune__days_weeks_months__newest_of_each_stays():
@@ -304,6 +305,24 @@ def test_prune__days_weeks_months__newest_of_each_stays():
     weeks = {item.created_at.isocalendar()[:2] for item in found[:22]}
     assert weeks <= {item.created_at.isocalendar()[:2] for item in left}
     assert len(left) <= 7 + 4 + 12
+
+
+def test_prune__another_databases_backups__are_counted_by_themselves():
+    ours, copies = [entry(day) for day in range(3)], [entry(day, database="copy") for day in range(3)]
+    for item in copies:
+        assert item not in retention.doomed([*ours, *copies], daily=3, weekly=0, monthly=0)
+    gone = retention.doomed([*copies, *ours], daily=1, weekly=0, monthly=0)
+    assert {item.database for item in gone} == {"d", "copy"}
+    assert {ours[0].id, copies[0].id} & {item.id for item in gone} == set()
+
+
+def test_list__newest_is_another_databases__speaks_of_ours():
+    found = [entry(0, verified=True, database="copy"), entry(9, verified=True)]
+    (said,) = retention.warnings(found, database="d", max_age=timedelta(hours=26), now=NOW)
+    assert "9 days old" in said
+    assert retention.warnings(found[:1], database="d", max_age=timedelta(hours=26), now=NOW) == [
+        "There is no backup of d."
+    ]
 
 
 def test_prune__nothing_to_keep__newest_and_last_verified_stay():
@@ -331,10 +350,10 @@ def test_prune__failed_its_verification__does_not_stand_for_its_day():
     ],
 )
 def test_list__something_worrying__warned_of(found, word):
-    (said,) = [w for w in retention.warnings(found, max_age=timedelta(hours=26), now=NOW) if word in w]
+    (said,) = [w for w in retention.warnings(found, database="d", max_age=timedelta(hours=26), now=NOW) if word in w]
     assert said.endswith(".")
     fine = [entry(0, verified=True), entry(1, verified=True)]
-    assert retention.warnings(fine, max_age=timedelta(hours=26), now=NOW) == []
+    assert retention.warnings(fine, database="d", max_age=timedelta(hours=26), now=NOW) == []
 
 
 def test_list_and_prune__through_the_commands__exit_codes_and_json(filled, manage, tmp_path):

@@ -193,8 +193,10 @@ class _Examination:
         return state, f"{len(found)} findings, first {worst.object}: {worst.kind}", "manage.py validate_schema"
 
     def backups(self) -> Answer:
-        found = retention.entries(store.of())
-        worries = retention.warnings(found, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+        database = str(self.wrapper.settings_dict["NAME"])
+        everything = retention.entries(store.of())
+        worries = retention.warnings(everything, database=database, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+        found = [entry for entry in everything if entry.database == database]
         if not found:
             return WARN, "none was ever made", "manage.py backup_database, then manage.py verify_backup latest"
         newest = max(found, key=lambda entry: entry.created_at)

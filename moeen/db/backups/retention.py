@@ -50,13 +50,13 @@ def entries(store: Store) -> list[Entry]:
     return [_entry(store, backup_id) for backup_id in reversed(store.ids())]
 
 
-def warnings(found: Sequence[Entry], *, max_age: timedelta, now: datetime | None = None) -> list[str]:
-    """What an operator must hear: none at all, too old, never verified, failed, shrunk, damaged."""
+def warnings(found: Sequence[Entry], *, database: str, max_age: timedelta, now: datetime | None = None) -> list[str]:
+    """What the operator of a database must hear: no backup, too old, never verified, failed, shrunk, damaged."""
     now = now or datetime.now(UTC)
     said = [f"Backup {entry.id} is damaged: {entry.damage}." for entry in found if entry.damage]
-    whole = [entry for entry in found if not entry.damage]
+    whole = [entry for entry in found if not entry.damage and entry.database == database]
     if not whole:
-        return [*said, "There is no backup."]
+        return [*said, f"There is no backup of {database}."]
     newest = whole[0]
     age = now - newest.created_at
     if age > max_age:
@@ -64,22 +64,28 @@ def warnings(found: Sequence[Entry], *, max_age: timedelta, now: datetime | None
     if newest.verified_ok is None:
         said.append(f"The newest backup, {newest.id}, was never verified.")
     said += [f"Backup {entry.id} did not pass its last verification." for entry in whole if entry.verified_ok is False]
-    same = [entry for entry in whole[1:] if entry.database == newest.database]
-    if same and newest.bytes < SHRUNK * same[0].bytes:
-        said.append(f"The newest backup has {newest.bytes:,} bytes, the one before it {same[0].bytes:,}.")
+    if whole[1:] and newest.bytes < SHRUNK * whole[1].bytes:
+        said.append(f"The newest backup has {newest.bytes:,} bytes, the one before it {whole[1].bytes:,}.")
     return said
 
 
 def doomed(found: Sequence[Entry], *, daily: int, weekly: int, monthly: int) -> list[Entry]:
-    """Those that no rule keeps, oldest first.
+    """Those that no rule keeps, oldest first. Each database's are counted by themselves.
 
     Kept are the newest of each of the last `daily` days, `weekly` weeks and `monthly` months that have one (UTC), and
     in any case the newest, the newest that passed a verification, and those whose manifest cannot be read.
     """
     ordered = sorted(found, key=lambda entry: entry.created_at, reverse=True)
     whole = [entry for entry in ordered if not entry.damage]
-    kept = {entry.id for entry in ordered if entry.damage} | {entry.id for entry in whole[:1]}
-    kept |= {entry.id for entry in [entry for entry in whole if entry.verified_ok][:1]}
+    kept = {entry.id for entry in ordered if entry.damage}
+    for database in {entry.database for entry in whole}:
+        kept |= _kept([entry for entry in whole if entry.database == database], daily, weekly, monthly)
+    return [entry for entry in reversed(ordered) if entry.id not in kept]
+
+
+def _kept(whole: Sequence[Entry], daily: int, weekly: int, monthly: int) -> set[str]:
+    """The ids that stay, of the backups of one database, newest first."""
+    kept = {entry.id for entry in (*whole[:1], *[entry for entry in whole if entry.verified_ok][:1])}
     rules: tuple[tuple[int, Callable[[datetime], object]], ...] = (
         (daily, lambda at: at.date()),
         (weekly, lambda at: at.isocalendar()[:2]),
@@ -92,7 +98,7 @@ def doomed(found: Sequence[Entry], *, daily: int, weekly: int, monthly: int) -> 
             chosen.setdefault(period(entry.created_at), entry)
         newest_first = sorted(chosen.values(), key=lambda entry: entry.created_at, reverse=True)
         kept |= {entry.id for entry in newest_first[:limit]}
-    return [entry for entry in reversed(ordered) if entry.id not in kept]
+    return kept
 
 
 def prune(store: Store, *, daily: int, weekly: int, monthly: int, dry_run: bool) -> list[Entry]:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import connections
 
 from moeen.db.backups import retention, store
 from sysadmin.management.backup_console import BackupCommand, Found, size
 
 
 class Command(BackupCommand):
-    help = "Lists the backups. Exit code 3 when the newest is older than BACKUP_MAX_AGE hours, unproven or suspect."
+    help = (
+        "Lists the backups. Exit code 3 when the newest of the database is older than BACKUP_MAX_AGE hours, unproven "
+        "or suspect."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        self.add_database(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = retention.entries(store.of(options["store"]))
-        warnings = retention.warnings(found, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+        database = str(connections[options["database"]].settings_dict["NAME"])
+        warnings = retention.warnings(found, database=database, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
         if options["json"]:
             self.print_json({"backups": [entry.as_dict() for entry in found], "warnings": warnings})
         elif found:
-            head = ("ID", "TIME (UTC)", "SIZE", "ROWS", "ENCRYPTED", "VERIFIED", "LABEL")
+            head = ("ID", "TIME (UTC)", "DATABASE", "SIZE", "ROWS", "ENCRYPTED", "VERIFIED", "LABEL")
             self.table(head, [self._row(entry) for entry in found])
         for warning in warnings:
             self.stderr.write(f"Warning: {warning}")
@@ -34,4 +44,4 @@ class Command(BackupCommand):
         rest = (size(entry.bytes), f"{entry.rows:,}", "yes" if entry.encrypted else "no", verified, entry.label)
         if entry.damage:
             rest = ("", "", "", "DAMAGED", entry.damage)
-        return (entry.id, f"{entry.created_at:%Y-%m-%d %H:%M}", *rest)
+        return (entry.id, f"{entry.created_at:%Y-%m-%d %H:%M}", entry.database, *rest)

@@ -6,6 +6,9 @@ import enum
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+#: A text of more characters is not shown whole.
+LONG = 200
+
 
 class Severity(enum.StrEnum):
     """How much a finding matters, worst first."""
@@ -38,12 +41,30 @@ class Finding:
         return not self.fix or self.fix.startswith(("-- ", "manage.py"))
 
     def pretty(self) -> str:
-        """One or two lines for a person."""
-        line = f"{self.object}: {self.kind}: expected {self.expected}, found {self.found}"
+        """One or two lines for a person; of long texts, where they begin to differ."""
+        line = f"{self.object}: {self.kind}: {_contrast(self.expected, self.found)}"
         return f"{line}\n    fix: {self.fix}" if self.fix else line
 
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
+
+
+def _contrast(expected: str, found: str) -> str:
+    if max(len(expected), len(found)) <= LONG:
+        return f"expected {expected}, found {found}"
+    pairs = enumerate(zip(expected, found, strict=False))
+    same = next((place for place, (one, other) in pairs if one != other), min(len(expected), len(found)))
+    start = max(expected.rfind("\n", 0, same) + 1, same - LONG // 4)
+    number = expected.count("\n", 0, start) + 1
+    where = f"from line {number} on, " if "\n" in expected + found else ""
+    return f"{where}expected {_cut(expected, start)}, found {_cut(found, start)}"
+
+
+def _cut(text: str, start: int) -> str:
+    """One line of the text, from ``start``."""
+    line, *more = text[start:].split("\n", 1)
+    shown = line[: LONG // 2]
+    return f"{'...' if start else ''}{shown}{'...' if more or len(line) > len(shown) else ''}"
 
 
 def unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:

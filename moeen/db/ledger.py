@@ -75,7 +75,7 @@ def file_checksum(migration: Migration) -> str:
     digest = hashlib.sha256(Path(inspect.getfile(type(migration))).read_bytes())
     for operation in migration.operations:
         if isinstance(operation, RunSQLFile):
-            for text in (*operation.sql, *(operation.reverse_sql or ())):
+            for text in operation.texts:
                 digest.update(text.encode())
     return digest.hexdigest()
 

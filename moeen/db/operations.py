@@ -284,9 +284,8 @@ class RunSQLFile(migrations.RunSQL):
     def __init__(self, app_label: str, name: str, **kwargs: Any) -> None:
         self.app_label, self.name = app_label, name
         folder = Path(global_apps.get_app_config(app_label).path) / "sql"
-        self.forwards, self.backwards = (
-            read_scripts((folder / f"{name}{way}.sql").read_text(encoding="utf-8")) for way in ("", ".reverse")
-        )
+        self.texts = [(folder / f"{name}{way}.sql").read_text(encoding="utf-8") for way in ("", ".reverse")]
+        self.forwards, self.backwards = map(read_scripts, self.texts)
         # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(
             [script.body for script in self.forwards], reverse_sql=[script.body for script in self.backwards], **kwargs

@@ -234,7 +234,9 @@ def _sql_of(
             with connection.schema_editor(collect_sql=True, atomic=False) as editor:
                 want = ddl.compile_table(model, editor)
             live = catalog.read_tables(connection, [want.name])[want.name]
-            item = adoption.subject(connection, want, live, operation.legacy)
+            if live.kind != "r":
+                return  # what bears the name is no table: refused, whatever else
+            item = adoption.carried_over(adoption.subject(connection, want, live, operation.legacy))
             for step in steps.plan(connection, item):
                 for sql in step.statements:
                     yield sql, step

@@ -28,6 +28,7 @@ from moeen.db.roles import ROLES
 #: Where an app keeps the expected catalog.
 EXPECTED = Path("schema") / "expected.json"
 _ORDER = list(Severity)
+_PLATFORM = (*PLATFORM_ROLES, AUTHENTICATOR)
 
 
 @dataclass(frozen=True)
@@ -99,16 +100,15 @@ def validate(
     started = time.monotonic()
     expected = load_expected()
     with transaction.atomic(using=connection.alias):
-        form = read(connection, only=canonical.relations(expected))
-        form = canonical.conform(form, expected, is_allowed=is_allowed)
+        live = _catalog(connection, only=canonical.relations(expected))
+        form = canonical.conform(canonical.of(live), expected, is_allowed=is_allowed)
         found = drift.findings(expected, form.objects, owner=form.owner)
         inside = contents.examine(connection, form, expected, loader=loader)
         found = contents.after_rows(found, inside.findings)
         if advice:
             named = {finding.object for finding in found}
-            found += [
-                f for f in advisors.advise(connection) if f.object not in named and not is_allowed(f.kind, f.object)
-            ]
+            advices = advisors.advise(connection, live=live)
+            found += [f for f in advices if f.object not in named and not is_allowed(f.kind, f.object)]
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
         names, labels = set(tables), set(apps_only)
@@ -152,11 +152,22 @@ def fingerprint(connection: BaseDatabaseWrapper) -> str:
     return canonical.conform(form, expected, is_allowed=is_allowed).fingerprint
 
 
+def fingerprint_with(cursor: psycopg.ClientCursor[Any]) -> str:
+    """The same, by a cursor of a session whose search path is empty, and in its transaction."""
+    expected = load_expected()
+    names = set(canonical.relations(expected))
+    live = catalog.read_whole_with(cursor, roles=ROLES, platform_roles=_PLATFORM, only=names)
+    return canonical.conform(canonical.of(live), expected, is_allowed=is_allowed).fingerprint
+
+
 def read(connection: BaseDatabaseWrapper, *, only: Iterable[str] | None = None) -> Form:
     """The form of the live catalog; with ``only``, further relations come without their parts."""
-    platform = [*PLATFORM_ROLES, AUTHENTICATOR]
+    return canonical.of(_catalog(connection, only=only))
+
+
+def _catalog(connection: BaseDatabaseWrapper, *, only: Iterable[str] | None = None) -> Catalog:
     names = None if only is None else set(only)
-    return canonical.of(catalog.read_whole(connection, roles=ROLES, platform_roles=platform, only=names))
+    return catalog.read_whole(connection, roles=ROLES, platform_roles=_PLATFORM, only=names)
 
 
 def expected_path() -> Path:

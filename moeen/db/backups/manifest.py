@@ -49,7 +49,11 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup is. `created_at` is the moment of the snapshot in UTC; `seconds` is how long it all took."""
+    """What a backup is. `created_at` is the moment of the snapshot in UTC; `seconds` is how long it all took.
+
+    `fingerprint` is the schema's, as validate_schema and the ledger of migrations have it; `inventory` is the SHA-256 of
+    every object in `content.json`, other tables and schemas included.
+    """
 
     id: str
     created_at: str
@@ -66,6 +70,7 @@ class Manifest:
     rows: int
     tables: int
     fingerprint: str
+    inventory: str
     left_out: list[str]
     migrations: dict[str, list[str]]
     seconds: float
@@ -107,6 +112,8 @@ class Content:
     roles: list[Role]
     settings: Settings
     stubs: list[Stub] = field(default_factory=list)
+    #: As validate_schema prints it.
+    fingerprint: str = ""
 
     @property
     def rows(self) -> int:
@@ -171,6 +178,7 @@ def content_of_json(data: bytes) -> Content:
         roles=[Role(**value) for value in raw["roles"]],
         settings=Settings(**raw["settings"]),
         stubs=[Stub(**value) for value in raw["stubs"]],
+        fingerprint=raw["fingerprint"],
     )
 
 

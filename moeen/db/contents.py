@@ -20,10 +20,11 @@ from moeen.db.canonical import Form, Objects
 from moeen.db.ddl import compose
 from moeen.db.findings import Finding, Severity
 
-#: Findings that are expected after an older database was adopted, until its backfill has run.
+#: Findings that are expected after an older database was adopted, until backfill_public_ids and remint_public_ids ran.
 PUBLIC_IDS_PENDING = "rows without public id"
+GUESSABLE = "guessable public ids"
 BACKFILL = "backfill"
-DECLARED = frozenset({PUBLIC_IDS_PENDING, BACKFILL})
+DECLARED = frozenset({PUBLIC_IDS_PENDING, GUESSABLE, BACKFILL})
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _BACKFILL_FIX = "manage.py backfill_public_ids"
 
@@ -42,6 +43,7 @@ def examine(
     """Everything that can be found in rows. ``loader``: the migrations, if they are loaded already."""
     reader = _Reader(connection, form, expected)
     reader.public_ids()
+    reader.guessable()
     reader.found.findings += prefixes(form)
     reader.sequences()
     reader.backfills()
@@ -134,6 +136,34 @@ class _Reader:
                     fix = "-- give each a new public id, after looking at where the old ones are in use"
                     self._add(name, MALFORMED, "0", f"{malformed:,}", Severity.BREAKS, fix, why)
 
+    def guessable(self) -> None:
+        """Rows whose public id is a date and a counter: whoever has one can write down the others.
+
+        Found in the index of the column, which is sorted by bytes: the other forms begin with a letter, these with a
+        digit. The audit log is append-only and keeps its ids; it is not shown to those who could make use of them.
+        """
+        questions = []
+        for prefix, model in public_ids.PREFIXES.items():
+            table = model._meta.db_table
+            column = self.form.objects.get("column", {}).get(f"{table}.public_id")
+            if column is not None and table != public_ids.APPEND_ONLY and self.reads(table):
+                template = sql.SQL(
+                    "SELECT {name}, count(*) FROM public.{t} WHERE public_id COLLATE \"C\" >= {first}"
+                    " AND public_id COLLATE \"C\" < {end} AND public_id ~ {form} HAVING count(*) > 0"
+                )
+                form = sql.Literal(f"^{prefix}{public_ids.BODIES[public_ids.Form.DATED]}$")
+                first, end = sql.Literal(f"{prefix}0"), sql.Literal(f"{prefix}:")  # : is what follows 9
+                name = sql.Literal(table)
+                questions.append(template.format(name=name, t=sql.Identifier(table), first=first, end=end, form=form))
+        if not questions:
+            return
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql.SQL(" UNION ALL ").join(questions).as_string(None))
+            for table, count in cursor.fetchall():
+                why = "whoever has one of these ids can guess the others"
+                fix = f"manage.py remint_public_ids --form dated --table {table}"
+                self._add(f"{table}.public_id", GUESSABLE, "0", f"{count:,}", Severity.UNSAFE, fix, why)
+
     def _count(self, table: str, query: Any, **parts: sql.Composable) -> int:
         if not self.reads(table):
             return 0
@@ -182,10 +212,9 @@ class _Reader:
         for table in ("django_migrations", "migration_steps"):
             if table in self.form.objects.get("table", {}) and not self.reads(table):
                 return
-        standing = self.form.objects.get("table", {})
-        if loader is None and {"django_migrations", "migration_steps"} <= standing.keys():
-            if untouched.is_untouched(self.connection):
-                return
+        recorded = {"django_migrations", "migration_steps"} <= self.form.objects.get("table", {}).keys()
+        if loader is None and recorded and untouched.is_untouched(self.connection):
+            return
         from moeen.db import ledger  # as slow to load as the migrations are
 
         loader = loader or MigrationLoader(self.connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -106,14 +106,24 @@ def validate(
         inside = contents.examine(connection, form, expected, loader=loader)
         found = contents.after_rows(found, inside.findings)
         if advice:
-            named = {finding.object for finding in found}
-            advices = advisors.advise(connection, live=live)
-            found += [f for f in advices if f.object not in named and not is_allowed(f.kind, f.object)]
+            found += _advice(connection, live, expected, {finding.object for finding in found})
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
         names, labels = set(tables), set(apps_only)
         found = [f for f in found if _table_of(f) in names or f.object.partition(".")[0] in labels]
     return _result(form, found, inside.skipped, started)
+
+
+def _advice(connection: BaseDatabaseWrapper, live: Catalog, expected: Objects, named: set[str]) -> Iterator[Finding]:
+    """What the advisors say of our tables where nothing was said yet, and of no object that is allowed to differ."""
+    others = live.tables.keys() - canonical.relations(expected)
+    objects = canonical.of(live).objects
+    allowed = {name for kind, entries in objects.items() for name in entries if is_allowed(kind, name)}
+    for finding in advisors.advise(connection, live=live):
+        where = finding.object
+        if where not in named | allowed and where.partition(".")[0] not in others:
+            if not is_allowed(finding.kind, where):
+                yield finding
 
 
 def compare_databases(expected: BaseDatabaseWrapper, live: BaseDatabaseWrapper) -> Validation:
@@ -203,8 +213,7 @@ def write_expected(connection: BaseDatabaseWrapper, path: Path) -> Form:
 
 def is_allowed(kind: str, name: str) -> bool:
     """Whether SCHEMA_ALLOWED (``"kind object"``, with ``*`` and ``?`` -> reason) lets this object differ."""
-    patterns: dict[str, str] = getattr(settings, "SCHEMA_ALLOWED", {})
-    return any(fnmatchcase(f"{kind} {name}", pattern) for pattern in patterns)
+    return any(fnmatchcase(f"{kind} {name}", pattern) for pattern in settings.SCHEMA_ALLOWED)
 
 
 def log(result: Validation) -> None:

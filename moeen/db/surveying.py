@@ -58,10 +58,8 @@ class Survey:
         if self.new_tables:
             lines.append(f"New tables: {', '.join(self.new_tables)}")
         if self.refused:
-            lines.append(
-                "migrate will refuse this database as it is, and change nothing; the rest of the above it would"
-            )
-            lines.append("do once what is refused is mended.")
+            lines.append("migrate will refuse this database as it is, and change nothing.")
+            lines.append("What stands above besides, it will do once what it refuses is mended.")
         elif self.tables:
             lines.append("migrate can adopt this database; every row stays. Next: manage.py migrate")
         else:

@@ -17,7 +17,6 @@ from moeen.db.backfill.definition import Backfill
 from moeen.db.errors import ConfigurationError
 
 COLUMN = "public_id"
-APPEND_ONLY = "audit_logs"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 #: Every three base-36 characters, in order; those from _LETTERS on begin with a letter.
 _TRIPLES = "".join(a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS).encode()
@@ -129,12 +128,12 @@ def public_id_backfills(tables: Iterable[str] = ()) -> list[PublicIds]:
 def remint_backfills(form: str, tables: Collection[str] = ()) -> list[Remint]:
     """The same for rows that have ids of an older form. The audit log is append-only: its entries keep theirs."""
     chosen = _models(tables)
-    if APPEND_ONLY in tables:
+    if public_ids.APPEND_ONLY in tables:
         raise ConfigurationError(
-            f"Table {APPEND_ONLY} is append-only: its entries keep their public ids.",
+            f"Table {public_ids.APPEND_ONLY} is append-only: its entries keep their public ids.",
             next_step="Leave it out; nobody but administrators sees these ids.",
         )
-    return [Remint(model, public_ids.Form(form)) for model in chosen if model._meta.db_table != APPEND_ONLY]
+    return [Remint(model, public_ids.Form(form)) for model in chosen if model._meta.db_table != public_ids.APPEND_ONLY]
 
 
 def _models(tables: Iterable[str]) -> list[type[models.Model]]:

@@ -51,8 +51,8 @@ class File:
 class Manifest:
     """What a backup is. `created_at` is the moment of the snapshot in UTC; `seconds` is how long it all took.
 
-    `fingerprint` is the schema's, as validate_schema and the ledger of migrations have it; `inventory` is the SHA-256 of
-    every object in `content.json`, other tables and schemas included.
+    `fingerprint` is the schema's, as validate_schema and the ledger of migrations have it; `inventory` is the SHA-256
+    of all objects in `content.json`, those of other tables and schemas included.
     """
 
     id: str

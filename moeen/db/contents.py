@@ -148,8 +148,8 @@ class _Reader:
             column = self.form.objects.get("column", {}).get(f"{table}.public_id")
             if column is not None and table != public_ids.APPEND_ONLY and self.reads(table):
                 template = sql.SQL(
-                    "SELECT {name}, count(*) FROM public.{t} WHERE public_id COLLATE \"C\" >= {first}"
-                    " AND public_id COLLATE \"C\" < {end} AND public_id ~ {form} HAVING count(*) > 0"
+                    'SELECT {name}, count(*) FROM public.{t} WHERE public_id COLLATE "C" >= {first}'
+                    ' AND public_id COLLATE "C" < {end} AND public_id ~ {form} HAVING count(*) > 0'
                 )
                 form = sql.Literal(f"^{prefix}{public_ids.BODIES[public_ids.Form.DATED]}$")
                 first, end = sql.Literal(f"{prefix}0"), sql.Literal(f"{prefix}:")  # : is what follows 9

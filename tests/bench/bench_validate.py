@@ -1,8 +1,8 @@
 """`make bench-validate`: validate_schema beside `pg_dump --schema-only` of the same database, whole processes.
 
-As migrated, with a thousand and a million rows, and with 500 unrelated tables, in a schema of their own and in `public`,
-where each is a finding. Runs alternate; medians are quoted, with what the check takes without the start of Python and
-Django. Beside them stands what a process costs that does nothing: that imports psycopg, or sets Django up.
+As migrated, with a thousand and a million rows, and with 500 unrelated tables, in a schema of their own and in
+`public`, where each is a finding. Runs alternate; medians are quoted, with what the check takes without the start of
+Python and Django. Beside them stands what a process costs that does nothing: that imports psycopg, or sets Django up.
 """
 
 import argparse
@@ -21,7 +21,9 @@ TABLES = (
     "DO $$ BEGIN FOR n IN 1..500 LOOP EXECUTE format('CREATE TABLE {schema}.t%s"
     " (id int PRIMARY KEY, a text NOT NULL DEFAULT %L, b int CHECK (b > 0))', n, 'x'); END LOOP; END $$"
 )
-ROWS = "INSERT INTO patients (first_name, last_name) SELECT n::text, 'x' FROM generate_series({}, {}) n; ANALYZE patients"
+ROWS = (
+    "INSERT INTO patients (first_name, last_name) SELECT n::text, 'x' FROM generate_series({}, {}) n; ANALYZE patients"
+)
 #: State -> how it is made of the one before, and how many findings there are.
 STATES = {
     "as migrated": ("", 0),
@@ -47,7 +49,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=7)
     runs = parser.parse_args().runs
-    print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; medians of {runs} runs in turn, in seconds.")
+    print(
+        f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; medians of {runs} runs in turn, in seconds."
+    )
     try:
         server = servers.start()
         url = servers.target_of(server, user=server.role).url("moeen")
@@ -59,7 +63,15 @@ def main() -> None:
             "dump": [str(server.bin_dir / "pg_dump"), "--schema-only", url],
             "validate": [*manage, "validate_schema", "--json"],
         }
-        heads = ("import psycopg", "django.setup()", "pg_dump -s", "validate_schema", "its check", "ratio", "ratio of check")
+        heads = (
+            "import psycopg",
+            "django.setup()",
+            "pg_dump -s",
+            "validate_schema",
+            "its check",
+            "ratio",
+            "ratio of check",
+        )
         print(f"{'':18} " + "  ".join(f"{head:>15}" for head in heads))
         for state, (script, findings) in STATES.items():
             if script:

@@ -22,7 +22,7 @@ from moeen.db.errors import MoeenError
 NAME = "manifest.json"
 CONTENT = "content.json"
 VERIFIED = "verified.json"
-FORMAT = 1
+FORMAT = 2
 _SEALED = re.compile(rb'\A(\{\n.*),\n  "seal": "([0-9a-f]{64})"\n\}\n\Z', re.S)
 
 
@@ -141,7 +141,10 @@ def sealed(value: Manifest | Verification) -> bytes:
 def read(data: bytes, *, name: str = NAME) -> Manifest:
     """The manifest in these bytes; raises Damaged for anything but what `sealed` wrote."""
     fields = _unsealed(data, name=name)
-    if fields.get("version") != FORMAT:
+    if fields.get("version") == 1:
+        # It had one fingerprint, of everything in content.json.
+        fields |= {"inventory": fields["fingerprint"], "fingerprint": ""}
+    elif fields.get("version") != FORMAT:
         raise MoeenError(
             f"The backup was made by a newer version of the project (format {fields.get('version')}).",
             next_step="Use that version to verify or restore it.",
@@ -178,7 +181,7 @@ def content_of_json(data: bytes) -> Content:
         roles=[Role(**value) for value in raw["roles"]],
         settings=Settings(**raw["settings"]),
         stubs=[Stub(**value) for value in raw["stubs"]],
-        fingerprint=raw["fingerprint"],
+        fingerprint=raw.get("fingerprint", ""),
     )
 
 

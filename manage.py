@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """The operator's door: `./manage.py help` lists the commands."""
 
+import gc
 import sys
 
 
 def main() -> int:
+    # Loading makes objects that stay: no collection in the middle of it, see moeen.cli.
+    gc.disable()
     try:
         from moeen.cli import main as run
     except ModuleNotFoundError as error:

@@ -6,6 +6,7 @@ where an error comes from.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -29,6 +30,10 @@ class CommandLine(ManagementUtility):
             return super().fetch_command(subcommand)
         except SystemExit:
             sys.exit(USAGE)
+        finally:
+            # Everything is loaded; none of it is garbage, and the collector need never look at it again.
+            gc.freeze()
+            gc.enable()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -104,6 +104,13 @@ class Environment:
             raise _malformed(name, '{"name": "value"}, in JSON')
         return value
 
+    def reasons(self, name: str) -> dict[str, str]:
+        """A JSON object whose values all say something."""
+        value = self.mapping(name)
+        if not all(isinstance(reason, str) and reason.strip() for reason in value.values()):
+            raise _malformed(name, '{"kind object": "the reason why"}, in JSON')
+        return value
+
     def database(self, name: str) -> dict[str, Any] | None:
         """An entry of Django's DATABASES without ENGINE, None where the variable is not set."""
         value = self.text(name)

@@ -181,6 +181,9 @@ STORAGES = {
     else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": BACKUP_DIR}},
 }
 
+# What may differ from the expected catalog: "kind object" of a finding, with * and ? -> the reason why.
+SCHEMA_ALLOWED = env.reasons("SCHEMA_ALLOWED")
+
 LOG_DIR = env.folder("LOG_DIR", relative_to=BASE_DIR) or BASE_DIR / "logs"
 LOGGING = {
     "version": 1,

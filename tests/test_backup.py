@@ -1,5 +1,6 @@
 """Backups: round trips, refusals, damage, failures in the middle. The long proofs are in test_backup_long.py."""
 
+import hashlib
 import json
 import os
 import random
@@ -520,3 +521,32 @@ def test_json__keys__as_promised(kept, manage, filled):
     document = json.loads(shown.stdout)
     assert set(document) == {"id", "ok", "checked", "findings", "seconds"}
     assert document["ok"] is True
+
+
+def test_manifest__of_the_first_format__still_verifies(filled, tmp_path):
+    """It had no fingerprint of the schema, and its one fingerprint was of everything in the content."""
+    at = backups.place(tmp_path)
+    taken = backups.take(filled, at)
+    root = at.folder / taken.id
+    paper = at.manifest(taken.id)
+    content = json.loads((root / "content.json").read_text(encoding="utf-8"))
+    del content["fingerprint"]
+    (root / "content.json").write_text(json.dumps(content, ensure_ascii=False, sort_keys=True), encoding="utf-8")
+    files = [manifest.file_of(root, root / file.path) for file in paper.files]
+    older = manifest.Manifest(**vars(paper) | {"files": files, "fingerprint": paper.inventory, "version": 1})
+    fields = json.loads(manifest.sealed(older))
+    del fields["inventory"], fields["seal"]
+    body = json.dumps(fields, indent=2, ensure_ascii=False, sort_keys=True).encode().removesuffix(b"\n}")
+    seal = hashlib.sha256(body).hexdigest().encode()
+    (root / "manifest.json").write_bytes(body + b',\n  "seal": "' + seal + b'"\n}\n')
+    assert verify.prove(at, taken.id).findings == ()
+    assert at.manifest(taken.id).fingerprint == ""
+
+
+def test_content__of_another_schema_or_fingerprint__is_told(filled, tmp_path):
+    at = backups.place(tmp_path)
+    taken = backups.take(filled, at)
+    paper = at.manifest(taken.id)
+    for changed in ({"fingerprint": "0" * 32}, {"inventory": "0" * 64}, {"rows": paper.rows + 1}):
+        with pytest.raises(manifest.Damaged, match="another backup's"):
+            verify.content_of(at.folder / taken.id, manifest.Manifest(**vars(paper) | changed), [])

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501 - a statement a line
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -611,9 +612,17 @@ def database(new_database):
     return made
 
 
-@pytest.fixture(scope="module")
-def connection(database):
-    """As a superuser, so that every kind of change can be made; most are made in the owner's role."""
+case(
+    "row with a guessable public id",
+    "INSERT INTO patients (first_name, last_name, public_id) VALUES ('a', 'b', 'pat_20240131_000001')",
+    (U, "patients.public_id", "guessable public ids"),
+    mended=False,
+)
+
+
+@contextmanager
+def superuser_of(database):
+    """A connection as a superuser, so that every kind of change can be made; most are made in the owner's role."""
     alias = f"{database.alias}_admin"
     entry = {"ENGINE": "moeen.db.engine", **parse_database_url(database.target.url(database.name))}
     connections.settings[alias] = connections.configure_settings({"default": {}, alias: entry})[alias]
@@ -622,14 +631,25 @@ def connection(database):
     del connections.settings[alias]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def expected(connection):
-    """What this database was before anything was changed; tests/test_schema.py holds the file against a fresh one."""
-    patch = pytest.MonkeyPatch()
+@contextmanager
+def as_it_stands(connection):
+    """What is expected is what this database is now; tests/test_schema.py holds the file against a fresh one."""
     stands = canonical.load(canonical.write(schema.read(connection).objects))
-    patch.setattr(schema, "load_expected", lambda: stands)
-    yield stands
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "load_expected", lambda: stands)
+        yield stands
+
+
+@pytest.fixture(scope="module")
+def connection(database):
+    with superuser_of(database) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def expected(connection):
+    with as_it_stands(connection) as stands:
+        yield stands
 
 
 @pytest.fixture(scope="module")
@@ -646,7 +666,7 @@ def run(connection, text, *, superuser=False):
         cursor.execute("SET LOCAL ROLE moeen")
 
 
-def test_validate__nothing_changed__finds_nothing(connection, loader):
+def test_validate__nothing_changed__finds_nothing(connection, loader, expected):
     with transaction.atomic(using=connection.alias):
         run(connection, "")
         result = schema.validate(connection, loader=loader)
@@ -657,8 +677,33 @@ def test_validate__nothing_changed__finds_nothing(connection, loader):
 
 @pytest.mark.skipif("servers.session_target().server is None")
 @pytest.mark.parametrize("name", CASES)
-def test_validate__one_change__is_found_named_graded_and_mended(connection, loader, name):
-    change = CASES[name]
+def test_validate__one_change__is_found_named_graded_and_mended(connection, loader, expected, name):
+    prove(connection, loader, CASES[name])
+
+
+@pytest.mark.parametrize("place", [place for place in states.PLACES if place not in ("here", "supabase")])
+def test_validate__one_change_of_each_kind_on_another_version__is_found_too(new_database, place):
+    database = states.database(new_database, "fresh", place=place)
+    call_command("migrate", database=database.alias, verbosity=0)
+    with superuser_of(database) as connection, as_it_stands(connection):
+        loader = MigrationLoader(connection)
+        assert schema.validate(connection, loader=loader).ok
+        for name in one_of_each():
+            print(name)  # shown where it fails
+            prove(connection, loader, CASES[name])
+
+
+def one_of_each():
+    """The fewest cases, taken in order, that have every kind of finding among them."""
+    seen = set()
+    for name, change in CASES.items():
+        kinds = {kind for _, _, kind in change.found}
+        if not kinds <= seen:
+            seen |= kinds
+            yield name
+
+
+def prove(connection, loader, change):
     with transaction.atomic(using=connection.alias):
         clean = schema.validate(connection, loader=loader).fingerprint
         run(connection, change.sql, superuser=change.superuser)
@@ -666,7 +711,9 @@ def test_validate__one_change__is_found_named_graded_and_mended(connection, load
         told = {(str(f.severity), f.object, f.kind) for f in found.findings}
         assert set(change.found) - told == set(), told
         assert {f for f in found.findings if key(f) not in change.found and not belongs(f, change)} == set()
-        of_catalog = {f for f in found.findings if f.kind not in ("sequence value", "backfill", "prefix")}
+        of_catalog = {
+            f for f in found.findings if f.kind not in ("sequence value", "backfill", "prefix", "guessable public ids")
+        }
         assert (found.fingerprint != clean) == bool(of_catalog)
         assert all(f.why for f in found.findings)
         script = drift.script(found.findings)
@@ -694,6 +741,7 @@ def belongs(finding, change):
 
 def test_cases__are_many_and_of_every_kind():
     kinds = {kind.split(" ")[0] for change in CASES.values() for _, _, kind in change.found}
+    assert {kind.split(" ")[0] for name in one_of_each() for _, _, kind in CASES[name].found} == kinds
     assert len(CASES) >= 80
     assert kinds >= {
         "table", "column", "constraint", "index", "trigger", "rule", "policy", "function", "auth", "schema", "sequence",

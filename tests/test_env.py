@@ -108,6 +108,9 @@ def test_database_url__any_password_encoded__comes_out_unchanged(password):
         ("web_address", {}, "s3cret"),
         ("label", {}, "s3cret.example"),
         ("mapping", {}, "[1, 's3cret']"),
+        ("reasons", {}, '{"table s3cret": ""}'),
+        ("reasons", {}, '{"table s3cret": 1}'),
+        ("reasons", {}, '["table s3cret"]'),
         ("database", {}, "s3cret"),
     ],
 )
@@ -136,6 +139,8 @@ def test_reader__set__typed(tmp_path):
     assert reader(tmp_path, NAME="a, b,").words("NAME") == ["a", "b"]
     assert reader(tmp_path, NAME="HTTP_X_P=https").header("NAME") == ("HTTP_X_P", "https")
     assert reader(tmp_path, NAME='{"a": 1}').mapping("NAME") == {"a": 1}
+    assert reader(tmp_path, NAME='{"table a": "ours"}').reasons("NAME") == {"table a": "ours"}
+    assert reader(tmp_path).reasons("NAME") == {}
     assert reader(tmp_path, NAME="data").folder("NAME", relative_to=tmp_path) == tmp_path / "data"
     assert reader(tmp_path, NAME="$HOME").text("NAME") == "$HOME"
 

@@ -1,17 +1,21 @@
 """Validation of whole databases: no change means no finding, wherever it comes from and whoever asks."""
 
+import inspect
 import itertools
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
+from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import canonical, contents, schema
+from moeen.db import canonical, contents, ledger, public_ids, schema, untouched
+from moeen.db.backups import restore
 from moeen.env import parse_database_url
-from tests import servers, states
+from tests import backups, servers, states
 
 PENDING = {"users", "patients", "doctors", "appointments", "sessions", "insurance_claims"}
 NUMBERS = itertools.count(1)
@@ -28,6 +32,15 @@ def migrated(new_database, state="fresh", place="here"):
     made = states.database(new_database, state, place=place)
     call_command("migrate", database=made.alias, verbosity=0)
     return made
+
+
+def dated(database):
+    """Table -> how many of its rows have an id that is a date and a counter, read row by row."""
+    with database.connect() as direct:
+        tables = [model._meta.db_table for model in public_ids.PREFIXES.values()]
+        condition = "public_id ~ '^[a-z]{3}_[0-9]{8}_[0-9]{6}$'"
+        counts = {t: direct.execute(f"SELECT count(*) FROM {t} WHERE {condition}").fetchone()[0] for t in tables}
+    return {table: f"{count:,}" for table, count in counts.items() if count and table != "audit_logs"}
 
 
 def connection_as(new, url):
@@ -66,7 +79,7 @@ def test_expected__written_and_read__is_the_same(fresh):
 
 
 @pytest.mark.parametrize(("place", "state"), CASES, ids=lambda word: word)
-def test_validate__start_state_migrated__finds_only_rows_to_backfill(new_database, place, state):
+def test_validate__start_state_migrated__finds_only_ids_to_give(new_database, tmp_path, place, state):
     database = migrated(new_database, state, place)
     connection = connections[database.alias]
     result = schema.validate(connection)
@@ -74,19 +87,35 @@ def test_validate__start_state_migrated__finds_only_rows_to_backfill(new_databas
     waiting = {f.object.partition(".")[0] for f in result.findings if f.kind == contents.PUBLIC_IDS_PENDING}
     assert waiting == (set() if state == "fresh" else PENDING)
     assert result.settled
+    guessable = {f.object.partition(".")[0]: f.found for f in result.findings if f.kind == contents.GUESSABLE}
+    assert guessable == dated(database)
+    assert bool(guessable) == (state == "full")
     expected = canonical.load(schema.expected_path().read_text(encoding="utf-8"))
     assert result.fingerprint == canonical.Form(expected, {}, "", "").fingerprint
     if state != "fresh":
         call_command("backfill_public_ids", database=database.alias, verbosity=0)
-        result = schema.validate(connection)
-        assert result.findings == ()
+        call_command("remint_public_ids", form="dated", database=database.alias, verbosity=0)
+    result = schema.validate(connection, advice=True)
+    assert result.findings == ()
     with database.connect() as direct:
-        direct.execute("VACUUM FULL users")
-        direct.execute("REINDEX TABLE users")
-        direct.execute("ANALYZE")
-    assert schema.validate(connection).fingerprint == result.fingerprint
-    assert schema.validate(connection).ok
+        for table in ("users", "patients", "appointments", "crm_deals", "messages", "django_migrations", "audit_logs"):
+            direct.execute(f"VACUUM FULL {table}")
+            direct.execute(f"REINDEX TABLE {table}")
+        direct.execute("REINDEX TABLE CONCURRENTLY users")
+        direct.execute("VACUUM ANALYZE")
+    again = schema.validate(connection, advice=True)
+    assert (again.findings, again.fingerprint) == ((), result.fingerprint)
+    # Our own backup, put back into another database.
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert taken.fingerprint == at.manifest(taken.id).fingerprint == result.fingerprint
+    # Where a platform's schema stands already, as it does in a new project.
+    copy = states.database(new_database, "fresh", place=place)
+    assert restore.put_back(at, taken.id, restore.target_at(copy.url)).findings == ()
+    back = schema.validate(connections[copy.alias], advice=True)
+    assert (back.findings, back.fingerprint, back.skipped) == ((), result.fingerprint, ())
     connection.close()
+    new_database.drop(copy)
     new_database.drop(database)
 
 
@@ -143,8 +172,8 @@ def test_validate__standby__works(new_database, as_url):
     follower = servers.throwaway(settings=(("hot_standby", "on"),))
     command = [primary.bin_dir / "pg_basebackup", "-h", target.host, "-p", target.port, "-U", target.user]
     made = subprocess.run([*command, "-D", follower.data_dir, "-R", "-c", "fast"], capture_output=True, check=False)
-    if made.returncode:
-        pytest.skip(f"no standby can be made here: {made.stderr.decode()[:200]}")
+    assert made.returncode == 0, made.stderr.decode()
+    assert (follower.data_dir / "standby.signal").exists()
     mine = primary.data_dir.stat()
     for path in (follower.data_dir, *follower.data_dir.rglob("*")):
         os.chown(path, mine.st_uid, mine.st_gid)  # root's servers run as another user
@@ -153,7 +182,9 @@ def test_validate__standby__works(new_database, as_url):
     with standby.cursor() as cursor:
         cursor.execute("SELECT pg_is_in_recovery()")
         assert cursor.fetchone() == (True,)
-    assert schema.validate(standby).ok
+    found = schema.validate(standby, advice=True)
+    assert (found.findings, found.skipped) == ((), ())
+    assert found.fingerprint == schema.fingerprint(connections[database.alias])
 
 
 def test_validate__read_only_sessions__works(fresh, as_url):
@@ -167,7 +198,7 @@ def test_validate__read_only_sessions__works(fresh, as_url):
             admin.execute(f"ALTER DATABASE {fresh.name} RESET default_transaction_read_only")
 
 
-def test_validate__unrelated_tables_beside_ours__are_findings_and_allowed_by_settings(new_database, settings):
+def test_validate__unrelated_tables_beside_ours__are_findings_and_allowed_by_settings(new_database, settings, manage):
     database = migrated(new_database)
     connection = connections[database.alias]
     clean = schema.validate(connection).fingerprint
@@ -180,6 +211,49 @@ def test_validate__unrelated_tables_beside_ours__are_findings_and_allowed_by_set
     assert (allowed.findings, allowed.fingerprint) == ((), clean)
     settings.SCHEMA_ALLOWED = {"table other*": "another"}
     assert not schema.validate(connection).ok
+    allowed = json.dumps({"table bra?ches": "the clinic's own", "policy *": "looked at by hand"})
+    with database.connect() as direct:
+        direct.execute("CREATE POLICY clinic ON doctors FOR INSERT TO moeen_auth WITH CHECK (true)")
+    assert manage("validate_schema", DATABASE_URL=database.url).returncode == 3
+    assert manage("validate_schema", DATABASE_URL=database.url, SCHEMA_ALLOWED=allowed).returncode == 0
+    refused = manage("validate_schema", DATABASE_URL=database.url, SCHEMA_ALLOWED='{"table branches": ""}')
+    assert refused.returncode == 2
+    assert "SCHEMA_ALLOWED" in refused.stderr
+
+
+def test_validate__many_rows__are_looked_up_in_indexes(fresh):
+    """No question about rows reads a table as a whole, however many rows it has."""
+    connection = connections[fresh.alias]
+    asked = []
+
+    def note(execute, query, parameters, many, context):
+        asked.append((query, parameters))
+        return execute(query, parameters, many, context)
+
+    with transaction.atomic(using=fresh.alias), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO patients (first_name, last_name) SELECT n::text, 'x' FROM generate_series(1, 20000) n;"
+            "UPDATE patients SET public_id = 'pat_20240131_' || lpad(first_name, 6, '0') WHERE first_name::int < 4;"
+            # As an adopted table is, while its rows wait for their ids.
+            "ALTER TABLE patients ALTER public_id DROP NOT NULL;"
+            "UPDATE patients SET public_id = NULL WHERE first_name::int BETWEEN 4 AND 9"
+        )
+        cursor.execute("ANALYZE patients")
+        with connection.execute_wrapper(note):
+            found = {f.kind: f.found for f in schema.validate(connection, advice=True).findings}
+        assert (found[contents.GUESSABLE], found[contents.PUBLIC_IDS_PENDING]) == ("3", "6")
+        of_rows = [query for query, parameters in asked if parameters is None and "public.patients" in unquoted(query)]
+        assert len(of_rows) == 2
+        for query in of_rows:
+            cursor.execute(f"EXPLAIN {query}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "patients_public_id_key" in plan
+            assert "Seq Scan on patients" not in plan
+        transaction.set_rollback(True, using=fresh.alias)
+
+
+def unquoted(query):
+    return str(query).replace('"', "")
 
 
 def test_validate__migration_recorded_edited_missing_unknown__is_found(new_database):
@@ -194,6 +268,31 @@ def test_validate__migration_recorded_edited_missing_unknown__is_found(new_datab
         ("crm.0002_indexes", "migration"),
         ("crm.9999_later", "applied migration"),
     }
+
+
+def test_untouched__as_migrated__is_told_by_the_checksums_that_loading_gives(fresh):
+    connection = connections[fresh.alias]
+    assert untouched.is_untouched(connection)
+    loader = MigrationLoader(connection)
+    for migration in loader.disk_migrations.values():
+        path = Path(inspect.getfile(type(migration)))
+        assert untouched._checksum(path) == ledger.file_checksum(migration), path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE migration_steps SET file_checksum = 'x' WHERE (app, name) = ('crm', '0003_rls')",
+        "DELETE FROM django_migrations WHERE (app, name) = ('auth', '0001_initial')",
+        "INSERT INTO django_migrations (app, name, applied) VALUES ('crm', '9999_later', now())",
+    ],
+)
+def test_untouched__changed_missing_unknown__is_left_to_the_ledger(fresh, change):
+    connection = connections[fresh.alias]
+    with transaction.atomic(using=fresh.alias), connection.cursor() as cursor:
+        cursor.execute(change)
+        assert not untouched.is_untouched(connection)
+        transaction.set_rollback(True, using=fresh.alias)
 
 
 def test_command__json_app_sql_and_exit_codes(new_database, manage):
@@ -232,3 +331,23 @@ def test_command__against_another_database__compares_the_two(new_database, fresh
     assert [f["object"] for f in json.loads(result.stdout)["findings"]] == [
         "migration_runs.migration_runs_started_at_idx"
     ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--app", "nope"],
+        ["--database", "nope"],
+        ["--app", "crm", "--adoption"],
+        ["--app", "crm", "--write-expected"],
+        ["--sql", "--json"],
+        ["--sql", "--adoption"],
+        ["--against", "nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_command__wrong_usage__says_so_and_looks_at_nothing(manage, words):
+    refused = manage("validate_schema", *words)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "unforeseen" not in refused.stderr
+    assert words[-1].lstrip("-") in refused.stderr or "URL" in refused.stderr

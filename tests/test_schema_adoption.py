@@ -1,13 +1,24 @@
 """`validate_schema --adoption`: what migrate will do to an older database, told before anything is changed."""
 
 import json
+import re
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import surveying
+from moeen.db.preflight import AdoptionRefused
 from tests import states
 from tests.states import snapshots
+
+#: State -> a table of it, and what must be told besides the refusals: added, converted, dropped.
+REFUSED = {
+    "foreign_integer_keys": ("patients", (["public_id"], [], [])),
+    "foreign_columns": ("doctors", (["public_id"], ["SET DEFAULT"], [])),
+    "unmappable_core": ("users", (["public_id"], ["SET NOT NULL"], [])),
+    "unmappable_full": ("users", (["CONSTRAINT"], ["TYPE timestamp"], ["DROP TRIGGER", "DROP POLICY"])),
+}
 
 
 @pytest.mark.parametrize("state", ["core", "full"])
@@ -31,13 +42,42 @@ def test_adoption__older_database__tells_what_is_added_converted_dropped_and_cha
     assert "backfill_runs" in survey["new_tables"]
 
 
-@pytest.mark.parametrize("state", ["foreign_integer_keys", "foreign_columns"])
-def test_adoption__foreign_database__lists_every_refusal(new_database, manage, state):
+@pytest.mark.parametrize("state", REFUSED)
+def test_adoption__refused_database__tells_refusals_and_everything_else_and_changes_nothing(new_database, state):
     database = states.database(new_database, state)
+    with database.connect() as direct:
+        before = snapshots.everything(direct)
+        survey = surveying.survey(connections[database.alias])
+        connections[database.alias].close()
+        assert snapshots.everything(direct) == before
+        tables = {table.table: table for table in survey.tables}
+        for name, table in tables.items():
+            assert table.rows == direct.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+    assert survey.refused
+    found = [*(f for table in survey.tables for f in table.refused), *survey.others]
+    told = {(f.object, f.kind) for f in found}
+    with pytest.raises(AdoptionRefused) as refusal:
+        call_command("migrate", database=database.alias, verbosity=0)
+    assert told == {(f.object, f.kind) for f in refusal.value.findings}
+    adopted, (added, converted, dropped) = REFUSED[state]
+    table = tables[adopted]
+    for words, statements in ((added, table.add), (converted, table.convert), (dropped, table.drop)):
+        assert [word for word in words if not any(word in statement for statement in statements)] == []
+    # What is refused is not said to be converted as well.
+    types = {f.object for f in found if f.kind == "type"}
+    for table in survey.tables:
+        for statement in table.convert:
+            column = re.search(r'ALTER COLUMN "?(\w+)"? TYPE', statement)
+            assert column is None or f"{table.table}.{column[1]}" not in types
+    assert "backfill_runs" in survey.new_tables
+
+
+def test_adoption__refused_database__the_command_says_it_all(new_database, manage):
+    database = states.database(new_database, "foreign_columns")
     said = manage("validate_schema", "--adoption", DATABASE_URL=database.url)
     assert said.returncode == 3, said.stderr
-    assert "refuse " in said.stdout
-    assert "migrate will refuse" in said.stdout
+    for word in ("  refuse ", "  add ", "  convert ", " rows\n", "New tables: ", "migrate will refuse"):
+        assert word in said.stdout
 
 
 def test_adoption__empty_database__has_nothing_to_adopt(new_database):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,16 @@ class Access:
         return {"who": self.who, "role": self.role, "table": self.table, "total": self.total, "access": cells}
 
 
-def effective(connection: BaseDatabaseWrapper) -> list[Cell]:
-    """The live matrix: a cell where grants and policies together let a role do something. Sorted."""
-    tables = catalog.read(connection).tables
+def effective(connection: BaseDatabaseWrapper, *, tables: Mapping[str, catalog.Table] | None = None) -> list[Cell]:
+    """The live matrix: a cell where grants and policies together let a role do something. Sorted.
+
+    ``tables``: only these, as they were read from the catalog.
+    """
+    if tables is None:
+        tables = catalog.read(connection).tables
     with connection.cursor() as cursor:
-        cursor.execute(_GRANTS, {"roles": list(ROLES), "letters": list(COMMANDS), "names": list(COMMANDS.values())})
+        words = {"roles": list(ROLES), "letters": list(COMMANDS), "names": list(COMMANDS.values())}
+        cursor.execute(_GRANTS, words | {"tables": list(tables)})
         granted = cursor.fetchall()
     found = []
     for name, role, letter, columns, total in granted:
@@ -269,6 +274,7 @@ _GRANTS = """
         ), NULL) AS columns
         FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     ) AS g
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND r.rolname = ANY (%(roles)s)
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname = ANY (%(tables)s)
+      AND r.rolname = ANY (%(roles)s)
       AND CASE WHEN k.letter = 'D' THEN has_table_privilege(r.oid, c.oid, 'DELETE') ELSE cardinality(g.columns) > 0 END
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -141,6 +141,23 @@ class _Type:
         arguments = re.search(r"\(([\d,]+)\)", text)
         name = re.sub(r"\([\d,]+\)", "", text)
         return cls(name, tuple(map(int, arguments[1].split(","))) if arguments else ())
+
+
+def carried_over(item: Subject) -> Subject:
+    """The table without the columns whose type cannot be converted, nor the constraints that stand on them.
+
+    Of a table that is free of findings that is all of it; of another, what migrate would do if those were mended.
+    """
+    refused = {column.name for column, stands, pattern in item.columns if conversion(stands.type, pattern.type) is None}
+    if not refused:
+        return item
+    want = replace(
+        item.want,
+        columns=tuple(column for column in item.want.columns if column.name not in refused),
+        constraints=tuple(c for c in item.want.constraints if refused.isdisjoint(c.columns)),
+        foreign_keys=tuple(key for key in item.want.foreign_keys if refused.isdisjoint(key.columns)),
+    )
+    return replace(item, want=want)
 
 
 def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[Finding]:

@@ -6,6 +6,7 @@ extensions, the platform's own schemas and API settings do not apply to this dat
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 
@@ -35,13 +36,16 @@ _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 Rule = Callable[[Catalog], Iterator[Finding]]
 
 
-def advise(connection: BaseDatabaseWrapper) -> list[Finding]:
-    """What the rules find, exceptions aside, sorted. Functions and tables of schemas `public` and `app`."""
+def advise(connection: BaseDatabaseWrapper, *, live: Catalog | None = None) -> list[Finding]:
+    """What the rules find, exceptions aside, sorted. Functions and tables of schemas `public` and `app`.
+
+    ``live``: the catalog, where it has been read already.
+    """
     with transaction.atomic(using=connection.alias):
-        live = catalog.read(connection)
+        live = live or catalog.read(connection)
         found = [finding for rule in RULES for finding in rule(live)]
         found += _open_functions(connection)
-        found += _sensitive_columns(connection)
+        found += _sensitive_columns(connection, live)
         found += _unsafe_roles(connection)
         found += _foreign_grants(connection)
     return [f for f in unique(found) if f"{f.kind} {f.object.rpartition('.')[2]}" not in EXCEPTIONS]
@@ -164,8 +168,9 @@ def unindexed_conditions(live: Catalog) -> Iterator[Finding]:
 
 def volatile_helpers(live: Catalog) -> Iterator[Finding]:
     """A helper of policies that is not STABLE cannot be called once a statement."""
+    policies = "\n".join(text for _, _, text in _expressions(live))
     for function in live.functions.values():
-        used = any(f"app.{function.name}(" in text for _, _, text in _expressions(live))
+        used = f"app.{function.name}(" in policies
         if used and (function.volatility != "s" or not function.security_definer):
             yield Finding(function.signature, "policy helper", "STABLE SECURITY DEFINER", "otherwise", Severity.UNSAFE)
 
@@ -211,13 +216,13 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             yield Finding(name, "owner's view", "security_invoker", "its owner's rights", Severity.UNSAFE, fix)
 
 
-def _sensitive_columns(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+def _sensitive_columns(connection: BaseDatabaseWrapper, live: Catalog) -> Iterator[Finding]:
     """splinter 0023: secrets are read by those roles that work with them."""
     permitted = {("users", "auth"), ("chatbot_integrations", "admin"), ("chatbot_integrations", "service")}
-    tables = catalog.read(connection).tables
-    for cell in access.effective(connection):
+    secret = {name: table for name, table in live.tables.items() if any(map(_SENSITIVE.search, table.columns))}
+    for cell in access.effective(connection, tables=secret):
         if cell.command == "S" and (cell.table, cell.role) not in permitted:
-            for column in cell.columns or tables[cell.table].columns:
+            for column in cell.columns or secret[cell.table].columns:
                 if _SENSITIVE.search(column):
                     yield Finding(
                         f"{cell.table}.{column}", "sensitive column", "not readable", f"by {cell.role}", Severity.UNSAFE
@@ -269,6 +274,7 @@ def _expressions(live: Catalog) -> Iterator[tuple[str, str, str]]:
                     yield table.name, policy.name, text
 
 
+@functools.lru_cache(maxsize=1024)  # most tables have the same few expressions, which several rules look at
 def _without_selects(text: str) -> str:
     """The expression with every bracket that begins with SELECT cut out."""
     kept, skipped = [], 0

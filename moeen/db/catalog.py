@@ -248,34 +248,46 @@ def read_whole(
     ``roles``: those of the cluster to describe. With ``only``, the names of relations, other relations come without
     their parts, so that their number hardly costs anything. Reads pg_catalog alone; writes nothing.
     """
-    schemas = list(SCHEMAS)
     with _reading(connection) as cursor:
-        cursor.execute(
-            """
-            SELECT c.oid, CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname
-            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-              AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                              AND d.deptype = 'e')
-            """,
-            [schemas],
-        )
-        standing = cursor.fetchall()
-        known = [oid for oid, name in standing if only is None or name in only]
-        tables = _tables(cursor, known, beside=[oid for oid, _ in standing if oid not in set(known)], whole=True)
-        functions = _functions(cursor, [*schemas, "auth"], grants=True)
-        cursor.execute(_SCHEMAS, [schemas])
-        found_schemas = {row[0]: Schema(row[0], row[1], row[2], _grants(row[3])) for row in cursor.fetchall()}
-        cursor.execute(_SEQUENCES, [schemas])
-        sequences = {row[0]: Sequence(*(*row[:11], _grants(row[11]))) for row in cursor.fetchall()}
-        cursor.execute(_TYPES, [schemas])
-        types = {row[0]: Type(*(*row[:5], _grants(row[5]))) for row in cursor.fetchall()}
-        cursor.execute(_ROLES, [list(roles)])
-        found_roles = {r[0]: Role(r[0], tuple(r[1]), tuple(r[2]), tuple(r[3])) for r in cursor.fetchall()}
-        cursor.execute(_DEFAULTS, [schemas])
-        defaults = {key: _grants(grants) for key, grants in cursor.fetchall()}
-        cursor.execute(_REST, {"schemas": schemas, "platform": list(platform_roles)})
-        extensions, others, superusers, found_platform, ours, owner, version, events = cursor.fetchone()
+        return read_whole_with(cursor, roles=roles, platform_roles=platform_roles, only=only)
+
+
+def read_whole_with(
+    cursor: Any,
+    *,
+    roles: Collection[str],
+    platform_roles: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> Catalog:
+    """`read_whole` by any cursor that composes on the client, of a session whose search path is empty."""
+    schemas = list(SCHEMAS)
+    cursor.execute(
+        """
+        SELECT c.oid, CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                          AND d.deptype = 'e')
+        """,
+        [schemas],
+    )
+    standing = cursor.fetchall()
+    known = [oid for oid, name in standing if only is None or name in only]
+    beside = [oid for oid, name in standing if only is not None and name not in only]
+    tables = _tables(cursor, known, beside=beside, whole=True)
+    functions = _functions(cursor, [*schemas, "auth"], grants=True)
+    cursor.execute(_SCHEMAS, [schemas])
+    found_schemas = {row[0]: Schema(row[0], row[1], row[2], _grants(row[3])) for row in cursor.fetchall()}
+    cursor.execute(_SEQUENCES, [schemas])
+    sequences = {row[0]: Sequence(*(*row[:11], _grants(row[11]))) for row in cursor.fetchall()}
+    cursor.execute(_TYPES, [schemas])
+    types = {row[0]: Type(*(*row[:5], _grants(row[5]))) for row in cursor.fetchall()}
+    cursor.execute(_ROLES, [list(roles)])
+    found_roles = {r[0]: Role(r[0], tuple(r[1]), tuple(r[2]), tuple(r[3])) for r in cursor.fetchall()}
+    cursor.execute(_DEFAULTS, [schemas])
+    defaults = {key: _grants(grants) for key, grants in cursor.fetchall()}
+    cursor.execute(_REST, {"schemas": schemas, "platform": list(platform_roles)})
+    extensions, others, superusers, found_platform, ours, owner, version, events = cursor.fetchone()
     names = {t.name if t.schema == "public" else f"{t.schema}.{t.name}": t for t in tables}
     return Catalog(
         tables=dict(sorted(names.items())),

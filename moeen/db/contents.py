@@ -15,15 +15,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
-from moeen.db import ledger, public_ids
+from moeen.db import public_ids, untouched
 from moeen.db.canonical import Form, Objects
 from moeen.db.ddl import compose
 from moeen.db.findings import Finding, Severity
 
-#: Findings that are expected after an older database was adopted, until its backfill has run.
+#: Findings that are expected after an older database was adopted, until backfill_public_ids and remint_public_ids ran.
 PUBLIC_IDS_PENDING = "rows without public id"
+GUESSABLE = "guessable public ids"
 BACKFILL = "backfill"
-DECLARED = frozenset({PUBLIC_IDS_PENDING, BACKFILL})
+DECLARED = frozenset({PUBLIC_IDS_PENDING, GUESSABLE, BACKFILL})
+_INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _BACKFILL_FIX = "manage.py backfill_public_ids"
 
 
@@ -41,6 +43,7 @@ def examine(
     """Everything that can be found in rows. ``loader``: the migrations, if they are loaded already."""
     reader = _Reader(connection, form, expected)
     reader.public_ids()
+    reader.guessable()
     reader.found.findings += prefixes(form)
     reader.sequences()
     reader.backfills()
@@ -89,12 +92,16 @@ class _Reader:
         with connection.cursor() as cursor:
             cursor.execute(
                 """
-                SELECT relname FROM pg_class
-                WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'p')
-                  AND has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)
+                SELECT relname, relkind = 'S' FROM pg_class
+                WHERE relnamespace = to_regnamespace('public')
+                  AND CASE WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'SELECT')
+                           ELSE relkind IN ('r', 'p') AND has_table_privilege(oid, 'SELECT')
+                                AND NOT row_security_active(oid) END
                 """
             )
-            self.readable = {name for (name,) in cursor.fetchall()}
+            found = cursor.fetchall()
+        self.readable = {name for name, is_sequence in found if not is_sequence}
+        self.countable = {name for name, is_sequence in found if is_sequence}
 
     def reads(self, table: str) -> bool:
         if table in self.readable:
@@ -129,6 +136,34 @@ class _Reader:
                     fix = "-- give each a new public id, after looking at where the old ones are in use"
                     self._add(name, MALFORMED, "0", f"{malformed:,}", Severity.BREAKS, fix, why)
 
+    def guessable(self) -> None:
+        """Rows whose public id is a date and a counter: whoever has one can write down the others.
+
+        Found in the index of the column, which is sorted by bytes: the other forms begin with a letter, these with a
+        digit. The audit log is append-only and keeps its ids; it is not shown to those who could make use of them.
+        """
+        questions = []
+        for prefix, model in public_ids.PREFIXES.items():
+            table = model._meta.db_table
+            column = self.form.objects.get("column", {}).get(f"{table}.public_id")
+            if column is not None and table != public_ids.APPEND_ONLY and self.reads(table):
+                template = sql.SQL(
+                    'SELECT {name}, count(*) FROM public.{t} WHERE public_id COLLATE "C" >= {first}'
+                    ' AND public_id COLLATE "C" < {end} AND public_id ~ {form} HAVING count(*) > 0'
+                )
+                form = sql.Literal(f"^{prefix}{public_ids.BODIES[public_ids.Form.DATED]}$")
+                first, end = sql.Literal(f"{prefix}0"), sql.Literal(f"{prefix}:")  # : is what follows 9
+                name = sql.Literal(table)
+                questions.append(template.format(name=name, t=sql.Identifier(table), first=first, end=end, form=form))
+        if not questions:
+            return
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql.SQL(" UNION ALL ").join(questions).as_string(None))
+            for table, count in cursor.fetchall():
+                why = "whoever has one of these ids can guess the others"
+                fix = f"manage.py remint_public_ids --form dated --table {table}"
+                self._add(f"{table}.public_id", GUESSABLE, "0", f"{count:,}", Severity.UNSAFE, fix, why)
+
     def _count(self, table: str, query: Any, **parts: sql.Composable) -> int:
         if not self.reads(table):
             return 0
@@ -139,21 +174,22 @@ class _Reader:
 
     def sequences(self) -> None:
         """Sequences whose next value is in use already: the next insert would fail."""
+        questions = []
         for name, entry in self.form.objects.get("sequence", {}).items():
             table, _, column = entry.get("column", "").partition(".")
-            if not column or "." in column or not self.reads(table):
-                continue
-            with self.connection.cursor() as cursor:
-                cursor.execute("SELECT has_sequence_privilege(%s, 'SELECT')", [f'public."{name}"'])
-                if cursor.fetchone() != (True,):
-                    continue
-                cursor.execute(
-                    compose(
-                        "SELECT (SELECT max({c}) FROM public.{t}), last_value, is_called FROM public.{s}",
-                        c=column, t=table, s=name,
-                    )
+            numbered = self.form.objects.get("column", {}).get(entry.get("column", ""), {}).get("type") in _INTEGERS
+            # Other tables' are theirs to look after.
+            if numbered and table in self.expected["table"] and name in self.countable and self.reads(table):
+                questions.append(
+                    sql.SQL("SELECT {}, (SELECT max({})::bigint FROM public.{}), last_value, is_called FROM public.{}")
+                    .format(sql.Literal(name), *map(sql.Identifier, (column, table, name)))
                 )  # fmt: skip
-                highest, last, called = cursor.fetchone()
+        if not questions:
+            return
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql.SQL(" UNION ALL ").join(questions).as_string(None))
+            values = cursor.fetchall()
+        for name, highest, last, called in values:
             free = last + 1 if called else last
             if highest is not None and highest >= free:
                 fix = compose("SELECT setval({s}, {n})", s=sql.Literal(f'public."{name}"'), n=sql.Literal(highest))
@@ -176,6 +212,11 @@ class _Reader:
         for table in ("django_migrations", "migration_steps"):
             if table in self.form.objects.get("table", {}) and not self.reads(table):
                 return
+        recorded = {"django_migrations", "migration_steps"} <= self.form.objects.get("table", {}).keys()
+        if loader is None and recorded and untouched.is_untouched(self.connection):
+            return
+        from moeen.db import ledger  # as slow to load as the migrations are
+
         loader = loader or MigrationLoader(self.connection)
         labels = {
             app

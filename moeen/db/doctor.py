@@ -180,8 +180,12 @@ class _Examination:
         found = [f for f in self.result.findings if f.kind in contents.DECLARED]
         if not found:
             return OK, "nothing is waiting", ""
-        tables = ", ".join(sorted({f.object for f in found}))
-        return WARN, f"not finished: {tables}", "manage.py backfill_public_ids --dry-run, then without --dry-run"
+        waiting = sorted({f.object for f in found if f.kind != contents.GUESSABLE})
+        if waiting:
+            step = "manage.py backfill_public_ids --dry-run, then without --dry-run"
+            return WARN, f"not finished: {', '.join(waiting)}", step
+        step = "manage.py remint_public_ids --form dated --dry-run, then without --dry-run"
+        return WARN, f"can be guessed: {', '.join(f.object for f in found)}", step
 
     def validation(self) -> Answer:
         kinds = {"migration", "applied migration", *contents.DECLARED}

@@ -260,8 +260,10 @@ def _sql_of(
                 if not isinstance(operation, operations.CreateTable):
                     was = ddl.compile_table(before.apps.get_model(migration.app_label, name), editor)
             live = catalog.read_tables(connection, [want.name])[want.name]
+            if live.kind != "r":
+                return  # what bears the name is no table: refused, whatever else
             item = adoption.subject(connection, want, steps.relaxed(live, was, want), operation.legacy)
-            for step in (*steps.relax(live, was, want), *steps.plan(connection, item)):
+            for step in (*steps.relax(live, was, want), *steps.plan(connection, adoption.carried_over(item))):
                 for sql in step.statements:
                     yield sql, step
             return

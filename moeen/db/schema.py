@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -28,6 +28,7 @@ from moeen.db.roles import ROLES
 #: Where an app keeps the expected catalog.
 EXPECTED = Path("schema") / "expected.json"
 _ORDER = list(Severity)
+_PLATFORM = (*PLATFORM_ROLES, AUTHENTICATOR)
 
 
 @dataclass(frozen=True)
@@ -99,21 +100,29 @@ def validate(
     started = time.monotonic()
     expected = load_expected()
     with transaction.atomic(using=connection.alias):
-        form = read(connection, only=canonical.relations(expected))
-        form = canonical.conform(form, expected, is_allowed=is_allowed)
+        live = _catalog(connection, only=canonical.relations(expected))
+        form = canonical.conform(canonical.of(live), expected, is_allowed=is_allowed)
         found = drift.findings(expected, form.objects, owner=form.owner)
         inside = contents.examine(connection, form, expected, loader=loader)
         found = contents.after_rows(found, inside.findings)
         if advice:
-            named = {finding.object for finding in found}
-            found += [
-                f for f in advisors.advise(connection) if f.object not in named and not is_allowed(f.kind, f.object)
-            ]
+            found += _advice(connection, live, expected, {finding.object for finding in found})
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
         names, labels = set(tables), set(apps_only)
         found = [f for f in found if _table_of(f) in names or f.object.partition(".")[0] in labels]
     return _result(form, found, inside.skipped, started)
+
+
+def _advice(connection: BaseDatabaseWrapper, live: Catalog, expected: Objects, named: set[str]) -> Iterator[Finding]:
+    """What the advisors say of our tables where nothing was said yet, and of no object that is allowed to differ."""
+    others = live.tables.keys() - canonical.relations(expected)
+    objects = canonical.of(live).objects if settings.SCHEMA_ALLOWED else {}
+    allowed = {name for kind, entries in objects.items() for name in entries if is_allowed(kind, name)}
+    for finding in advisors.advise(connection, live=live):
+        told = finding.object in named | allowed or finding.object.partition(".")[0] in others
+        if not told and not is_allowed(finding.kind, finding.object):
+            yield finding
 
 
 def compare_databases(expected: BaseDatabaseWrapper, live: BaseDatabaseWrapper) -> Validation:
@@ -152,11 +161,22 @@ def fingerprint(connection: BaseDatabaseWrapper) -> str:
     return canonical.conform(form, expected, is_allowed=is_allowed).fingerprint
 
 
+def fingerprint_with(cursor: psycopg.ClientCursor[Any]) -> str:
+    """The same, by a cursor of a session whose search path is empty, and in its transaction."""
+    expected = load_expected()
+    names = set(canonical.relations(expected))
+    live = catalog.read_whole_with(cursor, roles=ROLES, platform_roles=_PLATFORM, only=names)
+    return canonical.conform(canonical.of(live), expected, is_allowed=is_allowed).fingerprint
+
+
 def read(connection: BaseDatabaseWrapper, *, only: Iterable[str] | None = None) -> Form:
     """The form of the live catalog; with ``only``, further relations come without their parts."""
-    platform = [*PLATFORM_ROLES, AUTHENTICATOR]
+    return canonical.of(_catalog(connection, only=only))
+
+
+def _catalog(connection: BaseDatabaseWrapper, *, only: Iterable[str] | None = None) -> Catalog:
     names = None if only is None else set(only)
-    return canonical.of(catalog.read_whole(connection, roles=ROLES, platform_roles=platform, only=names))
+    return catalog.read_whole(connection, roles=ROLES, platform_roles=_PLATFORM, only=names)
 
 
 def expected_path() -> Path:
@@ -192,8 +212,7 @@ def write_expected(connection: BaseDatabaseWrapper, path: Path) -> Form:
 
 def is_allowed(kind: str, name: str) -> bool:
     """Whether SCHEMA_ALLOWED (``"kind object"``, with ``*`` and ``?`` -> reason) lets this object differ."""
-    patterns: dict[str, str] = getattr(settings, "SCHEMA_ALLOWED", {})
-    return any(fnmatchcase(f"{kind} {name}", pattern) for pattern in patterns)
+    return any(fnmatchcase(f"{kind} {name}", pattern) for pattern in settings.SCHEMA_ALLOWED)
 
 
 def log(result: Validation) -> None:

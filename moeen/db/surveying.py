@@ -59,6 +59,7 @@ class Survey:
             lines.append(f"New tables: {', '.join(self.new_tables)}")
         if self.refused:
             lines.append("migrate will refuse this database as it is, and change nothing.")
+            lines.append("What stands above besides, it will do once what it refuses is mended.")
         elif self.tables:
             lines.append("migrate can adopt this database; every row stays. Next: manage.py migrate")
         else:
@@ -82,8 +83,7 @@ def survey(connection: BaseDatabaseWrapper) -> Survey:
         if isinstance(operation, CreateTable)
     }
     standing = dict(_rows(connection, wanted))
-    # A table that cannot be converted has no way to plan.
-    statements = [] if refused else planning.describe(connection, plan, executor.loader)
+    statements = planning.describe(connection, plan, executor.loader)
     tables = tuple(_table(name, rows, statements, refused) for name, rows in standing.items())
     named = {finding for table in tables for finding in table.refused}
     others = tuple(finding for finding in refused if finding not in named)

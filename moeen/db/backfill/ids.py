@@ -17,8 +17,7 @@ from moeen.db.backfill.definition import Backfill
 from moeen.db.errors import ConfigurationError
 
 COLUMN = "public_id"
-APPEND_ONLY = "audit_logs"
-KEPT = f"Table {APPEND_ONLY} is append-only, for its owner too: its entries keep their public ids."
+KEPT = f"Table {public_ids.APPEND_ONLY} is append-only, for its owner too: its entries keep their public ids."
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 #: Every three base-36 characters, in order; those from _LETTERS on begin with a letter.
 _TRIPLES = "".join(a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS).encode()
@@ -133,9 +132,9 @@ def remint_backfills(form: str, tables: Collection[str] = ()) -> list[Remint]:
     Raises ConfigurationError for that one as well.
     """
     chosen = _models(tables)
-    if APPEND_ONLY in tables:
+    if public_ids.APPEND_ONLY in tables:
         raise ConfigurationError(f"{KEPT} Nothing was changed.", next_step="Leave it out.")
-    return [Remint(model, public_ids.Form(form)) for model in chosen if model._meta.db_table != APPEND_ONLY]
+    return [Remint(model, public_ids.Form(form)) for model in chosen if model._meta.db_table != public_ids.APPEND_ONLY]
 
 
 def _models(tables: Iterable[str]) -> list[type[models.Model]]:

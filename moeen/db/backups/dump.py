@@ -22,6 +22,7 @@ import psycopg
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from moeen.db import schema
 from moeen.db.backups import age, digest, inventory, manifest, progress, tools, words
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -175,7 +176,8 @@ def _take(
             recipients=recipients,
             rows=content.rows,
             tables=len(content.tables),
-            fingerprint=inventory.fingerprint(content.inventory),
+            fingerprint=content.fingerprint,
+            inventory=inventory.fingerprint(content.inventory),
             left_out=scope.left_out,
             migrations=applied,
             seconds=round(time.monotonic() - started, 3),
@@ -251,6 +253,7 @@ def read_content(
         roles=inventory.roles(connection),
         settings=inventory.settings(connection),
         stubs=inventory.stubs(connection, scope.left_out),
+        fingerprint=schema.fingerprint_with(psycopg.ClientCursor(connection)),
     )
 
 

@@ -226,12 +226,12 @@ WITH rel AS (
     SELECT h.label, a.grantee = h.owner AS own,
            CASE WHEN a.grantee = h.owner THEN '<owner>' WHEN a.grantee = 0 THEN 'PUBLIC'
                 ELSE pg_get_userbyid(a.grantee)::text END AS grantee,
-           string_agg(a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', '
-                      ORDER BY a.privilege_type) AS privileges
+           -- Once, however many have granted it.
+           string_agg(DISTINCT a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', ') AS privileges
     FROM held h CROSS JOIN aclexplode(h.acl) a GROUP BY h.label, h.owner, a.grantee
 ), usually AS (
-    SELECT h.label, string_agg(a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', '
-                               ORDER BY a.privilege_type) AS privileges
+    SELECT h.label,
+           string_agg(DISTINCT a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', ') AS privileges
     FROM held h CROSS JOIN aclexplode(h.usual) a WHERE a.grantee = h.owner GROUP BY h.label
 )
 """

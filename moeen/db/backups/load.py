@@ -76,6 +76,7 @@ def restore(
             path.write_text("".join(line for line in listed.splitlines(keepends=True) if not chosen.search(line)))
             options.append(f"--use-list={path}")
         with (
+            _without_default_grants(into),
             into.connect(application="moeen restore progress") as watcher,
             _started([*command, *options], dump, environment, keys) as (process, said),
         ):
@@ -83,6 +84,53 @@ def restore(
             process.wait()
             _check(process, said)
     tell("restore", content.rows, content.rows)
+
+
+@contextmanager
+def _without_default_grants(into: Login) -> Iterator[None]:
+    """What a platform grants on every new table of a schema is taken back meanwhile, and given again.
+
+    A dump says whom to grant what beyond PostgreSQL's own defaults; it does not take back what a target adds to them.
+    """
+    with into.connect(application="moeen restore_database", autocommit=True) as connection:
+        granted = connection.execute(
+            """
+            SELECT r.rolname, n.nspname, k.name, g.rolname,
+                   string_agg(x.privilege_type, ', ') FILTER (WHERE NOT x.is_grantable),
+                   string_agg(x.privilege_type, ', ') FILTER (WHERE x.is_grantable)
+            FROM pg_default_acl d
+            JOIN pg_roles r ON r.oid = d.defaclrole
+            JOIN pg_namespace n ON n.oid = d.defaclnamespace
+            JOIN (VALUES ('r', 'TABLES'), ('S', 'SEQUENCES'), ('f', 'FUNCTIONS'), ('T', 'TYPES')) AS k (kind, name)
+              ON k.kind = d.defaclobjtype::text
+            CROSS JOIN aclexplode(d.defaclacl) AS x
+            LEFT JOIN pg_roles g ON g.oid = x.grantee
+            WHERE pg_has_role(d.defaclrole, 'MEMBER')
+            GROUP BY r.rolname, n.nspname, k.name, g.rolname, x.grantee
+            """
+        ).fetchall()
+
+        def change(form: str, role: str, schema: str, kind: str, to: str | None, *, privileges: str = "") -> None:
+            connection.execute(
+                sql.SQL(f"ALTER DEFAULT PRIVILEGES FOR ROLE {{role}} IN SCHEMA {{schema}} {form}").format(
+                    role=sql.Identifier(role),
+                    schema=sql.Identifier(schema),
+                    privileges=sql.SQL(privileges),
+                    kind=sql.SQL(kind),
+                    to=sql.Identifier(to) if to else sql.SQL("PUBLIC"),
+                )
+            )
+
+        for *place, _, _ in granted:
+            change("REVOKE ALL ON {kind} FROM {to}", *place)
+        try:
+            yield
+        finally:
+            for *place, plain, grantable in granted:
+                if plain:
+                    change("GRANT {privileges} ON {kind} TO {to}", *place, privileges=plain)
+                if grantable:
+                    change("GRANT {privileges} ON {kind} TO {to} WITH GRANT OPTION", *place, privileges=grantable)
 
 
 def create_roles(connection: psycopg.Connection[Any], roles: Sequence[Role]) -> list[str]:

@@ -22,7 +22,7 @@ from moeen.db.errors import MoeenError
 NAME = "manifest.json"
 CONTENT = "content.json"
 VERIFIED = "verified.json"
-FORMAT = 1
+FORMAT = 2
 _SEALED = re.compile(rb'\A(\{\n.*),\n  "seal": "([0-9a-f]{64})"\n\}\n\Z', re.S)
 
 
@@ -49,7 +49,11 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup is. `created_at` is the moment of the snapshot in UTC; `seconds` is how long it all took."""
+    """What a backup is. `created_at` is the moment of the snapshot in UTC; `seconds` is how long it all took.
+
+    `fingerprint` is the schema's, as validate_schema and the ledger of migrations have it; `inventory` is the SHA-256
+    of all objects in `content.json`, those of other tables and schemas included.
+    """
 
     id: str
     created_at: str
@@ -66,6 +70,7 @@ class Manifest:
     rows: int
     tables: int
     fingerprint: str
+    inventory: str
     left_out: list[str]
     migrations: dict[str, list[str]]
     seconds: float
@@ -107,6 +112,8 @@ class Content:
     roles: list[Role]
     settings: Settings
     stubs: list[Stub] = field(default_factory=list)
+    #: As validate_schema prints it.
+    fingerprint: str = ""
 
     @property
     def rows(self) -> int:
@@ -134,7 +141,10 @@ def sealed(value: Manifest | Verification) -> bytes:
 def read(data: bytes, *, name: str = NAME) -> Manifest:
     """The manifest in these bytes; raises Damaged for anything but what `sealed` wrote."""
     fields = _unsealed(data, name=name)
-    if fields.get("version") != FORMAT:
+    if fields.get("version") == 1:
+        # It had one fingerprint, of everything in content.json.
+        fields |= {"inventory": fields["fingerprint"], "fingerprint": ""}
+    elif fields.get("version") != FORMAT:
         raise MoeenError(
             f"The backup was made by a newer version of the project (format {fields.get('version')}).",
             next_step="Use that version to verify or restore it.",
@@ -171,6 +181,7 @@ def content_of_json(data: bytes) -> Content:
         roles=[Role(**value) for value in raw["roles"]],
         settings=Settings(**raw["settings"]),
         stubs=[Stub(**value) for value in raw["stubs"]],
+        fingerprint=raw.get("fingerprint", ""),
     )
 
 

@@ -135,7 +135,8 @@ def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> Content:
         content = manifest.content_of_json(load.content_of(folder, paper, keys))
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged(paper.content, "it is no content of a backup") from error
-    if inventory.fingerprint(content.inventory) != paper.fingerprint or content.rows != paper.rows:
+    said = (inventory.fingerprint(content.inventory), content.fingerprint, content.rows)
+    if said != (paper.inventory, paper.fingerprint, paper.rows):
         raise Damaged(paper.content, "it is another backup's")
     return content
 

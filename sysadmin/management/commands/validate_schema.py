@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from moeen.db import drift, schema, surveying
-from moeen.db.errors import FINDINGS
+from moeen.db import drift, schema
+from moeen.db.errors import FINDINGS, USAGE
 
 
 class Command(BaseCommand):
@@ -23,9 +23,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="The database to check.")
+        parser.add_argument(
+            "--database", default=DEFAULT_DB_ALIAS, choices=tuple(connections), help="The database to check."
+        )
         parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
-        parser.add_argument("--app", metavar="LABEL", help="Only the tables and migrations of this app.")
+        parser.add_argument(
+            "--app",
+            choices=[config.label for config in apps.get_app_configs()],
+            metavar="LABEL",
+            help="Only the tables and migrations of this app.",
+        )
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--sql", action="store_true", help="Print SQL that mends what was found.")
         what.add_argument("--against", metavar="URL", help="Compare with this database instead.")
@@ -34,11 +41,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
+        _refuse_together(options, "app", ("against", "adoption", "write_expected"))
+        _refuse_together(options, "json", ("sql", "write_expected"))
         if options["write_expected"]:
             path = Path(apps.get_app_config("sysadmin").path) / schema.EXPECTED
             self.stdout.write(f"{path}: fingerprint {schema.write_expected(connection, path).fingerprint}")
             return
         if options["adoption"]:
+            from moeen.db import surveying  # what migrate consists of, which nothing else here needs
+
             survey = surveying.survey(connection)
             self.stdout.write(json.dumps(survey.as_dict(), indent=2) if options["json"] else survey.pretty())
             sys.exit(FINDINGS if survey.refused else 0)
@@ -61,3 +72,10 @@ class Command(BaseCommand):
             tables = {model._meta.db_table for model in models}
             return schema.validate(connection, tables=tables, apps_only=[options["app"]], advice=True)
         return schema.validate(connection, advice=True)
+
+
+def _refuse_together(options: dict[str, Any], name: str, others: tuple[str, ...]) -> None:
+    for other in others:
+        if options[name] and options[other]:
+            words = f"--{name} and --{other.replace('_', '-')}"
+            raise CommandError(f"{words} do not go together.", returncode=USAGE)

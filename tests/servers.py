@@ -112,7 +112,7 @@ def throwaway(
 
 
 def follow(primary: Server, *, slot: str = "") -> Server:
-    """A running standby of a running cluster, which keeps WAL for it in a slot of this name; skips where none can be."""
+    """A running standby of a running cluster, which keeps WAL for it in this slot; skips where none can be made."""
     target = target_of(primary)
     follower = throwaway(settings=(("hot_standby", "on"),), superuser=primary.superuser)
     words = ["-D", follower.data_dir, "-R", "-c", "fast", *(["-C", "-S", slot] if slot else [])]

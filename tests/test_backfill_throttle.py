@@ -164,10 +164,14 @@ def test_run__archive_that_takes_no_wal__waits_until_it_does(database, owner, ar
         def settled(column):
             return lambda: value(admin, f"SELECT {column} IS NOT NULL FROM pg_stat_archiver")
 
-        archive.unlink(missing_ok=True)
+        # What the tests before this one left behind.
+        archive.touch()
+        switch()
+        ready = "SELECT count(*) = 0 FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
+        wait_for(lambda: value(admin, ready), seconds=60)
+        if not ever:
+            archive.unlink()
         admin.execute("SELECT pg_stat_reset_shared('archiver')")
-        if ever:
-            archive.touch()
         switch()
         wait_for(settled("last_archived_wal" if ever else "last_failed_wal"))
         archive.unlink(missing_ok=True)

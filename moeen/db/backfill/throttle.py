@@ -65,12 +65,15 @@ def reason(connection: Connection[Any], table: str, rows: int, pids: Sequence[in
 
 
 def use(connection: Connection[Any], table: str) -> int:
-    """A number that grows while other sessions use the table. Ours read it by place and change rows only.
+    """A number that grows while other sessions use the table: look-ups by its key, new rows, deleted ones.
 
-    The server's sessions report it about once a second while they are at work.
+    Ours read by place and only change rows. The server's sessions report it about once a second while at work.
     """
     row = connection.execute(
-        "SELECT coalesce(idx_scan, 0) + n_tup_ins + n_tup_del FROM pg_stat_all_tables WHERE relid = %s::regclass",
+        """
+        SELECT n_tup_ins + n_tup_del + coalesce(pg_stat_get_numscans(i.indexrelid), 0) FROM pg_stat_all_tables t
+        LEFT JOIN pg_index i ON i.indrelid = t.relid AND i.indisprimary WHERE t.relid = %s::regclass
+        """,
         [f'public."{table}"'],
     ).fetchone()
     return int(row[0]) if row else 0

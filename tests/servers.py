@@ -9,6 +9,7 @@ import atexit
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,22 @@ def throwaway(
     )
     _started.append(server)
     return server
+
+
+def follow(primary: Server, *, slot: str = "") -> Server:
+    """A running standby of a running cluster, which keeps WAL for it in this slot; skips where none can be made."""
+    target = target_of(primary)
+    follower = throwaway(settings=(("hot_standby", "on"),), superuser=primary.superuser)
+    words = ["-D", follower.data_dir, "-R", "-c", "fast", *(["-C", "-S", slot] if slot else [])]
+    command = [primary.bin_dir / "pg_basebackup", "-h", target.host, "-p", target.port, "-U", target.user, *words]
+    made = subprocess.run(command, capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no standby can be made here: {made.stderr.decode()[:200]}")
+    mine = primary.data_dir.stat()
+    for path in (follower.data_dir, *follower.data_dir.rglob("*")):
+        os.chown(path, mine.st_uid, mine.st_gid)  # root's servers run as another user
+    follower.ensure_running()
+    return follower
 
 
 def stop(server: Server) -> None:

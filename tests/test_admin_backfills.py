@@ -55,8 +55,8 @@ def runs(owner):
         ("users", "finished", 1000, "[]", "2026-11-22 10:00+00"),
     ):
         (made[table],) = owner.execute(
-            """INSERT INTO backfill_runs (name, table_name, status, rows_total, rows_missing, rows_filled, seconds, failures,
-                                          finished_at)
+            """INSERT INTO backfill_runs (name, table_name, status, rows_total, rows_missing, rows_filled, seconds,
+                                          failures, finished_at)
                VALUES ('public_ids', %s, %s, 1000, 1000, %s, 2, %s, %s) RETURNING id""",
             [table, status, filled, failures, finished],
         ).fetchone()

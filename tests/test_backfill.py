@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import backfill, catalog, public_ids, schema
-from moeen.db.backfill import throttle
+from moeen.db.backfill import engine, throttle
 from moeen.db.backfill.pace import Limit, Pace
 from moeen.db.errors import MoeenError
 from tests import servers, states
@@ -568,6 +568,71 @@ def test_pace__batches_too_slow_or_too_fast__aims_at_the_target():
     for _ in range(100):
         pace.took(pace.pages, 1e-9)
     assert pace.pages == 5000  # 50,000 rows
+
+
+def test_pace__others_at_work__batches_are_short_and_grow_again_afterwards():
+    pace = Pace(rows=1000, density=10.0, target_seconds=0.5, rows_per_second=None)
+
+    def settle():
+        for _ in range(30):
+            pace.took(pace.pages, pace.pages * 0.002)  # 2 ms a page
+        return pace.pages
+
+    assert settle() > 200
+    pace.live = True
+    assert settle() <= 12  # 20 ms
+    pace.live = False
+    assert settle() > 200
+    short = Pace(rows=1000, density=10.0, target_seconds=0.005, rows_per_second=None)
+    short.live = True
+    for _ in range(30):
+        short.took(short.pages, short.pages * 0.002)
+    assert short.pages <= 4  # what was asked for is less than that
+
+
+def test_throttle__use__grows_by_what_others_do_and_not_by_the_run(database, sql):
+    # The server's sessions report what they did at most once a second; this makes them do so at once.
+    flush = "SELECT pg_stat_force_next_flush()" if sql.info.server_version >= 150000 else "SELECT pg_sleep(1)"
+
+    def use():
+        sql.execute(flush)
+        sql.execute("SELECT 1")
+        return throttle.use(sql, "patients")
+
+    before = use()
+    run(database, batch_size=100, target_ms=10, finalize=False)
+    assert use() == before
+    sql.execute("SET enable_seqscan = off")
+    sql.execute("SELECT FROM patients WHERE id = md5('more1')::uuid")
+    assert use() == before + 1
+    sql.execute("INSERT INTO patients (first_name, last_name) VALUES ('New', 'Row')")
+    assert use() > before + 1
+
+
+def test_run__table_in_use__is_noticed_and_forgotten(database, sql, monkeypatch):
+    monkeypatch.setattr(engine, "LIVE_MEMORY_SECONDS", 1.5)
+    monkeypatch.setattr(engine, "WATCH_SECONDS", 0.2)
+    seen, stop = [], threading.Event()
+    monkeypatch.setattr(Pace, "live", property(lambda pace: False, lambda pace, live: seen.append(live)), raising=False)
+
+    def clients():
+        with database.connect() as connection:
+            connection.execute("SET enable_seqscan = off")
+            while not stop.wait(0.05):
+                connection.execute("SELECT FROM patients WHERE id = md5('more1')::uuid")
+
+    with ThreadPoolExecutor(2) as pool:
+        job = pool.submit(run, database, max_rows_per_second=600.0, batch_size=20, finalize=False)
+        wait_for(lambda: seen and not seen[-1])
+        client = pool.submit(clients)
+        try:
+            wait_for(lambda: seen[-1])
+        finally:
+            stop.set()
+            client.result()
+        wait_for(lambda: not seen[-1])
+        assert not job.done()
+        assert job.result(timeout=60).complete
 
 
 def test_limit__spent__makes_the_next_one_wait():

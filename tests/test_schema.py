@@ -3,7 +3,6 @@
 import inspect
 import itertools
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -168,16 +167,7 @@ def test_validate__standby__works(new_database, as_url):
     primary = servers.start(settings=(("wal_level", "replica"), ("max_wal_senders", "4"), ("hot_standby", "on")))
     database = new_database(server=primary)
     call_command("migrate", database=database.alias, verbosity=0)
-    target = servers.target_of(primary)
-    follower = servers.throwaway(settings=(("hot_standby", "on"),))
-    command = [primary.bin_dir / "pg_basebackup", "-h", target.host, "-p", target.port, "-U", target.user]
-    made = subprocess.run([*command, "-D", follower.data_dir, "-R", "-c", "fast"], capture_output=True, check=False)
-    assert made.returncode == 0, made.stderr.decode()
-    assert (follower.data_dir / "standby.signal").exists()
-    mine = primary.data_dir.stat()
-    for path in (follower.data_dir, *follower.data_dir.rglob("*")):
-        os.chown(path, mine.st_uid, mine.st_gid)  # root's servers run as another user
-    follower.ensure_running()
+    follower = servers.follow(primary)
     standby = as_url(servers.target_of(follower, user="moeen").url(database.name))
     with standby.cursor() as cursor:
         cursor.execute("SELECT pg_is_in_recovery()")

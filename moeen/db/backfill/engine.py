@@ -35,6 +35,8 @@ LOCK = 0x6D6F6566
 MOST_SWEEPS = 6
 WATCH_SECONDS = 1.0
 LOG_SECONDS = 10.0
+#: So long after the last use of the table by others it counts as in use.
+LIVE_MEMORY_SECONDS = 10.0
 
 
 class Busy(MoeenError):
@@ -84,6 +86,7 @@ class _Table:
         self.filled = 0
         self._claims = _Claims(0, 0)
         self._counting = threading.Lock()
+        self._use: tuple[int, float] | None = None  # by others: the number seen last, and until when it counts
 
     def run(self) -> TableReport:
         item, started = self.item, time.monotonic()
@@ -308,6 +311,7 @@ class _Table:
                 self.connection = self.connect()
                 self._lock()
             why = throttle.reason(self.connection, self.item.table, self.rows, pids, self.options.limits)
+            self._notice_use()
             patience = self.options.limits.dead_rows_patience
             if why.startswith(throttle.DEAD_ROWS) and note and time.monotonic() - held > patience:
                 why = ""
@@ -320,6 +324,15 @@ class _Table:
             self.connection.close()
             why = note  # as it was; the next look may tell
         return why
+
+    def _notice_use(self) -> None:
+        """Whether others use the table now. At first it counts as used, for a moment: only a second look can tell."""
+        seen, now = throttle.use(self.connection, self.item.table), time.monotonic()
+        if self._use is None:
+            self._use = seen, now + 2 * WATCH_SECONDS
+        elif seen != self._use[0]:
+            self._use = seen, now + LIVE_MEMORY_SECONDS
+        self.pace.live = now < self._use[1]
 
     def _alive(self, state: runs.Run, note: str) -> None:
         try:

@@ -9,6 +9,8 @@ import time
 #: A batch holds locks on its rows until it commits, and everything behind it waits: no more than this many.
 MOST_ROWS = 50_000
 GROWTH, SHRINKAGE = 1.5, 0.3
+#: What a batch takes while others use the table: whoever wants one of its rows waits about as long.
+LIVE_SECONDS = 0.02
 
 
 class Pace:
@@ -21,15 +23,21 @@ class Pace:
         self._target = target_seconds
         self._pages = min(max(rows / density, 1.0), self._most)
         self._lock = threading.Lock()
+        #: Whether others use the table meanwhile.
+        self.live = False
 
     @property
     def pages(self) -> int:
         return math.ceil(self._pages)
 
+    @property
+    def _aim(self) -> float:
+        return min(self._target, LIVE_SECONDS) if self.live else self._target
+
     def took(self, pages: int, seconds: float) -> None:
         """Aim the next batch at the target; a single odd batch moves the size by a bounded factor."""
         with self._lock:
-            factor = min(max(self._target / max(seconds, 1e-4), SHRINKAGE), GROWTH)
+            factor = min(max(self._aim / max(seconds, 1e-4), SHRINKAGE), GROWTH)
             self._pages = min(max(min(pages, self._pages) * factor, 1.0), self._most)
 
 

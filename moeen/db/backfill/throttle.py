@@ -34,7 +34,8 @@ _SIGNALS = r"""
                            FROM pg_stat_replication r), 0), 0)::bigint,
         coalesce((SELECT max(extract(epoch FROM r.replay_lag)) FROM pg_stat_replication r), 0)::float8,
         CASE WHEN current_setting('archive_mode') = 'off' THEN NULL
-             ELSE (SELECT last_archived_wal FROM pg_stat_archiver) END,
+             -- An archive that never took anything: from the first that it refused, or a later one.
+             ELSE (SELECT coalesce(last_archived_wal, last_failed_wal) FROM pg_stat_archiver) END,
         pg_walfile_name(pg_current_wal_lsn()),
         pg_size_bytes(current_setting('wal_segment_size')),
         coalesce((SELECT max(extract(epoch FROM clock_timestamp() - l.waitstart)) FROM pg_locks l
@@ -61,6 +62,21 @@ def reason(connection: Connection[Any], table: str, rows: int, pids: Sequence[in
     if dead is not None and dead > limits.dead_rows * max(alive, rows) + 100_000:
         return f"{DEAD_ROWS} ({dead:,})"
     return ""
+
+
+def use(connection: Connection[Any], table: str) -> int:
+    """A number that grows while other sessions use the table: look-ups by its key, new rows, deleted ones.
+
+    Ours read by place and only change rows. The server's sessions report it about once a second while at work.
+    """
+    row = connection.execute(
+        """
+        SELECT n_tup_ins + n_tup_del + coalesce(pg_stat_get_numscans(i.indexrelid), 0) FROM pg_stat_all_tables t
+        LEFT JOIN pg_index i ON i.indrelid = t.relid AND i.indisprimary WHERE t.relid = %s::regclass
+        """,
+        [f'public."{table}"'],
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 DEAD_ROWS = "too many dead rows wait for vacuum"

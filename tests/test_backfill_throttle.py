@@ -1,0 +1,185 @@
+"""A backfill waits for what cannot keep up: a real standby that lags, a real archive that does not take the WAL."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from moeen.db import backfill
+from moeen.db.backfill import throttle
+from tests import servers
+from tests.test_backfill import Fill, value, wait_for
+
+ROWS = 20_000
+#: Far from what these tests make, but for the one limit that each is about.
+QUIET = {"replica_bytes": 2**60, "replica_seconds": 1e9, "unarchived_segments": 10**6}
+
+
+@pytest.fixture(scope="module")
+def archive():
+    """While this file exists, the archive takes WAL."""
+    folder = servers.scratch("moeen-archive-")
+    folder.chmod(0o755)
+    return folder / "open"
+
+
+@pytest.fixture(scope="module")
+def database(new_database, archive):
+    settings = {
+        "wal_level": "replica",
+        "max_wal_senders": "4",
+        "hot_standby": "on",
+        "archive_mode": "on",
+        "archive_command": f"test -e {archive}",
+    }
+    made = new_database(server=servers.start(settings=tuple(settings.items())))
+    call_command("migrate", database=made.alias, verbosity=0)
+    with made.admin() as admin:
+        admin.execute(f"GRANT pg_monitor TO {made.owner}")
+    return made
+
+
+@pytest.fixture
+def owner(database):
+    with database.connect() as connection:
+        connection.execute(
+            f"""
+            DROP TABLE IF EXISTS things;
+            TRUNCATE backfill_runs;
+            CREATE TABLE things (id int PRIMARY KEY, filled text, pad text);
+            ALTER TABLE things ENABLE ROW LEVEL SECURITY;
+            INSERT INTO things SELECT i, NULL, repeat('x', 300) FROM generate_series(1, {ROWS}) AS i
+            """
+        )
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def standby(database):
+    """A superuser's connection to a standby of the database's server, which holds its WAL by a slot."""
+    follower = servers.follow(database.target.server, slot="follower")
+    with servers.target_of(follower).connect(database.name) as connection:
+        yield connection
+    servers.stop(follower)
+
+
+@contextmanager
+def under_way(database, owner, **limits):
+    """A run that has begun; at the end it must come to its own. Yields the lines it said."""
+    said = []
+
+    def run():
+        try:
+            options = backfill.Options(
+                batch_size=50,
+                target_ms=5,
+                max_rows_per_second=4000.0,
+                limits=throttle.Limits(**QUIET | limits),
+                tell=said.append,
+            )
+            return backfill.run(connections[database.alias], [Fill()], options)
+        finally:
+            if threading.current_thread() is not threading.main_thread():
+                connections[database.alias].close()
+
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(run)
+        try:
+            wait_for(lambda: filled(owner) > 0)
+            yield said
+        finally:
+            report = job.result(timeout=90)
+    assert report.complete
+    assert "going on" in said[-1]
+
+
+def filled(owner):
+    return value(owner, "SELECT coalesce(max(rows_filled), 0) FROM backfill_runs")
+
+
+def holds(owner, words):
+    """Whether the run waits for this reason."""
+    return owner.execute(
+        "SELECT 1 FROM backfill_runs WHERE status = 'paused' AND note LIKE %s", [f"%{words}%"]
+    ).fetchone()
+
+
+def assert_stands_still(owner, words):
+    wait_for(lambda: holds(owner, words))
+    before = filled(owner)
+    assert 0 < before < ROWS
+    owner.execute("SELECT pg_sleep(1.5)")
+    assert filled(owner) == before
+    assert holds(owner, words)
+
+
+def test_run__standby_that_replays_nothing__waits_until_it_has_caught_up(database, owner, standby):
+    with under_way(database, owner, replica_bytes=100_000) as said:
+        standby.execute("SELECT pg_wal_replay_pause()")
+        try:
+            assert_stands_still(owner, "MB behind")
+            assert any("waiting, a replica is" in line for line in said)
+        finally:
+            standby.execute("SELECT pg_wal_replay_resume()")
+
+
+def test_run__standby_that_is_late__waits(database, owner, standby):
+    standby.execute("ALTER SYSTEM SET recovery_min_apply_delay = '2s'")
+    standby.execute("SELECT pg_reload_conf()")
+    with under_way(database, owner, replica_seconds=1.0):
+        try:
+            wait_for(lambda: holds(owner, " s behind"))
+        finally:
+            standby.execute("ALTER SYSTEM RESET recovery_min_apply_delay")
+            standby.execute("SELECT pg_reload_conf()")
+
+
+def test_run__standby_that_receives_nothing__is_seen_by_its_slot_without_pg_monitor(database, owner, standby):
+    (receiver,) = standby.execute("SELECT pid FROM pg_stat_wal_receiver").fetchone()
+    with database.admin() as admin:
+        admin.execute(f"REVOKE pg_monitor FROM {database.owner}")
+        try:
+            with under_way(database, owner, replica_bytes=100_000):
+                os.kill(receiver, signal.SIGSTOP)
+                try:
+                    assert_stands_still(owner, "MB behind")
+                finally:
+                    os.kill(receiver, signal.SIGCONT)
+        finally:
+            admin.execute(f"GRANT pg_monitor TO {database.owner}")
+
+
+@pytest.mark.parametrize("ever", [False, True], ids=["from the beginning", "from now on"])
+def test_run__archive_that_takes_no_wal__waits_until_it_does(database, owner, archive, ever):
+    with database.admin() as admin:
+
+        def switch():
+            admin.execute("SELECT pg_logical_emit_message(true, 'test', 'x'), pg_switch_wal()")
+
+        def settled(column):
+            return lambda: value(admin, f"SELECT {column} IS NOT NULL FROM pg_stat_archiver")
+
+        # What the tests before this one left behind.
+        archive.touch()
+        switch()
+        ready = "SELECT count(*) = 0 FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
+        wait_for(lambda: value(admin, ready), seconds=60)
+        if not ever:
+            archive.unlink()
+        admin.execute("SELECT pg_stat_reset_shared('archiver')")
+        switch()
+        wait_for(settled("last_archived_wal" if ever else "last_failed_wal"))
+        archive.unlink(missing_ok=True)
+        with under_way(database, owner, unarchived_segments=3):
+            try:
+                for _ in range(6):
+                    switch()
+                assert_stands_still(owner, "WAL segments wait to be archived")
+            finally:
+                archive.touch()
+                switch()

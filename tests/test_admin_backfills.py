@@ -9,6 +9,7 @@ from django.urls import reverse
 from moeen.db import identity
 from moeen.db.access import web_role_sql
 from sysadmin.models import BackfillRun, PublicIdAlias, User
+from tests import servers
 
 ALIAS = "pat_20251017_000001"
 
@@ -16,15 +17,14 @@ ALIAS = "pat_20251017_000001"
 @pytest.fixture(scope="module")
 def owner(new_database):
     """The owner's own connection; everything else goes through the web's login."""
-    made = new_database()
-    if made.target.server is None:
-        pytest.skip("the server is not the tests' own")
+    # A cluster of its own: the login belongs to the whole cluster, and others would meet it.
+    server = servers.start()
+    made = new_database(server=server)
     call_command("migrate", database=made.alias, verbosity=0)
     with made.admin() as administrator:
-        if administrator.execute("SELECT FROM pg_roles WHERE rolname = 'moeen_web'").fetchone() is None:
-            administrator.execute(
-                web_role_sql(login="moeen_web", database=made.name, api=False).replace("PASSWORD '...'", "")
-            )
+        administrator.execute(
+            web_role_sql(login="moeen_web", database=made.name, api=False).replace("PASSWORD '...'", "")
+        )
     for role in ("admin", "supervisor", "staff", "patient"):
         User.objects.db_manager(made.alias).create_user(f"{role}@example.test", name=role, role=role)
     before, entry = connections["default"], connections.settings["default"]
@@ -35,6 +35,7 @@ def owner(new_database):
     connections["default"].close()
     connections["default"], connections.settings["default"] = before, entry
     new_database.drop(made)
+    servers.stop(server)
 
 
 @pytest.fixture(autouse=True)

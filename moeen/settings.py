@@ -87,6 +87,7 @@ _database: dict[str, Any] = env.database("DATABASE_URL") or {
 }
 # Whoever serves requests can do so with a login that owns nothing; commands are the owner's.
 _web_database = env.database("WEB_DATABASE_URL")
+WEB_LOGIN = str((_web_database or {}).get("USER", ""))
 if _web_database and not identity.operates():
     _database = _web_database
 _pooled = env.flag("DATABASE_POOLED", default=_database.get("DISABLE_SERVER_SIDE_CURSORS", False))

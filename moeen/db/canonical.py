@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, KeysView, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
+
 from moeen.db import catalog
 from moeen.db.roles import API_ROLES
 
@@ -288,11 +290,18 @@ class _Reader:
         }
 
     def role(self, role: catalog.Role) -> dict[str, Any]:
-        """Who may become it, the owner, superusers and PostgREST's login aside; and whether those two may not."""
+        """Who may become it, the owner, superusers, the web's and PostgREST's login aside; and whether those may not.
+
+        The web's login (WEB_DATABASE_URL) takes a role for one transaction: holding its rights all the time is more.
+        """
         trusted = self.live.superusers | {self.live.owner}
         if role.name in API_ROLES:
             trusted |= {AUTHENTICATOR}
-        members = [member for member in role.members if member.removesuffix("*") not in trusted]
+        members = [
+            member
+            for member in role.members
+            if member.removesuffix("*") not in trusted and member != settings.WEB_LOGIN
+        ]
         names = {member.removesuffix("*") for member in role.members}
         lacking = [] if self.live.owner in names | self.live.superusers or not self.live.owner else ["owner"]
         if AUTHENTICATOR in self.live.platform_roles and role.name in API_ROLES:

@@ -55,7 +55,7 @@ def before(key, keys):
 
 
 def migrate(database, *target):
-    call_command("migrate", *target, database=database.alias, verbosity=0, no_backup="test")
+    call_command("migrate", *target, database=database.alias, verbosity=0, no_backup="test", interactive=False)
 
 
 def state_of(connection):

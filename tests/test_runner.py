@@ -1,5 +1,6 @@
 """The runner around migrate: one at a time, short locks, a plan, checks, a ledger."""
 
+import io
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, invariants, ledger, locks, planning, runner, schema
+from moeen.db import catalog, invariants, ledger, locks, operations, planning, runner, schema
 from moeen.db.errors import MoeenError
 from tests import servers, states
 
@@ -190,14 +191,16 @@ def test_migrate__reversing_on_a_terminal__asks_before_rows_are_lost(copy, monke
     asked = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
+    said = io.StringIO()
     if answer == "no":
         with pytest.raises(runner.NotConfirmed) as refused:
-            call_command("migrate", "crm", "zero", database=copy.alias, **NO_BACKUP)
+            call_command("migrate", "crm", "zero", database=copy.alias, stderr=said, **NO_BACKUP)
         assert refused.value.exit_code == 3
     else:
-        call_command("migrate", "crm", "zero", database=copy.alias, **NO_BACKUP)
-    assert "table crm_leads" in asked[0]
-    assert "crm_deals" not in asked[0]
+        call_command("migrate", "crm", "zero", database=copy.alias, stderr=said, **NO_BACKUP)
+    assert asked
+    assert "table crm_leads" in said.getvalue()
+    assert "crm_deals" not in said.getvalue()
     assert ("crm_leads" in catalog.read(connections[copy.alias]).tables) == (answer == "no")
 
 
@@ -213,14 +216,47 @@ def test_migrate__reversing_on_a_terminal__asks_before_rows_are_lost(copy, monke
         ('ALTER TABLE "patients" ALTER COLUMN "phone" TYPE bigint', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" ALTER COLUMN "phone" SET NOT NULL', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" DROP COLUMN "phone"', "ACCESS EXCLUSIVE", "short"),
+        ("ALTER TABLE patients ALTER score TYPE bigint", "ACCESS EXCLUSIVE", "blocking"),
+        ("ALTER TABLE patients ALTER COLUMN score SET DATA TYPE bigint", "ACCESS EXCLUSIVE", "blocking"),
+        ("ALTER TABLE patients ADD tok uuid DEFAULT gen_random_uuid()", "ACCESS EXCLUSIVE", "blocking"),
+        ("ALTER TABLE patients ADD tok text", "ACCESS EXCLUSIVE", "short"),
+        ("ALTER TABLE patients ADD UNIQUE (email, phone)", "ACCESS EXCLUSIVE", "blocking"),
+        ("ALTER TABLE patients ADD CHECK (phone <> '')", "ACCESS EXCLUSIVE", "blocking"),
+        ("ALTER TABLE patients ADD COLUMN seq bigserial", "ACCESS EXCLUSIVE", "blocking"),
+        ("ALTER TABLE patients ADD COLUMN g text GENERATED ALWAYS AS (phone) STORED", "ACCESS EXCLUSIVE", "blocking"),
+        ("ALTER TABLE patients ADD COLUMN nick text UNIQUE", "ACCESS EXCLUSIVE", "blocking"),
+        ("ALTER TABLE patients SET UNLOGGED", "ACCESS EXCLUSIVE", "blocking"),
+        ("CLUSTER patients USING patients_pkey", "ACCESS EXCLUSIVE", "blocking"),
+        ("VACUUM FULL patients", "ACCESS EXCLUSIVE", "blocking"),
+        ("REINDEX TABLE patients", "ACCESS EXCLUSIVE", "blocking"),
+        ("REINDEX TABLE CONCURRENTLY patients", "SHARE UPDATE EXCLUSIVE", "ok"),
+        ("LOCK TABLE patients", "ACCESS EXCLUSIVE", "blocking"),
+        ("SELECT app.lock_away('patients')", "ACCESS EXCLUSIVE", "short"),
+        ("GRANT SELECT ON patients TO moeen_staff", "", "ok"),
+        ("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "", "ok"),
+        ("CALL rebuild()", "", "unknown"),
         ('ALTER TABLE "patients" ADD COLUMN "x" uuid DEFAULT gen_random_uuid()', "ACCESS EXCLUSIVE", "blocking"),
         ('ALTER TABLE "patients" ADD COLUMN "x" int DEFAULT 7', "ACCESS EXCLUSIVE", "short"),
         ('CREATE INDEX "i" ON "brand_new" ("phone")', "SHARE", "ok"),
     ],
 )  # fmt: skip
 def test_classification__statement__lock_and_verdict(sql, lock, verdict):
-    found = planning.classify("app.0001", "op", sql, {"patients": (5_000_000, 10**9)})
+    (found,) = planning.classify("app.0001", "op", sql, {"patients": (5_000_000, 10**9)})
     assert (found.lock, found.verdict) == (lock, verdict)
+
+
+def test_classification__do_block__each_statement_inside_counts():
+    block = """DO $do$
+    BEGIN
+        IF true THEN
+            EXECUTE 'ALTER TABLE patients ALTER score TYPE bigint';
+        END IF;
+        ALTER TABLE patients ADD COLUMN note text;
+    END
+    $do$"""
+    outer, *inner = planning.classify("app.0001", "op", block, {"patients": (5_000_000, 10**9)})
+    assert (outer.lock, outer.verdict) == ("", "ok")
+    assert {(found.table, found.verdict) for found in inner} == {("patients", "blocking"), ("patients", "short")}
 
 
 # --- what must hold after each migration ---
@@ -269,6 +305,84 @@ def test_ledger__file_edited_since__is_refused_then_accepted(copy, manage):
     accepted = manage("migrate", "--accept-changed", "sysadmin.0004_audit", "--reason", "typo", DATABASE_URL=copy.url)
     assert accepted.returncode == 0, accepted.stderr
     assert manage("migrate", DATABASE_URL=copy.url).returncode == 0
+
+
+def test_migrate__reversing_off_a_terminal__wants_to_be_told_that_nobody_is_there(copy, manage):
+    with copy.connect() as connection:
+        connection.execute("INSERT INTO crm_leads (name) VALUES ('A lead')")
+    refused = manage("migrate", "crm", "zero", "--no-backup", "test", DATABASE_URL=copy.url)
+    assert refused.returncode == 3
+    assert "table crm_leads" in refused.stderr
+    assert "--no-input" in refused.stderr
+    assert "crm_leads" in catalog.read(connections[copy.alias]).tables
+    done = manage("migrate", "crm", "zero", "--no-backup", "test", "--no-input", DATABASE_URL=copy.url)
+    assert done.returncode == 0, done.stderr
+
+
+def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeypatch, manage):
+    """The reverse of an applied migration is asked of its own file, and of the states about it."""
+    planned = json.loads(manage("migrate", "crm", "0001", "--plan", "--json", DATABASE_URL=copy.url).stdout)
+    assert {s["migration"] for s in planned} == {"crm.0002_indexes", "crm.0003_rls"}
+    assert any(s["table"] == "crm_leads" and s["lock"] == "ACCESS EXCLUSIVE" for s in planned)
+    assert all(s["operation"].startswith("Reverse: ") for s in planned)
+    with copy.connect() as connection:
+        connection.execute("INSERT INTO crm_leads (name) SELECT 'A lead' FROM generate_series(1, 50)")
+    monkeypatch.setattr(planning, "THRESHOLD_ROWS", 10)
+    (file,) = MigrationLoader(None).disk_migrations["crm", "0003_rls"].operations
+    rewrite = operations.Script("ALTER TABLE crm_leads ALTER COLUMN name TYPE text USING name")
+    monkeypatch.setattr(file, "backwards", (rewrite,))
+    with pytest.raises(planning.Blocking) as refused:
+        call_command("migrate", "crm", "0002", database=copy.alias, interactive=False, **NO_BACKUP)
+    assert {s.table for s in refused.value.statements} == {"crm_leads"}
+
+
+def test_plan__table_never_analysed__is_counted(copy):
+    with copy.connect() as connection:
+        connection.execute("INSERT INTO crm_leads (name) SELECT 'A lead' FROM generate_series(1, 120000)")
+        unknown = connection.execute("SELECT reltuples < 0 FROM pg_class WHERE relname = 'crm_leads'").fetchone()
+    assert unknown == (True,)
+    assert planning.large_tables_stand(connections[copy.alias])
+
+
+def test_plan__history_changed__is_told(copy, manage):
+    with copy.connect() as connection:
+        connection.execute("UPDATE migration_steps SET file_checksum = 'old' WHERE name = '0004_audit'")
+    done = manage("migrate", "--plan", DATABASE_URL=copy.url)
+    assert done.returncode == 3
+    assert "sysadmin.0004_audit" in done.stderr
+    with copy.connect() as connection:
+        connection.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('crm', '0999_future', now())")
+    done = manage("migrate", "--plan", DATABASE_URL=copy.url)
+    assert done.returncode == 3
+    assert "newer version" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "drift", ["ALTER TABLE users DISABLE ROW LEVEL SECURITY", "ALTER TABLE crm_leads DROP COLUMN notes"]
+)
+def test_migrate__nothing_pending_but_the_schema_drifted__fails_again_and_again(copy, manage, drift):
+    with copy.connect() as connection:
+        connection.execute(drift)
+    for _ in range(2):
+        done = manage("migrate", DATABASE_URL=copy.url)
+        assert done.returncode == 3
+        assert "validate_schema" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nosuch"],
+        ["crm", "9999"],
+        ["--lock-wait", "-3"],
+        ["--lock-wait", "soon"],
+        ["--allow-blocking", "nodot"],
+        ["--allow-blocking", "crm.0099_none"],
+    ],
+)
+def test_migrate__what_is_not_there__is_wrong_usage(copy, manage, words):
+    done = manage("migrate", *words, DATABASE_URL=copy.url)
+    assert done.returncode == 2, done.stderr
 
 
 def test_ledger__migration_of_a_newer_version__is_refused(copy, manage):

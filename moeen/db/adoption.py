@@ -188,7 +188,8 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
     populated = has_rows(connection, name)
     for column in item.missing:
         if column.not_null and not column.default and populated:
-            found.append(Finding(f"{name}.{column.name}", "column", "present (it has no default)", "missing"))
+            wanted = "present already, or a db_default or null=True in the model: the table holds rows"
+            found.append(Finding(f"{name}.{column.name}", "new column", wanted, "missing, NOT NULL without default"))
     for extra in live.columns.keys() - item.want.names:
         stands = live.columns[extra]
         if stands.not_null and not (stands.default or stands.identity or stands.generated):

@@ -228,6 +228,16 @@ def _all_statements(text: str) -> Iterator[Statement]:
                         )
 
 
+def statements_inside(block: str) -> list[str]:
+    """The statements of a DO block, plain and as texts for EXECUTE, with their literals where they stood."""
+    return [_with_literals(statement) for statement in list(_all_statements(block))[1:]]
+
+
+def _with_literals(statement: Statement) -> str:
+    words, *rest = statement.words.split("'...'")
+    return words + "".join(f"'{literal}'{more}" for literal, more in zip(statement.literals, rest, strict=False))
+
+
 def _joined(texts: Any) -> str:
     """RunSQL's sql: a text, or a list of texts and (text, parameters)."""
     if isinstance(texts, str):

@@ -1,12 +1,16 @@
 """The log files: one JSON object a line, rotating, in the folder LOG_DIR names. No secrets, no rows.
 
 A file is opened at its first line, so that commands which say nothing leave nothing behind. A folder that cannot be
-made is no reason to fail: there is no log then.
+written is no reason to fail: stderr says once that there is no log. Times are UTC.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import sys
+import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -25,15 +29,23 @@ def logger(name: str) -> logging.Logger:
     log.setLevel(logging.INFO)
     log.propagate = False
     folder = Path(settings.LOG_DIR)
+    file = folder / f"{name}.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = RotatingFileHandler(
-            folder / f"{name}.log", maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
+            file, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
         )
-    except OSError:
+        if not os.access(file if file.exists() else folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        sys.stderr.write(f"No log is kept: {file} cannot be written ({error.strerror}). See LOG_DIR.\n")
         handler = logging.NullHandler()
-    handler.setFormatter(
-        JsonFormatter("%(asctime)s %(levelname)s %(message)s", rename_fields={"asctime": "at", "levelname": "level"})
+    formatter = JsonFormatter(
+        "%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%SZ",
+        rename_fields={"asctime": "at", "levelname": "level"},
     )
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
     log.addHandler(handler)
     return log

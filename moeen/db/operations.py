@@ -27,6 +27,7 @@ from moeen.db.findings import unique
 
 __all__ = [
     "CONVERGING",
+    "SYMMETRIC",
     "AddColumn",
     "AddTableConstraint",
     "AddTableIndex",
@@ -232,6 +233,8 @@ class AddTableIndex(_Converging, migrations.AddIndex):
 
 #: The operations that bring a table to the state after them.
 CONVERGING = (CreateTable, AddColumn, AlterColumn, AddTableConstraint, AddTableIndex)
+#: Those whose way back is the same with the states changed about.
+SYMMETRIC = (AlterColumn, AddTableConstraint)
 
 
 def _is_new(connection: BaseDatabaseWrapper, table: str, index: str) -> bool:

@@ -1,12 +1,11 @@
 """What a migration would do, before it does it: each statement, its lock, the table's size, and a verdict.
 
-Lock levels are those of PostgreSQL's manual ("Explicit Locking", ALTER TABLE); what needs a scan or a rewrite under a
-lock that stops readers or writers is *blocking*, what needs such a lock for an instant is *short*.
+What needs a scan or a rewrite under a lock that stops readers or writers is *blocking*, what needs such a lock for an
+instant is *short*, and what cannot be told is *unknown*.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,95 +16,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import adoption, catalog, ddl, operations, steps
+from moeen.db import adoption, catalog, ddl, lint, operations, steps
 from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.lock_levels import ACCESS_EXCLUSIVE, ROW_EXCLUSIVE, STOP_WRITES, is_harmless, rule_of, table_of
 
 #: A table larger than this must not be blocked without leave.
 THRESHOLD_ROWS = 100_000
 THRESHOLD_BYTES = 64 * 1024 * 1024
-
-SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
-SHARE = "SHARE"
-SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
-ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
-ROW_EXCLUSIVE = "ROW EXCLUSIVE"
-_STOPS_WRITES = {SHARE, SHARE_ROW_EXCLUSIVE, ACCESS_EXCLUSIVE}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How statements of one form lock: what the pattern finds, the lock, and the work done while it is held."""
-
-    pattern: re.Pattern[str]
-    lock: str
-    scans: bool = False
-    rewrites: bool = False
-    advice: str = ""
-
-
-def _rule(pattern: str, lock: str, *, scans: bool = False, rewrites: bool = False, advice: str = "") -> Rule:
-    return Rule(re.compile(pattern, re.IGNORECASE | re.DOTALL), lock, scans, rewrites, advice)
-
-
-#: The first that matches counts.
-RULES: tuple[Rule, ...] = (
-    _rule(r"^CREATE (UNIQUE )?INDEX CONCURRENTLY|^DROP INDEX CONCURRENTLY", SHARE_UPDATE_EXCLUSIVE),
-    _rule(
-        r"^CREATE (UNIQUE )?INDEX", SHARE, scans=True, advice="build it CONCURRENTLY: moeen.db.operations.AddTableIndex"
-    ),
-    _rule(r"^ALTER TABLE .* VALIDATE CONSTRAINT", SHARE_UPDATE_EXCLUSIVE),
-    _rule(r"^ALTER TABLE .* ADD CONSTRAINT .* FOREIGN KEY .* NOT VALID", SHARE_ROW_EXCLUSIVE),
-    _rule(
-        r"^ALTER TABLE .* ADD (CONSTRAINT .* )?FOREIGN KEY|^ALTER TABLE .* ADD COLUMN .* REFERENCES",
-        SHARE_ROW_EXCLUSIVE,
-        scans=True,
-        advice="add it NOT VALID, then VALIDATE CONSTRAINT in another transaction",
-    ),
-    _rule(r"^ALTER TABLE .* ADD CONSTRAINT .* (NOT VALID|USING INDEX .*)$", ACCESS_EXCLUSIVE),
-    _rule(
-        r"^ALTER TABLE .* ADD CONSTRAINT .* CHECK",
-        ACCESS_EXCLUSIVE,
-        scans=True,
-        advice="add it NOT VALID, then VALIDATE CONSTRAINT in another transaction",
-    ),
-    _rule(
-        r"^ALTER TABLE .* ADD CONSTRAINT .* (UNIQUE|PRIMARY KEY|EXCLUDE)",
-        ACCESS_EXCLUSIVE,
-        scans=True,
-        advice="CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX",
-    ),
-    _rule(
-        r"^ALTER TABLE .* ALTER COLUMN .* TYPE ",
-        ACCESS_EXCLUSIVE,
-        scans=True,
-        rewrites=True,
-        advice="add a column of the new type, backfill it, swap the two",
-    ),
-    _rule(
-        r"^ALTER TABLE .* SET NOT NULL",
-        ACCESS_EXCLUSIVE,
-        scans=True,
-        advice="first CHECK (column IS NOT NULL) NOT VALID, then VALIDATE CONSTRAINT; SET NOT NULL need not scan then",
-    ),
-    _rule(
-        r"^ALTER TABLE .* ADD COLUMN .* DEFAULT .*(random|uuid|generate_|clock_timestamp|nextval)",
-        ACCESS_EXCLUSIVE,
-        scans=True,
-        rewrites=True,
-        advice="add the column without default, SET DEFAULT, then backfill",
-    ),
-    _rule(r"^ALTER TABLE|^DROP (TABLE|INDEX|TRIGGER|POLICY)|^CREATE POLICY|^TRUNCATE", ACCESS_EXCLUSIVE),
-    _rule(r"^CREATE (OR REPLACE )?TRIGGER", SHARE_ROW_EXCLUSIVE),
-    _rule(r"^COMMENT ON (TABLE|COLUMN)", SHARE_UPDATE_EXCLUSIVE),
-    _rule(r"^(UPDATE|INSERT|DELETE)", ROW_EXCLUSIVE, scans=True),
-)
-_TABLE = re.compile(
-    r"""^(?:ALTER\ TABLE(?:\ IF\ EXISTS)?(?:\ ONLY)?|UPDATE(?:\ ONLY)?|INSERT\ INTO|DELETE\ FROM
-        |DROP\ TABLE(?:\ IF\ EXISTS)?|TRUNCATE(?:\ TABLE)?|COMMENT\ ON\ (?:TABLE|COLUMN)
-        |CREATE\ TABLE(?:\ IF\ NOT\ EXISTS)?)\s+(?:"?public"?\.)?"?(\w+)
-        |\sON\s+(?:"?public"?\.)?"?(\w+)""",
-    re.IGNORECASE | re.VERBOSE,
-)
 
 
 @dataclass(frozen=True)
@@ -126,7 +43,7 @@ class Statement:
 
     @property
     def blocks_writes(self) -> bool:
-        return self.lock in _STOPS_WRITES
+        return self.lock in STOP_WRITES
 
     @property
     def blocks_reads(self) -> bool:
@@ -143,6 +60,8 @@ class Statement:
         """Two or three lines: the statement, and what it means for those who use the table."""
         first = " ".join(self.sql.split())
         first = first if len(first) <= 150 else f"{first[:147]}..."
+        if self.verdict == "unknown":
+            return f"  {first}\n      unknown: what this locks cannot be told from its form"
         if not self.lock or self.rows is None:
             return f"  {first}"
         size = f"{self.rows:,} rows, {_size(self.bytes or 0)}"
@@ -191,16 +110,7 @@ def losses(
 
 def large_tables_stand(connection: BaseDatabaseWrapper) -> bool:
     """Whether any table is large enough for its blocking to matter; if not, nothing need be planned."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT EXISTS (SELECT FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-                           AND (reltuples > %s OR pg_relation_size(oid) > %s))
-            """,
-            [THRESHOLD_ROWS, THRESHOLD_BYTES],
-        )
-        (answer,) = cursor.fetchone()
-    return bool(answer)
+    return any(rows > THRESHOLD_ROWS or size > THRESHOLD_BYTES for rows, size in _sizes(connection).values())
 
 
 def blocking(statements: Iterable[Statement], *, allowed: Iterable[str]) -> list[Statement]:
@@ -225,20 +135,24 @@ def _statements(
 ) -> Iterator[Statement]:
     sizes = _sizes(connection)
     seen: set[str] = set()
-    state = loader.project_state(list(loader.applied_migrations), at_end=True)
+    applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
+    state = loader.project_state(applied, at_end=True)
     for migration, backwards in plan:
         key = f"{migration.app_label}.{migration.name}"
         if backwards:
-            yield _unlocking(key, "reverse", f"-- reverses {key}; see sqlmigrate --backwards")
-            continue
+            state = loader.project_state((migration.app_label, migration.name), at_end=False)
+        moves = []
         for operation in migration.operations:
             after = state.clone()
             operation.state_forwards(migration.app_label, after)
-            for sql, known in _sql_of(connection, migration, operation, state, after, sizes):
+            moves.append((operation, after, state) if backwards else (operation, state, after))
+            state = after
+        for operation, before, after in reversed(moves) if backwards else moves:
+            for sql, known in _sql_of(connection, migration, operation, before, after, sizes, backwards=backwards):
                 if sql not in seen:
                     seen.add(sql)
-                    yield classify(key, operation.describe(), sql, sizes, step=known)
-            state = after
+                    purpose = f"{'Reverse: ' if backwards else ''}{operation.describe()}"
+                    yield from classify(key, purpose, sql, sizes, step=known)
 
 
 def _sql_of(
@@ -248,36 +162,26 @@ def _sql_of(
     before: Any,
     after: Any,
     sizes: dict[str, Any],
+    *,
+    backwards: bool,
 ) -> Iterator[tuple[str, steps.Step | None]]:
     """The statements of one operation, with the step each belongs to when it converges a table that stands."""
-    if isinstance(operation, operations.CONVERGING):
-        name = operation.name if isinstance(operation, operations.CreateTable) else operation.model_name
-        model = after.apps.get_model(migration.app_label, name)
-        if model._meta.db_table in sizes:
-            with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-                want = ddl.compile_table(model, editor)
-                was = want
-                if not isinstance(operation, operations.CreateTable):
-                    was = ddl.compile_table(before.apps.get_model(migration.app_label, name), editor)
-            live = catalog.read_tables(connection, [want.name])[want.name]
-            if live.kind != "r":
-                return  # what bears the name is no table: refused, whatever else
-            item = adoption.subject(connection, want, steps.relaxed(live, was, want), operation.legacy)
-            for step in (*steps.relax(live, was, want), *steps.plan(connection, adoption.carried_over(item))):
-                for sql in step.statements:
-                    yield sql, step
-            return
+    converges = operations.SYMMETRIC if backwards else operations.CONVERGING
+    if isinstance(operation, converges):
+        yield from _converging(connection, migration.app_label, operation, before, after, sizes)
+        return
     if isinstance(operation, operations.RunSQLFile):
-        for text in operation.sql:
-            if operation.name == "0001_functions":
+        for script in operation.backwards if backwards else operation.forwards:
+            if operation.name == "0001_functions" and not backwards:
                 # The tables' defaults name these functions; they go again with the transaction.
                 with connection.cursor() as cursor:
-                    cursor.execute(str(text))
-            for sql in sqlparse.split(sqlparse.format(str(text), strip_comments=True)):
+                    cursor.execute(script.body)
+            for sql in sqlparse.split(sqlparse.format(script.body, strip_comments=True)):
                 yield sql.rstrip(";"), None
         return
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        operation.database_forwards(migration.app_label, editor, before, after)
+        move = operation.database_backwards if backwards else operation.database_forwards
+        move(migration.app_label, editor, before, after)
         collected = list(editor.collected_sql)
     if not collected:
         yield f"-- {operation.describe()}", None
@@ -285,40 +189,74 @@ def _sql_of(
         yield str(sql).rstrip(";"), None
 
 
+def _converging(
+    connection: BaseDatabaseWrapper, app_label: str, operation: Any, before: Any, after: Any, sizes: dict[str, Any]
+) -> Iterator[tuple[str, steps.Step]]:
+    """The steps of an operation on a table that stands; of one that does not stand yet, nothing locks."""
+    creates = isinstance(operation, operations.CreateTable)
+    name = operation.name if creates else operation.model_name
+    model = after.apps.get_model(app_label, name)
+    if model._meta.db_table not in sizes:
+        return
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        want = ddl.compile_table(model, editor)
+        was = want if creates else ddl.compile_table(before.apps.get_model(app_label, name), editor)
+    live = catalog.read_tables(connection, [want.name])[want.name]
+    if live.kind != "r":
+        return  # what bears the name is no table: refused, whatever else
+    item = adoption.subject(connection, want, steps.relaxed(live, was, want), operation.legacy)
+    for step in (*steps.relax(live, was, want), *steps.plan(connection, adoption.carried_over(item))):
+        for sql in step.statements:
+            yield sql, step
+
+
 def classify(
     migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: steps.Step | None = None
+) -> Iterator[Statement]:
+    """What a statement, and each one inside a DO block, means for the tables that stand (``sizes``: rows, bytes)."""
+    yield _classified(migration, operation, sql, sizes, step=step)
+    if sql.lstrip().upper().startswith("DO"):
+        for inner in lint.statements_inside(sql):
+            known = _classified(migration, operation, inner, sizes)
+            if known.lock:
+                yield known
+
+
+def _classified(
+    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: steps.Step | None = None
 ) -> Statement:
-    """What a statement means for the tables that stand (``sizes``: table -> rows, bytes)."""
-    rule = next((rule for rule in RULES if rule.pattern.search(sql)), None)
-    found = _TABLE.search(sql)
-    table = (found[1] or found[2]) if found else ""
+    words = " ".join(sql.split())
+    rule, table = rule_of(words), table_of(words)
     rows, size = sizes.get(table, (None, None))
-    if rule is None or sql.startswith("CREATE TABLE"):
-        return _unlocking(migration, operation, sql)
+    if rule is None or words.upper().startswith("CREATE TABLE"):
+        told = "ok" if is_harmless(words) or words.upper().startswith("DO") else "unknown"
+        return Statement(migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict=told)
     # The steps prove NOT NULL beforehand and know which conversions keep the stored values.
     scans = rule.scans and (step is None or step.rewrites or rule.lock == ROW_EXCLUSIVE)
     rewrites = rule.rewrites and (step is None or step.rewrites)
-    stops = rule.lock in _STOPS_WRITES
+    stops = rule.lock in STOP_WRITES
     work = (scans or rewrites) and rows is not None
     verdict = "blocking" if stops and work else "short" if stops and rows is not None else "ok"
     return Statement(migration, operation, sql, table, rule.lock, rows, size, scans, rewrites, verdict, rule.advice)
 
 
-def _unlocking(migration: str, operation: str, sql: str) -> Statement:
-    """A statement that locks no table that stands."""
-    return Statement(migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict="ok")
-
-
 def _sizes(connection: BaseDatabaseWrapper) -> dict[str, tuple[int, int]]:
-    """Table -> estimated rows and bytes of what stands."""
+    """Table -> rows and bytes of what stands: PostgreSQL's estimate, or a count as far as it matters."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT relname, greatest(reltuples, 0)::bigint, pg_table_size(oid) FROM pg_class
+            SELECT relname, reltuples::bigint, pg_table_size(oid) FROM pg_class
             WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
             """
         )
-        return {name: (rows, size) for name, rows, size in cursor}
+        sizes = {name: (rows, size) for name, rows, size in cursor.fetchall()}
+        for name, (rows, size) in sizes.items():
+            if rows < 0:  # never analysed, as after a restore
+                some = ddl.compose("SELECT FROM {t} LIMIT {n}", t=name, n=ddl.fragment(str(THRESHOLD_ROWS + 1)))
+                cursor.execute(f"SELECT count(*) FROM ({some}) AS part")  # noqa: S608 - composed
+                (counted,) = cursor.fetchone()
+                sizes[name] = (counted, size)
+        return sizes
 
 
 def _size(count: int) -> str:

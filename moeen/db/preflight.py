@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
@@ -17,7 +18,7 @@ from moeen.db import adoption, catalog, ddl, roles
 from moeen.db.ddl import compose
 from moeen.db.errors import FAILED, FINDINGS, MoeenError
 from moeen.db.findings import Finding, unique
-from moeen.db.operations import CreateTable
+from moeen.db.operations import CONVERGING, CreateTable
 
 Plan = Sequence[tuple[Migration, bool]]
 
@@ -75,12 +76,13 @@ def survey(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader)
     Raises MissingPrivileges, HalfAdopted or AdoptionRefused.
     """
     pending = [migration for migration, backwards in plan if not backwards]
-    if not any(_creations(migration) for migration in pending):
+    if not any(isinstance(operation, CONVERGING) for migration in pending for operation in migration.operations):
         return Survey(adopting={})
     applied = [loader.graph.nodes[key] for key in loader.applied_migrations if key in loader.graph.nodes]
     recorded = {name for migration in applied for name in _creations(migration).values()}
     wanted = {name for migration in pending for name in _creations(migration).values()}
-    live = catalog.read_tables(connection, recorded | wanted)
+    changed = {model._meta.db_table: model for model in _changed_models(pending, loader)}
+    live = catalog.read_tables(connection, recorded | wanted | changed.keys())
     role, missing = missing_privileges(connection, live)
     if any(isinstance(operation, roles.CreateRoles) for migration in pending for operation in migration.operations):
         missing += unattainable_roles(connection)
@@ -89,11 +91,11 @@ def survey(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader)
     if recorded - live.keys():
         raise HalfAdopted(sorted(recorded - live.keys()))
     adopting = {name: live[name] for name in sorted(wanted & live.keys())}
-    if adopting:
-        items = list(_subjects(connection, pending, loader, adopting))
-        found = unique(adoption.findings(connection, items, live))
-        if found:
-            raise AdoptionRefused(found)
+    items = list(_subjects(connection, pending, loader, adopting)) if adopting else []
+    items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
+    found = unique(adoption.findings(connection, items, live))
+    if found:
+        raise AdoptionRefused(found)
     return Survey(adopting=_estimated_rows(connection, adopting))
 
 
@@ -195,6 +197,29 @@ def _subjects(
                     model = state.apps.get_model(migration.app_label, operation.name)
                     want = ddl.compile_table(model, editor)
                     yield adoption.subject(connection, want, live[want.name], operation.legacy, defaults=False)
+
+
+def _changed_models(pending: Sequence[Migration], loader: MigrationLoader) -> list[type[models.Model]]:
+    """The models that operations on standing tables change, as they are when all pending migrations have run."""
+    named = {
+        (migration.app_label, operation.model_name.lower())
+        for migration in pending
+        for operation in migration.operations
+        if isinstance(operation, CONVERGING) and not isinstance(operation, CreateTable)
+    }
+    if not named:
+        return []
+    state = loader.project_state([(migration.app_label, migration.name) for migration in pending])
+    return [state.apps.get_model(*key) for key in sorted(named & state.models.keys())]
+
+
+def _altered(
+    connection: BaseDatabaseWrapper, changed: Sequence[type[models.Model]], live: dict[str, catalog.Table]
+) -> list[adoption.Subject]:
+    """Tables of ours that pending migrations alter, beside what they will be."""
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        wanted = [ddl.compile_table(model, editor) for model in changed]
+    return [adoption.subject(connection, want, live[want.name], adoption.Legacy()) for want in wanted]
 
 
 def _estimated_rows(connection: BaseDatabaseWrapper, tables: dict[str, catalog.Table]) -> dict[str, int]:

@@ -51,7 +51,8 @@ class SchemaDiffers(MoeenError):
         lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
             f"The migrations ran, but the schema is not what they should have made.\n{lines}",
-            next_step="manage.py validate_schema shows all differences, with --sql what mends them.",
+            next_step="manage.py validate_schema shows all differences, with --sql what mends them. Where a new "
+            "migration is meant to make them, tell the code: validate_schema --write-expected.",
             exit_code=FINDINGS,
         )
 
@@ -142,11 +143,13 @@ class Executor(MigrationExecutor):
         # Another runner may have done it while we waited; its work is what we find now.
         self.loader.build_graph()
         plan = self.migration_plan(targets)
-        self._refuse_changed_history()
+        refuse_changed_history(self.connection, self.loader)
         if not plan:
             if pending:
                 options.tell("Another run did it; nothing is left to do.")
-            return super().migrate(targets, [], None, fake, fake_initial)
+            state = super().migrate(targets, [], None, fake, fake_initial)
+            self._prove()
+            return state
         if not fake:
             found = preflight.survey(self.connection, plan, self.loader)
             if found.adopting:
@@ -270,14 +273,16 @@ class Executor(MigrationExecutor):
     def _validate(self, run: ledger.Run) -> None:
         """The whole schema, once nothing is pending any more. What breaks fails the run; the rest is reported."""
         loader = MigrationLoader(self.connection)
-        everything = {key for key in loader.disk_migrations if key[0] in our_labels(loader)}
-        if everything - loader.applied_migrations.keys():
-            return
-        result = self.options.validation = schema.validate(self.connection, loader=loader)
-        run.fingerprint = result.fingerprint
-        broken = [finding for finding in result.unexpected if finding.severity == Severity.BREAKS]
-        if broken:
-            raise SchemaDiffers(broken)
+        if everything_applied(loader):
+            result = self.options.validation = schema.validate(self.connection, loader=loader)
+            run.fingerprint = result.fingerprint
+            _refuse_broken(result, ())
+
+    def _prove(self) -> None:
+        """The same where nothing was pending, with what is otherwise looked at after each migration."""
+        if everything_applied(self.loader):
+            result = self.options.validation = schema.validate(self.connection, loader=self.loader)
+            _refuse_broken(result, invariants.findings(self.connection))
 
     def _refuse_blocking(self, plan: Plan) -> None:
         if planning.large_tables_stand(self.connection):
@@ -286,11 +291,6 @@ class Executor(MigrationExecutor):
             if found:
                 raise planning.Blocking(found)
 
-    def _refuse_changed_history(self) -> None:
-        found = ledger.findings(self.connection, self.loader, labels=our_labels(self.loader))
-        if found:
-            raise HistoryChanged(found)
-
     def _version(self) -> str:
         """The newest applied migration of each app of ours."""
         newest: dict[str, str] = {}
@@ -298,6 +298,25 @@ class Executor(MigrationExecutor):
             if app in our_labels(self.loader):
                 newest[app] = name
         return " ".join(f"{app}.{name}" for app, name in newest.items()) or "nothing"
+
+
+def refuse_changed_history(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> None:
+    """Raises HistoryChanged when the applied migrations are not those of this code."""
+    found = ledger.findings(connection, loader, labels=our_labels(loader))
+    if found:
+        raise HistoryChanged(found)
+
+
+def everything_applied(loader: MigrationLoader) -> bool:
+    """Whether no migration of ours is pending."""
+    ours = {key for key in loader.disk_migrations if key[0] in our_labels(loader)}
+    return not ours - loader.applied_migrations.keys()
+
+
+def _refuse_broken(result: schema.Validation, more: Sequence[Finding]) -> None:
+    broken = [finding for finding in result.unexpected if finding.severity == Severity.BREAKS]
+    if broken or more:
+        raise SchemaDiffers([*broken, *more])
 
 
 def our_labels(loader: Any) -> frozenset[str]:

@@ -7,6 +7,7 @@ import itertools
 import json
 import sys
 import time
+from argparse import ArgumentTypeError
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import backup, planning, receipt, runner
+from moeen.db.errors import USAGE
 from sysadmin.management.progress import Display
 
 
@@ -33,7 +35,7 @@ class Command(migrate.Command):
         parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
         parser.add_argument(
             "--lock-wait",
-            type=float,
+            type=_seconds,
             default=600.0,
             metavar="SECONDS",
             help="How long to wait while another migration runs (default: 600).",
@@ -64,6 +66,7 @@ class Command(migrate.Command):
         if options["accept_changed"]:
             self._accept(connection, options)
             return
+        self._check_names(options["allow_blocking"])
         quiet = options["verbosity"] == 0
         self.display = display = Display(self.stderr)
         run = runner.Options(
@@ -72,7 +75,7 @@ class Command(migrate.Command):
             no_backup_reason=options["no_backup"],
             allow_blocking=tuple(options["allow_blocking"]),
             tell=(lambda line: None) if quiet else display.tell,
-            confirm=_confirm if options["interactive"] and sys.stdin.isatty() else lambda losses: True,
+            confirm=self._confirm if options["interactive"] else lambda losses: True,
         )
         self.run, self.done, self.began = run, 0, 0.0
         started, stdout = time.monotonic(), self.stdout
@@ -81,9 +84,14 @@ class Command(migrate.Command):
         try:
             with display, runner.safely(migrate, run):
                 super().handle(*args, **options)
+        except CommandError as error:
+            if run.loader is None:  # no plan yet: what was asked for is not there
+                error.returncode = USAGE
+            raise
         finally:
             self.stdout = stdout
         if options["plan"]:
+            runner.refuse_changed_history(connection, run.loader)
             self._print_plan(planning.describe(connection, run.plan, run.loader), as_json=options["json"])
         elif not options["check_unapplied"]:
             seconds = time.monotonic() - started
@@ -113,19 +121,40 @@ class Command(migrate.Command):
             for statement in group:
                 self.stdout.write(statement.pretty())
 
+    def _confirm(self, losses: list[str]) -> bool:
+        """Asked on a terminal; off it, --no-input must have said that nobody is there to ask."""
+        listed = "\n".join(f"  {loss}" for loss in losses)
+        self.stderr.write(f"Reversing drops, with what they hold:\n{listed}")
+        if not sys.stdin.isatty():
+            self.stderr.write("Say --no-input if that is meant.")
+            return False
+        return input("Type yes to go on: ").strip().lower() == "yes"
+
+    def _check_names(self, names: list[str]) -> None:
+        known = {".".join(key) for key in MigrationLoader(None).disk_migrations} if names else set()
+        for name in names:
+            if name not in known:
+                raise CommandError(f"There is no migration {name}; name it as APP.NAME.", returncode=USAGE)
+
     def _accept(self, connection: Any, options: dict[str, Any]) -> None:
         app, _, name = options["accept_changed"].partition(".")
         migration = MigrationLoader(connection).disk_migrations.get((app, name))
         if migration is None:
-            raise CommandError(f"There is no migration {options['accept_changed']}; name it as APP.NAME.", returncode=2)
+            raise CommandError(
+                f"There is no migration {options['accept_changed']}; name it as APP.NAME.", returncode=USAGE
+            )
         step = runner.accept_changed(connection, migration, reason=options["reason"])
         self.stdout.write(f"Accepted {step.app}.{step.name} as it is now: {step.note}")
 
 
-def _confirm(losses: list[str]) -> bool:
-    """Asked on a terminal, unless --no-input says that nobody is there."""
-    listed = "\n".join(f"  {loss}" for loss in losses)
-    return input(f"Reversing drops, with what they hold:\n{listed}\nType yes to go on: ").strip().lower() == "yes"
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def _back_up(connection: BaseDatabaseWrapper, *, verified: bool) -> str:

@@ -1,8 +1,14 @@
 """Restoring: into new, empty and full databases; the rollback steps of docs/rollback.md; lists, pruning, schedule."""
 
 import json
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +17,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.backups import inventory, manifest, restore, retention, store
+from moeen.db.backups import beside, inventory, manifest, restore, retention, store
+from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
 from moeen.db.errors import MoeenError
 from tests import backups, servers
@@ -136,24 +143,129 @@ def test_restore__replace_fails__the_old_one_stands_as_it_was(
         (root / "content.json").write_text(json.dumps(paper))
         _reseal(at, root)
     else:
-        monkeypatch.setattr(restore, "_SWAP_SECONDS", 0.0)
+        monkeypatch.setattr(beside, "SWAP_SECONDS", 0.0)
         taken = {"restoring": f"{full.name}_fresh", "before": filled.name}
-        monkeypatch.setattr(restore, "_beside", lambda name, what: taken[what])
+        monkeypatch.setattr(beside, "name_for", lambda name, what: taken[what])
+    sessions = []
     if failure == "second rename":
-        rename, sessions = restore._rename, []
+        rename = beside._rename
 
         def then_occupied(connection, name, kept):
             rename(connection, name, kept)
-            sessions.append(filled.target.connect(f"{full.name}_fresh", user=filled.owner))
+            if not sessions:
+                # A superuser's session, which the restoring role may not end.
+                sessions.append(filled.target.connect(f"{full.name}_fresh"))
 
         taken["before"] = f"{full.name}_old"
-        monkeypatch.setattr(restore, "_rename", then_occupied)
+        monkeypatch.setattr(beside, "_rename", then_occupied)
     with pytest.raises(Exception):  # noqa: B017, PT011 - each fails in its own way
         _put_back(at, kept[1].id, filled, full)
-    if failure == "second rename":
-        sessions.pop().close()
+    for session in sessions:
+        _answers(session)
     assert everything(full) == before
+    if failure == "second rename":
+        # Who sits in the new one cannot be ended either: it stays, for the next restore to remove.
+        assert names(full) == {*standing, f"{full.name}_fresh"}
+        full.target.drop(f"{full.name}_fresh")
     assert names(full) == standing
+
+
+@contextmanager
+def swapping(filled, kept, full, folder):
+    """A restore over `full` that waits in its swap for a session it may not end; and that session."""
+    backups.copy(kept[0], kept[1].id, folder)
+    with full.admin() as session:
+        words = [sys.executable, "manage.py", "restore_database", kept[1].id, "--to", full.name, "--replace", "--yes"]
+        process = subprocess.Popen(
+            words, cwd=servers.PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **backups.environment(filled, folder)},
+        )  # fmt: skip
+        try:
+            _wait_for(filled, "query ILIKE 'ALTER DATABASE%%RENAME%%' AND state = 'active'", process)
+            yield process, session
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _wait_for(database, condition, process):
+    with database.admin() as connection:
+        for _ in range(600):
+            assert process.poll() is None, process.communicate()
+            if connection.execute(f"SELECT 1 FROM pg_stat_activity WHERE {condition}").fetchone():
+                return
+            time.sleep(0.05)
+    raise AssertionError(condition)
+
+
+@pytest.mark.skipif("servers.session_target().server is None")
+def test_restore__terminated_in_the_swap__undone_and_the_old_one_open(filled, kept, new_database, tmp_path):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    before, standing = everything(full), names(full)
+    with swapping(filled, kept, full, tmp_path / "store") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 130
+    assert names(full) == standing
+    assert everything(full) == before
+    new_database.drop(full)
+
+
+@pytest.mark.skipif("servers.session_target().server is None")
+def test_restore__killed_in_the_swap__the_old_one_open_and_the_copy_swept_by_the_next(
+    filled, kept, new_database, tmp_path
+):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    before, standing = everything(full), names(full)
+    said = []
+    with swapping(filled, kept, full, tmp_path / "store") as (process, _):
+        (left,) = names(full) - standing
+        assert left.startswith(f"{full.name}_restoring_")
+        # While it lives, what it makes is its own.
+        assert beside.sweep(_login(full), full.name, say=said.append) == []
+        process.kill()
+        process.wait()
+        # The server ends what it was told to do, finds nobody to answer to, and takes it back.
+        _gone(filled, "query ILIKE 'ALTER DATABASE%%RENAME%%'")
+        assert everything(full) == before
+    assert names(full) == {*standing, left}
+    assert said == []
+    target = restore.target_named(connections[filled.alias], full.name)
+    done = restore.put_back(kept[0], kept[1].id, target, replace_existing=True, say=said.append)
+    assert left not in names(full)
+    assert any(left in line for line in said)
+    assert everything(full) == everything(filled)
+    full.target.drop(done.kept)
+    kept[0].delete(done.before)
+    new_database.drop(full)
+
+
+def _gone(database, condition):
+    with database.admin() as connection:
+        for _ in range(400):
+            query = f"SELECT 1 FROM pg_stat_activity WHERE {condition} AND pid <> pg_backend_pid()"
+            if not connection.execute(query).fetchone():
+                return
+            time.sleep(0.05)
+    raise AssertionError(condition)
+
+
+def _login(database):
+    with database.connect() as connection:
+        return Login.of(connection)
+
+
+def test_doctor__database_shut__says_so_and_how_it_is_opened(filled, new_database, manage, tmp_path):
+    shut = new_database()
+    with filled.admin() as connection:
+        connection.execute(f'ALTER DATABASE "{shut.name}" ALLOW_CONNECTIONS false')
+    done = manage("doctor", **backups.environment(shut, tmp_path / "store"))
+    assert done.returncode != 0
+    assert f"ALTER DATABASE {shut.name} ALLOW_CONNECTIONS true" in done.stdout
+    new_database.drop(shut)
 
 
 def _reseal(at, root):

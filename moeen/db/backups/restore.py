@@ -6,20 +6,18 @@ name of its own beside it, verified, and swapped in by renaming both. Any failur
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db.backups import age, compare, dump, load, progress, tools, verify
+from moeen.db.backups import age, beside, compare, dump, load, progress, tools, verify
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -28,9 +26,6 @@ from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
 from moeen.db.logs import logger
-
-_NAME_BYTES = 63
-_SWAP_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -105,14 +100,14 @@ def target_at(url: str, *, project: str = "") -> Target:
 
 
 def _target(login: Login, database: str) -> Target:
-    with login.connect(application="moeen restore_database") as connection:
+    with login.connect(application=beside.APPLICATION) as connection:
         row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
     return Target(login, database, row is not None, row is None or is_empty(login.to(database)))
 
 
 def is_empty(login: Login) -> bool:
     """Whether nothing was ever made in it: no tables, functions, types or schemas but those of extensions."""
-    with login.connect(application="moeen restore_database") as connection:
+    with login.connect(application=beside.APPLICATION) as connection:
         row = connection.execute(
             """
             SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -148,7 +143,8 @@ def put_back(
     """
     log = logger("backup")
     try:
-        done = _put_back(store, name, target, replace_existing, identity, recipients or [], jobs, tell, say)
+        with beside.interruptible():
+            done = _put_back(store, name, target, replace_existing, identity, recipients or [], jobs, tell, say)
     except BaseException as error:
         words = {"id": name, "database": target.database, "error": type(error).__name__}
         log.error("restore failed", extra=words | {"cause": getattr(error, "cause", "")})
@@ -177,7 +173,8 @@ def _put_back(
             next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
             exit_code=FINDINGS,
         )
-    with store.opened(name) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(store.opened(name))
         damaged = verify.intact(folder, paper, tell=tell)
         if damaged:
             lines = "\n".join(f"  {finding.pretty()}" for finding in damaged)
@@ -188,7 +185,7 @@ def _put_back(
             )
         content = verify.content_of(folder, paper, keys)
         login = target.login
-        with login.connect(application="moeen restore_database") as connection:
+        with login.connect(application=beside.APPLICATION) as connection:
             major = connection.info.server_version // 10000
             if major < paper.major:
                 raise MoeenError(
@@ -199,6 +196,7 @@ def _put_back(
             _may_create(connection, needed=not (target.exists and target.empty))
             created = load.create_roles(connection, content.roles)
             rights = load.rights_of(connection, content)
+        beside.sweep(login, target.database, say=say)
         before: Backup | None = None
         if not target.empty:
             say(f"Backing up {target.database} as it is now ...")
@@ -211,7 +209,9 @@ def _put_back(
             )
         fresh = target.database
         if not (target.exists and target.empty):
-            fresh = _beside(target.database, "restoring") if target.exists else target.database
+            fresh = beside.name_for(target.database, "restoring") if target.exists else target.database
+            if fresh != target.database:
+                stack.enter_context(beside.claimed(login, target.database, fresh))
             _create(login, fresh, content)
         goal = login.to(fresh)
         kept = ""
@@ -229,7 +229,7 @@ def _put_back(
                 )
             _apply_settings(goal, fresh, content)
             if not target.empty:
-                kept = _swap(login, target, fresh)
+                kept = beside.swap(login, target.database, fresh)
         except BaseException:
             _undo(login, target, fresh)
             raise
@@ -259,7 +259,7 @@ def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
 
 
 def _create(login: Login, name: str, content: Content) -> None:
-    with login.connect(application="moeen restore_database") as connection:
+    with login.connect(application=beside.APPLICATION) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
                 sql.Identifier(name), sql.Literal(content.settings.encoding)
@@ -270,7 +270,7 @@ def _create(login: Login, name: str, content: Content) -> None:
 def _compared(
     goal: Login, paper: Manifest, content: Content, rights: load.Rights, major: int, tell: progress.Tell
 ) -> tuple[list[Finding], int, int]:
-    with goal.connect(application="moeen restore_database") as connection:
+    with goal.connect(application=beside.APPLICATION) as connection:
         found = verify.read_restored(connection, content, tell)
     findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
     if not rights.superuser:
@@ -281,7 +281,7 @@ def _compared(
 
 def _apply_settings(goal: Login, name: str, content: Content) -> None:
     """What belongs to the database itself and is in no dump: who may connect, and its settings."""
-    with goal.connect(application="moeen restore_database") as connection:
+    with goal.connect(application=beside.APPLICATION) as connection:
         roles = {role for (role,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
         database = sql.Identifier(name)
         wanted = content.settings.grants
@@ -312,80 +312,15 @@ def _apply_settings(goal: Login, name: str, content: Content) -> None:
                     connection.execute(statement)
 
 
-def _swap(login: Login, target: Target, fresh: str) -> str:
-    """Give the restored database the name; the old one keeps its rows under another. Returns that name."""
-    kept = _beside(target.database, "before")
-    # Ours would be in the way as well.
-    connections.close_all()
-    with _elsewhere(login, target.database, fresh).connect(application="moeen restore_database") as connection:
-        old, new = sql.Identifier(target.database), sql.Identifier(fresh)
-        connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(old))
-        try:
-            _rename(connection, target.database, kept)
-            try:
-                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(new, old))
-            except BaseException:
-                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(kept), old))
-                raise
-        except BaseException:
-            connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(old))
-            raise
-        connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(sql.Identifier(kept)))
-    return kept
-
-
-def _rename(connection: psycopg.Connection[Any], name: str, kept: str) -> None:
-    """Rename once the last session has gone: those that this role may end are ended."""
-    deadline = time.monotonic() + _SWAP_SECONDS
-    while True:
-        with suppress(psycopg.errors.InsufficientPrivilege):
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-                [name],
-            )
-        try:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(kept))
-            )
-            return
-        except psycopg.errors.ObjectInUse:
-            if time.monotonic() > deadline:
-                raise MoeenError(
-                    f"Other sessions use {name}, and this role may not end them. It was left as it was.",
-                    next_step="Stop the services that are connected to it, then run the command again.",
-                ) from None
-            time.sleep(0.2)
-
-
 def _undo(login: Login, target: Target, fresh: str) -> None:
     """Remove what the restore made; what stood before stays. A database that was empty stays, and may hold a part."""
     if fresh == target.database and target.exists:
         return
     try:
-        with _elsewhere(login, fresh).connect(application="moeen restore_database") as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(fresh)))
+        beside.drop(login, fresh)
     except (psycopg.Error, MoeenError):
         # The first error is the one to tell; this one must not take its place.
         logger("backup").warning("left behind", extra={"database": fresh})
-
-
-def _elsewhere(login: Login, *names: str) -> Login:
-    """A database to stand on while those are renamed or dropped."""
-    if login.database not in names:
-        return login
-    for name in ("postgres", "template1"):
-        with suppress(psycopg.OperationalError):
-            login.to(name).connect(application="moeen restore_database").close()
-            return login.to(name)
-    raise MoeenError(
-        "A database cannot be renamed from within, and neither postgres nor template1 may be connected to.",
-        next_step="Grant CONNECT on database postgres to this role, or restore into a new name.",
-    )
-
-
-def _beside(name: str, what: str) -> str:
-    ending = f"_{what}_{time.strftime('%Y%m%d%H%M%S', time.gmtime())}_{os.getpid()}"
-    return name.encode()[: _NAME_BYTES - len(ending)].decode("utf-8", "ignore") + ending
 
 
 def _notes(content: Content, rights: load.Rights, login: Login) -> list[str]:
@@ -403,6 +338,5 @@ def settle(restored: Restored, *, drop_kept: bool, login: Login) -> Restored:
     """With `drop_kept`, remove the database that was swapped out; its backup stays."""
     if not (drop_kept and restored.kept):
         return restored
-    with _elsewhere(login, restored.kept).connect(application="moeen restore_database") as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(restored.kept)))
+    beside.drop(login, restored.kept)
     return replace(restored, kept="")

@@ -17,7 +17,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.backups import beside, inventory, manifest, restore, retention, store
+from moeen.db.backups import beside, inventory, manifest, restore, retention, settings, store
 from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
 from moeen.db.errors import MoeenError
@@ -106,6 +106,64 @@ def test_restore__replace__backed_up_swapped_and_the_old_one_kept(filled, kept, 
     assert everything(replace(full, name=done.kept))[1] == ["precious"]
     assert at.manifest(done.before).rows == 1
     full.target.drop(done.kept)
+
+
+def _settings(database):
+    with database.connect() as connection:
+        found = inventory.settings(connection).settings
+    return {role: set(entries) for role, entries in found.items()}
+
+
+def test_restore__settings_of_the_database__lists_and_words_as_they_were(new_database, tmp_path):
+    database = new_database()
+    with database.connect() as connection:
+        for words in (
+            """search_path = "$user", public, "Odd, ""name", app""",
+            "temp_tablespaces = ''",
+            "datestyle = 'ISO, DMY'",
+            "work_mem = '7MB'",
+        ):
+            connection.execute(f'ALTER DATABASE "{database.name}" SET {words}')
+        connection.execute(f'ALTER ROLE moeen IN DATABASE "{database.name}" SET search_path = app, public')
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    target = backups.restored(at, taken, database)
+    assert len(_settings(database)[""]) == 4
+    assert _settings(target) == _settings(database)
+    database.target.drop(target.name)
+
+
+def test_restore__setting_that_only_a_superuser_may_make__is_told(new_database, tmp_path):
+    database = new_database()
+    with database.admin() as connection:
+        connection.execute(f"""ALTER DATABASE "{database.name}" SET app.word = 'a, b'""")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    target = restore.target_named(connections[database.alias], f"{database.name}_back")
+    done = restore.put_back(at, taken.id, target)
+    assert done.findings == ()
+    assert done.notes == ("Setting app.word could not be made here.",)
+    database.target.drop(target.database)
+
+
+def test_restore__setting_that_came_out_otherwise__is_a_finding(new_database, tmp_path, monkeypatch):
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute(f'ALTER DATABASE "{database.name}" SET search_path = public, app')
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    # One element in place of two: what a restore did before it knew lists.
+    read = settings.elements
+    monkeypatch.setattr(settings, "elements", lambda value: [value])
+    target = restore.target_named(connections[database.alias], f"{database.name}_back")
+    done = restore.put_back(at, taken.id, target)
+    assert [(f.object, f.kind, f.found) for f in done.findings] == [
+        ("search_path", "database setting", '"public, app"')
+    ]
+    assert read('"public, app"') == ["public, app"]
+    assert read('"$user", public') == ["$user", "public"]
+    assert read('""') == [""]
+    database.target.drop(target.database)
 
 
 def _put_back(at, backup_id, known, full):

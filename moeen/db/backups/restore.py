@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db.backups import age, beside, compare, dump, load, progress, tools, verify
+from moeen.db.backups import age, beside, compare, dump, load, progress, settings, tools, verify
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -220,6 +220,8 @@ def _put_back(
                 folder, paper, content, into=goal, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
             )
             findings, rows, tables = _compared(goal, paper, content, rights, major, tell)
+            differing, unset = settings.apply(goal, content.settings)
+            findings += differing
             if findings and not target.empty:
                 lines = "\n".join(f"  {finding.pretty()}" for finding in findings[:20])
                 raise MoeenError(
@@ -227,7 +229,6 @@ def _put_back(
                     next_step="Use another backup (manage.py list_backups).",
                     exit_code=FINDINGS,
                 )
-            _apply_settings(goal, fresh, content)
             if not target.empty:
                 kept = beside.swap(login, target.database, fresh)
         except BaseException:
@@ -239,7 +240,7 @@ def _put_back(
         rows=rows,
         tables=tables,
         created_roles=tuple(created),
-        notes=tuple(_notes(content, rights, login)),
+        notes=(*_notes(content, rights, login), *unset),
         findings=tuple(findings),
         before=before.id if before else "",
         kept=kept,
@@ -277,39 +278,6 @@ def _compared(
         # What was created here belongs to this role already; grants of its own are no difference.
         findings = [f for f in findings if not (f.kind == "grant" and f.object.endswith("to <owner>"))]
     return findings, found.rows, len(found.tables)
-
-
-def _apply_settings(goal: Login, name: str, content: Content) -> None:
-    """What belongs to the database itself and is in no dump: who may connect, and its settings."""
-    with goal.connect(application=beside.APPLICATION) as connection:
-        roles = {role for (role,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
-        database = sql.Identifier(name)
-        wanted = content.settings.grants
-        for privilege in ("CONNECT", "TEMPORARY"):
-            if privilege not in wanted.get("PUBLIC", "").split(", "):
-                connection.execute(sql.SQL("REVOKE {} ON DATABASE {} FROM PUBLIC").format(sql.SQL(privilege), database))
-        for grantee, privileges in wanted.items():
-            if grantee in roles:
-                words = [word for word in privileges.split(", ") if word in ("CONNECT", "TEMPORARY", "CREATE")]
-                connection.execute(
-                    sql.SQL("GRANT {} ON DATABASE {} TO {}").format(
-                        sql.SQL(", ").join(sql.SQL(word) for word in words), database, sql.Identifier(grantee)
-                    )
-                )
-        for role, entries in content.settings.settings.items():
-            if role and role not in roles:
-                continue
-            for entry in entries:
-                key, _, value = entry.partition("=")
-                statement = sql.SQL("ALTER {} SET {} = {}").format(
-                    sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), database)
-                    if role
-                    else sql.SQL("DATABASE {}").format(database),
-                    sql.SQL(".").join(sql.Identifier(part) for part in key.split(".")),
-                    sql.Literal(value),
-                )
-                with suppress(psycopg.errors.InsufficientPrivilege):
-                    connection.execute(statement)
 
 
 def _undo(login: Login, target: Target, fresh: str) -> None:

@@ -555,6 +555,42 @@ def test_list_and_prune__through_the_commands__exit_codes_and_json(filled, manag
     assert unknown.returncode == 2
 
 
+def test_list__newest_without_its_manifest__damaged_and_latest_does_not_pass_it_by(filled, kept, manage, tmp_path):
+    folder = tmp_path / "store"
+    at = backups.copy(kept[0], kept[1].id, folder)
+    newest = backups.take(filled, at).id
+    (folder / newest / manifest.NAME).unlink()
+    variables = backups.environment(filled, folder)
+    listed = manage("list_backups", **variables)
+    assert listed.returncode == 3
+    assert re.search(rf"{newest}.*DAMAGED", listed.stdout)
+    assert f"{newest} is damaged" in listed.stderr
+    for words in ("latest", newest):
+        proof = manage("verify_backup", words, **variables)
+        assert proof.returncode == 3
+        assert newest in proof.stdout
+        back = manage("restore_database", words, "--to", "never_made", **variables)
+        assert back.returncode == 3
+        assert newest in back.stderr
+    assert "never_made" not in names(filled)
+
+
+@pytest.mark.parametrize("filled_store", [False, True])
+def test_restore__unknown_id__wrong_usage_whatever_the_store_holds(filled, kept, manage, tmp_path, filled_store):
+    folder = kept[0].folder if filled_store else tmp_path / "store"
+    done = manage("restore_database", "nosuch", "--to", "never_made", **backups.environment(filled, folder))
+    assert (done.returncode, "is no backup" in done.stderr) == (2, True)
+
+
+def test_list__label_with_a_newline__one_line_a_backup(filled, kept, manage, tmp_path):
+    folder = tmp_path / "store"
+    taken = backups.take(filled, backups.place(folder), label="first\nsecond\x1b[2J third")
+    lines = manage("list_backups", **backups.environment(filled, folder)).stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith(taken.id)
+    assert lines[1].endswith("first second [2J third")
+
+
 def test_schedule__path_with_a_blank_and_a_percent__quoted():
     made = schedule(Path("/srv/the clinic 100%"))
     assert r"cd '/srv/the clinic 100\%' && " in made.cron

@@ -108,6 +108,47 @@ def test_restore__replace__backed_up_swapped_and_the_old_one_kept(filled, kept, 
     full.target.drop(done.kept)
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_restore__drop_old__only_where_its_backup_holds_all(
+    filled, kept, new_database, tmp_path, monkeypatch, capsys, written
+):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    swap = beside.swap
+
+    def late(*words):
+        if written:
+            with full.connect() as connection:
+                connection.execute("INSERT INTO precious VALUES (2)")
+        return swap(*words)
+
+    monkeypatch.setattr(beside, "swap", late)
+    monkeypatch.setattr(restore, "target_named", lambda server, name, real=restore.target_named: real(
+        connections[filled.alias], name))  # fmt: skip
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    words = [kept[1].id, "--to", full.name, "--replace", "--drop-old", "--yes", "--from", str(at.folder)]
+    standing = names(full)
+    try:
+        call_command("restore_database", *words)
+        code = 0
+    except SystemExit as ended:
+        code = ended.code
+    said = capsys.readouterr()
+    assert everything(full) == everything(filled)
+    if not written:
+        assert (code, names(full)) == (0, standing)
+        return
+    (old,) = names(full) - standing
+    assert code == 3
+    assert f"now {old}" in said.err
+    assert "NOT dropped" in said.err
+    assert "public.precious" in said.out
+    with replace(full, name=old).connect() as connection:
+        assert connection.execute("SELECT count(*) FROM precious").fetchone() == (2,)
+    full.target.drop(old)
+
+
 def _settings(database):
     with database.connect() as connection:
         found = inventory.settings(connection).settings

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db.backups import age, beside, compare, dump, load, progress, settings, tools, verify
+from moeen.db.backups import age, beside, compare, digest, dump, inventory, load, progress, settings, tools, verify
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -30,7 +30,10 @@ from moeen.db.logs import logger
 
 @dataclass(frozen=True)
 class Restored:
-    """What was done. `before`: the backup of what stood there; `kept`: its database's name now. Both may be ""."""
+    """What was done. `before`: the backup of what stood there; `kept`: its database's name now. Both may be "".
+
+    `unsaved`: where the old database was to be dropped, what it holds that its backup does not; it is kept then.
+    """
 
     id: str
     database: str
@@ -42,6 +45,7 @@ class Restored:
     before: str
     kept: str
     seconds: float
+    unsaved: tuple[Finding, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -55,6 +59,7 @@ class Restored:
             "findings": [finding.as_dict() for finding in self.findings],
             "before": self.before,
             "kept": self.kept,
+            "unsaved": [finding.as_dict() for finding in self.unsaved],
             "seconds": self.seconds,
         }
 
@@ -130,6 +135,7 @@ def put_back(
     target: Target,
     *,
     replace_existing: bool = False,
+    drop_old: bool = False,
     identity: Path | None = None,
     recipients: list[str] | None = None,
     jobs: int | None = None,
@@ -139,17 +145,24 @@ def put_back(
     """Restore the backup to the target and verify it there.
 
     Raises MoeenError, and changes nothing, where the backup is damaged, the target is not empty (3) and
-    `replace_existing` is not set, or a right is missing.
+    `replace_existing` is not set, or a right is missing. With `drop_old` the replaced database is not kept, unless
+    something was written to it after its backup.
     """
     log = logger("backup")
     try:
         with beside.interruptible():
-            done = _put_back(store, name, target, replace_existing, identity, recipients or [], jobs, tell, say)
+            done = _put_back(
+                store, name, target, replace_existing, drop_old, identity, recipients or [], jobs, tell, say
+            )
     except BaseException as error:
         words = {"id": name, "database": target.database, "error": type(error).__name__}
         log.error("restore failed", extra=words | {"cause": getattr(error, "cause", "")})
         raise
-    log.log(40 if done.findings else 20, "restore", extra=done.as_dict() | {"findings": len(done.findings)})
+    log.log(
+        40 if done.findings else 20,
+        "restore",
+        extra=done.as_dict() | {"findings": len(done.findings), "unsaved": len(done.unsaved)},
+    )
     return done
 
 
@@ -158,6 +171,7 @@ def _put_back(
     name: str,
     target: Target,
     replace_existing: bool,
+    drop_old: bool,
     identity: Path | None,
     recipients: list[str],
     jobs: int | None,
@@ -234,6 +248,17 @@ def _put_back(
         except BaseException:
             _undo(login, target, fresh)
             raise
+    unsaved: tuple[Finding, ...] = ()
+    if kept and drop_old:
+        assert before is not None
+        try:
+            unsaved = _dropped(login, kept, before, tell)
+        except psycopg.Error as error:
+            raise MoeenError(
+                f"{name} is restored and stands as {target.database}; what stood there, now {kept}, was not dropped.",
+                next_step=f"Look why, then: DROP DATABASE {kept}; its backup is {before.id}.",
+            ) from error
+        kept = kept if unsaved else ""
     return Restored(
         id=name,
         database=target.database,
@@ -245,6 +270,7 @@ def _put_back(
         before=before.id if before else "",
         kept=kept,
         seconds=round(time.monotonic() - started, 3),
+        unsaved=unsaved,
     )
 
 
@@ -302,9 +328,21 @@ def _notes(content: Content, rights: load.Rights, login: Login) -> list[str]:
     return notes
 
 
-def settle(restored: Restored, *, drop_kept: bool, login: Login) -> Restored:
-    """With `drop_kept`, remove the database that was swapped out; its backup stays."""
-    if not (drop_kept and restored.kept):
-        return restored
-    beside.drop(login, restored.kept)
-    return replace(restored, kept="")
+def _dropped(login: Login, kept: str, before: Backup, tell: progress.Tell) -> tuple[Finding, ...]:
+    """Remove the database that was swapped out, unless it holds what its backup does not; returns what that is.
+
+    Nobody can be connected under its new name; what was written between the backup and the swap stands in it alone.
+    """
+    assert before.content is not None
+    goal = login.to(kept)
+    with goal.connect(application=beside.APPLICATION) as connection:
+        digest.prepare(connection)
+        now = dump.read_content(
+            connection, inventory.scope(connection), told=lambda done, of: tell("compare", done, of)
+        )
+        major = connection.info.server_version // 10000
+    rights = load.Rights(owners=True, superuser=True)
+    differing = compare.compare(before.content, now, rights=rights, majors=(major, major))
+    if not differing:
+        beside.drop(login, kept)
+    return tuple(differing)

@@ -765,6 +765,15 @@ def test_script__constraint_that_cannot_be_added__the_one_that_stands_stays(conn
         transaction.set_rollback(True, using=connection.alias)
 
 
+def test_script__policy_that_alter_can_mend__is_never_gone(connection, loader, expected):
+    with transaction.atomic(using=connection.alias):
+        run(connection, "ALTER POLICY users_select_patient ON users TO PUBLIC USING (true)")
+        script = drift.script(schema.validate(connection, loader=loader).findings)
+        transaction.set_rollback(True, using=connection.alias)
+    assert 'ALTER POLICY "users_select_patient" ON "users" TO "moeen_patient" USING' in script
+    assert "DROP POLICY" not in script
+
+
 def test_script__leaks_among_others__shut_first(connection, loader, expected):
     with transaction.atomic(using=connection.alias):
         run(

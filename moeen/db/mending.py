@@ -132,11 +132,14 @@ class Mender:
             case "trigger" if attribute == "state":
                 return _script(self._state(table, part, want, whatever=True))
             case "trigger":
-                drop = compose("DROP TRIGGER {n} ON {t}", n=part, t=table)
-                return _script([drop, want["definition"], *self._state(table, part, want)])
+                head, _, rest = str(want["definition"]).partition("CREATE TRIGGER ")
+                if rest and not head and not str(found["definition"]).startswith("CREATE CONSTRAINT"):
+                    made = [f"CREATE OR REPLACE TRIGGER {rest}"]
+                else:
+                    made = [compose("DROP TRIGGER {n} ON {t}", n=part, t=table), str(want["definition"])]
+                return _script([*made, *self._state(table, part, want)])
             case "policy":
-                drop = compose("DROP POLICY {n} ON {t}", n=part, t=table)
-                return _script([drop, self._policy(table, part, want), *self._comment(kind, name, want)])
+                return _script([*self._exchange(table, part, want, found), *self._comment(kind, name, want)])
             case "rule":
                 return str(want["definition"]).replace("CREATE RULE", "CREATE OR REPLACE RULE", 1).rstrip(";")
             case "function" | "auth function":
@@ -267,6 +270,17 @@ class Mender:
         if not state and not whatever:
             return []
         return [compose("ALTER TABLE {t} {s} TRIGGER {n}", t=table, s=fragment(_STATES[state]), n=trigger)]
+
+    def _exchange(self, table: str, name: str, want: Entry, found: Entry) -> Iterator[str]:
+        """One statement where ALTER can do it: a policy that is dropped, and not made again, may have kept rows in."""
+        made = self._policy(table, name, want)
+        fixed = all(want.get(key) == found.get(key) for key in ("command", "restrictive"))
+        if fixed and all(want.get(key) or not found.get(key) for key in ("using", "check")):
+            _, _, rest = made.partition(f" FOR {want['command']} TO ")
+            yield compose("ALTER POLICY {n} ON {t} TO {r}", n=name, t=table, r=fragment(rest))
+            return
+        yield compose("DROP POLICY {n} ON {t}", n=name, t=table)
+        yield made
 
     def _policy(self, table: str, name: str, want: Entry) -> str:
         text = compose(

@@ -17,7 +17,7 @@ import pytest
 from django.db import connections
 
 from moeen.db import backup, embedded
-from moeen.db.backups import age, dump, load, manifest, store, tools, verify, words
+from moeen.db.backups import age, dump, load, manifest, retention, store, tools, verify, words
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError, explain
 from tests import backups, servers, states
@@ -121,6 +121,17 @@ def test_storage__fails_before_the_manifest__no_backup(filled, settings):
         backups.take(filled, at)
     assert at.ids() == []
     assert at.storage.listdir("")[0] != []
+
+
+def test_storage__manifest_deleted__listed_as_damaged(filled, settings):
+    settings.STORAGES = settings.STORAGES | {"far": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    at = store.of("far")
+    taken = backups.take(filled, at)
+    at.storage.delete(f"{taken.id}/manifest.json")
+    (entry,) = retention.entries(at)
+    assert (entry.id, entry.damage) == (taken.id, "manifest.json: it is missing")
+    report = verify.prove(at, at.resolve("latest"))
+    assert [finding.object for finding in report.findings] == ["manifest.json"]
 
 
 def Failing():  # noqa: N802 - stands for a storage's class

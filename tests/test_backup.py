@@ -17,7 +17,7 @@ import pytest
 from django.db import connections
 
 from moeen.db import backup, embedded
-from moeen.db.backups import age, dump, load, manifest, store, tools, verify
+from moeen.db.backups import age, dump, load, manifest, retention, store, tools, verify, words
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError, explain
 from tests import backups, servers, states
@@ -121,6 +121,17 @@ def test_storage__fails_before_the_manifest__no_backup(filled, settings):
         backups.take(filled, at)
     assert at.ids() == []
     assert at.storage.listdir("")[0] != []
+
+
+def test_storage__manifest_deleted__listed_as_damaged(filled, settings):
+    settings.STORAGES = settings.STORAGES | {"far": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    at = store.of("far")
+    taken = backups.take(filled, at)
+    at.storage.delete(f"{taken.id}/manifest.json")
+    (entry,) = retention.entries(at)
+    assert (entry.id, entry.damage) == (taken.id, "manifest.json: it is missing")
+    report = verify.prove(at, at.resolve("latest"))
+    assert [finding.object for finding in report.findings] == ["manifest.json"]
 
 
 def Failing():  # noqa: N802 - stands for a storage's class
@@ -328,6 +339,27 @@ def test_tools__without_tls__refused_or_lent_one_never_run_plain(monkeypatch):
     with pytest.raises(MoeenError, match="no TLS"):
         tools.find(embedded.MAJOR, tls=True, folders=[folder])
     assert tools.find(embedded.MAJOR, tls=False, folders=[folder]).preload is None
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-full&sslrootcert=system"])
+def test_take__unix_socket_and_sslmode__taken_as_migrate_does(filled, tmp_path, manage, mode):
+    if not filled.target.host.startswith("/"):
+        pytest.skip("the server of this session is not on a socket")
+    folder = tmp_path / "backups"
+    url = f"{filled.url}&sslmode={mode}"
+    done = manage("backup_database", **backups.environment(filled, folder, DATABASE_URL=url))
+    assert done.returncode == 0, done.stderr
+    back = manage("restore_database", "latest", "--to", f"{filled.name}_socket",
+                  **backups.environment(filled, folder, DATABASE_URL=url))  # fmt: skip
+    assert back.returncode == 0, back.stderr
+    filled.target.drop(f"{filled.name}_socket")
+
+
+def test_words__tools_without_tls__said_with_the_next_step():
+    said = 'pg_dump: error: connection failed: sslmode value "require" invalid when SSL support is not compiled in'
+    known = words.failure("pg_dump", said, 1)
+    assert "no TLS" in known.cause
+    assert "postgresql-client" in known.next_step
 
 
 def test_login__environment__the_password_and_nothing_of_the_callers(monkeypatch):

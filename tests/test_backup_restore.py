@@ -1,8 +1,14 @@
 """Restoring: into new, empty and full databases; the rollback steps of docs/rollback.md; lists, pruning, schedule."""
 
 import json
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +17,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.backups import inventory, manifest, restore, retention, store
+from moeen.db.backups import beside, inventory, manifest, restore, retention, settings, store
+from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
 from moeen.db.errors import MoeenError
 from tests import backups, servers
@@ -101,6 +108,105 @@ def test_restore__replace__backed_up_swapped_and_the_old_one_kept(filled, kept, 
     full.target.drop(done.kept)
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_restore__drop_old__only_where_its_backup_holds_all(
+    filled, kept, new_database, tmp_path, monkeypatch, capsys, written
+):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    swap = beside.swap
+
+    def late(*words):
+        if written:
+            with full.connect() as connection:
+                connection.execute("INSERT INTO precious VALUES (2)")
+        return swap(*words)
+
+    monkeypatch.setattr(beside, "swap", late)
+    monkeypatch.setattr(restore, "target_named", lambda server, name, real=restore.target_named: real(
+        connections[filled.alias], name))  # fmt: skip
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    words = [kept[1].id, "--to", full.name, "--replace", "--drop-old", "--yes", "--from", str(at.folder)]
+    standing = names(full)
+    try:
+        call_command("restore_database", *words)
+        code = 0
+    except SystemExit as ended:
+        code = ended.code
+    said = capsys.readouterr()
+    assert everything(full) == everything(filled)
+    if not written:
+        assert (code, names(full)) == (0, standing)
+        return
+    (old,) = names(full) - standing
+    assert code == 3
+    assert f"now {old}" in said.err
+    assert "NOT dropped" in said.err
+    assert "public.precious" in said.out
+    with replace(full, name=old).connect() as connection:
+        assert connection.execute("SELECT count(*) FROM precious").fetchone() == (2,)
+    full.target.drop(old)
+
+
+def _settings(database):
+    with database.connect() as connection:
+        found = inventory.settings(connection).settings
+    return {role: set(entries) for role, entries in found.items()}
+
+
+def test_restore__settings_of_the_database__lists_and_words_as_they_were(new_database, tmp_path):
+    database = new_database()
+    with database.connect() as connection:
+        for words in (
+            """search_path = "$user", public, "Odd, ""name", app""",
+            "temp_tablespaces = ''",
+            "datestyle = 'ISO, DMY'",
+            "work_mem = '7MB'",
+        ):
+            connection.execute(f'ALTER DATABASE "{database.name}" SET {words}')
+        connection.execute(f'ALTER ROLE moeen IN DATABASE "{database.name}" SET search_path = app, public')
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    target = backups.restored(at, taken, database)
+    assert len(_settings(database)[""]) == 4
+    assert _settings(target) == _settings(database)
+    database.target.drop(target.name)
+
+
+def test_restore__setting_that_only_a_superuser_may_make__is_told(new_database, tmp_path):
+    database = new_database()
+    with database.admin() as connection:
+        connection.execute(f"""ALTER DATABASE "{database.name}" SET app.word = 'a, b'""")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    target = restore.target_named(connections[database.alias], f"{database.name}_back")
+    done = restore.put_back(at, taken.id, target)
+    assert done.findings == ()
+    assert done.notes == ("Setting app.word could not be made here.",)
+    database.target.drop(target.database)
+
+
+def test_restore__setting_that_came_out_otherwise__is_a_finding(new_database, tmp_path, monkeypatch):
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute(f'ALTER DATABASE "{database.name}" SET search_path = public, app')
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    # One element in place of two: what a restore did before it knew lists.
+    read = settings.elements
+    monkeypatch.setattr(settings, "elements", lambda value: [value])
+    target = restore.target_named(connections[database.alias], f"{database.name}_back")
+    done = restore.put_back(at, taken.id, target)
+    assert [(f.object, f.kind, f.found) for f in done.findings] == [
+        ("search_path", "database setting", '"public, app"')
+    ]
+    assert read('"public, app"') == ["public, app"]
+    assert read('"$user", public') == ["$user", "public"]
+    assert read('""') == [""]
+    database.target.drop(target.database)
+
+
 def _put_back(at, backup_id, known, full):
     target = restore.target_named(connections[known.alias], full.name)
     return restore.put_back(at, backup_id, target, replace_existing=True)
@@ -136,24 +242,129 @@ def test_restore__replace_fails__the_old_one_stands_as_it_was(
         (root / "content.json").write_text(json.dumps(paper))
         _reseal(at, root)
     else:
-        monkeypatch.setattr(restore, "_SWAP_SECONDS", 0.0)
+        monkeypatch.setattr(beside, "SWAP_SECONDS", 0.0)
         taken = {"restoring": f"{full.name}_fresh", "before": filled.name}
-        monkeypatch.setattr(restore, "_beside", lambda name, what: taken[what])
+        monkeypatch.setattr(beside, "name_for", lambda name, what: taken[what])
+    sessions = []
     if failure == "second rename":
-        rename, sessions = restore._rename, []
+        rename = beside._rename
 
         def then_occupied(connection, name, kept):
             rename(connection, name, kept)
-            sessions.append(filled.target.connect(f"{full.name}_fresh", user=filled.owner))
+            if not sessions:
+                # A superuser's session, which the restoring role may not end.
+                sessions.append(filled.target.connect(f"{full.name}_fresh"))
 
         taken["before"] = f"{full.name}_old"
-        monkeypatch.setattr(restore, "_rename", then_occupied)
+        monkeypatch.setattr(beside, "_rename", then_occupied)
     with pytest.raises(Exception):  # noqa: B017, PT011 - each fails in its own way
         _put_back(at, kept[1].id, filled, full)
-    if failure == "second rename":
-        sessions.pop().close()
+    for session in sessions:
+        _answers(session)
     assert everything(full) == before
+    if failure == "second rename":
+        # Who sits in the new one cannot be ended either: it stays, for the next restore to remove.
+        assert names(full) == {*standing, f"{full.name}_fresh"}
+        full.target.drop(f"{full.name}_fresh")
     assert names(full) == standing
+
+
+@contextmanager
+def swapping(filled, kept, full, folder):
+    """A restore over `full` that waits in its swap for a session it may not end; and that session."""
+    backups.copy(kept[0], kept[1].id, folder)
+    with full.admin() as session:
+        words = [sys.executable, "manage.py", "restore_database", kept[1].id, "--to", full.name, "--replace", "--yes"]
+        process = subprocess.Popen(
+            words, cwd=servers.PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **backups.environment(filled, folder)},
+        )  # fmt: skip
+        try:
+            _wait_for(filled, "query ILIKE 'ALTER DATABASE%%RENAME%%' AND state = 'active'", process)
+            yield process, session
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _wait_for(database, condition, process):
+    with database.admin() as connection:
+        for _ in range(600):
+            assert process.poll() is None, process.communicate()
+            if connection.execute(f"SELECT 1 FROM pg_stat_activity WHERE {condition}").fetchone():
+                return
+            time.sleep(0.05)
+    raise AssertionError(condition)
+
+
+@pytest.mark.skipif("servers.session_target().server is None")
+def test_restore__terminated_in_the_swap__undone_and_the_old_one_open(filled, kept, new_database, tmp_path):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    before, standing = everything(full), names(full)
+    with swapping(filled, kept, full, tmp_path / "store") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 130
+    assert names(full) == standing
+    assert everything(full) == before
+    new_database.drop(full)
+
+
+@pytest.mark.skipif("servers.session_target().server is None")
+def test_restore__killed_in_the_swap__the_old_one_open_and_the_copy_swept_by_the_next(
+    filled, kept, new_database, tmp_path
+):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    before, standing = everything(full), names(full)
+    said = []
+    with swapping(filled, kept, full, tmp_path / "store") as (process, _):
+        (left,) = names(full) - standing
+        assert left.startswith(f"{full.name}_restoring_")
+        # While it lives, what it makes is its own.
+        assert beside.sweep(_login(full), full.name, say=said.append) == []
+        process.kill()
+        process.wait()
+        # The server ends what it was told to do, finds nobody to answer to, and takes it back.
+        _gone(filled, "query ILIKE 'ALTER DATABASE%%RENAME%%'")
+        assert everything(full) == before
+    assert names(full) == {*standing, left}
+    assert said == []
+    target = restore.target_named(connections[filled.alias], full.name)
+    done = restore.put_back(kept[0], kept[1].id, target, replace_existing=True, say=said.append)
+    assert left not in names(full)
+    assert any(left in line for line in said)
+    assert everything(full) == everything(filled)
+    full.target.drop(done.kept)
+    kept[0].delete(done.before)
+    new_database.drop(full)
+
+
+def _gone(database, condition):
+    with database.admin() as connection:
+        for _ in range(400):
+            query = f"SELECT 1 FROM pg_stat_activity WHERE {condition} AND pid <> pg_backend_pid()"
+            if not connection.execute(query).fetchone():
+                return
+            time.sleep(0.05)
+    raise AssertionError(condition)
+
+
+def _login(database):
+    with database.connect() as connection:
+        return Login.of(connection)
+
+
+def test_doctor__database_shut__says_so_and_how_it_is_opened(filled, new_database, manage, tmp_path):
+    shut = new_database()
+    with filled.admin() as connection:
+        connection.execute(f'ALTER DATABASE "{shut.name}" ALLOW_CONNECTIONS false')
+    done = manage("doctor", **backups.environment(shut, tmp_path / "store"))
+    assert done.returncode != 0
+    assert f"ALTER DATABASE {shut.name} ALLOW_CONNECTIONS true" in done.stdout
+    new_database.drop(shut)
 
 
 def _reseal(at, root):
@@ -383,6 +594,42 @@ def test_list_and_prune__through_the_commands__exit_codes_and_json(filled, manag
     assert {json.loads(line)["message"] for line in logged} >= {"verification", "pruned"}
     unknown = manage("verify_backup", "2019", **variables)
     assert unknown.returncode == 2
+
+
+def test_list__newest_without_its_manifest__damaged_and_latest_does_not_pass_it_by(filled, kept, manage, tmp_path):
+    folder = tmp_path / "store"
+    at = backups.copy(kept[0], kept[1].id, folder)
+    newest = backups.take(filled, at).id
+    (folder / newest / manifest.NAME).unlink()
+    variables = backups.environment(filled, folder)
+    listed = manage("list_backups", **variables)
+    assert listed.returncode == 3
+    assert re.search(rf"{newest}.*DAMAGED", listed.stdout)
+    assert f"{newest} is damaged" in listed.stderr
+    for words in ("latest", newest):
+        proof = manage("verify_backup", words, **variables)
+        assert proof.returncode == 3
+        assert newest in proof.stdout
+        back = manage("restore_database", words, "--to", "never_made", **variables)
+        assert back.returncode == 3
+        assert newest in back.stderr
+    assert "never_made" not in names(filled)
+
+
+@pytest.mark.parametrize("filled_store", [False, True])
+def test_restore__unknown_id__wrong_usage_whatever_the_store_holds(filled, kept, manage, tmp_path, filled_store):
+    folder = kept[0].folder if filled_store else tmp_path / "store"
+    done = manage("restore_database", "nosuch", "--to", "never_made", **backups.environment(filled, folder))
+    assert (done.returncode, "is no backup" in done.stderr) == (2, True)
+
+
+def test_list__label_with_a_newline__one_line_a_backup(filled, kept, manage, tmp_path):
+    folder = tmp_path / "store"
+    taken = backups.take(filled, backups.place(folder), label="first\nsecond\x1b[2J third")
+    lines = manage("list_backups", **backups.environment(filled, folder)).stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith(taken.id)
+    assert lines[1].endswith("first second [2J third")
 
 
 def test_schedule__path_with_a_blank_and_a_percent__quoted():

@@ -2,13 +2,13 @@
 
 # ruff: noqa: E501 - a statement a line
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
 import sqlparse
 from django.core.management import call_command
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import canonical, drift, schema
@@ -725,6 +725,69 @@ def prove(connection, loader, change):
         if left.ok:
             assert left.fingerprint == clean
         transaction.set_rollback(True, using=connection.alias)
+
+
+def test_script__referenced_table_is_missing__the_working_foreign_keys_stay(connection, loader, expected):
+    with transaction.atomic(using=connection.alias):
+        run(connection, "ALTER TABLE chatbot_flows RENAME TO chatbot_flowz")
+        script = drift.script(schema.validate(connection, loader=loader).findings)
+        keys = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND confrelid = 'chatbot_flowz'::regclass"
+        with connection.cursor() as cursor:
+            cursor.execute(keys)
+            before = set(cursor.fetchall())
+            assert ("chatbot_edges_flow_id_fkey",) in before
+            # As psql runs it: one statement after the other, past those that fail.
+            for statement in sqlparse.split(script):
+                with suppress(DatabaseError), transaction.atomic(using=connection.alias):
+                    cursor.execute(statement.replace(" CONCURRENTLY", "") or "SELECT 1")
+            cursor.execute(keys)
+            assert set(cursor.fetchall()) == before
+        assert re.search(r"^-- table chatbot_flows is missing.*chatbot_edges_flow_id_fkey", script, flags=re.M)
+        transaction.set_rollback(True, using=connection.alias)
+
+
+def test_script__constraint_that_cannot_be_added__the_one_that_stands_stays(connection, loader, expected):
+    with transaction.atomic(using=connection.alias):
+        run(
+            connection,
+            "ALTER TABLE auth_group DROP CONSTRAINT auth_group_name_key,"
+            " ADD CONSTRAINT auth_group_name_key UNIQUE (name, id);"
+            "INSERT INTO auth_group (name) VALUES ('twice'), ('twice')",
+        )
+        script = drift.script(schema.validate(connection, loader=loader).findings)
+        assert "auth_group_name_key" in script
+        with connection.cursor() as cursor:
+            for statement in sqlparse.split(script):
+                with suppress(DatabaseError), transaction.atomic(using=connection.alias):
+                    cursor.execute(statement.replace(" CONCURRENTLY", ""))
+            cursor.execute("SELECT count(*) FROM pg_constraint WHERE conname = 'auth_group_name_key'")
+            assert cursor.fetchone() == (1,)
+        transaction.set_rollback(True, using=connection.alias)
+
+
+def test_script__policy_that_alter_can_mend__is_never_gone(connection, loader, expected):
+    with transaction.atomic(using=connection.alias):
+        run(connection, "ALTER POLICY users_select_patient ON users TO PUBLIC USING (true)")
+        script = drift.script(schema.validate(connection, loader=loader).findings)
+        transaction.set_rollback(True, using=connection.alias)
+    assert 'ALTER POLICY "users_select_patient" ON "users" TO "moeen_patient" USING' in script
+    assert "DROP POLICY" not in script
+
+
+def test_script__leaks_among_others__shut_first(connection, loader, expected):
+    with transaction.atomic(using=connection.alias):
+        run(
+            connection,
+            "DROP INDEX users_email_lower_key; ALTER TABLE patients ALTER phone TYPE varchar(80);"
+            "CREATE POLICY everybody ON patients USING (true);"
+            "ALTER TABLE users DISABLE ROW LEVEL SECURITY; GRANT SELECT ON doctors TO moeen_anon",
+        )
+        script = drift.script(schema.validate(connection, loader=loader).findings)
+        transaction.set_rollback(True, using=connection.alias)
+    fixes = [line for line in script.splitlines() if line and not line.startswith(("--", "SET "))]
+    assert {line.split(" ")[0] for line in fixes[:3]} == {"REVOKE", "DROP", "ALTER"}, fixes
+    assert "ROW LEVEL SECURITY" in "".join(fixes[:3])
+    assert "everybody" in "".join(fixes[:3])
 
 
 def key(finding):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -272,8 +273,18 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:200]
 
 
-def _position(finding: Finding) -> tuple[int, int, Finding]:
-    """Functions before tables before what stands on them; grants and comments of a missing table have no use."""
+def _position(finding: Finding) -> tuple[bool, int, int, Finding]:
+    """Leaks are shut first; then functions before tables before what stands on them; grants and comments of a missing
+    table have no use."""
     kind = next((k for k in sorted(ORDER, key=len, reverse=True) if finding.kind.startswith(k)), "")
     foreign = "FOREIGN KEY" in finding.fix
-    return (ORDER.index(kind) if kind else len(ORDER), int(foreign), finding)
+    return (not _shuts(finding), ORDER.index(kind) if kind else len(ORDER), int(foreign), finding)
+
+
+_SHUTTING = re.compile(r"REVOKE |DROP POLICY |ALTER TABLE \S+ ENABLE ROW LEVEL SECURITY|ALTER ROLE |ALTER DEFAULT PRIV")
+
+
+def _shuts(finding: Finding) -> bool:
+    """Whether its fix only takes rights away: it needs nothing that another fix makes first."""
+    statements = finding.fix.split(";\n")
+    return finding.severity is UNSAFE and all(_SHUTTING.match(statement) for statement in statements)

@@ -281,6 +281,13 @@ _CONNECTION: tuple[tuple[str, str, str, int], ...] = (
         FAILED,
     ),
     (
+        r"database \"(?P<x>[^\"]+)\" is not currently accepting connections",
+        "Database {x!r} stands, but lets nobody in (ALLOW_CONNECTIONS is false).",
+        "If nobody shut it on purpose: as its owner, in another database such as postgres, run: "
+        "ALTER DATABASE {x} ALLOW_CONNECTIONS true;",
+        FAILED,
+    ),
+    (
         r"password authentication failed for user \"(?P<x>[^\"]+)\"",
         "The server refused the password of user {x!r}.",
         "Correct DATABASE_URL. Characters such as @ : / # % in a password are percent-encoded there.",
@@ -404,5 +411,6 @@ def _from_connection(text: str) -> MoeenError:
             named = found.groupdict()
             subject = named.get("x") or named.get("y") or ""
             kind = ConfigurationError if code == USAGE else MoeenError
+            step = step.format(x=_quoted(subject)) if "{x}" in step else step
             return kind(cause.format(x=subject, at=at), next_step=step, exit_code=code)
     return MoeenError(f"The connection to the database failed{at}.", next_step=_ASK_TRACEBACK)

@@ -46,7 +46,7 @@ class Mender:
             case "column":
                 return self._add_column(table, part, want)
             case "constraint":
-                return _script(self._add_constraint(table, part, want))
+                return self._constraint(table, part, want)
             case "index":
                 return _script([self._index(table, part, want), *self._comment(kind, name, want)])
             case "trigger":
@@ -123,8 +123,7 @@ class Mender:
             case "constraint" if attribute == "switched_off":
                 return f"-- as a superuser: {compose('ALTER TABLE {t} ENABLE TRIGGER ALL', t=table)}"
             case "constraint":
-                drop = compose("ALTER TABLE {t} DROP CONSTRAINT {n}", t=table, n=part)
-                return _script([drop, *self._add_constraint(table, part, want)])
+                return self._constraint(table, part, want, instead=True)
             case "index" if attribute == "invalid" and want.get("definition") == found.get("definition"):
                 return compose("REINDEX INDEX CONCURRENTLY {n}", n=part)
             case "index":
@@ -133,11 +132,14 @@ class Mender:
             case "trigger" if attribute == "state":
                 return _script(self._state(table, part, want, whatever=True))
             case "trigger":
-                drop = compose("DROP TRIGGER {n} ON {t}", n=part, t=table)
-                return _script([drop, want["definition"], *self._state(table, part, want)])
+                head, _, rest = str(want["definition"]).partition("CREATE TRIGGER ")
+                if rest and not head and not str(found["definition"]).startswith("CREATE CONSTRAINT"):
+                    made = [f"CREATE OR REPLACE TRIGGER {rest}"]
+                else:
+                    made = [compose("DROP TRIGGER {n} ON {t}", n=part, t=table), str(want["definition"])]
+                return _script([*made, *self._state(table, part, want)])
             case "policy":
-                drop = compose("DROP POLICY {n} ON {t}", n=part, t=table)
-                return _script([drop, self._policy(table, part, want), *self._comment(kind, name, want)])
+                return _script([*self._exchange(table, part, want, found), *self._comment(kind, name, want)])
             case "rule":
                 return str(want["definition"]).replace("CREATE RULE", "CREATE OR REPLACE RULE", 1).rstrip(";")
             case "function" | "auth function":
@@ -239,14 +241,20 @@ class Mender:
 
     # --- parts of tables ------------------------------------------------------------------------------------------
 
-    def _add_constraint(self, table: str, name: str, want: Entry) -> Iterator[str]:
+    def _constraint(self, table: str, name: str, want: Entry, *, instead: bool = False) -> str:
+        """What adds it; `instead` of the one that stands, in one statement: where one fails, the other stays."""
         body = str(want["definition"])
         online = body.startswith(("CHECK", "FOREIGN KEY"))
-        add = compose("ALTER TABLE {t} ADD CONSTRAINT {n} {b}", t=table, n=name, b=fragment(body))
-        yield f"{add} NOT VALID" if online else add
+        drop = compose("DROP CONSTRAINT {n}, ", n=name) if instead else ""
+        add = compose("ADD CONSTRAINT {n} {b}", n=name, b=fragment(body))
+        parts = [f"{compose('ALTER TABLE {t}', t=table)} {drop}{add}{' NOT VALID' if online else ''}"]
         if online and not want.get("not_valid"):
-            yield compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=name)
-        yield from self._comment("constraint", f"{table}.{name}", want)
+            parts.append(compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=name))
+        made = _script([*parts, *self._comment("constraint", f"{table}.{name}", want)])
+        goal = _referenced(body)
+        if goal and goal in self.expected.get("table", {}) and goal not in self.live.get("table", {}):
+            return _aside(f"table {goal} is missing; once it stands:", made)
+        return made
 
     def _index(self, table: str, name: str, want: Entry) -> str:
         return compose(
@@ -262,6 +270,17 @@ class Mender:
         if not state and not whatever:
             return []
         return [compose("ALTER TABLE {t} {s} TRIGGER {n}", t=table, s=fragment(_STATES[state]), n=trigger)]
+
+    def _exchange(self, table: str, name: str, want: Entry, found: Entry) -> Iterator[str]:
+        """One statement where ALTER can do it: a policy that is dropped, and not made again, may have kept rows in."""
+        made = self._policy(table, name, want)
+        fixed = all(want.get(key) == found.get(key) for key in ("command", "restrictive"))
+        if fixed and all(want.get(key) or not found.get(key) for key in ("using", "check")):
+            _, _, rest = made.partition(f" FOR {want['command']} TO ")
+            yield compose("ALTER POLICY {n} ON {t} TO {r}", n=name, t=table, r=fragment(rest))
+            return
+        yield compose("DROP POLICY {n} ON {t}", n=name, t=table)
+        yield made
 
     def _policy(self, table: str, name: str, want: Entry) -> str:
         text = compose(
@@ -370,6 +389,13 @@ def _script(statements: Any) -> str:
 
 def _aside(why: str, statements: str) -> str:
     return f"-- {why} " + statements.replace("\n", "\n-- ")
+
+
+def _referenced(definition: str) -> str:
+    """The table that a foreign key points to, as the catalogs name it; "" of another constraint."""
+    found = re.match(r'FOREIGN KEY .*? REFERENCES ((?:"(?:[^"]|"")+"|[^\s("])+)', definition)
+    path = re.findall(r'"((?:[^"]|"")+)"|([^."]+)', found[1]) if found else []
+    return ".".join(quoted.replace('""', '"') or plain for quoted, plain in path).removeprefix("public.")
 
 
 def _privileges(text: str) -> set[str]:

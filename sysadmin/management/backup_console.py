@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from sysadmin.management.progress import Display
 
 #: What the stages count, where it is not rows.
 UNITS = {"files": "bytes", "compare": "tables"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Found(SystemExit):
@@ -51,6 +53,8 @@ class BackupCommand(BaseCommand):
         self.stdout.write(json.dumps(document, ensure_ascii=False))
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        # A control character in a cell would break the table, or steer the terminal.
+        rows = [[_CONTROL.sub(" ", cell) for cell in row] for row in rows]
         widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
         for row in (head, *rows):
             line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -13,7 +13,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -41,7 +41,10 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Backup:
-    """A finished backup. `path` is its folder, or its name in a storage that is none; `sha256` is the manifest's."""
+    """A finished backup. `path` is its folder, or its name in a storage that is none; `sha256` is the manifest's.
+
+    `content` is what it holds, for who goes on to compare.
+    """
 
     id: str
     path: str
@@ -53,6 +56,7 @@ class Backup:
     seconds: float
     sha256: str
     left_out: tuple[str, ...] = ()
+    content: Content | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         names = ("id", "path", "bytes", "files", "rows", "fingerprint", "encrypted", "seconds")
@@ -199,6 +203,7 @@ def _take(
         seconds=round(time.monotonic() - started, 3),
         sha256=seal,
         left_out=tuple(scope.left_out),
+        content=content,
     )
 
 

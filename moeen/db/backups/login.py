@@ -40,6 +40,9 @@ class Login:
         if info.hostaddr and not info.host.startswith("/"):
             parameters["hostaddr"] = info.hostaddr
         parameters.pop("application_name", None)
+        if info.host.startswith(("/", "@")):
+            # TLS never applies to a unix socket; programs without it refuse the very word.
+            parameters = {key: value for key, value in parameters.items() if not key.startswith("ssl")}
         tls = bool(connection.pgconn.ssl_in_use)
         if tls and parameters.get("sslmode", "") in _LAX:
             parameters["sslmode"] = "require"

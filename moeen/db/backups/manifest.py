@@ -17,7 +17,7 @@ from typing import Any
 
 from moeen.db.backups.digest import Digest
 from moeen.db.backups.inventory import Inventory, Role, Settings, Stub
-from moeen.db.errors import MoeenError
+from moeen.db.errors import FINDINGS, MoeenError
 
 NAME = "manifest.json"
 CONTENT = "content.json"
@@ -27,12 +27,13 @@ _SEALED = re.compile(rb'\A(\{\n.*),\n  "seal": "([0-9a-f]{64})"\n\}\n\Z', re.S)
 
 
 class Damaged(MoeenError):
-    """A paper of a backup is not as it was written; `file` names it."""
+    """A paper of a backup is not as it was written; `file` names it, and `backup` the backup where it is known."""
 
-    def __init__(self, file: str, what: str) -> None:
+    def __init__(self, file: str, what: str, *, backup: str = "") -> None:
         super().__init__(
-            f"{file} is damaged: {what}.",
+            f"{file}{f' of backup {backup}' if backup else ''} is damaged: {what}.",
             next_step="Use another backup (manage.py list_backups), or an intact copy of this one.",
+            exit_code=FINDINGS,
         )
         self.file = file
         self.what = what

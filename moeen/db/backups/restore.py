@@ -6,20 +6,18 @@ name of its own beside it, verified, and swapped in by renaming both. Any failur
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db.backups import age, compare, dump, load, progress, tools, verify
+from moeen.db.backups import age, beside, compare, digest, dump, inventory, load, progress, settings, tools, verify
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -29,13 +27,13 @@ from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
 from moeen.db.logs import logger
 
-_NAME_BYTES = 63
-_SWAP_SECONDS = 15.0
-
 
 @dataclass(frozen=True)
 class Restored:
-    """What was done. `before`: the backup of what stood there; `kept`: its database's name now. Both may be ""."""
+    """What was done. `before`: the backup of what stood there; `kept`: its database's name now. Both may be "".
+
+    `unsaved`: where the old database was to be dropped, what it holds that its backup does not; it is kept then.
+    """
 
     id: str
     database: str
@@ -47,6 +45,7 @@ class Restored:
     before: str
     kept: str
     seconds: float
+    unsaved: tuple[Finding, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -60,6 +59,7 @@ class Restored:
             "findings": [finding.as_dict() for finding in self.findings],
             "before": self.before,
             "kept": self.kept,
+            "unsaved": [finding.as_dict() for finding in self.unsaved],
             "seconds": self.seconds,
         }
 
@@ -105,14 +105,14 @@ def target_at(url: str, *, project: str = "") -> Target:
 
 
 def _target(login: Login, database: str) -> Target:
-    with login.connect(application="moeen restore_database") as connection:
+    with login.connect(application=beside.APPLICATION) as connection:
         row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
     return Target(login, database, row is not None, row is None or is_empty(login.to(database)))
 
 
 def is_empty(login: Login) -> bool:
     """Whether nothing was ever made in it: no tables, functions, types or schemas but those of extensions."""
-    with login.connect(application="moeen restore_database") as connection:
+    with login.connect(application=beside.APPLICATION) as connection:
         row = connection.execute(
             """
             SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -135,6 +135,7 @@ def put_back(
     target: Target,
     *,
     replace_existing: bool = False,
+    drop_old: bool = False,
     identity: Path | None = None,
     recipients: list[str] | None = None,
     jobs: int | None = None,
@@ -144,16 +145,24 @@ def put_back(
     """Restore the backup to the target and verify it there.
 
     Raises MoeenError, and changes nothing, where the backup is damaged, the target is not empty (3) and
-    `replace_existing` is not set, or a right is missing.
+    `replace_existing` is not set, or a right is missing. With `drop_old` the replaced database is not kept, unless
+    something was written to it after its backup.
     """
     log = logger("backup")
     try:
-        done = _put_back(store, name, target, replace_existing, identity, recipients or [], jobs, tell, say)
+        with beside.interruptible():
+            done = _put_back(
+                store, name, target, replace_existing, drop_old, identity, recipients or [], jobs, tell, say
+            )
     except BaseException as error:
         words = {"id": name, "database": target.database, "error": type(error).__name__}
         log.error("restore failed", extra=words | {"cause": getattr(error, "cause", "")})
         raise
-    log.log(40 if done.findings else 20, "restore", extra=done.as_dict() | {"findings": len(done.findings)})
+    log.log(
+        40 if done.findings else 20,
+        "restore",
+        extra=done.as_dict() | {"findings": len(done.findings), "unsaved": len(done.unsaved)},
+    )
     return done
 
 
@@ -162,6 +171,7 @@ def _put_back(
     name: str,
     target: Target,
     replace_existing: bool,
+    drop_old: bool,
     identity: Path | None,
     recipients: list[str],
     jobs: int | None,
@@ -177,7 +187,8 @@ def _put_back(
             next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
             exit_code=FINDINGS,
         )
-    with store.opened(name) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(store.opened(name))
         damaged = verify.intact(folder, paper, tell=tell)
         if damaged:
             lines = "\n".join(f"  {finding.pretty()}" for finding in damaged)
@@ -188,7 +199,7 @@ def _put_back(
             )
         content = verify.content_of(folder, paper, keys)
         login = target.login
-        with login.connect(application="moeen restore_database") as connection:
+        with login.connect(application=beside.APPLICATION) as connection:
             major = connection.info.server_version // 10000
             if major < paper.major:
                 raise MoeenError(
@@ -199,6 +210,7 @@ def _put_back(
             _may_create(connection, needed=not (target.exists and target.empty))
             created = load.create_roles(connection, content.roles)
             rights = load.rights_of(connection, content)
+        beside.sweep(login, target.database, say=say)
         before: Backup | None = None
         if not target.empty:
             say(f"Backing up {target.database} as it is now ...")
@@ -211,7 +223,9 @@ def _put_back(
             )
         fresh = target.database
         if not (target.exists and target.empty):
-            fresh = _beside(target.database, "restoring") if target.exists else target.database
+            fresh = beside.name_for(target.database, "restoring") if target.exists else target.database
+            if fresh != target.database:
+                stack.enter_context(beside.claimed(login, target.database, fresh))
             _create(login, fresh, content)
         goal = login.to(fresh)
         kept = ""
@@ -220,6 +234,8 @@ def _put_back(
                 folder, paper, content, into=goal, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
             )
             findings, rows, tables = _compared(goal, paper, content, rights, major, tell)
+            differing, unset = settings.apply(goal, content.settings)
+            findings += differing
             if findings and not target.empty:
                 lines = "\n".join(f"  {finding.pretty()}" for finding in findings[:20])
                 raise MoeenError(
@@ -227,23 +243,34 @@ def _put_back(
                     next_step="Use another backup (manage.py list_backups).",
                     exit_code=FINDINGS,
                 )
-            _apply_settings(goal, fresh, content)
             if not target.empty:
-                kept = _swap(login, target, fresh)
+                kept = beside.swap(login, target.database, fresh)
         except BaseException:
             _undo(login, target, fresh)
             raise
+    unsaved: tuple[Finding, ...] = ()
+    if kept and drop_old:
+        assert before is not None
+        try:
+            unsaved = _dropped(login, kept, before, tell)
+        except psycopg.Error as error:
+            raise MoeenError(
+                f"{name} is restored and stands as {target.database}; what stood there, now {kept}, was not dropped.",
+                next_step=f"Look why, then: DROP DATABASE {kept}; its backup is {before.id}.",
+            ) from error
+        kept = kept if unsaved else ""
     return Restored(
         id=name,
         database=target.database,
         rows=rows,
         tables=tables,
         created_roles=tuple(created),
-        notes=tuple(_notes(content, rights, login)),
+        notes=(*_notes(content, rights, login), *unset),
         findings=tuple(findings),
         before=before.id if before else "",
         kept=kept,
         seconds=round(time.monotonic() - started, 3),
+        unsaved=unsaved,
     )
 
 
@@ -259,7 +286,7 @@ def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
 
 
 def _create(login: Login, name: str, content: Content) -> None:
-    with login.connect(application="moeen restore_database") as connection:
+    with login.connect(application=beside.APPLICATION) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
                 sql.Identifier(name), sql.Literal(content.settings.encoding)
@@ -270,7 +297,7 @@ def _create(login: Login, name: str, content: Content) -> None:
 def _compared(
     goal: Login, paper: Manifest, content: Content, rights: load.Rights, major: int, tell: progress.Tell
 ) -> tuple[list[Finding], int, int]:
-    with goal.connect(application="moeen restore_database") as connection:
+    with goal.connect(application=beside.APPLICATION) as connection:
         found = verify.read_restored(connection, content, tell)
     findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
     if not rights.superuser:
@@ -279,113 +306,15 @@ def _compared(
     return findings, found.rows, len(found.tables)
 
 
-def _apply_settings(goal: Login, name: str, content: Content) -> None:
-    """What belongs to the database itself and is in no dump: who may connect, and its settings."""
-    with goal.connect(application="moeen restore_database") as connection:
-        roles = {role for (role,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
-        database = sql.Identifier(name)
-        wanted = content.settings.grants
-        for privilege in ("CONNECT", "TEMPORARY"):
-            if privilege not in wanted.get("PUBLIC", "").split(", "):
-                connection.execute(sql.SQL("REVOKE {} ON DATABASE {} FROM PUBLIC").format(sql.SQL(privilege), database))
-        for grantee, privileges in wanted.items():
-            if grantee in roles:
-                words = [word for word in privileges.split(", ") if word in ("CONNECT", "TEMPORARY", "CREATE")]
-                connection.execute(
-                    sql.SQL("GRANT {} ON DATABASE {} TO {}").format(
-                        sql.SQL(", ").join(sql.SQL(word) for word in words), database, sql.Identifier(grantee)
-                    )
-                )
-        for role, entries in content.settings.settings.items():
-            if role and role not in roles:
-                continue
-            for entry in entries:
-                key, _, value = entry.partition("=")
-                statement = sql.SQL("ALTER {} SET {} = {}").format(
-                    sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), database)
-                    if role
-                    else sql.SQL("DATABASE {}").format(database),
-                    sql.SQL(".").join(sql.Identifier(part) for part in key.split(".")),
-                    sql.Literal(value),
-                )
-                with suppress(psycopg.errors.InsufficientPrivilege):
-                    connection.execute(statement)
-
-
-def _swap(login: Login, target: Target, fresh: str) -> str:
-    """Give the restored database the name; the old one keeps its rows under another. Returns that name."""
-    kept = _beside(target.database, "before")
-    # Ours would be in the way as well.
-    connections.close_all()
-    with _elsewhere(login, target.database, fresh).connect(application="moeen restore_database") as connection:
-        old, new = sql.Identifier(target.database), sql.Identifier(fresh)
-        connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(old))
-        try:
-            _rename(connection, target.database, kept)
-            try:
-                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(new, old))
-            except BaseException:
-                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(kept), old))
-                raise
-        except BaseException:
-            connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(old))
-            raise
-        connection.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true").format(sql.Identifier(kept)))
-    return kept
-
-
-def _rename(connection: psycopg.Connection[Any], name: str, kept: str) -> None:
-    """Rename once the last session has gone: those that this role may end are ended."""
-    deadline = time.monotonic() + _SWAP_SECONDS
-    while True:
-        with suppress(psycopg.errors.InsufficientPrivilege):
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-                [name],
-            )
-        try:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(kept))
-            )
-            return
-        except psycopg.errors.ObjectInUse:
-            if time.monotonic() > deadline:
-                raise MoeenError(
-                    f"Other sessions use {name}, and this role may not end them. It was left as it was.",
-                    next_step="Stop the services that are connected to it, then run the command again.",
-                ) from None
-            time.sleep(0.2)
-
-
 def _undo(login: Login, target: Target, fresh: str) -> None:
     """Remove what the restore made; what stood before stays. A database that was empty stays, and may hold a part."""
     if fresh == target.database and target.exists:
         return
     try:
-        with _elsewhere(login, fresh).connect(application="moeen restore_database") as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(fresh)))
+        beside.drop(login, fresh)
     except (psycopg.Error, MoeenError):
         # The first error is the one to tell; this one must not take its place.
         logger("backup").warning("left behind", extra={"database": fresh})
-
-
-def _elsewhere(login: Login, *names: str) -> Login:
-    """A database to stand on while those are renamed or dropped."""
-    if login.database not in names:
-        return login
-    for name in ("postgres", "template1"):
-        with suppress(psycopg.OperationalError):
-            login.to(name).connect(application="moeen restore_database").close()
-            return login.to(name)
-    raise MoeenError(
-        "A database cannot be renamed from within, and neither postgres nor template1 may be connected to.",
-        next_step="Grant CONNECT on database postgres to this role, or restore into a new name.",
-    )
-
-
-def _beside(name: str, what: str) -> str:
-    ending = f"_{what}_{time.strftime('%Y%m%d%H%M%S', time.gmtime())}_{os.getpid()}"
-    return name.encode()[: _NAME_BYTES - len(ending)].decode("utf-8", "ignore") + ending
 
 
 def _notes(content: Content, rights: load.Rights, login: Login) -> list[str]:
@@ -399,10 +328,21 @@ def _notes(content: Content, rights: load.Rights, login: Login) -> list[str]:
     return notes
 
 
-def settle(restored: Restored, *, drop_kept: bool, login: Login) -> Restored:
-    """With `drop_kept`, remove the database that was swapped out; its backup stays."""
-    if not (drop_kept and restored.kept):
-        return restored
-    with _elsewhere(login, restored.kept).connect(application="moeen restore_database") as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(restored.kept)))
-    return replace(restored, kept="")
+def _dropped(login: Login, kept: str, before: Backup, tell: progress.Tell) -> tuple[Finding, ...]:
+    """Remove the database that was swapped out, unless it holds what its backup does not; returns what that is.
+
+    Nobody can be connected under its new name; what was written between the backup and the swap stands in it alone.
+    """
+    assert before.content is not None
+    goal = login.to(kept)
+    with goal.connect(application=beside.APPLICATION) as connection:
+        digest.prepare(connection)
+        now = dump.read_content(
+            connection, inventory.scope(connection), told=lambda done, of: tell("compare", done, of)
+        )
+        major = connection.info.server_version // 10000
+    rights = load.Rights(owners=True, superuser=True)
+    differing = compare.compare(before.content, now, rights=rights, majors=(major, major))
+    if not differing:
+        beside.drop(login, kept)
+    return tuple(differing)

@@ -1,7 +1,7 @@
 """Where backups lie: a local folder, or any Django storage. A backup is a folder named by its id.
 
 Everything is made in a temporary folder first. A local one is synced and renamed last; to another storage the manifest
-is written last. What has no manifest under its id is no backup, whatever ended its making.
+is written last. What bears an id and has no manifest is a damaged backup: somebody took it away, or an upload was cut.
 """
 
 from __future__ import annotations
@@ -42,18 +42,22 @@ class Store:
     folder: Path | None
 
     def ids(self) -> list[str]:
-        """The ids of all backups, oldest first."""
+        """The ids of all backups, oldest first; of those that are damaged, too."""
         if self.folder is not None:
-            names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
-        else:
-            assert self.storage is not None
-            names = self.storage.listdir("")[0]
-        return sorted(name for name in names if _ID.fullmatch(name) and self._exists(f"{name}/{manifest.NAME}"))
+            entries = self.folder.iterdir() if self.folder.is_dir() else ()
+            return sorted(path.name for path in entries if _ID.fullmatch(path.name) and path.is_dir())
+        assert self.storage is not None
+        names = [name for name in self.storage.listdir("")[0] if _ID.fullmatch(name)]
+        # A storage may go on naming a folder that nothing lies in any more.
+        return sorted(name for name in names if any(True for _ in self._walk(name)))
 
     def resolve(self, words: str) -> str:
-        """The id that is meant by an id, the beginning of one, or `latest`; raises MoeenError."""
+        """The id that is meant by an id, the beginning of one, or `latest`; raises MoeenError.
+
+        `latest` is the newest, even where it is damaged: an older one in its place would look like proof of it.
+        """
         ids = self.ids()
-        if not ids:
+        if not ids and words == "latest":
             raise MoeenError(f"There is no backup in {self.name}.", next_step="Make one: manage.py backup_database")
         if words == "latest":
             return ids[-1]
@@ -66,6 +70,8 @@ class Store:
 
     def manifest(self, name: str) -> Manifest:
         """Raises manifest.Damaged."""
+        if not self._exists(f"{name}/{manifest.NAME}"):
+            raise manifest.Damaged(manifest.NAME, "it is missing", backup=name)
         found = manifest.read(self._read(f"{name}/{manifest.NAME}"), name=manifest.NAME)
         if found.id != name:
             raise manifest.Damaged(manifest.NAME, f"it belongs to backup {found.id}")
@@ -161,12 +167,20 @@ class Store:
             return
         assert self.storage is not None
         paths = [path for path in staging.rglob("*") if path.is_file()]
-        for path in sorted(paths, key=lambda path: path.name == manifest.NAME):
-            goal = f"{name}/{path.relative_to(staging).as_posix()}"
-            with path.open("rb") as stream:
-                saved = self.storage.save(goal, DjangoFile(stream))
-            if saved != goal:
-                raise MoeenError(f"The storage {self.name} renamed {goal} to {saved}; it cannot hold backups.")
+        done: list[str] = []
+        try:
+            for path in sorted(paths, key=lambda path: path.name == manifest.NAME):
+                goal = f"{name}/{path.relative_to(staging).as_posix()}"
+                with path.open("rb") as stream:
+                    done.append(self.storage.save(goal, DjangoFile(stream)))
+                if done[-1] != goal:
+                    raise MoeenError(f"The storage {self.name} renamed {goal} to {done[-1]}; it cannot hold backups.")
+        except BaseException:
+            # Half a backup would be listed as a damaged one.
+            with suppress(Exception):
+                for goal in done:
+                    self.storage.delete(goal)
+            raise
 
     @staticmethod
     def _sweep(parent: Path) -> None:

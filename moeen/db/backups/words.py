@@ -33,6 +33,12 @@ _KNOWN: tuple[tuple[str, str, str, int], ...] = (
         1,
     ),
     (
+        r"sslmode value .* invalid when SSL support is not compiled in",
+        "it has no TLS, and the connection demands TLS",
+        "Install the client programs of the server's version (on Debian and Ubuntu: postgresql-client-VERSION).",
+        1,
+    ),
+    (
         r"canceling statement due to lock timeout|could not obtain lock|lock timeout",
         "another session held a lock on a table for too long",
         "Look for a migration or a long transaction (pg_stat_activity), then run the command again.",

@@ -42,16 +42,16 @@ class Command(BackupCommand):
             self._confirm(target.database)
         with self.progress() as tell:
             done = restore.put_back(
-                place, name, target, replace_existing=options["replace"], jobs=options["jobs"], tell=tell,
+                place, name, target, replace_existing=options["replace"], drop_old=options["drop_old"],
+                jobs=options["jobs"], tell=tell,
                 identity=options["identity"] or backup.default_identity(), recipients=backup.default_recipients(),
                 say=self.stderr.write,
             )  # fmt: skip
-        done = restore.settle(done, drop_kept=options["drop_old"], login=target.login)
         if options["json"]:
             self.print_json(done.as_dict())
         else:
             self._report(done)
-        if done.findings:
+        if done.findings or done.unsaved:
             raise Found
 
     @staticmethod
@@ -87,5 +87,11 @@ class Command(BackupCommand):
                           f"{done.seconds:.1f} s")  # fmt: skip
         if done.created_roles:
             self.stderr.write(f"Roles created, without passwords: {', '.join(done.created_roles)}.")
+        if done.unsaved:
+            for finding in done.unsaved[:20]:
+                self.stdout.write(finding.pretty())
+            self.stderr.write(
+                "It was NOT dropped: it was written to after its backup, and holds what nothing else does."
+            )
         if done.kept:
             self.stderr.write(f"The database that stood there is now {done.kept} (its backup: {done.before}).")

@@ -321,10 +321,11 @@ def test_restore__killed_in_the_swap__the_old_one_open_and_the_copy_swept_by_the
     before, standing = everything(full), names(full)
     said = []
     with swapping(filled, kept, full, tmp_path / "store") as (process, _):
-        (left,) = names(full) - standing
+        # Asked elsewhere: who connects to the database itself waits for the swap.
+        (left,) = names(filled) - standing
         assert left.startswith(f"{full.name}_restoring_")
         # While it lives, what it makes is its own.
-        assert beside.sweep(_login(full), full.name, say=said.append) == []
+        assert beside.sweep(_login(filled), full.name, say=said.append) == []
         process.kill()
         process.wait()
         # The server ends what it was told to do, finds nobody to answer to, and takes it back.

@@ -56,6 +56,7 @@ def test_ledger__administrator__reads_the_run_with_its_steps_and_can_change_noth
     text = client.get(address).content.decode()
     for shown in ("No lock could be had.", "20261122T080000Z-abc", "sysadmin.0002_user_preferences", "f" * 64):
         assert shown in text
+    assert ("فشل" if language == "ar" else "Failed") in text
     assert client.post(address, {"outcome": "done"}).status_code == 403
     assert client.get(reverse("admin:sysadmin_migrationrun_add")).status_code == 403
     run.refresh_from_db()

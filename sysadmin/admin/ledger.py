@@ -5,18 +5,44 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from sysadmin.admin.base import ReadOnlyModelAdmin, ltr, preformatted
 from sysadmin.models import MigrationRun, MigrationStep
 
+#: What may become of a run, and of a migration in it.
+OUTCOMES = {
+    "running": _("Running"),
+    "done": _("Done"),
+    "failed": _("Failed"),
+    "interrupted": _("Interrupted"),
+    "applied": _("Applied"),
+    "unapplied": _("Reversed"),
+    "faked": _("Only recorded"),
+    "accepted": _("Change accepted"),
+}
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    """By outcome."""
+
+    title = _("outcome")
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(name, OUTCOMES[name]) for name in ("done", "failed", "interrupted", "running")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[MigrationRun]) -> QuerySet[MigrationRun]:
+        return queryset.filter(outcome=self.value()) if self.value() else queryset
+
 
 class StepInline(admin.TabularInline):
     """The migrations of a run, in the order in which they ran."""
 
     model = MigrationStep
-    fields = ("migration", "outcome", "seconds", "retries", "lock_wait_seconds", "shown_file", "shown_sql", "note")
+    fields = ("migration", "shown_outcome", "took", "retries", "waited", "shown_file", "shown_sql", "note")
     readonly_fields = fields
     ordering = ("started_at",)
     extra = 0
@@ -37,6 +63,18 @@ class StepInline(admin.TabularInline):
     def migration(self, obj: MigrationStep) -> str:
         return ltr(f"{obj.app}.{obj.name}")
 
+    @admin.display(description=_("outcome"))
+    def shown_outcome(self, obj: MigrationStep) -> str:
+        return str(OUTCOMES[obj.outcome])
+
+    @admin.display(description=_("seconds"))
+    def took(self, obj: MigrationStep) -> str:
+        return ltr(f"{obj.seconds:.1f}")
+
+    @admin.display(description=_("waited for locks"))
+    def waited(self, obj: MigrationStep) -> str:
+        return ltr(f"{obj.lock_wait_seconds:.1f}")
+
     @admin.display(description=_("checksum of the file"))
     def shown_file(self, obj: MigrationStep) -> str:
         return ltr(obj.file_checksum[:12])
@@ -50,23 +88,40 @@ class StepInline(admin.TabularInline):
 class MigrationRunAdmin(ReadOnlyModelAdmin):
     """Runs of migrate, newest first."""
 
-    list_display = ("started_at", "outcome", "shown_actor", "count", "shown_backup", "finished_at")
-    list_filter = ("outcome",)
+    list_display = ("started_at", "shown_outcome", "shown_actor", "count", "shown_backup", "finished_at")
+    list_filter = (OutcomeFilter,)
     search_fields = ("actor", "backup_id__exact", "fingerprint__exact", "steps__name")
     ordering = ("-started_at",)
     inlines: ClassVar[tuple[Any, ...]] = (StepInline,)
     fieldsets = (
-        (None, {"fields": ("outcome", "shown_error", "started_at", "finished_at", "lock_wait_seconds")}),
+        (None, {"fields": ("shown_outcome", "shown_error", "started_at", "finished_at", "waited")}),
         (_("Origin"), {"fields": ("shown_actor", "shown_role", "shown_version")}),
         (_("Proof"), {"fields": ("shown_backup", "no_backup_reason", "shown_fingerprint")}),
     )
-    readonly_fields = ("shown_error", "shown_actor", "shown_role", "shown_version", "shown_backup", "shown_fingerprint")
+    readonly_fields = (
+        "shown_outcome",
+        "shown_error",
+        "waited",
+        "shown_actor",
+        "shown_role",
+        "shown_version",
+        "shown_backup",
+        "shown_fingerprint",
+    )
 
     def all_record_fields(self) -> tuple[str, ...]:
         return ("id",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).prefetch_related("steps")
+
+    @admin.display(description=_("outcome"), ordering="outcome")
+    def shown_outcome(self, obj: MigrationRun) -> str:
+        return str(OUTCOMES[obj.outcome])
+
+    @admin.display(description=_("waited for the lock"))
+    def waited(self, obj: MigrationRun) -> str:
+        return ltr(f"{obj.lock_wait_seconds:.1f}")
 
     @admin.display(description=_("by"), ordering="actor")
     def shown_actor(self, obj: MigrationRun) -> str:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import identity
+from moeen.db.access import web_role_sql
 from moeen.env import parse_database_url
 from tests import servers
 
@@ -82,6 +84,24 @@ def new_database(django_db_blocker):
         yield make
         for database in list(made):
             drop(database)
+
+
+@pytest.fixture(scope="module")
+def web_database(new_database):
+    """A migrated database with the login `moeen_web`, made as print_web_role_sql says.
+
+    On a cluster of its own: a login belongs to the whole cluster, and others would meet it.
+    """
+    server = servers.start()
+    made = new_database(server=server)
+    call_command("migrate", database=made.alias, verbosity=0)
+    with made.admin() as administrator:
+        administrator.execute(
+            web_role_sql(login="moeen_web", database=made.name, api=False).replace("PASSWORD '...'", "")
+        )
+    yield made
+    new_database.drop(made)
+    servers.stop(server)
 
 
 @pytest.fixture(scope="session", params=list(servers.versions()))

@@ -125,6 +125,24 @@ def follow(primary: Server, *, slot: str = "") -> Server:
     return follower
 
 
+def set_up_project(server: Server) -> None:
+    """Django in this process, as an operator on that server's database, migrated. For scripts, not pytest."""
+    os.environ |= {
+        "DATABASE_URL": target_of(server).url(server.database, user=server.role),
+        "DJANGO_SETTINGS_MODULE": "moeen.settings",
+        "SUPABASE_PROJECT_REF": " ",
+    }
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from moeen.db import identity
+
+    identity.operate()
+    call_command("migrate", verbosity=0)
+
+
 def stop(server: Server) -> None:
     pid_file = server.data_dir / "postmaster.pid"
     socket_folder = pid_file.read_text().split("\n")[4] if pid_file.exists() else ""

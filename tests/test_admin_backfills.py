@@ -2,29 +2,19 @@
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.db import connections
 from django.urls import reverse
 
 from moeen.db import identity
-from moeen.db.access import web_role_sql
 from sysadmin.models import BackfillRun, PublicIdAlias, User
-from tests import servers
 
 ALIAS = "pat_20251017_000001"
 
 
 @pytest.fixture(scope="module")
-def owner(new_database):
+def owner(web_database):
     """The owner's own connection; everything else goes through the web's login."""
-    # A cluster of its own: the login belongs to the whole cluster, and others would meet it.
-    server = servers.start()
-    made = new_database(server=server)
-    call_command("migrate", database=made.alias, verbosity=0)
-    with made.admin() as administrator:
-        administrator.execute(
-            web_role_sql(login="moeen_web", database=made.name, api=False).replace("PASSWORD '...'", "")
-        )
+    made = web_database
     for role in ("admin", "supervisor", "staff", "patient"):
         User.objects.db_manager(made.alias).create_user(f"{role}@example.test", name=role, role=role)
     before, entry = connections["default"], connections.settings["default"]
@@ -34,8 +24,6 @@ def owner(new_database):
         yield connection
     connections["default"].close()
     connections["default"], connections.settings["default"] = before, entry
-    new_database.drop(made)
-    servers.stop(server)
 
 
 @pytest.fixture(autouse=True)

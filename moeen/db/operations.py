@@ -27,7 +27,6 @@ from moeen.db.findings import unique
 
 __all__ = [
     "CONVERGING",
-    "SYMMETRIC",
     "AddColumn",
     "AddTableConstraint",
     "AddTableIndex",
@@ -35,6 +34,7 @@ __all__ = [
     "CreateTable",
     "Legacy",
     "RunSQLFile",
+    "Symmetric",
 ]
 
 
@@ -165,7 +165,19 @@ class AddColumn(_Converging, migrations.AddField):
         schema_editor.execute(ddl.compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
 
 
-class AlterColumn(_Converging, migrations.AlterField):
+class Symmetric(_Converging):
+    """An operation on a model whose way back is the same with the states changed about."""
+
+    model_name: str
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.database_forwards(app_label, schema_editor, from_state, to_state)
+
+
+class AlterColumn(Symmetric, migrations.AlterField):
     """AlterField online: a type that keeps its values, NOT NULL, unique, check, foreign key, default; and back.
 
     A type that has to be rewritten is for a new column and a backfill, and on a large table ``migrate`` refuses it.
@@ -183,22 +195,11 @@ class AlterColumn(_Converging, migrations.AlterField):
                 next_step="Keep db_column, or add a new column and fill it by a backfill.",
                 exit_code=USAGE,
             )
-        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
-
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        self.database_forwards(app_label, schema_editor, from_state, to_state)
+        super().database_forwards(app_label, schema_editor, from_state, to_state)
 
 
-class AddTableConstraint(_Converging, migrations.AddConstraint):
+class AddTableConstraint(Symmetric, migrations.AddConstraint):
     """AddConstraint online: a check or foreign key NOT VALID, then proven; a unique one from an index built before."""
-
-    model_name: str
-
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
-
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
 
 
 class AddTableIndex(_Converging, migrations.AddIndex):
@@ -233,8 +234,6 @@ class AddTableIndex(_Converging, migrations.AddIndex):
 
 #: The operations that bring a table to the state after them.
 CONVERGING = (CreateTable, AddColumn, AlterColumn, AddTableConstraint, AddTableIndex)
-#: Those whose way back is the same with the states changed about.
-SYMMETRIC = (AlterColumn, AddTableConstraint)
 
 
 def _is_new(connection: BaseDatabaseWrapper, table: str, index: str) -> bool:

@@ -89,10 +89,11 @@ def losses(
     connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]], loader: MigrationLoader
 ) -> list[str]:
     """What the plan takes away by reversing migrations: tables and columns of tables that hold rows."""
+    reversed_ones = [migration for migration, backwards in plan if backwards]
+    if not reversed_ones:
+        return []
     sizes, found = _sizes(connection), []
-    for migration, backwards in plan:
-        if not backwards:
-            continue
+    for migration in reversed_ones:
         state = loader.project_state((migration.app_label, migration.name))
         for operation in migration.operations:
             if not isinstance(operation, operations.CreateTable | operations.AddColumn):
@@ -166,8 +167,7 @@ def _sql_of(
     backwards: bool,
 ) -> Iterator[tuple[str, steps.Step | None]]:
     """The statements of one operation, with the step each belongs to when it converges a table that stands."""
-    converges = operations.SYMMETRIC if backwards else operations.CONVERGING
-    if isinstance(operation, converges):
+    if isinstance(operation, operations.Symmetric if backwards else operations.CONVERGING):
         yield from _converging(connection, migration.app_label, operation, before, after, sizes)
         return
     if isinstance(operation, operations.RunSQLFile):

@@ -3,7 +3,6 @@
 A mutation that the matrix does not notice survives, and is listed. Each is made in a transaction that is rolled back.
 """
 
-import os
 import sys
 from collections import Counter
 
@@ -94,21 +93,9 @@ def notices(probe, road, owner, table, role, command):
 def main():
     server = servers.start()
     target = servers.target_of(server)
-    os.environ |= {
-        "DATABASE_URL": target.url(server.database, user=server.role),
-        "DJANGO_SETTINGS_MODULE": "moeen.settings",
-        "SUPABASE_PROJECT_REF": " ",
-    }
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    from moeen.db import identity
+    servers.set_up_project(server)
     from tests.access import roads, world
 
-    identity.operate()
-    call_command("migrate", verbosity=0)
     with target.connect(server.database, user=server.role) as owner:
 
         class Database:

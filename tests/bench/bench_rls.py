@@ -7,7 +7,6 @@ its rows, planning included, and of the whole transaction for the binding.
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
@@ -72,20 +71,7 @@ def main():
             "CREATE ROLE authenticator LOGIN NOINHERIT", "GRANT anon, authenticated TO authenticator",
         ):  # fmt: skip
             connection.execute(statement)
-    os.environ |= {
-        "DATABASE_URL": target.url(server.database, user=server.role),
-        "DJANGO_SETTINGS_MODULE": "moeen.settings",
-        "SUPABASE_PROJECT_REF": " ",
-    }
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    from moeen.db import identity
-
-    identity.operate()
-    call_command("migrate", verbosity=0)
+    servers.set_up_project(server)
     started = time.perf_counter()
     patients, doctors = max(options.appointments // 10, 100), max(options.appointments // 1000, 10)
     with target.connect(server.database) as connection:

@@ -44,6 +44,8 @@ def fill_some(registry, editor):
 DEFINER = (
     "CREATE FUNCTION app.f() RETURNS uuid LANGUAGE sql SECURITY DEFINER {set} AS $$ SELECT id FROM public.users $$;"
 )
+HERMETIC = "SET search_path = pg_catalog, pg_temp"
+PINNED = f"ALTER FUNCTION app.f() {HERMETIC};"
 REVOKE = "REVOKE EXECUTE ON FUNCTION app.g(), app.f() FROM PUBLIC;"
 INDEX = Index(fields=["phone"], name="patients_phone_idx")
 
@@ -124,15 +126,19 @@ SQL = [
             "CREATE OR REPLACE VIEW v (a) WITH (security_barrier, security_invoker) AS SELECT 1",
         ],
     ),
-    ("moeen.E106", [DEFINER.format(set="") + REVOKE], [DEFINER.format(set="SET search_path = ''") + REVOKE]),
+    (
+        "moeen.E106",
+        [DEFINER.format(set=path) + REVOKE for path in ("", "SET search_path = ''", "SET search_path = public")],
+        [DEFINER.format(set=HERMETIC) + REVOKE, DEFINER.format(set="") + REVOKE + PINNED],
+    ),
     (
         "moeen.E107",
         [
-            DEFINER.format(set="SET search_path = ''"),
-            DEFINER.format(set="SET search_path = ''") + REVOKE.replace("app.f()", "app.ff()"),
+            DEFINER.format(set=HERMETIC),
+            DEFINER.format(set=HERMETIC) + REVOKE.replace("app.f()", "app.ff()"),
         ],
         [
-            DEFINER.format(set="SET search_path = ''") + REVOKE,
+            DEFINER.format(set=HERMETIC) + REVOKE,
             DEFINER.format(set="").replace("SECURITY DEFINER", "SECURITY INVOKER"),
         ],
     ),
@@ -149,7 +155,7 @@ SQL = [
             "UPDATE patients SET gender = '' WHERE gender IS NULL",
             "SELECT id FROM patients FOR UPDATE",
             "INSERT INTO roles (name) VALUES ('x') ON CONFLICT (name) DO UPDATE SET name = 'x'",
-            "CREATE FUNCTION app.h() RETURNS void LANGUAGE sql AS $$ UPDATE patients SET gender = '' $$",
+            f"CREATE FUNCTION app.h() RETURNS void LANGUAGE sql {HERMETIC} AS $$ UPDATE patients SET gender = '' $$",
         ],
     ),
 ]

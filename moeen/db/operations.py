@@ -281,12 +281,16 @@ class RunSQLFile(migrations.RunSQL):
     """RunSQL fed from ``<app>/sql/<name>.sql``, with ``<name>.reverse.sql`` for the way back.
 
     A file that locks several tables says BEGIN and COMMIT for each, so that no two are locked at a time.
+    ``replaces``: an earlier file of the app that this one says anew; on the way back it is run again, and then the
+    reverse file takes away what only the newer one has.
     """
 
-    def __init__(self, app_label: str, name: str, **kwargs: Any) -> None:
-        self.app_label, self.name = app_label, name
+    def __init__(self, app_label: str, name: str, *, replaces: str = "", **kwargs: Any) -> None:
+        self.app_label, self.name, self.replaces = app_label, name, replaces
         folder = Path(global_apps.get_app_config(app_label).path) / "sql"
         self.texts = [(folder / f"{name}{way}.sql").read_text(encoding="utf-8") for way in ("", ".reverse")]
+        if replaces:
+            self.texts[1] = (folder / f"{replaces}.sql").read_text(encoding="utf-8") + "\n" + self.texts[1]
         self.forwards, self.backwards = map(read_scripts, self.texts)
         # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(
@@ -294,7 +298,9 @@ class RunSQLFile(migrations.RunSQL):
         )
 
     def deconstruct(self) -> Any:
-        kwargs = {"state_operations": self.state_operations} if self.state_operations else {}
+        kwargs: dict[str, Any] = {"state_operations": self.state_operations} if self.state_operations else {}
+        if self.replaces:
+            kwargs["replaces"] = self.replaces
         return self.__class__.__name__, [self.app_label, self.name], kwargs
 
     def _run_sql(self, schema_editor: Any, sqls: Any) -> None:

@@ -26,6 +26,8 @@ EMAIL_TAKEN = _("Another user has this e-mail address.")
 class User(AbstractBaseUser, TimestampedModel):
     """A person who may sign in, known by an e-mail address in any case. The role decides what they may do."""
 
+    withheld = ("password",)
+
     public_id = PublicIdField(prefix="usr_")
 
     class Roles(models.TextChoices):

@@ -3,6 +3,7 @@
 Keys of a DATABASES entry beyond Django's own:
 `EMBEDDED` (bool): the entry is the project's embedded server; HOST and PORT are found when it runs.
 `PROJECT_REF` (str): the hosting project that HOST or USER must name, see `project.py`.
+`IDENTITY_KEY` (str): the key that serving processes sign with, see `security/signing.py`.
 `POOLED` (bool): a transaction pooler stands between; nothing may be left behind in a session.
 """
 
@@ -45,7 +46,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = self._connect(conn_params)
-        binding.prepare(connection, timezone=self.timezone_name if self.is_pooled else "")
+        binding.prepare(
+            connection,
+            timezone=self.timezone_name if self.is_pooled else "",
+            identity_key=self.settings_dict.get("IDENTITY_KEY") or "",
+        )
         return connection
 
     def init_connection_state(self) -> None:

@@ -1,0 +1,168 @@
+"""Signed identities: whoever can run SQL can set any setting, so what the engine binds is signed.
+
+Signed are the key's id, the second of expiry since 1970, the role and the claims, a line each, by HMAC-SHA256 (RFC 2104).
+`app.is_bound()` checks it (sysadmin/sql/0008_identity.sql). The keys stand in `app.identity_keys`, which the owner alone
+reads, and in the serving process's settings.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.operations.base import Operation
+
+from moeen.db.errors import USAGE, ConfigurationError, MoeenError
+
+#: Seconds for which a signature holds; the engine renews it when half of them are over.
+LIFETIME = 300
+#: What IDENTITY_KEY looks like.
+FORM = re.compile(r"(?P<id>[0-9a-f]{8})\.(?P<secret>[0-9a-f]{64})")
+
+
+class NotPrepared(MoeenError):
+    """The roles or keys of row security are missing, or the login may not use them."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that identities are signed with: 8 hex digits that name it, and 32 bytes."""
+
+    id: str
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls) -> Key:
+        return cls(secrets.token_hex(4), secrets.token_bytes(32))
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """The key from the text of IDENTITY_KEY. Raises ConfigurationError."""
+        found = FORM.fullmatch(text)
+        if found is None:
+            raise ConfigurationError(
+                "IDENTITY_KEY has another form than a key: 8 hex digits, a dot, 64 hex digits.",
+                next_step="`manage.py rotate_identity_key --print` prints the key of this database.",
+            )
+        return cls(found["id"], bytes.fromhex(found["secret"]))
+
+    def text(self) -> str:
+        """What IDENTITY_KEY holds."""
+        return f"{self.id}.{self.secret.hex()}"
+
+    def sign(self, *, role: str, claims: str, expiry: int) -> str:
+        """The value of the setting `moeen.signature`; `expiry` in seconds since 1970 by the server's clock."""
+        mac = hmac.digest(self.secret, f"{self.id}\n{expiry}\n{role}\n{claims}".encode(), "sha256")
+        return f"{self.id}.{expiry}.{mac.hex()}"
+
+
+@dataclass(frozen=True)
+class Signer:
+    """What a connection signs with. `key` is None where the database knows no signatures yet (not migrated so far).
+
+    `offset`: by how many seconds the server's clock is ahead of ours.
+    """
+
+    key: Key | None
+    offset: float
+
+    def sign(self, *, role: str, claims: str) -> str:
+        """The signature, "" where the database knows none. Holds for LIFETIME seconds."""
+        if self.key is None:
+            return ""
+        return self.key.sign(role=role, claims=claims, expiry=int(time.time() + self.offset) + LIFETIME)
+
+
+def signer_for(connection: Any, *, configured: str) -> Signer:
+    """What a psycopg connection signs with; it acts as its login at this moment.
+
+    The owner takes the newest key from the database; others the `configured` one. Raises NotPrepared when there is none.
+    """
+    with psycopg.Cursor(connection) as cursor:
+        began = time.time()
+        cursor.execute(_STANDING)
+        now, readable = cursor.fetchone() or (began, None)
+        offset = float(now) - (began + time.time()) / 2
+        if readable is None:
+            return Signer(None, offset)
+        if readable:
+            cursor.execute("SELECT id, secret FROM app.identity_keys ORDER BY created_at DESC, id LIMIT 1")
+            if row := cursor.fetchone():
+                return Signer(Key(row[0], bytes(row[1])), offset)
+        if configured:
+            return Signer(Key.parse(configured), offset)
+    raise NotPrepared(
+        "The database asks for signed identities, and this process has no key to sign with.",
+        next_step="Set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says.",
+        exit_code=USAGE,
+    )
+
+
+# By pg_class: to_regclass() fails for a login that may not use the schema.
+_STANDING = """
+    SELECT extract(epoch FROM clock_timestamp()),
+           (SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+            FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'app' AND c.relname = 'identity_keys')
+"""
+
+
+def keys(connection: BaseDatabaseWrapper) -> list[Key]:
+    """The keys that are valid, the newest first. For the owner."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, secret FROM app.identity_keys ORDER BY created_at DESC, id")
+        return [Key(id_, bytes(secret)) for id_, secret in cursor.fetchall()]
+
+
+def add(connection: BaseDatabaseWrapper, key: Key) -> None:
+    """Let the database know a key. It signs from now on; older ones stay valid."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app.add_identity_key(%s, %s)", [key.id, key.secret])
+
+
+def retire(connection: BaseDatabaseWrapper) -> list[str]:
+    """Remove every key but the newest; their ids. What they signed is let through no more."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            DELETE FROM app.identity_keys
+            WHERE id <> (SELECT id FROM app.identity_keys ORDER BY created_at DESC, id LIMIT 1) RETURNING id
+        """)
+        return sorted(id_ for (id_,) in cursor.fetchall())
+
+
+def ensure(connection: BaseDatabaseWrapper) -> None:
+    """Let the database know the key of the connection's settings, or a new one where it knows none."""
+    configured = connection.settings_dict.get("IDENTITY_KEY") or ""
+    known = {key.id for key in keys(connection)}
+    if configured:
+        key = Key.parse(configured)
+        if key.id not in known:
+            add(connection, key)
+    elif not known:
+        add(connection, Key.new())
+
+
+class EnsureIdentityKey(Operation):
+    """A key for signing identities, made where there is none; the table goes with the file that makes it."""
+
+    reversible = True
+    reduces_to_sql = False
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Keys are no part of the models' state."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if not schema_editor.collect_sql:
+            ensure(schema_editor.connection)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        """Nothing: see the class."""
+
+    def describe(self) -> str:
+        return "Make a key that signs who a transaction is"

@@ -171,7 +171,11 @@ def test_policies__each__is_for_one_command_and_one_role_and_says_so_in_its_name
                WHERE schemaname = 'public'"""
         ).fetchall()
     assert len(found) > 200
+    assert {table for table, name, *_ in found if name == f"{table}_bound"} == set(proof.probe.tables)
     for table, name, roles, command, permissive in found:
+        if name == f"{table}_bound":
+            assert (permissive, command, set(roles)) == ("RESTRICTIVE", "all", {f"moeen_{role}" for role in ROLES})
+            continue
         assert permissive == "PERMISSIVE"
         assert len(roles) == 1
         assert name == f"{table}_{command}_{roles[0].removeprefix('moeen_')}"

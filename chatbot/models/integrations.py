@@ -25,8 +25,6 @@ class Channel(models.TextChoices):
 class Integration(TimestampedModel):
     """An account at a messaging service."""
 
-    withheld = ("webhook_secret",)
-
     public_id = PublicIdField(prefix="int_")
 
     class Status(models.TextChoices):
@@ -105,6 +103,10 @@ class Integration(TimestampedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def withheld_from(cls, role: str) -> tuple[str, ...]:
+        return ("webhook_secret",) if role else ()
 
     def has_webhook_secret(self) -> bool:
         """Whether there is a secret; yes or no is all that administrators learn of it."""

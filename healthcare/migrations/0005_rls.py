@@ -19,4 +19,8 @@ class Migration(migrations.Migration):
             name="0005_rls",
             replaces="0004_rls",
         ),
+        migrations.AlterModelOptions(
+            name="patient",
+            options={"base_manager_name": "objects", "verbose_name": "patient", "verbose_name_plural": "patients"},
+        ),
     ]

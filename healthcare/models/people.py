@@ -41,9 +41,14 @@ class Patient(TimestampedModel):
 
     class Meta:
         db_table = "patients"
+        base_manager_name = "objects"  # where it is referred to, what is withheld is left out as well
         db_table_comment = "People under care. Never deleted by a cascade."
         verbose_name = _("patient")
         verbose_name_plural = _("patients")
+
+    @classmethod
+    def withheld_from(cls, role: str) -> tuple[str, ...]:
+        return ("medical_history", "allergies") if role == "moeen_service" else ()
 
     def __str__(self) -> str:
         return str(self.public_id or self.pk)

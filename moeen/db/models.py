@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
@@ -38,18 +38,18 @@ class Manager(models.Manager.from_queryset(PublicIdQuerySet)):  # type: ignore[m
 
     def get_queryset(self) -> Any:
         found = super().get_queryset()
-        withheld = self.model.withheld
-        return found.defer(*withheld) if withheld and identity.current() != identity.OPERATOR else found
+        withheld = self.model.withheld_from(identity.current().role)
+        return found.defer(*withheld) if withheld else found
 
 
 def without_withheld(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
     """The same rows; what is withheld of the rows they refer to is left out of what select_related() loads."""
-    if identity.current() == identity.OPERATOR:
-        return queryset
+    role = identity.current().role
     names = [
         f"{field.name}__{withheld}"
         for field in queryset.model._meta.concrete_fields
-        for withheld in getattr(field.related_model, "withheld", ())
+        if hasattr(field.related_model, "withheld_from")
+        for withheld in field.related_model.withheld_from(role)
     ]
     return queryset.defer(*names) if names else queryset
 
@@ -70,9 +70,7 @@ class KeyField(models.UUIDField):  # type: ignore[type-arg]  # no generic at run
 
 
 class Model(models.Model):
-    """A row with a uuid key. ``withheld``: fields that no identity reads, the operator's commands aside."""
-
-    withheld: ClassVar[tuple[str, ...]] = ()
+    """A row with a uuid key."""
 
     id = KeyField()
 
@@ -80,6 +78,11 @@ class Model(models.Model):
 
     class Meta:
         abstract = True
+
+    @classmethod
+    def withheld_from(cls, role: str) -> tuple[str, ...]:
+        """Fields that this database role may not read, so that queries leave them out; "" is the operator."""
+        return ()
 
 
 class TimestampedModel(Model):

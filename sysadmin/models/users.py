@@ -26,8 +26,6 @@ EMAIL_TAKEN = _("Another user has this e-mail address.")
 class User(AbstractBaseUser, TimestampedModel):
     """A person who may sign in, known by an e-mail address in any case. The role decides what they may do."""
 
-    withheld = ("password",)
-
     public_id = PublicIdField(prefix="usr_")
 
     class Roles(models.TextChoices):
@@ -128,6 +126,10 @@ class User(AbstractBaseUser, TimestampedModel):
         if self.role == self.Roles.SUPERVISOR:
             return any(permission.startswith(f"{app_label}.") for permission in SUPERVISOR_PERMISSIONS)
         return self.is_superuser
+
+    @classmethod
+    def withheld_from(cls, role: str) -> tuple[str, ...]:
+        return ("password",) if role else ()
 
     def has_usable_password(self) -> bool:
         if "password" in self.get_deferred_fields():  # nobody but moeen_auth may read it; yes or no is all that leaves

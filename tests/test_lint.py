@@ -275,7 +275,7 @@ def test_hints__every_id__has_one_and_stands_in_the_list():
 
 
 def test_check_command__the_checks__are_registered(monkeypatch):
-    monkeypatch.setattr(rules, "project_migrations", lambda: [migration("DELETE FROM users")])
+    monkeypatch.setattr(lint, "project_migrations", lambda: [migration("DELETE FROM users")])
     with pytest.raises(Exception, match=r"moeen\.E112"):
         call_command("check", tags=["migrations"])
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from moeen.db import identity
+from moeen.db.security import identity, signing
 from moeen.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -91,6 +91,9 @@ WEB_LOGIN = str((_web_database or {}).get("USER", ""))
 if _web_database and not identity.operates():
     _database = _web_database
 _pooled = env.flag("DATABASE_POOLED", default=_database.get("DISABLE_SERVER_SIDE_CURSORS", False))
+# What serving processes sign identities with. For the embedded server, migrate keeps the database's key in this file.
+IDENTITY_KEY_FILE = BASE_DIR / ".moeen" / "identity_key" if _database.get("EMBEDDED") else None
+IDENTITY_KEY = env.identity_key("IDENTITY_KEY") or (signing.read(IDENTITY_KEY_FILE) if IDENTITY_KEY_FILE else "")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "moeen.db.engine",
@@ -98,6 +101,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         # the transaction holds for the whole request. Commands say for themselves where theirs begin.
         "ATOMIC_REQUESTS": True,
         "PROJECT_REF": SUPABASE_PROJECT_REF,
+        "IDENTITY_KEY": IDENTITY_KEY,
         **_database,
         "POOLED": _pooled,
         "DISABLE_SERVER_SIDE_CURSORS": _pooled,

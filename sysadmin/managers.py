@@ -10,8 +10,8 @@ from django.db.models import Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
-from moeen.db import identity
-from moeen.db.models import Manager
+from moeen.db.models import PublicIdQuerySet, withhold
+from moeen.db.security import identity
 
 if TYPE_CHECKING:
     from sysadmin.models import User
@@ -25,13 +25,12 @@ models.CharField.register_lookup(Lower)
 CREDENTIALS = ("email", "password", "role", "is_active", "last_login")
 
 
-class UserManager(Manager, BaseUserManager):  # type: ignore[misc, type-arg]
-    """Users by e-mail address."""
+class UserManager(BaseUserManager.from_queryset(PublicIdQuerySet)):  # type: ignore[misc]
+    """Users by e-mail address. The columns that the current identity may not read are left out of its queries."""
 
     def get_queryset(self) -> Any:
-        if identity.current() == identity.AUTH:
-            return models.Manager.get_queryset(self).only(*CREDENTIALS)
-        return super().get_queryset()
+        found = super().get_queryset()
+        return found.only(*CREDENTIALS) if identity.current() == identity.AUTH else withhold(found)
 
     def get_by_natural_key(self, username: str | None) -> User:
         """The user of this e-mail address, in any case; ``User.DoesNotExist`` when there is none."""

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db import connections
 from django.urls import reverse
 
-from moeen.db import identity
+from moeen.db.security import identity
 from sysadmin.models import BackfillRun, PublicIdAlias, User
 
 ALIAS = "pat_20251017_000001"
@@ -18,7 +18,11 @@ def owner(web_database):
     for role in ("admin", "supervisor", "staff", "patient"):
         User.objects.db_manager(made.alias).create_user(f"{role}@example.test", name=role, role=role)
     before, entry = connections["default"], connections.settings["default"]
-    connections.settings["default"] = {**connections.settings[made.alias], "USER": "moeen_web"}
+    connections.settings["default"] = {
+        **connections.settings[made.alias],
+        "USER": "moeen_web",
+        "IDENTITY_KEY": made.identity_key(),
+    }
     connections["default"] = connections.create_connection("default")
     with made.connect() as connection:
         yield connection

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from psycopg import sql
 
-from moeen.db import identity
+from moeen.db.security import identity
 from moeen.env import parse_database_url
 from tests import servers
 from tests.access import roads
@@ -34,7 +34,7 @@ def proof(new_database):
 @pytest.fixture(scope="module")
 def web(proof):
     """A login that owns nothing, as `print_web_role_sql` describes it."""
-    from moeen.db.access import web_role_sql
+    from moeen.db.security.access import web_role_sql
 
     if proof.database.target.server is None:
         pytest.skip("the server is not the tests' own")
@@ -97,6 +97,7 @@ def test_web_login__through_the_engine__serves_people(proof, web):
             "default": {},
             alias: {
                 "ENGINE": "moeen.db.engine",
+                "IDENTITY_KEY": proof.database.identity_key(),
                 **parse_database_url(proof.database.target.url(proof.database.name, user=web)),
             },
         }
@@ -366,8 +367,9 @@ def pooled(proof, web):
             pytest.fail((folder / "log").read_text())
         alias = "pooled"
         entry = parse_database_url(f"postgresql://{web}@/{proof.database.name}?host={folder}&port=6543")
+        key = proof.database.identity_key()
         connections.settings[alias] = connections.configure_settings(
-            {"default": {}, alias: {"ENGINE": "moeen.db.engine", **entry, "POOLED": True}}
+            {"default": {}, alias: {"ENGINE": "moeen.db.engine", **entry, "POOLED": True, "IDENTITY_KEY": key}}
         )[alias]
         yield alias
         connections[alias].close()

@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.db import ProgrammingError, connections
 from psycopg import sql
 
-from moeen.db import identity, public_ids, schema
+from moeen.db import public_ids, schema
+from moeen.db.security import identity
 from tests import servers, states
 from tests.access import roads, world
 from tests.access.matrix import FORGERIES, MATRIX, MOVES, ROLES
@@ -285,10 +286,10 @@ def test_platform_role__before_the_request_is_bound__sees_nothing(proof, role):
 @pytest.mark.parametrize("role", roads.DjangoRoad.roles)
 def test_former_public_id__of_ones_own_row__resolves_and_another_is_not_found(proof, role):
     seen = roads.parse(MATRIX["patients"].get(role, "")).get("S", (None, False, set()))[2]
-    patients = public_ids.PREFIXES["pat_"].objects.using(proof.database.alias)
     for number, label in enumerate(("p1", "p2"), start=1):
         alias = world.ALIAS.format(number)
         with identity.bound(proof.roads["django"].identity(role)):
+            patients = public_ids.PREFIXES["pat_"].objects.using(proof.database.alias)
             if seen is None or label in seen:
                 assert str(patients.get_by_public_id(alias).pk) == proof.world.keys["patients"][label]
                 assert public_ids.look_up(alias, using=proof.database.alias).first_name == label

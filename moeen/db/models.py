@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 
-from moeen.db import identity, public_ids
+from moeen.db import public_ids
 from moeen.db.functions import Now
+from moeen.db.security import identity
 
 M = TypeVar("M", bound=models.Model)
 
@@ -37,9 +38,13 @@ class Manager(models.Manager.from_queryset(PublicIdQuerySet)):  # type: ignore[m
     """Rows without the columns that the current identity may not read."""
 
     def get_queryset(self) -> Any:
-        found = super().get_queryset()
-        withheld = self.model.withheld_from(identity.current().role)
-        return found.defer(*withheld) if withheld else found
+        return withhold(super().get_queryset())
+
+
+def withhold(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """The same rows without the columns that the current identity may not read."""
+    names = queryset.model.withheld_from(identity.current().role)
+    return queryset.defer(*names) if names else queryset
 
 
 def without_withheld(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from sysadmin.admin.base import ModelAdmin, preformatted
 from moeen.db.models import without_withheld
+from sysadmin.admin.base import ModelAdmin, preformatted
 from sysadmin.models import Role, User, UserRole
 
 #: As many holders as a page names; the rest stand behind a link.

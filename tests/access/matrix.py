@@ -166,7 +166,9 @@ MATRIX = {
 }
 
 #: Columns that the server writes, whoever is granted them.
-KEPT = frozenset({"id", "public_id", "created_at", "assigned_at", "sent_at", "created_by", "approved_by", "assigned_by"})
+KEPT = frozenset(
+    {"id", "public_id", "created_at", "assigned_at", "sent_at", "created_by", "approved_by", "assigned_by"}
+)
 #: What a new row may not have that others have: a sign-in is linked by a function, an approval is another's.
 NEW = {"patients": {"user_id": None}, "doctors": {"user_id": None}, "chatbot_templates": {"is_approved": False}}
 

@@ -9,8 +9,7 @@ import psycopg
 from django.db import DatabaseError, connections, transaction
 from psycopg.rows import tuple_row
 
-from moeen.db import identity
-from moeen.db.security import signing
+from moeen.db.security import identity, signing
 from tests.access.matrix import ACTORS, KEPT, MATRIX, NEW, ROLES
 
 COMMANDS = "SIUD"

@@ -22,12 +22,10 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 from psycopg import sql
-from psycopg.abc import Query
 from psycopg.pq import TransactionStatus
 
-from .. import identity
 from ..errors import USAGE
-from ..security import signing
+from ..security import identity, signing
 from ..security.signing import NotPrepared, Signer
 
 
@@ -35,7 +33,8 @@ from ..security.signing import NotPrepared, Signer
 class Binder:
     """What binding needs to know about a connection, and what it bound last.
 
-    `timezone` is bound as well where no session state may be set, "" elsewhere. `configured`: IDENTITY_KEY, if there is one.
+    `timezone` is bound as well where no session state may be set, "" elsewhere. `configured`: IDENTITY_KEY, if there is
+    one.
     """
 
     application: str
@@ -135,6 +134,7 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
     if first and signer and signer.key:
         _check(connection, signer.key)
 
+
 @lru_cache(maxsize=16)
 def _statement(names: tuple[str, ...]) -> str:
     calls = sql.SQL(", ").join(sql.SQL("pg_catalog.set_config({}, %s, true)").format(name) for name in names)
@@ -162,7 +162,7 @@ def _give_up(connection: Any) -> None:
         psycopg.ClientCursor(connection).execute(b"ROLLBACK")
 
 
-def _execute(connection: Any, statement: Query, values: list[str | None] | None = None) -> None:
+def _execute(connection: Any, statement: str | bytes, values: list[str | None] | None = None) -> None:
     try:
         psycopg.Cursor(connection).execute(statement, values, prepare=False)
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:

@@ -1,1 +1,5 @@
-"""Who a transaction is, who may do what, and how it is proven."""
+"""Who may see and do what.
+
+`identity`: who this transaction is. `access`: what each role may do. `signing`: what
+proves it. `advisors`: what row security must never allow.
+"""

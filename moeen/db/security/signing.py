@@ -1,17 +1,19 @@
 """Signed identities: whoever can run SQL can set any setting, so what the engine binds is signed.
 
-Signed are the key's id, the second of expiry since 1970, the role and the claims, a line each, by HMAC-SHA256 (RFC 2104).
-`app.is_bound()` checks it (sysadmin/sql/0008_identity.sql). The keys stand in `app.identity_keys`, which the owner alone
-reads, and in the serving process's settings.
+Signed are the key's id, the second of expiry since 1970, the role and the claims, a line each, by HMAC-SHA256
+(RFC 2104). `app.is_bound()` checks it (sysadmin/sql/0008_identity.sql). The keys stand in `app.identity_keys`, which
+the owner alone reads, and in the serving process's settings.
 """
 
 from __future__ import annotations
 
 import hmac
+import os
 import re
 import secrets
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -82,7 +84,8 @@ class Signer:
 def signer_for(connection: Any, *, configured: str) -> Signer:
     """What a psycopg connection signs with; it acts as its login at this moment.
 
-    The owner takes the newest key from the database; others the `configured` one. Raises NotPrepared when there is none.
+    The owner takes the newest key from the database; others the `configured` one. Raises NotPrepared when there is
+    none.
     """
     with psycopg.Cursor(connection) as cursor:
         began = time.time()
@@ -114,8 +117,11 @@ _STANDING = """
 
 
 def keys(connection: BaseDatabaseWrapper) -> list[Key]:
-    """The keys that are valid, the newest first. For the owner."""
+    """The keys that are valid, the newest first; none before the migration that makes their table. For the owner."""
     with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('app.identity_keys')")
+        if cursor.fetchone() == (None,):
+            return []
         cursor.execute("SELECT id, secret FROM app.identity_keys ORDER BY created_at DESC, id")
         return [Key(id_, bytes(secret)) for id_, secret in cursor.fetchall()]
 
@@ -146,6 +152,30 @@ def ensure(connection: BaseDatabaseWrapper) -> None:
             add(connection, key)
     elif not known:
         add(connection, Key.new())
+
+
+def keep(connection: BaseDatabaseWrapper, path: Path) -> None:
+    """Keep the newest key in a file of its owner's, for serving processes that are no owner of the database."""
+    text = next((key.text() for key in keys(connection)), "")
+    if read(path) == text or not text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+    if os.geteuid() == 0:
+        # Made by root in somebody's checkout: theirs, so that they can serve without root.
+        folder = path.parent.stat()
+        os.chown(fresh, folder.st_uid, folder.st_gid)
+    fresh.replace(path)
+
+
+def read(path: Path) -> str:
+    """The key in a file, "" where there is none."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 class EnsureIdentityKey(Operation):

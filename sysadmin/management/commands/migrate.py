@@ -11,14 +11,17 @@ from argparse import ArgumentTypeError
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.core.management.commands import migrate
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import backup, planning, receipt, runner
+from moeen.db import backups
 from moeen.db.errors import USAGE
+from moeen.db.migrate import planning, receipt, runner
+from moeen.db.security import signing
 from sysadmin.management.progress import Display
 
 
@@ -94,6 +97,8 @@ class Command(migrate.Command):
             runner.refuse_changed_history(connection, run.loader)
             self._print_plan(planning.describe(connection, run.plan, run.loader), as_json=options["json"])
         elif not options["check_unapplied"]:
+            if settings.IDENTITY_KEY_FILE and connection.settings_dict.get("EMBEDDED"):
+                signing.keep(connection, settings.IDENTITY_KEY_FILE)
             seconds = time.monotonic() - started
             done = receipt.migrated(connection, run=run.run, validation=run.validation, seconds=seconds)
             if options["json"] or not quiet:
@@ -158,4 +163,4 @@ def _seconds(text: str) -> float:
 
 
 def _back_up(connection: BaseDatabaseWrapper, *, verified: bool) -> str:
-    return backup.before_migration(connection, label="before migrate", verified=verified).id
+    return backups.before_migration(connection, label="before migrate", verified=verified).id

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import access, catalog
+from moeen.db import catalog
 from moeen.db.catalog import Catalog, Table
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.roles import PREFIX, ROLES
+from moeen.db.security import access
 
 #: "rule object" -> why it may be so.
 EXCEPTIONS = {
@@ -138,8 +139,11 @@ def unsigned_identities(live: Catalog) -> Iterator[Finding]:
         if table.kind not in ("r", "p") or table.schema != "public" or not table.row_security:
             continue
         if not any(
-            not policy.permissive and policy.command == "ALL" and set(policy.roles) == set(ROLES)
-            and _SIGNED in (policy.using, policy.check or policy.using) for policy in table.policies.values()
+            not policy.permissive
+            and policy.command == "ALL"
+            and set(policy.roles) == set(ROLES)
+            and _SIGNED in (policy.using, policy.check or policy.using)
+            for policy in table.policies.values()
         ):
             yield Finding(table.name, "unsigned identities", "let through by no one", "let through", Severity.UNSAFE)
 

@@ -79,8 +79,8 @@ HINTS: Mapping[str, str] = {
     "for functions.",
     "moeen.E105": "CREATE VIEW ... WITH (security_invoker = true) AS ... (PostgreSQL 15); a materialized view keeps "
     "rows outside row security: make a table with policies instead.",
-    "moeen.E106": "Add SET search_path = pg_catalog, pg_temp and write schemas out: public.patients, app.user_id(). With "
-    "'', the caller's temporary schema comes first for tables and types.",
+    "moeen.E106": "Add SET search_path = pg_catalog, pg_temp and write schemas out: public.patients, app.user_id(). "
+    "With '', the caller's temporary schema comes first for tables and types.",
     "moeen.E107": "REVOKE EXECUTE ON FUNCTION name(arguments) FROM PUBLIC in the same file, then GRANT it to the roles "
     "that need it.",
     "moeen.W108": "SELECT app.lock_away('table') in <app>/sql/NNNN_rls.sql, and app.allow('table', ...) for each cell "

@@ -1,8 +1,8 @@
 """Who this transaction is: the scopes that say it.
 
-The engine (engine/binding.py) binds every transaction to `current()` before its first statement. A scope belongs to the running thread or
-task; scopes nest and restore the outer one however they end. Without a scope, serving code is `moeen_anon`, whom the
-policies show next to nothing; operator commands (manage.py) are the login itself, the owner.
+The engine (engine/binding.py) binds every transaction to `current()` before its first statement. A scope belongs to
+the running thread or task; scopes nest and restore the outer one however they end. Without a scope, serving code is
+`moeen_anon`, whom the policies show next to nothing; operator commands (manage.py) are the login itself, the owner.
 
 A generator that holds a scope open across `yield` lends it to whoever consumes it: open the scope around each step.
 """

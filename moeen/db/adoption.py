@@ -44,12 +44,16 @@ class Legacy:
 
 @dataclass(frozen=True)
 class Subject:
-    """One table under examination: as its model declares it, as it stands, and as the pattern says it should."""
+    """One table under examination: as its model declares it, as it stands, and as the pattern says it should.
+
+    ``later``: definitions of indexes that a later migration asks for; older ones like them are left for it.
+    """
 
     want: ddl.Table
     live: catalog.Table
     pattern: catalog.Table
     legacy: Legacy
+    later: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -74,9 +78,10 @@ def subject(
     legacy: Legacy,
     *,
     defaults: bool = True,
+    later: frozenset[str] = frozenset(),
 ) -> Subject:
     """Make the pattern and put the three together; without ``defaults`` no function of ours need exist yet."""
-    return Subject(want, live, _pattern(connection, want, defaults=defaults), legacy)
+    return Subject(want, live, _pattern(connection, want, defaults=defaults), legacy, later)
 
 
 def _pattern(connection: BaseDatabaseWrapper, want: ddl.Table, *, defaults: bool) -> catalog.Table:

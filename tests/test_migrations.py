@@ -11,8 +11,9 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from moeen.db import adoption
 from moeen.db.identity import acting_as_operator
-from moeen.db.operations import RunSQLFile
+from moeen.db.operations import RunIndexFile, RunSQLFile
 from tests import states
 from tests.states import snapshots
 
@@ -172,6 +173,24 @@ def test_sql_files__of_an_app__have_a_way_back_and_one_migration_of_their_number
         assert re.fullmatch(r"\d{4}_[a-z_]+", stem)
         assert (folder / f"{stem}.sql").read_text(encoding="utf-8").strip()
         assert (folder / f"{stem}.reverse.sql").read_text(encoding="utf-8").strip()
+
+
+@pytest.mark.parametrize("app", OURS)
+def test_index_files__of_an_app__say_what_its_models_say(migrated, app):
+    """Made beside each other on a copy of the table, PostgreSQL tells both in the same words."""
+    connection = connections[migrated.alias]
+    compared = 0
+    for key in [key for key in ours() if key[0] == app]:
+        for operation in LOADER.disk_migrations[key].operations:
+            if isinstance(operation, RunIndexFile):
+                after = LOADER.project_state(key)
+                with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+                    shapes = list(operation.shapes(app, editor, after, after))
+                for by_models, by_file in shapes:
+                    one, other = (adoption.make_pattern(connection, want) for want in (by_models, by_file))
+                    assert one.indexes == other.indexes
+                    compared += len(other.indexes)
+    assert compared
 
 
 def test_migrations__to_zero_beside_a_platforms_auth__leave_it_alone(new_database):

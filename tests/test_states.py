@@ -302,6 +302,22 @@ def test_migrate__columns_and_tables_of_the_clinics_own__stay(new_database):
         assert snapshots.digest(connection, "branches") == branches
 
 
+def test_migrate__equal_indexes_of_the_older_scripts__are_never_dropped(new_database):
+    """An index that a later migration asks for is left standing for it, renamed there, and never built again."""
+    database = states.database(new_database, "full")
+    equal = {
+        "idx_chatbot_flows_status": "chatbot_flows_status_idx",
+        "idx_conversations_patient_status": "conversations_patient_id_status_idx",
+        "idx_crm_leads_owner_status": "crm_leads_owner_id_status_idx",
+        "idx_user_preferences_theme": "user_preferences_theme_idx",
+    }
+    with database.connect() as connection:
+        named = dict(connection.execute("SELECT relname, oid FROM pg_class WHERE relkind = 'i'").fetchall())
+        migrate(database)
+        now = dict(connection.execute("SELECT oid, relname FROM pg_class WHERE relkind = 'i'").fetchall())
+    assert {older: now.get(named[older]) for older in equal} == equal
+
+
 def test_migrate__invalid_leftovers_of_an_interrupted_build__are_replaced(new_database, fresh):
     database = states.database(new_database, "core")
     with database.connect() as connection:

@@ -81,10 +81,11 @@ def subject(
     later: frozenset[str] = frozenset(),
 ) -> Subject:
     """Make the pattern and put the three together; without ``defaults`` no function of ours need exist yet."""
-    return Subject(want, live, _pattern(connection, want, defaults=defaults), legacy, later)
+    return Subject(want, live, make_pattern(connection, want, defaults=defaults), legacy, later)
 
 
-def _pattern(connection: BaseDatabaseWrapper, want: ddl.Table, *, defaults: bool) -> catalog.Table:
+def make_pattern(connection: BaseDatabaseWrapper, want: ddl.Table, *, defaults: bool = True) -> catalog.Table:
+    """The table as PostgreSQL shows it when it is made as declared, foreign keys aside; nothing of it stays."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for statement in ddl.create_table(want if defaults else want.without_defaults(), temporary=True):
             cursor.execute(statement)

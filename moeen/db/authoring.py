@@ -25,7 +25,7 @@ from moeen.db.lint import REPLACEMENTS, project_apps
 from moeen.db.operations import CONVERGING, CreateTable, RunIndexFile, sql_files
 
 _CLASS = "class Migration(migrations.Migration):\n"
-_ONLINE = "\n    atomic = False  # works online, in transactions of its own\n"
+_ONLINE = "    atomic = False  # works online, in transactions of its own\n"
 #: A text, which stays as it is, or a quoted name, which needs no quotes unless it is a word of SQL.
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?P<name>[a-z_][a-z0-9_]*)\"""")
 #: Words that PostgreSQL reserves (its manual, appendix "SQL Key Words"; pg_get_keywords() with catcode R or T).

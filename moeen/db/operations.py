@@ -360,18 +360,28 @@ class RunIndexFile(_Converging, RunSQLFile):
         self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
     ) -> Iterator[tuple[ddl.Table, ddl.Table]]:
         # The file's words take the place of what the models would make of them.
+        shapes = list(super().shapes(app_label, editor, before, after))
+        for _, want in shapes:
+            told = {index.name for table, index in self.indexes if table == want.name}
+            asked = {index.name for index in want.indexes} & {operation.index.name for operation in self.added}
+            if told != asked:
+                raise MoeenError(
+                    f"{self.app_label}/sql/{self.name}.sql makes other indexes on {want.name} than its models have: "
+                    f"{', '.join(sorted(told ^ asked))}.",
+                    next_step="Name the same table in the file and by the model in state_operations.",
+                    exit_code=USAGE,
+                )
         ours = {index.name: index for _, index in self.indexes}
-        for was, want in super().shapes(app_label, editor, before, after):
+        for was, want in shapes:
             yield was, replace(want, indexes=tuple(ours.get(index.name, index) for index in want.indexes))
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        # An index touches no relation: the model is amended, where Django would render it and all its kin anew.
         for operation in self.added:
             options = state.models[app_label, operation.model_name_lower].options
             options["indexes"] = [*options.get("indexes", []), operation.index.clone()]
-            if "apps" in state.__dict__:
-                meta = state.apps.get_model(app_label, operation.model_name)._meta
-                meta.indexes = [*meta.indexes, operation.index.clone()]
+        for name in self.model_names:
+            # Once a model; Django's own operations would render it and its kin anew for each index.
+            state.reload_model(app_label, name, delay=True)
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         connection = schema_editor.connection

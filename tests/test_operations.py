@@ -7,8 +7,9 @@ from django.db import connections, models
 from django.db.migrations import AddIndex
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, locks
+from moeen.db import catalog
 from moeen.db.constraints import ForeignKeyConstraint, Index
+from moeen.db.converge import locks
 from moeen.db.errors import MoeenError
 from moeen.db.operations import (
     AddTableConstraint,

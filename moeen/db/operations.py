@@ -21,10 +21,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
-from moeen.db import adoption, catalog, ddl, locks, offline, steps
+from moeen.db import catalog
 from moeen.db.adoption import Legacy
+from moeen.db.converge import adoption, declared, locks, offline, steps
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.findings import unique
+from moeen.db.sql import compose
 
 __all__ = [
     "CONVERGING",
@@ -43,8 +45,8 @@ __all__ = [
 def converge(
     editor: BaseDatabaseSchemaEditor,
     *,
-    was: ddl.Table,
-    want: ddl.Table,
+    was: declared.Table,
+    want: declared.Table,
     legacy: Legacy,
     later: frozenset[str] = frozenset(),
 ) -> None:
@@ -57,7 +59,7 @@ def converge(
     live = None if editor.collect_sql else catalog.read_tables(connection, [want.name]).get(want.name)
     if live is None:
         locks.patiently(
-            connection, partial(_run_together, editor, ddl.create_table(want)), purpose=f"create {want.name}"
+            connection, partial(_run_together, editor, declared.create_table(want)), purpose=f"create {want.name}"
         )
         return
     item = adoption.subject(connection, want, live, legacy, later=later)
@@ -106,13 +108,13 @@ class _Converging:
 
     def shapes(
         self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
-    ) -> Iterator[tuple[ddl.Table, ddl.Table]]:
+    ) -> Iterator[tuple[declared.Table, declared.Table]]:
         """(as it was asked for, as it is wanted) of each of these tables that this database shall have."""
         for name in self.model_names:
             model = after.apps.get_model(app_label, name)
             if router.allow_migrate_model(editor.connection.alias, model):
                 was = before.apps.get_model(app_label, name)
-                yield ddl.compile_table(was, editor), ddl.compile_table(model, editor)
+                yield declared.compile_table(was, editor), declared.compile_table(model, editor)
 
     def converge(
         self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
@@ -127,12 +129,12 @@ class _Converging:
                 converge(editor, was=was, want=want, legacy=self.legacy, later=later)
 
 
-def later_indexes(app_label: str, editor: BaseDatabaseSchemaEditor, want: ddl.Table) -> frozenset[str]:
+def later_indexes(app_label: str, editor: BaseDatabaseSchemaEditor, want: declared.Table) -> frozenset[str]:
     """Definitions of the indexes that today's model of the table has beyond these: later migrations ask for them."""
     if app_label not in global_apps.app_configs:
         return frozenset()
     found = [
-        ddl.compile_table(model, editor)
+        declared.compile_table(model, editor)
         for model in global_apps.get_app_config(app_label).get_models()
         if model._meta.db_table == want.name
     ]
@@ -168,20 +170,20 @@ class CreateTable(_Converging, migrations.CreateModel):
 
     def shapes(
         self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
-    ) -> Iterator[tuple[ddl.Table, ddl.Table]]:
+    ) -> Iterator[tuple[declared.Table, declared.Table]]:
         return super().shapes(app_label, editor, after, after)  # before it there is no model
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         if schema_editor.collect_sql:
             for _, want in self.shapes(app_label, schema_editor, from_state, to_state):
-                _run_together(schema_editor, ddl.create_table(want))
+                _run_together(schema_editor, declared.create_table(want))
         else:
             self.converge(app_label, schema_editor, from_state, to_state)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
-            schema_editor.execute(ddl.compose("DROP TABLE IF EXISTS {t}", t=model._meta.db_table), None)
+            schema_editor.execute(compose("DROP TABLE IF EXISTS {t}", t=model._meta.db_table), None)
 
 
 class AddColumn(_Converging, migrations.AddField):
@@ -197,8 +199,8 @@ class AddColumn(_Converging, migrations.AddField):
         table, column = model._meta.db_table, model._meta.get_field(self.name).column
         _, trigger = steps.guard_names(table, column)
         # The guard's trigger names the column and would keep it; constraints and indexes go with it.
-        schema_editor.execute(ddl.compose("DROP TRIGGER IF EXISTS {g} ON {t}", g=trigger, t=table), None)
-        schema_editor.execute(ddl.compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
+        schema_editor.execute(compose("DROP TRIGGER IF EXISTS {g} ON {t}", g=trigger, t=table), None)
+        schema_editor.execute(compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
 
 
 class Symmetric(_Converging):
@@ -358,7 +360,7 @@ class RunIndexFile(_Converging, RunSQLFile):
 
     def shapes(
         self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
-    ) -> Iterator[tuple[ddl.Table, ddl.Table]]:
+    ) -> Iterator[tuple[declared.Table, declared.Table]]:
         # The file's words take the place of what the models would make of them.
         shapes = list(super().shapes(app_label, editor, before, after))
         for _, want in shapes:
@@ -413,9 +415,9 @@ class RunIndexFile(_Converging, RunSQLFile):
                 locks.patiently(connection, drop, purpose=f"run {self.app_label}/sql/{self.name}.reverse.sql")
 
 
-def read_index(name: str, create: str) -> ddl.Index:
+def read_index(name: str, create: str) -> declared.Index:
     """The index that ``CREATE INDEX CONCURRENTLY ...`` makes."""
-    return ddl.Index(name=name, unique=False, create=create.replace(" CONCURRENTLY", "", 1), concurrent=create)
+    return declared.Index(name=name, unique=False, create=create.replace(" CONCURRENTLY", "", 1), concurrent=create)
 
 
 def _statements(text: str) -> list[str]:

@@ -24,9 +24,9 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from psycopg import sql
 
-from moeen.db import locks, offline
+from moeen.db.converge import locks, offline
 from moeen.db.errors import FAILED, MoeenError
-from moeen.db.lint import project_apps
+from moeen.db.lint.rules import project_apps
 from moeen.db.operations import CONVERGING, CreateTable, RunSQLFile
 
 # DROP INDEX CONCURRENTLY stands before it: IF NOT EXISTS would accept an invalid leftover.

@@ -22,8 +22,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import edits
 from moeen.db.findings import Finding, Severity
+from moeen.db.history import edits
 from moeen.db.operations import RunSQLFile
 
 Key = tuple[str, str]

@@ -20,8 +20,8 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.writer import MigrationWriter
 
-from moeen.db import ddl
-from moeen.db.lint import REPLACEMENTS, project_apps
+from moeen.db import sql
+from moeen.db.lint.rules import REPLACEMENTS, project_apps
 from moeen.db.operations import CONVERGING, CreateTable, RunIndexFile, sql_files
 
 _CLASS = "class Migration(migrations.Migration):\n"
@@ -81,7 +81,7 @@ def index_file(app_label: str, name: str, added: Sequence[migrations.AddIndex]) 
             model = apps.get_model(app_label, operation.model_name)
             creates.append(unquoted(str(operation.index.create_sql(model, editor, concurrently=True))))
     drops = [
-        unquoted(ddl.compose("DROP INDEX CONCURRENTLY IF EXISTS {n}", n=operation.index.name)) for operation in added
+        unquoted(sql.compose("DROP INDEX CONCURRENTLY IF EXISTS {n}", n=operation.index.name)) for operation in added
     ]
     texts = ("".join(f"{line};\n" for line in creates), "".join(f"{line};\n" for line in reversed(drops)))
     return RunIndexFile(app_label, name, added, texts=texts)

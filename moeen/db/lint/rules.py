@@ -41,8 +41,8 @@ from django.core.checks import CheckMessage
 from django.db import migrations
 from django.db.migrations import Migration
 
-from moeen.db import edits, ledger
 from moeen.db.errors import MoeenError
+from moeen.db.history import edits, ledger
 from moeen.db.operations import (
     CONVERGING,
     AddColumn,

@@ -15,7 +15,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import edits
+from moeen.db.history import edits
 
 #: A migration's file names the SQL files it runs in so many words; see operations.RunSQLFile and RunIndexFile.
 _SQL_FILE = re.compile(r'\bRun(?:SQL|Index)File\(\s*(?:app_label=)?"(\w+)",\s*(?:name=)?"(\w+)"')

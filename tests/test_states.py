@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import catalog, schema
-from moeen.db.converge import steps
+from moeen.db.converge import declared, steps
 from moeen.db.operations import Legacy, converge
 from moeen.db.security.identity import acting_as_operator
 from tests import servers, states
@@ -258,7 +258,7 @@ def test_converge__public_ids_filled__no_exception_is_left(adopted, fresh, new_d
     for app in ("sysadmin", "healthcare", "chatbot", "crm"):
         for model in apps.get_app_config(app).get_models():
             with connection.schema_editor(atomic=False) as editor:
-                converge(model, editor, legacy=Legacy())
+                converge(declared.compile_table(model, editor), editor, legacy=Legacy())
     expected_lines, expected = fresh(adopted.place)
     live = snapshots.lines(connection)
     assert (live - expected_lines, expected_lines - live) == (set(), set())

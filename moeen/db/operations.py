@@ -43,11 +43,11 @@ __all__ = [
 
 
 def converge(
+    want: declared.Table,
     editor: BaseDatabaseSchemaEditor,
     *,
-    was: declared.Table,
-    want: declared.Table,
     legacy: Legacy,
+    was: declared.Table | None = None,
     later: frozenset[str] = frozenset(),
 ) -> None:
     """Make the table, or bring the one that stands to its shape.
@@ -68,6 +68,7 @@ def converge(
     if found:
         raise Refused(want.name, tuple(finding.pretty() for finding in unique(found)))
     # Read anew in between: the plan is made for the table as it stands then.
+    was = was or want
     for step in steps.relax(live, was, want):
         steps.execute(connection, step)
     if was != want:
@@ -126,7 +127,7 @@ class _Converging:
                         editor.execute(statement, None)
             else:
                 later = later_indexes(app_label, editor, want)
-                converge(editor, was=was, want=want, legacy=self.legacy, later=later)
+                converge(want, editor, legacy=self.legacy, was=was, later=later)
 
 
 def later_indexes(app_label: str, editor: BaseDatabaseSchemaEditor, want: declared.Table) -> frozenset[str]:
@@ -401,7 +402,7 @@ class RunIndexFile(_Converging, RunSQLFile):
                 )
             else:
                 later = later_indexes(app_label, schema_editor, want)
-                converge(schema_editor, was=was, want=want, legacy=self.legacy, later=later)
+                converge(want, schema_editor, legacy=self.legacy, was=was, later=later)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         connection = schema_editor.connection

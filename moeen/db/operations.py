@@ -422,7 +422,8 @@ def read_index(name: str, create: str) -> declared.Index:
 
 
 def _statements(text: str) -> list[str]:
-    return [part.rstrip(";").strip() for part in sqlparse.split(sqlparse.format(text, strip_comments=True))]
+    parts = sqlparse.split(sqlparse.format(text, strip_comments=True))
+    return [part.rstrip(";").strip() for part in parts if part.strip()]
 
 
 def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str]) -> bool:

@@ -11,15 +11,11 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import identity
 from moeen.db.access import web_role_sql
 from moeen.env import parse_database_url
 from tests import servers
 
 _numbers = itertools.count(1)
-
-# Tests set the stage as the owner; requests and acting_as() bind what they do.
-identity.operate()
 
 
 @dataclass(frozen=True)
@@ -102,6 +98,17 @@ def web_database(new_database):
     yield made
     new_database.drop(made)
     servers.stop(server)
+
+
+@pytest.fixture(scope="module")
+def values_apart(django_db_setup):
+    """Values go beside the statements of Django's default connection, as where the web is served."""
+    before, entry = connections["default"], connections.settings["default"]
+    connections.settings["default"] = {**entry, "OPTIONS": {**entry["OPTIONS"], "server_side_binding": True}}
+    connections["default"] = connections.create_connection("default")
+    yield
+    connections["default"].close()
+    connections["default"], connections.settings["default"] = before, entry
 
 
 @pytest.fixture(scope="session", params=list(servers.versions()))

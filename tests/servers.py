@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from moeen.db import embedded
+from moeen.db import embedded, identity
 from moeen.db.embedded import Server
 from moeen.env import Environment, parse_database_url
 
@@ -134,12 +134,10 @@ def set_up_project(server: Server) -> None:
     }
     import django
 
+    identity.operate()
     django.setup()
     from django.core.management import call_command
 
-    from moeen.db import identity
-
-    identity.operate()
     call_command("migrate", verbosity=0)
 
 
@@ -191,6 +189,8 @@ def versions() -> dict[str, Path]:
 def pytest_load_initial_conftests(early_config):
     """Runs around, so before, pytest-django's own, which reads the settings."""
     global _session
+    # Tests set the stage as the owner; requests and acting_as() bind what they do.
+    identity.operate()
     url = Environment(PROJECT / ".env").text("DATABASE_URL")
     if url:
         entry = parse_database_url(url)

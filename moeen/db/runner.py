@@ -20,7 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from moeen.db import invariants, ledger, locks, mutex, planning, preflight, schema
+from moeen.db import embedded, invariants, ledger, locks, mutex, planning, preflight, schema, web_login
 from moeen.db.errors import FAILED, FINDINGS, USAGE, MoeenError, explain
 from moeen.db.findings import Finding, Severity
 from moeen.db.logs import logger
@@ -148,6 +148,7 @@ class Executor(MigrationExecutor):
             if pending:
                 options.tell("Another run did it; nothing is left to do.")
             state = super().migrate(targets, [], None, fake, fake_initial)
+            self._make_web_login()
             self._prove()
             return state
         if not fake:
@@ -163,6 +164,7 @@ class Executor(MigrationExecutor):
         with self._recorded(run):
             self._back_up(run)
             after = super().migrate(targets, list(plan), None, fake, fake_initial)
+            self._make_web_login()
             self._validate(run)
             return after
 
@@ -269,6 +271,16 @@ class Executor(MigrationExecutor):
             run.backup_id = options.backup(self.connection)
             options.tell(f"Backup {run.backup_id} is done.")
         ledger.write(self.connection, run)
+
+    def _make_web_login(self) -> None:
+        """On the embedded server, whose administrator is this project; elsewhere that is somebody else's to do."""
+        words = self.connection.settings_dict
+        if not words.get("EMBEDDED"):
+            return
+        server, login = embedded.configured_server(), web_login.name_for(words["NAME"])
+        with server.connect_as_superuser(server.ensure_running(), database=words["NAME"]) as administrator:
+            if web_login.ensure(administrator, login=login):
+                self.options.tell(f"The web serves as {login}, which owns nothing.")
 
     def _validate(self, run: ledger.Run) -> None:
         """The whole schema, once nothing is pending any more. What breaks fails the run; the rest is reported."""

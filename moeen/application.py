@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from moeen import cli
-from moeen.db import serving
 from moeen.db.errors import MoeenError
+from moeen.db.security import serving
 
 
 def guarded(make: Callable[[], Any]) -> Any:

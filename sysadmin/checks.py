@@ -19,9 +19,9 @@ def check_migrations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(checks.Tags.security, deploy=True)
 def check_web_login(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The web serves as a login that row security binds (moeen.db.web_login)."""
-    from moeen.db import serving, web_login
+    """The web serves as a login that row security binds (moeen.db.security.web_login)."""
     from moeen.db.errors import MoeenError, explain
+    from moeen.db.security import serving, web_login
 
     try:
         found = serving.hindrance(connections[DEFAULT_DB_ALIAS])

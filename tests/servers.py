@@ -19,8 +19,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from moeen.db import embedded, identity
-from moeen.db.embedded import Server
+from moeen.db.security import identity
+from moeen.db.server import embedded
+from moeen.db.server.embedded import Server
 from moeen.env import Environment, parse_database_url
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,9 @@ import psycopg
 from django.conf import settings
 from django.db.backends.postgresql import base
 
-from .. import embedded, identity, web_login
+from moeen.db.security import identity, web_login
+from moeen.db.server import embedded
+
 from . import binding
 from .client import DatabaseClient
 from .project import refuse_other_project

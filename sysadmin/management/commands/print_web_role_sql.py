@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from moeen.db import access, web_login
+from moeen.db.security import access, web_login
 
 
 class Command(BaseCommand):

@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib.staticfiles.management.commands import runserver
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
-from moeen.db import embedded, identity, serving
+from moeen.db.security import identity, serving
+from moeen.db.server import embedded
 
 
 class Command(runserver.Command):

@@ -20,10 +20,15 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from moeen.db import embedded, invariants, ledger, locks, mutex, planning, preflight, schema, web_login
+from moeen.db import schema
+from moeen.db.converge import locks
 from moeen.db.errors import FAILED, FINDINGS, USAGE, MoeenError, explain
 from moeen.db.findings import Finding, Severity
+from moeen.db.history import ledger
 from moeen.db.logs import logger
+from moeen.db.migrate import invariants, mutex, planning, preflight
+from moeen.db.security import web_login
+from moeen.db.server import embedded
 
 Plan = Sequence[tuple[Migration, bool]]
 BackupHook = Callable[[BaseDatabaseWrapper], str]

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import web_login
 from moeen.db.errors import MoeenError, explain
+from moeen.db.security import web_login
 
 _warned = False
 

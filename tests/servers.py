@@ -7,10 +7,14 @@ CREATEDB. `start()` gives further throwaway clusters; all are stopped when the s
 
 import atexit
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +28,7 @@ from moeen.db.server import embedded
 from moeen.db.server.embedded import Server
 from moeen.env import Environment, parse_database_url
 
+PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 PROJECT = Path(__file__).resolve().parent.parent
 # Fast and forgetful: a test's data need not outlive a power cut.
 SETTINGS = (
@@ -124,6 +129,51 @@ def follow(primary: Server, *, slot: str = "") -> Server:
         os.chown(path, mine.st_uid, mine.st_gid)  # root's servers run as another user
     follower.ensure_running()
     return follower
+
+
+@contextmanager
+def pooler(target: Target, database: str, login: str, *, becomes: str = "") -> Iterator[str]:
+    """The address of that database for the login through PgBouncer in transaction mode, with one server connection.
+
+    `becomes` is the login of that connection, where it is another one.
+    """
+    if not os.path.exists(PGBOUNCER):
+        pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")
+    folder = scratch("moeen-pool-")
+    (folder / "users.txt").write_text(f'"{login}" ""\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"""
+        [databases]
+        {database} = host={target.host} port={target.port} user={becomes or login}
+        [pgbouncer]
+        listen_addr =
+        unix_socket_dir = {folder}
+        listen_port = 6543
+        auth_type = trust
+        auth_file = {folder}/users.txt
+        pool_mode = transaction
+        default_pool_size = 1
+        max_client_conn = 50
+        server_reset_query =
+        """.replace("\n        ", "\n")
+    )
+    owner = pwd.getpwuid(target.server.data_dir.stat().st_uid)
+    for entry in (folder, *folder.iterdir()):
+        os.chown(entry, owner.pw_uid, owner.pw_gid)
+    with open(folder / "log", "wb") as log:
+        who = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        process = subprocess.Popen([PGBOUNCER, str(folder / "pgbouncer.ini")], stdout=log, stderr=log, **who)
+    try:
+        for _ in range(100):
+            if (folder / ".s.PGSQL.6543").exists():
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail((folder / "log").read_text())
+        yield f"postgresql://{login}@/{database}?host={folder}&port=6543"
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def set_up_project(server: Server) -> None:

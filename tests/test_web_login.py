@@ -25,4 +25,8 @@ def test_validate__login_of_the_web_holds_rights_all_the_time__is_found(web_data
         administrator.execute("ALTER ROLE moeen_web INHERIT")
         # Since PostgreSQL 16 the membership says it, before the role.
         administrator.execute(f"GRANT {', '.join(ROLES)} TO moeen_web WITH INHERIT TRUE")
-    assert found(web_database) == MEMBERS
+        try:
+            assert found(web_database) == MEMBERS
+        finally:
+            administrator.execute("ALTER ROLE moeen_web NOINHERIT")
+            administrator.execute(f"GRANT {', '.join(ROLES)} TO moeen_web WITH INHERIT FALSE")

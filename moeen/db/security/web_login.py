@@ -207,8 +207,9 @@ _STANDING = """
          HAVING pg_catalog.count(*) > 0),
         (SELECT 'may become ' || pg_catalog.min(r.rolname) || ', who passes row security by'
          FROM pg_catalog.pg_roles AS r
-         WHERE (r.rolsuper OR r.rolbypassrls OR r.rolreplication OR r.rolname = ANY ({powerful}))
-           AND pg_catalog.pg_has_role(l.oid, r.oid, 'MEMBER') HAVING pg_catalog.count(*) > 0),
+         WHERE (r.rolsuper OR r.rolbypassrls OR r.rolreplication OR r.rolcreaterole OR r.rolname = ANY ({powerful}))
+           AND r.oid <> l.oid AND pg_catalog.pg_has_role(l.oid, r.oid, 'MEMBER')
+         HAVING pg_catalog.count(*) > 0),
         CASE WHEN l.rolcreaterole THEN 'may create roles' END,
         CASE WHEN l.rolreplication THEN 'has REPLICATION' END,
         (SELECT 'holds the rights of ' || pg_catalog.string_agg(r.rolname, ', ' ORDER BY r.rolname) || ' all the time'

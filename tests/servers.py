@@ -257,14 +257,14 @@ def pytest_load_initial_conftests(early_config):
     global _session
     # Tests set the stage as the owner; requests and acting_as() bind what they do.
     identity.operate()
+    # A signal that ends the session must not leave servers behind; pytest handles Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     url = Environment(PROJECT / ".env").text("DATABASE_URL")
     if url:
         entry = parse_database_url(url)
         options = entry["OPTIONS"]
         _session = Target(entry["HOST"], str(entry["PORT"]), entry["USER"], entry["PASSWORD"], entry["NAME"], options)
     elif _runs_tests(early_config.known_args_namespace):
-        # A signal that ends the session must not leave the server behind; pytest handles Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         atexit.register(stop_all)
         server = start()
         _session = target_of(server)

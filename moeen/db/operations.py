@@ -293,9 +293,8 @@ class RunSQLFile(migrations.RunSQL):
         """``texts``: what the two files will say, where they are yet to be written."""
         self.app_label, self.name, self.replaces = app_label, name, replaces
         self.texts = texts or _read_files(app_label, name)
-        if replaces:
-            self.texts = (self.texts[0], _read_files(app_label, replaces)[0] + "\n" + self.texts[1])
-        self.forwards, self.backwards = map(read_scripts, self.texts)
+        replaced = _read_files(app_label, replaces)[0] + "\n" if replaces else ""
+        self.forwards, self.backwards = read_scripts(self.texts[0]), read_scripts(replaced + self.texts[1])
         # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(
             [script.body for script in self.forwards], reverse_sql=[script.body for script in self.backwards], **kwargs

@@ -309,7 +309,7 @@ COMMENT ON FUNCTION app.row_of_alias(text) IS 'The id of the row that bore this 
 -- Who a request of PostgREST is, signed: by the role that its login took and the claims of the token that PostgREST has
 -- verified. Unknown, deactivated or malformed: moeen_anon. Once a transaction: whoever takes the entry role again inside a
 -- request finds ROW SHARE held on the keys, which no statement gives back before the transaction ends.
-CREATE OR REPLACE FUNCTION app.sign_request(OUT role text, OUT claims text, OUT signature text)
+CREATE OR REPLACE FUNCTION app.sign_request() RETURNS text[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -317,6 +317,8 @@ DECLARE
     expiry constant text := floor(extract(epoch FROM clock_timestamp()) + 300)::bigint::text;
     said jsonb;
     person uuid;
+    claims text;
+    role text;
     key record;
 BEGIN
     PERFORM FROM pg_catalog.pg_locks AS l
@@ -342,12 +344,12 @@ BEGIN
     role := coalesce(role, 'moeen_anon');
     SELECT k.id, k.inner_pad, k.outer_pad INTO STRICT key FROM app.identity_keys AS k
     ORDER BY k.created_at DESC, k.id LIMIT 1;
-    signature := key.id || '.' || expiry || '.' || encode(sha256(key.outer_pad || sha256(key.inner_pad || convert_to(
-        key.id || E'\n' || expiry || E'\n' || role || E'\n' || claims, 'UTF8'))), 'hex');
+    RETURN ARRAY[role, claims, key.id || '.' || expiry || '.' || encode(sha256(key.outer_pad || sha256(
+        key.inner_pad || convert_to(key.id || E'\n' || expiry || E'\n' || role || E'\n' || claims, 'UTF8'))), 'hex')];
 END
 $$;
 COMMENT ON FUNCTION app.sign_request() IS
-    'The caller''s role by the token that PostgREST verified, and the signature; once a transaction, for its entry roles';
+    'Role (by the token that PostgREST verified), claims and signature of a request; once a transaction, for entry roles';
 
 -- PostgREST's db-pre-request. SECURITY INVOKER: a definer function may not set the role. The platform's service key
 -- becomes moeen_service, which row security binds.
@@ -355,14 +357,13 @@ CREATE OR REPLACE FUNCTION app.bind_request() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    signed record;
+    signed constant text[] := app.sign_request();
 BEGIN
-    SELECT s.role, s.claims, s.signature INTO signed FROM app.sign_request() AS s;
     -- Older forms of the claims, which platforms' auth.uid() reads first.
     PERFORM set_config('request.jwt.claim', '', true), set_config('request.jwt.claim.sub', '', true),
-            set_config('request.jwt.claim.role', '', true), set_config('request.jwt.claims', signed.claims, true),
-            set_config('moeen.signature', signed.signature, true), set_config('row_security', 'on', true),
-            set_config('role', signed.role, true);
+            set_config('request.jwt.claim.role', '', true), set_config('request.jwt.claims', signed[2], true),
+            set_config('moeen.signature', signed[3], true), set_config('row_security', 'on', true),
+            set_config('role', signed[1], true);
 END
 $$;
 COMMENT ON FUNCTION app.bind_request() IS 'Pre-request function of PostgREST: the request acts in the caller''s role';

@@ -21,6 +21,7 @@ from .. import embedded, identity
 from . import binding
 from .client import DatabaseClient
 from .project import refuse_other_project
+from .schema_editor import SchemaEditor
 
 CONNECT_TIMEOUT = 10
 # A server that was killed replays its log at the next start and refuses sessions until that is done.
@@ -31,6 +32,7 @@ _PASSING = re.compile(r"database system is|Connection refused|closed the connect
 
 class DatabaseWrapper(base.DatabaseWrapper):
     client_class = DatabaseClient
+    SchemaEditorClass = SchemaEditor
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()

@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.views.defaults import permission_denied
 from psycopg.errors import InsufficientPrivilege
 
-from moeen.db import identity
+from moeen.db.security import identity
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 

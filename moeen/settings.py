@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from moeen.db import identity
+from moeen.db.security import identity
 from moeen.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent

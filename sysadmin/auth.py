@@ -8,7 +8,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 from django.utils import timezone
 
-from moeen.db import identity
+from moeen.db.security import identity
 from sysadmin.models import User
 
 

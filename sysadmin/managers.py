@@ -11,8 +11,8 @@ from django.db.models import Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
-from moeen.db import identity
 from moeen.db.models import PublicIdQuerySet
+from moeen.db.security import identity
 
 if TYPE_CHECKING:
     from sysadmin.models import User

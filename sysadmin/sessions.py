@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.sessions.backends import db
 
-from moeen.db import identity
+from moeen.db.security import identity
 
 
 class SessionStore(db.SessionStore):

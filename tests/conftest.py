@@ -11,8 +11,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import identity
-from moeen.db.access import web_role_sql
+from moeen.db.security import identity
+from moeen.db.security.access import web_role_sql
 from moeen.env import parse_database_url
 from tests import servers
 

@@ -19,8 +19,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from moeen.db import embedded
-from moeen.db.embedded import Server
+from moeen.db.server import embedded
+from moeen.db.server.embedded import Server
 from moeen.env import Environment, parse_database_url
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -137,7 +137,7 @@ def set_up_project(server: Server) -> None:
     django.setup()
     from django.core.management import call_command
 
-    from moeen.db import identity
+    from moeen.db.security import identity
 
     identity.operate()
     call_command("migrate", verbosity=0)

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.db import connections
 from django.urls import reverse
 
-from moeen.db import identity
+from moeen.db.security import identity
 from sysadmin.models import BackfillRun, PublicIdAlias, User
 
 ALIAS = "pat_20251017_000001"

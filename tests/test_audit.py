@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
-from moeen.db.identity import acting_as_operator
+from moeen.db.security.identity import acting_as_operator
 from tests import states
 
 HASH = "pbkdf2_sha256$1000000$salt$c2VjcmV0"

@@ -16,10 +16,21 @@ import pyrage
 import pytest
 from django.db import connections
 
-from moeen.db import backup, embedded
-from moeen.db.backups import age, dump, load, manifest, retention, store, tools, verify, words
+from moeen.db.backups import (
+    before_migration,
+    dump,
+    encryption,
+    manifest,
+    pg_restore,
+    program_errors,
+    retention,
+    store,
+    tools,
+    verify,
+)
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError, explain
+from moeen.db.server import embedded
 from tests import backups, servers, states
 
 
@@ -154,7 +165,7 @@ def test_encrypted__files_on_disk__hold_no_plain_text(filled, tmp_path, keypair)
     for path in backups.paths(at, taken.id):
         assert b"PGDMP" not in path.read_bytes()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    (key,) = age.identities(keypair[1])
+    (key,) = encryption.identities(keypair[1])
     assert pyrage.decrypt((at.folder / taken.id / "dump.custom.age").read_bytes(), [key]).startswith(b"PGDMP")
     with pytest.raises(MoeenError, match="None of the identities"):
         verify.prove(at, taken.id, identity=_other_key(tmp_path))
@@ -175,7 +186,7 @@ def test_encrypt_to__malformed__refused_without_showing_a_secret(filled, tmp_pat
     assert caught.value.exit_code == 2
     assert secret[15:30] not in str(caught.value)
     with pytest.raises(MoeenError, match="no age recipient"):
-        age.recipients(["age1nonsense"])
+        encryption.recipients(["age1nonsense"])
 
 
 # -- a verification that can fail --------------------------------------------------------------------------------
@@ -211,7 +222,7 @@ def test_against_live__one_thing_changed__exactly_that_is_found(filled, kept, ch
     at, taken = kept
     content = verify.content_of(at.folder / taken.id, at.manifest(taken.id), [])
     with filled.connect() as connection:
-        dump.digest.prepare(connection)
+        dump.digests.prepare(connection)
         connection.execute("BEGIN")
         if "nextval" in change:
             connection.execute("CREATE TEMP TABLE IF NOT EXISTS keep AS SELECT last_value FROM public.visits_id_seq")
@@ -222,7 +233,7 @@ def test_against_live__one_thing_changed__exactly_that_is_found(filled, kept, ch
         if "nextval" in change:
             connection.execute("SELECT setval('public.visits_id_seq', (SELECT last_value FROM keep))")
         connection.execute("ROLLBACK")
-    rights = load.Rights(owners=True, superuser=True)
+    rights = pg_restore.Rights(owners=True, superuser=True)
     found = verify.compare.compare(content, now, rights=rights, majors=(18, 18))
     if kind is None:
         assert found == []
@@ -357,7 +368,7 @@ def test_take__unix_socket_and_sslmode__taken_as_migrate_does(filled, tmp_path, 
 
 def test_words__tools_without_tls__said_with_the_next_step():
     said = 'pg_dump: error: connection failed: sslmode value "require" invalid when SSL support is not compiled in'
-    known = words.failure("pg_dump", said, 1)
+    known = program_errors.failure("pg_dump", said, 1)
     assert "no TLS" in known.cause
     assert "postgresql-client" in known.next_step
 
@@ -532,7 +543,7 @@ def test_before_migration__in_the_callers_transaction__a_backup_and_verified(fil
     }
     settings.BACKUP_RECIPIENTS = []
     connection = connections[filled.alias]
-    taken = backup.before_migration(connection, label="before 0007", verified=True)
+    taken = before_migration(connection, label="before 0007", verified=True)
     at = store.of()
     assert at.manifest(taken.id).label == "before 0007"
     assert at.verification(taken.id).ok

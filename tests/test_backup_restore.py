@@ -17,7 +17,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.backups import beside, inventory, manifest, restore, retention, settings, store
+from moeen.db.backups import database_settings, inventory, manifest, restore, retention, store, swap
 from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
 from moeen.db.errors import MoeenError
@@ -115,15 +115,15 @@ def test_restore__drop_old__only_where_its_backup_holds_all(
     full = new_database()
     with full.connect() as connection:
         connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
-    swap = beside.swap
+    real_swap = swap.swap
 
     def late(*words):
         if written:
             with full.connect() as connection:
                 connection.execute("INSERT INTO precious VALUES (2)")
-        return swap(*words)
+        return real_swap(*words)
 
-    monkeypatch.setattr(beside, "swap", late)
+    monkeypatch.setattr(swap, "swap", late)
     monkeypatch.setattr(restore, "target_named", lambda server, name, real=restore.target_named: real(
         connections[filled.alias], name))  # fmt: skip
     at = backups.copy(kept[0], kept[1].id, tmp_path)
@@ -194,8 +194,8 @@ def test_restore__setting_that_came_out_otherwise__is_a_finding(new_database, tm
     at = backups.place(tmp_path)
     taken = backups.take(database, at)
     # One element in place of two: what a restore did before it knew lists.
-    read = settings.elements
-    monkeypatch.setattr(settings, "elements", lambda value: [value])
+    read = database_settings.elements
+    monkeypatch.setattr(database_settings, "elements", lambda value: [value])
     target = restore.target_named(connections[database.alias], f"{database.name}_back")
     done = restore.put_back(at, taken.id, target)
     assert [(f.object, f.kind, f.found) for f in done.findings] == [
@@ -242,12 +242,12 @@ def test_restore__replace_fails__the_old_one_stands_as_it_was(
         (root / "content.json").write_text(json.dumps(paper))
         _reseal(at, root)
     else:
-        monkeypatch.setattr(beside, "SWAP_SECONDS", 0.0)
+        monkeypatch.setattr(swap, "SWAP_SECONDS", 0.0)
         taken = {"restoring": f"{full.name}_fresh", "before": filled.name}
-        monkeypatch.setattr(beside, "name_for", lambda name, what: taken[what])
+        monkeypatch.setattr(swap, "name_for", lambda name, what: taken[what])
     sessions = []
     if failure == "second rename":
-        rename = beside._rename
+        rename = swap._rename
 
         def then_occupied(connection, name, kept):
             rename(connection, name, kept)
@@ -256,7 +256,7 @@ def test_restore__replace_fails__the_old_one_stands_as_it_was(
                 sessions.append(filled.target.connect(f"{full.name}_fresh"))
 
         taken["before"] = f"{full.name}_old"
-        monkeypatch.setattr(beside, "_rename", then_occupied)
+        monkeypatch.setattr(swap, "_rename", then_occupied)
     with pytest.raises(Exception):  # noqa: B017, PT011 - each fails in its own way
         _put_back(at, kept[1].id, filled, full)
     for session in sessions:
@@ -325,7 +325,7 @@ def test_restore__killed_in_the_swap__the_old_one_open_and_the_copy_swept_by_the
         (left,) = names(filled) - standing
         assert left.startswith(f"{full.name}_restoring_")
         # While it lives, what it makes is its own.
-        assert beside.sweep(_login(filled), full.name, say=said.append) == []
+        assert swap.sweep(_login(filled), full.name, say=said.append) == []
         process.kill()
         process.wait()
         # The server ends what it was told to do, finds nobody to answer to, and takes it back.
@@ -422,7 +422,7 @@ def test_restore__roles_missing_and_may_not_be_created__named_with_the_statement
 @pytest.fixture(scope="module")
 def migrated(new_database):
     database = new_database()
-    from moeen.db.identity import acting_as_operator
+    from moeen.db.security.identity import acting_as_operator
 
     with acting_as_operator():
         call_command("migrate", database=database.alias, verbosity=0, no_backup="test")

@@ -10,10 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from moeen.db import embedded
 from moeen.db.backups import dump, tools, verify
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError
+from moeen.db.server import embedded
 from tests import backups, servers
 
 PASSWORD = r"pa:ss\wörd @/%"

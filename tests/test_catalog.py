@@ -5,8 +5,9 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from moeen.db import canonical, catalog
+from moeen.db import catalog
 from moeen.db.roles import ROLES
+from moeen.db.schema import canonical
 from tests import states
 
 

@@ -11,7 +11,8 @@ from django.core.management import call_command
 from django.db import DatabaseError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import canonical, drift, schema
+from moeen.db import schema
+from moeen.db.schema import canonical, drift
 from moeen.env import parse_database_url
 from tests import servers, states
 

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from moeen.db import embedded
 from moeen.db.errors import MoeenError
+from moeen.db.server import embedded
 from tests import servers
 
 AS_ROOT = os.geteuid() == 0
@@ -92,7 +92,7 @@ def test_stop__never_made__makes_nothing(cluster):
 START = """
 import sys
 from pathlib import Path
-from moeen.db.embedded import Server
+from moeen.db.server.embedded import Server
 Server(data_dir=Path(sys.argv[1]), bin_dir=Path(sys.argv[2]), durable=False).ensure_running()
 """
 
@@ -228,7 +228,7 @@ def test_database__dropped_while_running__made_again_on_connect(manage, tmp_path
         "from django.db import connection as c\n"
         "with c._nodb_cursor() as cursor: cursor.execute('DROP DATABASE moeen')\n"
         "c.ensure_connection(); i = c.connection.info; print(i.dbname, i.user)\n"
-        "import os, signal; from moeen.db.embedded import configured_server as s\n"
+        "import os, signal; from moeen.db.server.embedded import configured_server as s\n"
         "c.close(); os.kill(s().status().pid, signal.SIGKILL)\n"
         "cursor = c.cursor(); cursor.execute('SHOW application_name'); print(cursor.fetchone()[0])\n"
         "cursor.execute('SHOW timezone'); print(cursor.fetchone()[0])"
@@ -267,7 +267,7 @@ def test_programs__by_major_version__from_the_wheel_or_the_system():
 
 
 def test_programs__looked_up__package_is_not_imported():
-    code = "from moeen.db import embedded as e; e.bin_dir(); import sys; print(e.PACKAGE in sys.modules)"
+    code = "from moeen.db.server import embedded as e; e.bin_dir(); import sys; print(e.PACKAGE in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=servers.PROJECT, capture_output=True, text=True)
     assert done.stdout == "False\n"
 

@@ -16,8 +16,8 @@ from django.test import AsyncRequestFactory, RequestFactory
 from django.urls import path, reverse
 
 from moeen import middleware
-from moeen.db import identity
 from moeen.db.errors import MoeenError
+from moeen.db.security import identity
 from moeen.middleware import IdentityMiddleware
 from sysadmin.models import Setting, User
 from tests import factories

@@ -102,5 +102,5 @@ def test_apps__named_as_strings__only_in_settings_and_urls():
 
 def test_imported__relative_and_absolute__resolved():
     names = set(imported(servers.PROJECT / "moeen" / "db" / "engine" / "base.py"))
-    assert "moeen.db.embedded" in names
+    assert "moeen.db.server.embedded" in names
     assert "django.db.backends.postgresql.base" in names

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from psycopg import sql
 
-from moeen.db import identity
+from moeen.db.security import identity
 from moeen.env import parse_database_url
 from tests import servers
 from tests.access import roads
@@ -34,7 +34,7 @@ def proof(new_database):
 @pytest.fixture(scope="module")
 def web(proof):
     """A login that owns nothing, as `print_web_role_sql` describes it."""
-    from moeen.db.access import web_role_sql
+    from moeen.db.security.access import web_role_sql
 
     if proof.database.target.server is None:
         pytest.skip("the server is not the tests' own")

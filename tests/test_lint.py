@@ -11,9 +11,10 @@ from django.core.management import call_command
 from django.db import migrations, models
 from django.db.migrations import Migration
 
-from moeen.db import authoring, lint, squawk
+from moeen.db import lint
 from moeen.db.adoption import Legacy
 from moeen.db.constraints import Index
+from moeen.db.lint import authoring, rules, squawk
 from moeen.db.operations import AddColumn, AddTableConstraint, AddTableIndex, AlterColumn, CreateTable, RunSQLFile
 from tests import servers
 
@@ -269,7 +270,7 @@ def test_project__a_cell_of_its_policies_gone_wrong__is_found():
 
 
 def test_hints__every_id__has_one_and_stands_in_the_list():
-    listed = set(re.findall(r"^(moeen\.[EW]\d+)", lint.__doc__, re.MULTILINE))
+    listed = set(re.findall(r"^(moeen\.[EW]\d+)", rules.__doc__, re.MULTILINE))
     assert listed == lint.HINTS.keys()
 
 

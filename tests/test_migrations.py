@@ -11,8 +11,8 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db.identity import acting_as_operator
 from moeen.db.operations import RunSQLFile
+from moeen.db.security.identity import acting_as_operator
 from tests import states
 from tests.states import snapshots
 

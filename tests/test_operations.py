@@ -5,8 +5,9 @@ from django.core.management import call_command
 from django.db import connections, models
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, locks
+from moeen.db import catalog
 from moeen.db.constraints import ForeignKeyConstraint
+from moeen.db.converge import locks
 from moeen.db.errors import MoeenError
 from moeen.db.operations import AddTableConstraint, AlterColumn, Refused, RunSQLFile, Script, read_scripts
 from tests import states

@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.db import ProgrammingError, connections
 from psycopg import sql
 
-from moeen.db import identity, public_ids, schema
+from moeen.db import public_ids, schema
+from moeen.db.security import identity
 from tests import servers, states
 from tests.access import roads, world
 from tests.access.matrix import FORGERIES, MATRIX, MOVES, ROLES

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections, transaction
 
-from moeen.db import advisors
+from moeen.db.security import advisors
 
 #: What is done to the schema -> (kind, object) of what is found.
 BREAKING = {

@@ -13,8 +13,11 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, invariants, ledger, locks, operations, planning, runner, schema
+from moeen.db import catalog, operations, schema
+from moeen.db.converge import locks
 from moeen.db.errors import MoeenError
+from moeen.db.history import ledger
+from moeen.db.migrate import invariants, planning, runner
 from tests import servers, states
 
 NO_BACKUP = {"no_backup": "test", "verbosity": 0}

@@ -11,8 +11,10 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import canonical, contents, ledger, public_ids, schema, untouched
+from moeen.db import public_ids, schema
 from moeen.db.backups import restore
+from moeen.db.history import ledger, untouched
+from moeen.db.schema import canonical, contents
 from moeen.env import parse_database_url
 from tests import backups, servers, states
 

@@ -7,8 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import surveying
-from moeen.db.preflight import AdoptionRefused
+from moeen.db.migrate import surveying
+from moeen.db.migrate.preflight import AdoptionRefused
 from tests import states
 from tests.states import snapshots
 

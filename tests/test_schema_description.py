@@ -6,7 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import catalog, description, public_ids
+from moeen.db import catalog, public_ids
+from moeen.db.schema import description
 from tests import servers, states
 
 

@@ -9,9 +9,10 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import catalog, schema, steps
-from moeen.db.identity import acting_as_operator
+from moeen.db import catalog, schema
+from moeen.db.converge import steps
 from moeen.db.operations import Legacy, converge
+from moeen.db.security.identity import acting_as_operator
 from tests import servers, states
 from tests.states import snapshots
 

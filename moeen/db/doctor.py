@@ -18,9 +18,12 @@ from django.core import checks
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import contents, embedded, preflight, public_ids, roles, schema
+from moeen.db import public_ids, roles, schema
 from moeen.db.backups import retention, store
 from moeen.db.errors import MoeenError, explain
+from moeen.db.migrate import preflight
+from moeen.db.schema import contents
+from moeen.db.server import embedded
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 #: The versions that the project is made for.

@@ -20,10 +20,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
-from moeen.db import adoption, catalog, ddl, locks, offline, steps
+from moeen.db import catalog
 from moeen.db.adoption import Legacy
+from moeen.db.converge import adoption, declared, locks, offline, steps
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.findings import unique
+from moeen.db.sql import compose, fragment
 
 __all__ = [
     "CONVERGING",
@@ -51,8 +53,8 @@ def converge(
     holds what cannot be carried over; nothing is changed then.
     """
     connection = editor.connection
-    want = ddl.compile_table(model, editor)
-    was = want if before is None else ddl.compile_table(before, editor)
+    want = declared.compile_table(model, editor)
+    was = want if before is None else declared.compile_table(before, editor)
     if editor.collect_sql and before is not None:
         for step in offline.plan(was, want):
             for statement in step.statements:
@@ -61,7 +63,7 @@ def converge(
     live = None if editor.collect_sql else catalog.read_tables(connection, [want.name]).get(want.name)
     if live is None:
         locks.patiently(
-            connection, partial(_run_together, editor, ddl.create_table(want)), purpose=f"create {want.name}"
+            connection, partial(_run_together, editor, declared.create_table(want)), purpose=f"create {want.name}"
         )
         return
     item = adoption.subject(connection, want, live, legacy)
@@ -145,7 +147,7 @@ class CreateTable(_Converging, migrations.CreateModel):
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
-            schema_editor.execute(ddl.compose("DROP TABLE IF EXISTS {t}", t=model._meta.db_table), None)
+            schema_editor.execute(compose("DROP TABLE IF EXISTS {t}", t=model._meta.db_table), None)
 
 
 class AddColumn(_Converging, migrations.AddField):
@@ -161,8 +163,8 @@ class AddColumn(_Converging, migrations.AddField):
         table, column = model._meta.db_table, model._meta.get_field(self.name).column
         _, trigger = steps.guard_names(table, column)
         # The guard's trigger names the column and would keep it; constraints and indexes go with it.
-        schema_editor.execute(ddl.compose("DROP TRIGGER IF EXISTS {g} ON {t}", g=trigger, t=table), None)
-        schema_editor.execute(ddl.compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
+        schema_editor.execute(compose("DROP TRIGGER IF EXISTS {g} ON {t}", g=trigger, t=table), None)
+        schema_editor.execute(compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
 
 
 class Symmetric(_Converging):
@@ -228,7 +230,7 @@ class AddTableIndex(_Converging, migrations.AddIndex):
             concurrently = (
                 "" if schema_editor.collect_sql or schema_editor.connection.in_atomic_block else "CONCURRENTLY "
             )
-            drop = ddl.compose("DROP INDEX {how}IF EXISTS {n}", how=ddl.fragment(concurrently), n=self.index.name)
+            drop = compose("DROP INDEX {how}IF EXISTS {n}", how=fragment(concurrently), n=self.index.name)
             schema_editor.execute(drop, None)
 
 

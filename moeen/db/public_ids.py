@@ -33,7 +33,7 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Func, Value
 
-from moeen.db import identity
+from moeen.db.security import identity
 
 #: The SQL function that is every public_id column's default.
 SQL_GENERATOR = "app.generate_public_id"

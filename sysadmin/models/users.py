@@ -12,10 +12,10 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from moeen.db import identity
 from moeen.db.constraints import Index
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
+from moeen.db.security import identity
 from sysadmin.managers import UserManager
 
 #: What a supervisor may do in the admin; an admin may do everything, the others do not enter.

@@ -9,7 +9,7 @@ import psycopg
 from django.db import DatabaseError, connections, transaction
 from psycopg.rows import tuple_row
 
-from moeen.db import identity
+from moeen.db.security import identity
 from tests.access.matrix import ACTORS, MATRIX, ROLES
 
 COMMANDS = "SIUD"

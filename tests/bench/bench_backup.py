@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from moeen.db import embedded
+from moeen.db.server import embedded
 from tests import servers
 
 PROJECT = Path(__file__).resolve().parents[2]

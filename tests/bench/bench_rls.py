@@ -98,7 +98,7 @@ def timed(execute, query, parameters):
 def queries(target, server, runs):
     from django.db import connection, transaction
 
-    from moeen.db import identity
+    from moeen.db.security import identity
 
     # As Django's: parameters put in by the client, nothing prepared.
     owner = target.connect(server.database, user=server.role, cursor_factory=psycopg.ClientCursor)
@@ -166,7 +166,7 @@ def binding(runs):
     """A transaction with one short statement, seen from the client, bound and not."""
     from django.db import connection, transaction
 
-    from moeen.db import identity
+    from moeen.db.security import identity
 
     who = identity.person("00000000-0000-0000-0000-000000000000", "patient")
     times = {identity.OPERATOR: [], who: []}

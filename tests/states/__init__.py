@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from moeen.db import embedded
+from moeen.db.server import embedded
 from tests import servers
 
 HERE = Path(__file__).parent

@@ -21,7 +21,7 @@ from moeen.db.backfill import runs
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.parts import Pages, Part, Rows
 from moeen.db.backfill.reports import Failure
-from moeen.db.ddl import fragment
+from moeen.db.sql import fragment
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db.ddl import fragment
+from moeen.db.sql import fragment
 
 
 class Backfill:

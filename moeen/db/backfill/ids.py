@@ -12,8 +12,10 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db import adoption, catalog, ddl, public_ids, steps
+from moeen.db import catalog, public_ids
+from moeen.db.adoption import Legacy
 from moeen.db.backfill.definition import Backfill
+from moeen.db.converge import adoption, declared, steps
 from moeen.db.errors import ConfigurationError
 
 COLUMN = "public_id"
@@ -69,7 +71,7 @@ class PublicIds(Backfill):
     def _subject(self, connection: BaseDatabaseWrapper) -> adoption.Subject:
         """The table reduced to its public id, so that nothing else of it is touched."""
         with connection.schema_editor(collect_sql=True) as editor:
-            want = ddl.compile_table(self.model, editor)
+            want = declared.compile_table(self.model, editor)
         live = catalog.read_tables(connection, [self.table])[self.table]
         own = {f"{self.table}_{COLUMN}_check", f"{self.table}_{COLUMN}_key", steps.guard_names(self.table, COLUMN)[0]}
         return adoption.subject(
@@ -91,7 +93,7 @@ class PublicIds(Backfill):
                 row_security=True,
                 comment=want.comment,
             ),
-            adoption.Legacy(),
+            Legacy(),
         )
 
 

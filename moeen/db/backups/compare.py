@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from moeen.db.backups.inventory import Inventory
-from moeen.db.backups.load import Rights
 from moeen.db.backups.manifest import Content
+from moeen.db.backups.pg_restore import Rights
 from moeen.db.findings import Finding, Severity
 
 

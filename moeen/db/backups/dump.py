@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import schema
-from moeen.db.backups import age, digest, inventory, manifest, progress, tools, words
+from moeen.db.backups import digests, encryption, inventory, manifest, program_errors, progress, tools
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.store import Store
@@ -107,7 +107,7 @@ def _take(
     login: Login, store: Store, jobs: int | None, label: str, recipients: list[str], tell: progress.Tell
 ) -> Backup:
     started = time.monotonic()
-    keys = age.recipients(recipients)
+    keys = encryption.recipients(recipients)
     if keys and (jobs or 1) > 1:
         raise MoeenError(
             "An encrypted backup is written by one job: several would need the plain dump on the disk.",
@@ -118,7 +118,7 @@ def _take(
         held = stack.enter_context(login.connect(application="moeen backup_database", autocommit=True))
         major = held.info.server_version // 10000
         programs = tools.find(major, tls=login.tls)
-        digest.prepare(held)
+        digests.prepare(held)
         held.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         _only_one(held)
         scope = inventory.scope(held)
@@ -136,7 +136,7 @@ def _take(
             programs, login, application=f"moeen backup {backup_id}", target=target, form=form, jobs=jobs,
             snapshot=snapshot, left_out=scope.left_out, keys=keys,
         )  # fmt: skip
-        before = digest.of_sequences(held, scope.schemas)
+        before = digests.of_sequences(held, scope.schemas)
         reader = _Reader(held, scope)
         with login.connect(application="moeen backup_database") as watcher:
             copies = progress.Copies(watcher, application=run.application, totals=progress.estimates(watcher))
@@ -153,7 +153,7 @@ def _take(
                 # Either may have failed because the other did, or the server stopped under both: pg_dump knows best.
                 run.check()
                 content = reader.result()
-                after = digest.of_sequences(held, scope.schemas)
+                after = digests.of_sequences(held, scope.schemas)
                 content = replace(content, sequences={k: [before.get(k, v), v] for k, v in after.items()})
             except BaseException:
                 run.kill()
@@ -174,7 +174,7 @@ def _take(
             project_version=project_version(),
             tools_version=programs.version,
             python_version=platform.python_version(),
-            digest_algorithm=digest.ALGORITHM,
+            digest_algorithm=digests.ALGORITHM,
             format=form,
             jobs=jobs,
             recipients=recipients,
@@ -249,11 +249,11 @@ def read_content(
     connection: Connection, scope: inventory.Scope, *, told: Callable[[int, int], None] = lambda done, total: None
 ) -> Content:
     """Count, digest and describe everything in scope; the caller has prepared the session."""
-    chosen = digest.tables(connection, scope.schemas)
+    chosen = digests.tables(connection, scope.schemas)
     return Content(
-        tables=digest.of_tables(connection, chosen, told=told),
-        sequences={label: [value, value] for label, value in digest.of_sequences(connection, scope.schemas).items()},
-        large_objects=digest.of_large_objects(connection),
+        tables=digests.of_tables(connection, chosen, told=told),
+        sequences={label: [value, value] for label, value in digests.of_sequences(connection, scope.schemas).items()},
+        large_objects=digests.of_large_objects(connection),
         inventory=inventory.read(connection, scope.schemas),
         roles=inventory.roles(connection),
         settings=inventory.settings(connection),
@@ -347,7 +347,7 @@ class _Dump:
         assert self._process.stdout is not None
         try:
             with self._process.stdout as plain, self._target.open("wb") as target:
-                age.encrypt(plain, target, self._keys)
+                encryption.encrypt(plain, target, self._keys)
         except BaseException as error:
             self._cipher_error = error
 
@@ -379,7 +379,7 @@ class _Dump:
                 code = self._process.wait(2)
         if code:
             self._said.seek(0)
-            raise words.failure("pg_dump", self._said.read().decode("utf-8", "replace"), code)
+            raise program_errors.failure("pg_dump", self._said.read().decode("utf-8", "replace"), code)
         if code == 0 and self._cipher is not None:
             self._cipher.join()
             if self._cipher_error is not None:
@@ -424,7 +424,7 @@ def _write_content(staging: Path, content: Content, keys: Sequence[Any]) -> None
         return
     # From memory: the plain text never is a file.
     with (staging / f"{manifest.CONTENT}.age").open("wb") as target:
-        age.encrypt(io.BytesIO(data), target, keys)
+        encryption.encrypt(io.BytesIO(data), target, keys)
 
 
 def _first(connection: Connection, query: Any, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:

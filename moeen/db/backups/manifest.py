@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moeen.db.backups.digest import Digest
+from moeen.db.backups.digests import Digest
 from moeen.db.backups.inventory import Inventory, Role, Settings, Stub
 from moeen.db.errors import FINDINGS, MoeenError
 

@@ -17,7 +17,19 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db.backups import age, beside, compare, digest, dump, inventory, load, progress, settings, tools, verify
+from moeen.db.backups import (
+    compare,
+    database_settings,
+    digests,
+    dump,
+    encryption,
+    inventory,
+    pg_restore,
+    progress,
+    swap,
+    tools,
+    verify,
+)
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -105,14 +117,14 @@ def target_at(url: str, *, project: str = "") -> Target:
 
 
 def _target(login: Login, database: str) -> Target:
-    with login.connect(application=beside.APPLICATION) as connection:
+    with login.connect(application=swap.APPLICATION) as connection:
         row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
     return Target(login, database, row is not None, row is None or is_empty(login.to(database)))
 
 
 def is_empty(login: Login) -> bool:
     """Whether nothing was ever made in it: no tables, functions, types or schemas but those of extensions."""
-    with login.connect(application=beside.APPLICATION) as connection:
+    with login.connect(application=swap.APPLICATION) as connection:
         row = connection.execute(
             """
             SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -150,7 +162,7 @@ def put_back(
     """
     log = logger("backup")
     try:
-        with beside.interruptible():
+        with swap.interruptible():
             done = _put_back(
                 store, name, target, replace_existing, drop_old, identity, recipients or [], jobs, tell, say
             )
@@ -180,7 +192,7 @@ def _put_back(
 ) -> Restored:
     started = time.monotonic()
     paper = store.manifest(name)
-    keys = age.identities(identity)
+    keys = encryption.identities(identity)
     if not target.empty and not replace_existing:
         raise MoeenError(
             f"Database {target.database} is not empty. Nothing was changed.",
@@ -199,7 +211,7 @@ def _put_back(
             )
         content = verify.content_of(folder, paper, keys)
         login = target.login
-        with login.connect(application=beside.APPLICATION) as connection:
+        with login.connect(application=swap.APPLICATION) as connection:
             major = connection.info.server_version // 10000
             if major < paper.major:
                 raise MoeenError(
@@ -208,9 +220,9 @@ def _put_back(
                 )
             programs = tools.find(major, tls=login.tls)
             _may_create(connection, needed=not (target.exists and target.empty))
-            created = load.create_roles(connection, content.roles)
-            rights = load.rights_of(connection, content)
-        beside.sweep(login, target.database, say=say)
+            created = pg_restore.create_roles(connection, content.roles)
+            rights = pg_restore.rights_of(connection, content)
+        swap.sweep(login, target.database, say=say)
         before: Backup | None = None
         if not target.empty:
             say(f"Backing up {target.database} as it is now ...")
@@ -223,18 +235,18 @@ def _put_back(
             )
         fresh = target.database
         if not (target.exists and target.empty):
-            fresh = beside.name_for(target.database, "restoring") if target.exists else target.database
+            fresh = swap.name_for(target.database, "restoring") if target.exists else target.database
             if fresh != target.database:
-                stack.enter_context(beside.claimed(login, target.database, fresh))
+                stack.enter_context(swap.claimed(login, target.database, fresh))
             _create(login, fresh, content)
         goal = login.to(fresh)
         kept = ""
         try:
-            load.restore(
+            pg_restore.restore(
                 folder, paper, content, into=goal, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
             )
             findings, rows, tables = _compared(goal, paper, content, rights, major, tell)
-            differing, unset = settings.apply(goal, content.settings)
+            differing, unset = database_settings.apply(goal, content.settings)
             findings += differing
             if findings and not target.empty:
                 lines = "\n".join(f"  {finding.pretty()}" for finding in findings[:20])
@@ -244,7 +256,7 @@ def _put_back(
                     exit_code=FINDINGS,
                 )
             if not target.empty:
-                kept = beside.swap(login, target.database, fresh)
+                kept = swap.swap(login, target.database, fresh)
         except BaseException:
             _undo(login, target, fresh)
             raise
@@ -286,7 +298,7 @@ def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
 
 
 def _create(login: Login, name: str, content: Content) -> None:
-    with login.connect(application=beside.APPLICATION) as connection:
+    with login.connect(application=swap.APPLICATION) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
                 sql.Identifier(name), sql.Literal(content.settings.encoding)
@@ -295,9 +307,9 @@ def _create(login: Login, name: str, content: Content) -> None:
 
 
 def _compared(
-    goal: Login, paper: Manifest, content: Content, rights: load.Rights, major: int, tell: progress.Tell
+    goal: Login, paper: Manifest, content: Content, rights: pg_restore.Rights, major: int, tell: progress.Tell
 ) -> tuple[list[Finding], int, int]:
-    with goal.connect(application=beside.APPLICATION) as connection:
+    with goal.connect(application=swap.APPLICATION) as connection:
         found = verify.read_restored(connection, content, tell)
     findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
     if not rights.superuser:
@@ -311,13 +323,13 @@ def _undo(login: Login, target: Target, fresh: str) -> None:
     if fresh == target.database and target.exists:
         return
     try:
-        beside.drop(login, fresh)
+        swap.drop(login, fresh)
     except (psycopg.Error, MoeenError):
         # The first error is the one to tell; this one must not take its place.
         logger("backup").warning("left behind", extra={"database": fresh})
 
 
-def _notes(content: Content, rights: load.Rights, login: Login) -> list[str]:
+def _notes(content: Content, rights: pg_restore.Rights, login: Login) -> list[str]:
     notes = []
     if not rights.owners:
         owners = ", ".join(sorted(set(content.inventory["owner"].values()) - {login.user}))
@@ -335,14 +347,14 @@ def _dropped(login: Login, kept: str, before: Backup, tell: progress.Tell) -> tu
     """
     assert before.content is not None
     goal = login.to(kept)
-    with goal.connect(application=beside.APPLICATION) as connection:
-        digest.prepare(connection)
+    with goal.connect(application=swap.APPLICATION) as connection:
+        digests.prepare(connection)
         now = dump.read_content(
             connection, inventory.scope(connection), told=lambda done, of: tell("compare", done, of)
         )
         major = connection.info.server_version // 10000
-    rights = load.Rights(owners=True, superuser=True)
+    rights = pg_restore.Rights(owners=True, superuser=True)
     differing = compare.compare(before.content, now, rights=rights, majors=(major, major))
     if not differing:
-        beside.drop(login, kept)
+        swap.drop(login, kept)
     return tuple(differing)

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from moeen.db import embedded
 from moeen.db.backups.login import Login
-from moeen.db.embedded import Server
+from moeen.db.server import embedded
+from moeen.db.server.embedded import Server
 
 _PREFIX = "moeen-verify-"
 #: Fast and forgetful: nothing in it needs to outlive a crash.

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from moeen.db import embedded
 from moeen.db.errors import MoeenError
+from moeen.db.server import embedded
 
 OLDEST, NEWEST = 14, 30
 _SHARED = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin",

@@ -14,8 +14,18 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db import embedded
-from moeen.db.backups import age, compare, digest, dump, inventory, load, manifest, progress, scratch, tools
+from moeen.db.backups import (
+    compare,
+    digests,
+    dump,
+    encryption,
+    inventory,
+    manifest,
+    pg_restore,
+    progress,
+    scratch,
+    tools,
+)
 from moeen.db.backups.inventory import Scope
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
@@ -23,6 +33,7 @@ from moeen.db.backups.store import Store
 from moeen.db.errors import MoeenError
 from moeen.db.findings import Finding
 from moeen.db.logs import logger
+from moeen.db.server import embedded
 
 _DATABASE = "restored"
 
@@ -67,7 +78,7 @@ def prove(
     """
     started = time.monotonic()
     log = logger("backup")
-    keys = age.identities(identity)
+    keys = encryption.identities(identity)
     checked: dict[str, int] = {}
     version = ""
     try:
@@ -132,7 +143,7 @@ def intact(folder: Path, paper: Manifest, *, tell: progress.Tell = progress.sile
 def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> Content:
     """The content's file, decrypted; raises Damaged."""
     try:
-        content = manifest.content_of_json(load.content_of(folder, paper, keys))
+        content = manifest.content_of_json(pg_restore.content_of(folder, paper, keys))
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged(paper.content, "it is no content of a backup") from error
     said = (inventory.fingerprint(content.inventory), content.fingerprint, content.rows)
@@ -144,20 +155,20 @@ def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> Content:
 def against_live(content: Content, paper: Manifest, live: BaseDatabaseWrapper) -> list[Finding]:
     """What differs between the backup and that database as it is now."""
     with Login.of_wrapper(live).connect(application="moeen verify_backup") as connection:
-        digest.prepare(connection)
+        digests.prepare(connection)
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         scope = inventory.scope(connection)
         dump.refuse_if_blind(connection, scope.schemas)
         now = dump.read_content(connection, scope)
         major = connection.info.server_version // 10000
-    rights = load.Rights(owners=True, superuser=True)
+    rights = pg_restore.Rights(owners=True, superuser=True)
     found = compare.compare(content, now, rights=rights, majors=(paper.major, major))
     return [replace(finding, kind=f"live {finding.kind}") for finding in found]
 
 
 def read_restored(connection: psycopg.Connection[Any], content: Content, tell: progress.Tell) -> Content:
     """What stands in the restored database, of the schemas that the backup covers."""
-    digest.prepare(connection)
+    digests.prepare(connection)
     scope = Scope(sorted(_schemas(content)), [])
     return dump.read_content(connection, scope, told=lambda done, total: tell("compare", done, total))
 
@@ -172,8 +183,8 @@ def _restored(
     folder_of_programs = tools.find_server(paper.major)
     with scratch.server(folder_of_programs) as login:
         with login.connect(application="moeen verify_backup") as connection:
-            load.create_roles(connection, content.roles)
-            rights = load.rights_of(connection, content)
+            pg_restore.create_roles(connection, content.roles)
+            rights = pg_restore.rights_of(connection, content)
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {}").format(
                     sql.Identifier(_DATABASE),
@@ -187,7 +198,7 @@ def _restored(
             _stand_in(connection, content)
         programs = tools.Tools(folder_of_programs, embedded.major_of(folder_of_programs) or 0, version)
         try:
-            load.restore(
+            pg_restore.restore(
                 folder, paper, content, into=target, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
             )
         except MoeenError as error:

@@ -17,7 +17,9 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-from .. import embedded, identity
+from moeen.db.security import identity
+from moeen.db.server import embedded
+
 from . import binding
 from .client import DatabaseClient
 from .project import refuse_other_project

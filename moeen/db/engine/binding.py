@@ -15,7 +15,8 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
-from .. import identity
+from moeen.db.security import identity
+
 from ..errors import MoeenError
 
 

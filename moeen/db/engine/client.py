@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db.backends.postgresql.client import DatabaseClient as PostgresClient
 
-from .. import embedded
+from moeen.db.server import embedded
+
 from .project import refuse_other_project
 
 

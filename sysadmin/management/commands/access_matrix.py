@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from moeen.db import access
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.roles import OTHERS, PEOPLE
+from moeen.db.security import access
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from moeen.db import backup
+from moeen.db import backups
 from moeen.db.backups import dump, store
 from sysadmin.management.arguments import positive
 from sysadmin.management.backup_console import BackupCommand, size
@@ -26,7 +26,7 @@ class Command(BackupCommand):
         self.add_database(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        recipients = options["encrypt_to"] or backup.default_recipients()
+        recipients = options["encrypt_to"] or backups.default_recipients()
         with self.progress() as tell:
             done = dump.take(
                 connections[options["database"]], store=store.of(options["store"]), jobs=options["jobs"],

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from moeen.db import description
+from moeen.db.schema import description
 
 
 class Command(BaseCommand):

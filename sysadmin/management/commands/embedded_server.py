@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from moeen.db import embedded
 from moeen.db.errors import ConfigurationError
+from moeen.db.server import embedded
 
 
 class Command(BaseCommand):

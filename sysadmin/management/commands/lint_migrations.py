@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from moeen.db import squawk
 from moeen.db.errors import FINDINGS
+from moeen.db.lint import squawk
 
 
 class Command(BaseCommand):

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.commands import makemigrations
 from django.db import connections
 
-from moeen.db import authoring, embedded
+from moeen.db.lint import authoring
+from moeen.db.server import embedded
 
 
 class Command(makemigrations.Command):

@@ -17,8 +17,9 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import backup, planning, receipt, runner
+from moeen.db import backups
 from moeen.db.errors import USAGE
+from moeen.db.migrate import planning, receipt, runner
 from sysadmin.management.progress import Display
 
 
@@ -158,4 +159,4 @@ def _seconds(text: str) -> float:
 
 
 def _back_up(connection: BaseDatabaseWrapper, *, verified: bool) -> str:
-    return backup.before_migration(connection, label="before migrate", verified=verified).id
+    return backups.before_migration(connection, label="before migrate", verified=verified).id

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from moeen.db import access
+from moeen.db.security import access
 
 
 class Command(BaseCommand):

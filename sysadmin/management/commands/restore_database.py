@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from moeen.db import backup
+from moeen.db import backups
 from moeen.db.backups import restore, store
 from moeen.db.errors import USAGE, MoeenError
 from sysadmin.management.arguments import positive
@@ -44,7 +44,7 @@ class Command(BackupCommand):
             done = restore.put_back(
                 place, name, target, replace_existing=options["replace"], drop_old=options["drop_old"],
                 jobs=options["jobs"], tell=tell,
-                identity=options["identity"] or backup.default_identity(), recipients=backup.default_recipients(),
+                identity=options["identity"] or backups.default_identity(), recipients=backups.default_recipients(),
                 say=self.stderr.write,
             )  # fmt: skip
         if options["json"]:

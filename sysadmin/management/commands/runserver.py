@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.staticfiles.management.commands import runserver
 from django.db import DatabaseError
 
-from moeen.db import identity
+from moeen.db.security import identity
 
 
 class Command(runserver.Command):

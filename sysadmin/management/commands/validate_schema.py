@@ -11,8 +11,9 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from moeen.db import drift, schema
+from moeen.db import schema
 from moeen.db.errors import FINDINGS, USAGE
+from moeen.db.schema import drift
 
 
 class Command(BaseCommand):
@@ -48,7 +49,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{path}: fingerprint {schema.write_expected(connection, path).fingerprint}")
             return
         if options["adoption"]:
-            from moeen.db import surveying  # what migrate consists of, which nothing else here needs
+            from moeen.db.migrate import surveying  # what migrate consists of, which nothing else here needs
 
             survey = surveying.survey(connection)
             self.stdout.write(json.dumps(survey.as_dict(), indent=2) if options["json"] else survey.pretty())

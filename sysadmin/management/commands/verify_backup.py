@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from moeen.db import backup
+from moeen.db import backups
 from moeen.db.backups import store, verify
 from sysadmin.management.arguments import positive
 from sysadmin.management.backup_console import BackupCommand, Found
@@ -27,7 +27,7 @@ class Command(BackupCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         place = store.of(options["store"])
         live = connections[options["database"]] if options["against_live"] else None
-        identity = options["identity"] or backup.default_identity()
+        identity = options["identity"] or backups.default_identity()
         with self.progress() as tell:
             report = verify.prove(
                 place, place.resolve(options["id"]), identity=identity, live=live, jobs=options["jobs"], tell=tell

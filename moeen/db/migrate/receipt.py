@@ -10,10 +10,11 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db import embedded, public_ids
-from moeen.db.ddl import compose
-from moeen.db.ledger import Run
+from moeen.db import public_ids
+from moeen.db.history.ledger import Run
 from moeen.db.schema import Validation
+from moeen.db.server import embedded
+from moeen.db.sql import compose
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,18 @@ from functools import partial
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db import adoption, catalog, ddl, locks
-from moeen.db.adoption import LEGACY_FUNCTIONS, LEGACY_POLICIES, Subject, has_rows, is_retyped, mapped, same_reference
-from moeen.db.ddl import compose, fragment
+from moeen.db import catalog
+from moeen.db.converge import adoption, declared, locks
+from moeen.db.converge.adoption import (
+    LEGACY_FUNCTIONS,
+    LEGACY_POLICIES,
+    Subject,
+    has_rows,
+    is_retyped,
+    mapped,
+    same_reference,
+)
+from moeen.db.sql import compose, fragment
 
 #: Pages of 8 kB that one batch of a data step covers: about 8 MB, a few thousand to a few ten thousand rows.
 BATCH_PAGES = 1000
@@ -54,7 +63,7 @@ def plan(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
     yield from _describe(item)
 
 
-def relax(live: catalog.Table, before: ddl.Table, after: ddl.Table) -> Iterator[Step]:
+def relax(live: catalog.Table, before: declared.Table, after: declared.Table) -> Iterator[Step]:
     """The steps that take away what one shape asks for and the next does not; columns stay."""
     constraints, indexes, columns = _released(live, before, after)
     statements = [compose("ALTER TABLE {t} DROP CONSTRAINT IF EXISTS {n}", t=live.name, n=n) for n in constraints]
@@ -66,7 +75,7 @@ def relax(live: catalog.Table, before: ddl.Table, after: ddl.Table) -> Iterator[
         yield Step(live.name, f"drop index {name}", (statement,), concurrently=True)
 
 
-def relaxed(live: catalog.Table, before: ddl.Table, after: ddl.Table) -> catalog.Table:
+def relaxed(live: catalog.Table, before: declared.Table, after: declared.Table) -> catalog.Table:
     """The table as it stands after these steps."""
     constraints, indexes, columns = _released(live, before, after)
     return replace(
@@ -78,7 +87,7 @@ def relaxed(live: catalog.Table, before: ddl.Table, after: ddl.Table) -> catalog
 
 
 def _released(
-    live: catalog.Table, before: ddl.Table, after: ddl.Table
+    live: catalog.Table, before: declared.Table, after: declared.Table
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Names of the live constraints, indexes, and NOT NULL columns that only ``before`` asked for."""
     asked, kept = (
@@ -211,7 +220,7 @@ def _add_columns(item: Subject) -> Iterator[Step]:
         yield Step(item.name, f"add {', '.join(c.name for c in item.missing)}", tuple(statements))
 
 
-def _set_default(item: Subject, column: ddl.Column) -> str:
+def _set_default(item: Subject, column: declared.Column) -> str:
     default = fragment(f"SET DEFAULT {column.default}" if column.default else "DROP DEFAULT")
     return compose("ALTER TABLE {t} ALTER COLUMN {c} {default}", t=item.name, c=column.name, default=default)
 
@@ -253,7 +262,7 @@ def _convert_columns(item: Subject) -> Iterator[Step]:
     yield Step(item.name, f"convert {names}", (*drops, alter, *adds), rewrites=rewrites)
 
 
-def _uniques_to_recollate(item: Subject, column: ddl.Column) -> list[catalog.Constraint]:
+def _uniques_to_recollate(item: Subject, column: declared.Column) -> list[catalog.Constraint]:
     if not column.collation:
         return []
     return [c for c in item.live.constraints.values() if c.kind == "u" and c.columns == (column.name,)]
@@ -325,13 +334,13 @@ def _require_values(connection: BaseDatabaseWrapper, item: Subject, fill: list[S
     yield Step(item.name, f"set NOT NULL on {listed}", (set_not_null, *drops))
 
 
-def _lacks_ids(connection: BaseDatabaseWrapper, item: Subject, column: ddl.Column) -> bool:
+def _lacks_ids(connection: BaseDatabaseWrapper, item: Subject, column: declared.Column) -> bool:
     if column.name not in item.live.columns:
         return has_rows(connection, item.name)
     return has_rows(connection, item.name, sql.SQL("{} IS NULL").format(sql.Identifier(column.name)))
 
 
-def _guard(item: Subject, column: ddl.Column) -> Iterator[Step]:
+def _guard(item: Subject, column: declared.Column) -> Iterator[Step]:
     """Until older rows have their ids: nobody writes a NULL, and an older row that is changed gets its id then.
 
     Without the trigger the NOT VALID check would refuse every UPDATE of a row that has no id yet.
@@ -365,7 +374,7 @@ def guard_names(table: str, column: str) -> tuple[str, str]:
     return f"{table}_{column}_required", f"{table}_without_{column}"
 
 
-def _drop_guard(item: Subject, column: ddl.Column) -> list[str]:
+def _drop_guard(item: Subject, column: declared.Column) -> list[str]:
     check, trigger = guard_names(item.name, column.name)
     drop_trigger = compose("DROP TRIGGER IF EXISTS {trigger} ON {t}", trigger=trigger, t=item.name)
     return [_drop_constraint(item, check), drop_trigger]
@@ -494,12 +503,12 @@ def _validate(item: Subject, name: str) -> str:
 def _describe(item: Subject) -> Iterator[Step]:
     statements = []
     if not item.live.row_security:
-        statements.append(ddl.enable_row_security(item.name))
+        statements.append(declared.enable_row_security(item.name))
     for column in item.want.columns:
         live = item.live.columns.get(column.name)
         if column.comment != (live.comment if live else ""):
-            statements.append(ddl.comment_on_column(item.name, column.name, column.comment))
+            statements.append(declared.comment_on_column(item.name, column.name, column.comment))
     if item.live.comment != item.want.comment:
-        statements.append(ddl.comment_on_table(item.name, item.want.comment))
+        statements.append(declared.comment_on_table(item.name, item.want.comment))
     if statements:
         yield Step(item.name, "describe and close", tuple(statements))

@@ -13,8 +13,8 @@ from typing import Any
 
 from psycopg import sql
 
-from moeen.db.canonical import AUTHENTICATOR, Objects
-from moeen.db.ddl import compose, fragment
+from moeen.db.schema.canonical import AUTHENTICATOR, Objects
+from moeen.db.sql import compose, fragment
 
 Entry = Mapping[str, Any]
 _ON = {"table": "TABLE", "sequence": "SEQUENCE", "function": "FUNCTION", "schema": "SCHEMA", "type": "TYPE"}

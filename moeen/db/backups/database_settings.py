@@ -9,9 +9,9 @@ import psycopg
 from psycopg import sql
 
 from moeen.db.backups import inventory
-from moeen.db.backups.beside import APPLICATION
 from moeen.db.backups.inventory import Settings
 from moeen.db.backups.login import Login
+from moeen.db.backups.swap import APPLICATION
 from moeen.db.findings import Finding
 
 #: Their values are stored as a list that is quoted already; pg_dumpall knows the same ones (dumputils.c).

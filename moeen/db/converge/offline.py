@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from moeen.db import catalog, ddl, steps
-from moeen.db.adoption import Legacy, Subject
+from moeen.db import catalog
+from moeen.db.adoption import Legacy
+from moeen.db.converge import declared, steps
+from moeen.db.converge.adoption import Subject
 
 
-def plan(before: ddl.Table, after: ddl.Table) -> Iterator[steps.Step]:
+def plan(before: declared.Table, after: declared.Table) -> Iterator[steps.Step]:
     """The steps from one shape to the next on a table that holds rows."""
     live = _as_catalog(before)
     yield from steps.relax(live, before, after)
@@ -18,7 +20,7 @@ def plan(before: ddl.Table, after: ddl.Table) -> Iterator[steps.Step]:
     yield from steps.plan(_Yes(), Subject(want=after, live=kept, pattern=_as_catalog(after), legacy=Legacy()))  # type: ignore[arg-type]
 
 
-def _as_catalog(table: ddl.Table) -> catalog.Table:
+def _as_catalog(table: declared.Table) -> catalog.Table:
     """A compiled table as if it had been read from a database; definitions need only be equal to their like."""
     columns = {
         c.name: catalog.Column(c.name, c.type, c.not_null, c.default, c.collation, "", "", c.comment)

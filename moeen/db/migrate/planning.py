@@ -16,9 +16,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import adoption, catalog, ddl, lint, operations, steps
+from moeen.db import catalog, lint, operations
+from moeen.db.converge import adoption, declared, steps
 from moeen.db.errors import FINDINGS, MoeenError
-from moeen.db.lock_levels import ACCESS_EXCLUSIVE, ROW_EXCLUSIVE, STOP_WRITES, is_harmless, rule_of, table_of
+from moeen.db.lint.lock_levels import ACCESS_EXCLUSIVE, ROW_EXCLUSIVE, STOP_WRITES, is_harmless, rule_of, table_of
+from moeen.db.sql import compose, fragment
 
 #: A table larger than this must not be blocked without leave.
 THRESHOLD_ROWS = 100_000
@@ -199,8 +201,8 @@ def _converging(
     if model._meta.db_table not in sizes:
         return
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        want = ddl.compile_table(model, editor)
-        was = want if creates else ddl.compile_table(before.apps.get_model(app_label, name), editor)
+        want = declared.compile_table(model, editor)
+        was = want if creates else declared.compile_table(before.apps.get_model(app_label, name), editor)
     live = catalog.read_tables(connection, [want.name])[want.name]
     if live.kind != "r":
         return  # what bears the name is no table: refused, whatever else
@@ -252,7 +254,7 @@ def _sizes(connection: BaseDatabaseWrapper) -> dict[str, tuple[int, int]]:
         sizes = {name: (rows, size) for name, rows, size in cursor.fetchall()}
         for name, (rows, size) in sizes.items():
             if rows < 0:  # never analysed, as after a restore
-                some = ddl.compose("SELECT FROM {t} LIMIT {n}", t=name, n=ddl.fragment(str(THRESHOLD_ROWS + 1)))
+                some = compose("SELECT FROM {t} LIMIT {n}", t=name, n=fragment(str(THRESHOLD_ROWS + 1)))
                 cursor.execute(f"SELECT count(*) FROM ({some}) AS part")  # noqa: S608 - composed
                 (counted,) = cursor.fetchone()
                 sizes[name] = (counted, size)

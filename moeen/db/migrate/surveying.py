@@ -10,10 +10,10 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
-from moeen.db import planning, preflight
-from moeen.db.ddl import compose
 from moeen.db.findings import Finding
+from moeen.db.migrate import planning, preflight
 from moeen.db.operations import CreateTable
+from moeen.db.sql import compose
 
 #: Statement -> what it does to what stands; the first that matches counts.
 _DEEDS = (

@@ -16,7 +16,7 @@ from typing import IO, Any
 import psycopg
 from psycopg import sql
 
-from moeen.db.backups import age, progress, words
+from moeen.db.backups import encryption, program_errors, progress
 from moeen.db.backups.inventory import Role
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -39,7 +39,7 @@ def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> bytes:
     if not paper.encrypted:
         return path.read_bytes()
     with path.open("rb") as source, tempfile.SpooledTemporaryFile(max_size=1 << 30) as plain:
-        age.decrypt(source, plain, keys)
+        encryption.decrypt(source, plain, keys)
         plain.seek(0)
         return plain.read()
 
@@ -238,7 +238,7 @@ def _feed(process: subprocess.Popen[bytes], dump: Path, keys: Sequence[Any], fai
     assert process.stdin is not None
     try:
         with dump.open("rb") as source:
-            age.decrypt(source, process.stdin, keys)
+            encryption.decrypt(source, process.stdin, keys)
     except BaseException as error:
         failed.append(error)
     with suppress(BrokenPipeError):
@@ -258,7 +258,7 @@ def _run(command: list[str], dump: Path, environment: dict[str, str], keys: Sequ
 def _check(process: subprocess.Popen[bytes], said: IO[bytes]) -> None:
     if process.returncode:
         said.seek(0)
-        raise words.failure("pg_restore", said.read().decode("utf-8", "replace"), process.returncode)
+        raise program_errors.failure("pg_restore", said.read().decode("utf-8", "replace"), process.returncode)
 
 
 def _watch(

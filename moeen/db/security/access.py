@@ -18,10 +18,11 @@ from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db import catalog, identity, public_ids
+from moeen.db import catalog, public_ids
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.findings import Finding, unique
 from moeen.db.roles import API_ROLES, OTHERS, PEOPLE, PREFIX, ROLES
+from moeen.db.security import identity
 
 COMMANDS = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from moeen.db.canonical import Objects
 from moeen.db.findings import Finding, Severity
-from moeen.db.mending import ORDER, Mender
+from moeen.db.schema.canonical import Objects
+from moeen.db.schema.mending import ORDER, Mender
 
 Entry = Mapping[str, Any]
 BREAKS, UNSAFE, SLOW, COSMETIC = Severity.BREAKS, Severity.UNSAFE, Severity.SLOW, Severity.COSMETIC

@@ -14,11 +14,13 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
-from moeen.db import adoption, catalog, ddl, roles
-from moeen.db.ddl import compose
+from moeen.db import catalog, roles
+from moeen.db.adoption import Legacy
+from moeen.db.converge import adoption, declared
 from moeen.db.errors import FAILED, FINDINGS, MoeenError
 from moeen.db.findings import Finding, unique
 from moeen.db.operations import CONVERGING, CreateTable
+from moeen.db.sql import compose, fragment
 
 Plan = Sequence[tuple[Migration, bool]]
 
@@ -135,10 +137,8 @@ def missing_privileges(
     ):
         if not granted:
             # Row security passes USAGE of the schema on to the roles that it makes, where PUBLIC does not have it.
-            option = ddl.fragment(" WITH GRANT OPTION" if what == "schema public" else "")
-            grant = compose(
-                "GRANT {right} ON {on} TO {to}{option}", right=ddl.fragment(right), on=on, to=to, option=option
-            )
+            option = fragment(" WITH GRANT OPTION" if what == "schema public" else "")
+            grant = compose("GRANT {right} ON {on} TO {to}{option}", right=fragment(right), on=on, to=to, option=option)
             found.append(Finding(what, "privilege", right, "not granted", fix=grant))
     for table in tables.values():
         if table.owner not in owned:
@@ -195,7 +195,7 @@ def _subjects(
             for operation in migration.operations:
                 if isinstance(operation, CreateTable) and operation.options["db_table"] in live:
                     model = state.apps.get_model(migration.app_label, operation.name)
-                    want = ddl.compile_table(model, editor)
+                    want = declared.compile_table(model, editor)
                     yield adoption.subject(connection, want, live[want.name], operation.legacy, defaults=False)
 
 
@@ -218,8 +218,8 @@ def _altered(
 ) -> list[adoption.Subject]:
     """Tables of ours that pending migrations alter, beside what they will be."""
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        wanted = [ddl.compile_table(model, editor) for model in changed]
-    return [adoption.subject(connection, want, live[want.name], adoption.Legacy()) for want in wanted]
+        wanted = [declared.compile_table(model, editor) for model in changed]
+    return [adoption.subject(connection, want, live[want.name], Legacy()) for want in wanted]
 
 
 def _estimated_rows(connection: BaseDatabaseWrapper, tables: dict[str, catalog.Table]) -> dict[str, int]:

@@ -15,10 +15,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
-from moeen.db import public_ids, untouched
-from moeen.db.canonical import Form, Objects
-from moeen.db.ddl import compose
+from moeen.db import public_ids
 from moeen.db.findings import Finding, Severity
+from moeen.db.history import untouched
+from moeen.db.schema.canonical import Form, Objects
+from moeen.db.sql import compose
 
 #: Findings that are expected after an older database was adopted, until backfill_public_ids and remint_public_ids ran.
 PUBLIC_IDS_PENDING = "rows without public id"
@@ -215,7 +216,7 @@ class _Reader:
         recorded = {"django_migrations", "migration_steps"} <= self.form.objects.get("table", {}).keys()
         if loader is None and recorded and untouched.is_untouched(self.connection):
             return
-        from moeen.db import ledger  # as slow to load as the migrations are
+        from moeen.db.history import ledger  # as slow to load as the migrations are
 
         loader = loader or MigrationLoader(self.connection)
         labels = {

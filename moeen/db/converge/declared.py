@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, LiteralString
+from typing import Any
 
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -19,6 +19,7 @@ from psycopg import sql
 from moeen.db import closing
 from moeen.db.constraints import ON_DELETE_RULES, ForeignKeyConstraint
 from moeen.db.functions import NOW_SQL, Now
+from moeen.db.sql import compose, fragment
 
 
 @dataclass(frozen=True)
@@ -178,24 +179,6 @@ def comment_on_column(table: str, column: str, comment: str) -> str:
 
 def comment_on_table(table: str, comment: str) -> str:
     return compose("COMMENT ON TABLE {table} IS {text}", table=table, text=_text(comment))
-
-
-def compose(template: LiteralString, **parts: str | tuple[str, ...] | sql.Composable) -> str:
-    """A statement as text: strings become identifiers, tuples lists of them, composables stay as they are."""
-    ready = {
-        name: sql.Identifier(part)
-        if isinstance(part, str)
-        else sql.SQL(", ").join(map(sql.Identifier, part))
-        if isinstance(part, tuple)
-        else part
-        for name, part in parts.items()
-    }
-    return sql.SQL(template).format(**ready).as_string(None)
-
-
-def fragment(text: str) -> sql.SQL:
-    """SQL that PostgreSQL or Django's compiler wrote, to be used as it stands."""
-    return sql.SQL(text)
 
 
 def _text(text: str) -> sql.Composable:

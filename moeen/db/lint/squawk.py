@@ -24,9 +24,9 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from psycopg import sql
 
-from moeen.db import ddl, locks, offline
+from moeen.db.converge import declared, locks, offline
 from moeen.db.errors import FAILED, MoeenError
-from moeen.db.lint import project_apps
+from moeen.db.lint.rules import project_apps
 from moeen.db.operations import CONVERGING, CreateTable, RunSQLFile
 
 # DROP INDEX CONCURRENTLY stands before it: IF NOT EXISTS would accept an invalid leftover.
@@ -94,7 +94,8 @@ def _transactions(
         name = operation.model_name
         with _editor() as editor:
             tables = [
-                ddl.compile_table(state.apps.get_model(migration.app_label, name), editor) for state in (before, after)
+                declared.compile_table(state.apps.get_model(migration.app_label, name), editor)
+                for state in (before, after)
             ]
         for step in offline.plan(*tables):
             if step.concurrently:

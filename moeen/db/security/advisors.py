@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import access, catalog
+from moeen.db import catalog
 from moeen.db.catalog import Catalog, Table
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.roles import PREFIX, ROLES
+from moeen.db.security import access
 
 #: "rule object" -> why it may be so.
 EXCEPTIONS = {

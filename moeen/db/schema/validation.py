@@ -17,13 +17,15 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from psycopg.conninfo import conninfo_to_dict
 
-from moeen.db import advisors, canonical, catalog, contents, drift
-from moeen.db.canonical import AUTHENTICATOR, PLATFORM_ROLES, Form, Objects
+from moeen.db import catalog
 from moeen.db.catalog import Catalog
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.logs import logger
 from moeen.db.roles import ROLES
+from moeen.db.schema import canonical, contents, drift
+from moeen.db.schema.canonical import AUTHENTICATOR, PLATFORM_ROLES, Form, Objects
+from moeen.db.security import advisors
 
 #: Where an app keeps the expected catalog.
 EXPECTED = Path("schema") / "expected.json"

@@ -1,0 +1,4 @@
+"""Who may see and do what.
+
+`identity`: who this transaction is. `access`: what each role may do. `advisors`: what row security must never allow.
+"""

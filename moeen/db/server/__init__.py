@@ -1,0 +1,4 @@
+"""The embedded PostgreSQL.
+
+`embedded`: its programs, its cluster, its start and stop.
+"""

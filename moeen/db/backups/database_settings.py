@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import psycopg
@@ -13,6 +12,7 @@ from moeen.db.backups.inventory import Settings
 from moeen.db.backups.login import Login
 from moeen.db.backups.swap import APPLICATION
 from moeen.db.findings import Finding
+from moeen.db.sql import elements
 
 #: Their values are stored as a list that is quoted already; pg_dumpall knows the same ones (dumputils.c).
 _LISTS = frozenset(
@@ -21,7 +21,6 @@ _LISTS = frozenset(
         "temp_tablespaces", "unix_socket_directories",
     )
 )  # fmt: skip
-_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(?:,|\Z)')
 
 
 def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:
@@ -46,19 +45,6 @@ def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:
         found = inventory.settings(connection)
     notes = [f"Setting {_label(role, key)} could not be made here." for role, key in sorted(refused)]
     return list(_compared(wanted, found, refused)), notes
-
-
-def elements(value: str) -> list[str]:
-    """The elements of a stored list: `"$user", public` as `$user` and `public`; of an empty one, one empty element."""
-    found, at = [], 0
-    while True:
-        match = _ELEMENT.match(value, at)
-        if match is None:
-            return [value]
-        found.append(match[1].replace('""', '"') if match[1] is not None else match[2])
-        if not match[0].endswith(","):
-            return found
-        at = match.end()
 
 
 def _grant(connection: psycopg.Connection[tuple[object, ...]], wanted: Settings, roles: set[str]) -> None:

@@ -85,7 +85,7 @@ def copies(cursor: Any, words: Words) -> Iterator[Finding]:
 def grants(cursor: Any, words: Words) -> Iterator[Finding]:
     """What our roles own, or were granted, outside of our schemas."""
     cursor.execute(_GRANTS, words)
-    for role, owns, kind, identity in cursor.fetchall():
+    for role, owns, kind, identity, relation, column in cursor.fetchall():
         if owns:
             fix = f"-- give it to another owner, or drop it: {kind} {identity}"
             why = "an owner may do anything to it, and whoever acts in the role is that owner"
@@ -95,8 +95,8 @@ def grants(cursor: Any, words: Words) -> Iterator[Finding]:
             where, _, what = identity.rpartition(" on ")
             fix = f"ALTER DEFAULT PRIVILEGES {where} REVOKE ALL ON {what.upper()} FROM {role}"
         else:
-            on = _REVOKED.get(kind, kind.upper())
-            fix = f"REVOKE ALL ON {on} {identity} FROM {role}"
+            what, on = (f" ({column})", relation) if column else ("", identity)
+            fix = f"REVOKE ALL{what} ON {_REVOKED.get(kind, kind.upper())} {on} FROM {role}"
         why = "people hold it whenever they act in the role, and no policy of ours is asked"
         yield unsafe(identity, "grant elsewhere", f"nothing to {role}", f"{kind} granted to {role}", fix, why)
 
@@ -163,7 +163,7 @@ _FUNCTIONS = f"""
     CROSS JOIN LATERAL (
         SELECT {others("coalesce(p.proacl, acldefault('f', p.proowner))", "p.proowner", "EXECUTE")} AS callers
     ) AS x
-    WHERE n.nspname NOT IN {NOT_ELSEWHERE} AND n.nspname !~ '^pg_' AND (p.prosecdef OR NOT l.lanpltrusted)
+    WHERE n.nspname NOT IN {NOT_ELSEWHERE} AND n.nspname !~ '^pg_' AND n.nspname <> 'auth' AND (p.prosecdef OR NOT l.lanpltrusted)
       AND w.rolname <> ALL (%(known)s) AND NOT {is_of_extension("pg_proc", "p.oid")}
       AND cardinality(callers) > 0
       AND (NOT l.lanpltrusted OR w.rolsuper
@@ -215,7 +215,11 @@ _COPIES = f"""
     ORDER BY c.oid, p.shared DESC, p.original
 """  # noqa: S608 - our own words
 _GRANTS = """
-    SELECT DISTINCT r.rolname::text, s.deptype = 'o', i.type, i.identity
+    SELECT DISTINCT r.rolname::text, s.deptype = 'o', i.type, i.identity,
+           CASE WHEN s.objsubid > 0 THEN s.objid::regclass::text ELSE '' END,
+           coalesce((SELECT quote_ident(a.attname) FROM pg_attribute AS a
+                     WHERE s.classid = 'pg_class'::regclass AND a.attrelid = s.objid AND a.attnum = s.objsubid
+                       AND s.objsubid > 0), '')
     FROM pg_shdepend AS s
     JOIN pg_roles AS r ON r.oid = s.refobjid
     CROSS JOIN LATERAL pg_identify_object(s.classid, s.objid, s.objsubid) AS i

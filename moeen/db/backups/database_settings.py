@@ -50,8 +50,9 @@ def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:
 def _grant(connection: psycopg.Connection[tuple[object, ...]], wanted: Settings, roles: set[str]) -> None:
     database = sql.Identifier(connection.info.dbname)
     for privilege in ("CONNECT", "TEMPORARY"):
-        if privilege not in wanted.grants.get("PUBLIC", "").split(", "):
-            connection.execute(sql.SQL("REVOKE {} ON DATABASE {} FROM PUBLIC").format(sql.SQL(privilege), database))
+        given = privilege in wanted.grants.get("PUBLIC", "").split(", ")
+        change = sql.SQL("GRANT {} ON DATABASE {} TO PUBLIC" if given else "REVOKE {} ON DATABASE {} FROM PUBLIC")
+        connection.execute(change.format(sql.SQL(privilege), database))
     for grantee, privileges in wanted.grants.items():
         if grantee in roles:
             words = [word for word in privileges.split(", ") if word in ("CONNECT", "TEMPORARY", "CREATE")]

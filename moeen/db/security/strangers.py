@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.findings import Finding, Severity
+from moeen.db.roles import ROLES
 from moeen.db.security.trust import AUTH_OWNERS
 from moeen.db.sql import compose
 
@@ -20,7 +21,7 @@ def strange_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     fix is for whoever owns what is found.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_QUERY, {"trusted": list(AUTH_OWNERS)})
+        cursor.execute(_QUERY, {"trusted": list(AUTH_OWNERS), "people": list(ROLES)})
         for schema, owner, is_strange, creators, functions, definers in cursor.fetchall():
             name = compose("{s}", s=schema)
             if is_strange:
@@ -46,8 +47,8 @@ def _finding(where: str, kind: str, expected: str, found: str, fix: str) -> Find
 _QUERY = """
     WITH trusted AS (
         SELECT n.oid AS schema, r.oid, r.rolname::text AS name,
-               -- A superuser has everybody's rights.
-               pg_has_role(r.oid, 'USAGE') AND (NOT i.rolsuper OR r.oid = i.oid OR r.oid = d.datdba OR EXISTS (
+               -- A superuser has everybody's rights; before 16 an owner has those of the roles that people act in.
+               r.rolname <> ALL (%(people)s) AND pg_has_role(r.oid, 'USAGE') AND (NOT i.rolsuper OR r.oid = i.oid OR r.oid = d.datdba OR EXISTS (
                    SELECT FROM pg_class WHERE oid = to_regclass('public.django_migrations') AND relowner = r.oid
                )) AS is_ours,
                r.rolsuper OR n.nspname = 'auth' AND r.rolname = ANY (%(trusted)s) AS is_trusted

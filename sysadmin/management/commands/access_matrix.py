@@ -31,8 +31,11 @@ class Command(BaseCommand):
         cells, found = access.effective(connection), access.differences(connection)
         past = schema.exposed(connection)
         if options["json"]:
-            lists = {"cells": cells, "differences": found, "exposures": past}
-            result = {name: [one.as_dict() for one in listed] for name, listed in lists.items()}
+            result = {
+                "cells": [cell.as_dict() for cell in cells],
+                "differences": [finding.as_dict() for finding in found],
+                "exposures": [finding.as_dict() for finding in past],
+            }
             self.stdout.write(json.dumps(result, indent=2))
         else:
             self._print(cells)

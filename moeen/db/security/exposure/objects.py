@@ -163,7 +163,8 @@ _FUNCTIONS = f"""
     CROSS JOIN LATERAL (
         SELECT {others("coalesce(p.proacl, acldefault('f', p.proowner))", "p.proowner", "EXECUTE")} AS callers
     ) AS x
-    WHERE n.nspname NOT IN {NOT_ELSEWHERE} AND n.nspname !~ '^pg_' AND n.nspname <> 'auth' AND (p.prosecdef OR NOT l.lanpltrusted)
+    WHERE n.nspname NOT IN {NOT_ELSEWHERE} AND n.nspname !~ '^pg_' AND n.nspname <> 'auth'  -- `strangers` looks there
+      AND (p.prosecdef OR NOT l.lanpltrusted)
       AND w.rolname <> ALL (%(known)s) AND NOT {is_of_extension("pg_proc", "p.oid")}
       AND cardinality(callers) > 0
       AND (NOT l.lanpltrusted OR w.rolsuper

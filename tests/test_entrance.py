@@ -56,7 +56,7 @@ class Clinic:
 @pytest.fixture(scope="module")
 def server(server_versions):
     """A cluster of its own of each version, for its roles."""
-    made = servers.start(bin_dir=server_versions.bin_dir)
+    made = servers.start(bin_dir=server_versions.bin_dir, shape=None)
     yield made
     servers.stop(made)
 
@@ -207,7 +207,7 @@ def test_drop__one_clinic__leaves_the_others_whole(two, told, server, manage, se
 
 @pytest.fixture
 def alone(new_database, server_versions):
-    server = servers.start(bin_dir=server_versions.bin_dir)
+    server = servers.start(bin_dir=server_versions.bin_dir, shape=None)
     yield server, new_database(server=server)
     servers.stop(server)
 

@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-from django.core.management import call_command
 from django.db import connections, transaction
 
 from moeen.db import schema
@@ -120,8 +119,7 @@ HARMLESS = [
 def database(new_database, server_versions):
     """On a cluster of its own: settings and memberships belong to the whole server."""
     server = servers.start(bin_dir=server_versions.bin_dir)
-    made = new_database(server=server)
-    call_command("migrate", database=made.alias, verbosity=0)
+    made = new_database.migrated(server=server)
     connections[made.alias].close()
     yield made
     new_database.drop(made)
@@ -217,8 +215,7 @@ def test_commands__rows_shown_elsewhere__exit_with_findings_unless_allowed(datab
 
 
 def test_exposed__on_a_platforms_cluster__finds_nothing_of_the_platforms(new_database):
-    database = states.database(new_database, "fresh", place="supabase")
-    call_command("migrate", database=database.alias, verbosity=0)
+    database = states.migrated(new_database, place="supabase")
     with database.admin() as admin:
         admin.execute(
             """CREATE SCHEMA graphql;

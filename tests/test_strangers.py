@@ -54,7 +54,7 @@ TRUSTED = {
 
 @pytest.fixture(scope="module")
 def cluster(server_versions):
-    made = servers.start(bin_dir=server_versions.bin_dir)
+    made = servers.start(bin_dir=server_versions.bin_dir, shape=None)
     with servers.target_of(made).connect() as admin:
         admin.execute("CREATE ROLE stranger LOGIN; CREATE ROLE supabase_auth_admin LOGIN")
     yield made

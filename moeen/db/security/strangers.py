@@ -47,10 +47,11 @@ def _finding(where: str, kind: str, expected: str, found: str, fix: str) -> Find
 _QUERY = """
     WITH trusted AS (
         SELECT n.oid AS schema, r.oid, r.rolname::text AS name,
-               -- A superuser has everybody's rights; before 16 an owner has those of the roles that people act in.
-               r.rolname <> ALL (%(people)s) AND pg_has_role(r.oid, 'USAGE') AND (NOT i.rolsuper OR r.oid = i.oid OR r.oid = d.datdba OR EXISTS (
-                   SELECT FROM pg_class WHERE oid = to_regclass('public.django_migrations') AND relowner = r.oid
-               )) AS is_ours,
+               -- Before 16 an owner has the rights of the roles that people act in; a superuser has everybody's.
+               r.rolname <> ALL (%(people)s) AND pg_has_role(r.oid, 'USAGE') AND (
+                   NOT i.rolsuper OR r.oid IN (i.oid, d.datdba)
+                   OR r.oid = (SELECT relowner FROM pg_class WHERE oid = to_regclass('public.django_migrations'))
+               ) AS is_ours,
                r.rolsuper OR n.nspname = 'auth' AND r.rolname = ANY (%(trusted)s) AS is_trusted
         FROM pg_namespace AS n CROSS JOIN pg_roles AS r
         JOIN pg_roles AS i ON i.rolname = current_user JOIN pg_database AS d ON d.datname = current_database()

@@ -194,7 +194,8 @@ def _retyped_names(item: Subject) -> list[str]:
 def _drop_replaced_indexes(item: Subject) -> Iterator[Step]:
     renamed = {old for old, _ in _renamed_indexes(item)}
     for index in _older_indexes(item):
-        if index.name not in renamed and not _on_retyped_column(item, index):
+        awaited = index.valid and not index.unique and index.definition in item.later
+        if index.name not in renamed and not awaited and not _on_retyped_column(item, index):
             yield _drop_index(item, index.name)
 
 

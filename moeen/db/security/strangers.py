@@ -50,7 +50,8 @@ _QUERY = """
                -- Before 16 an owner has the rights of the roles that people act in; a superuser has everybody's.
                r.rolname <> ALL (%(people)s) AND pg_has_role(r.oid, 'USAGE') AND (
                    NOT i.rolsuper OR r.oid IN (i.oid, d.datdba)
-                   OR r.oid = (SELECT relowner FROM pg_class WHERE oid = to_regclass('public.django_migrations'))
+                   OR EXISTS (SELECT FROM pg_class
+                              WHERE oid = to_regclass('public.django_migrations') AND relowner = r.oid)
                ) AS is_ours,
                r.rolsuper OR n.nspname = 'auth' AND r.rolname = ANY (%(trusted)s) AS is_trusted
         FROM pg_namespace AS n CROSS JOIN pg_roles AS r

@@ -25,9 +25,6 @@ SHARED = ("adopted", "database", "migrated", "proof", "server_versions")
 # A safe hash takes a third of a second. The real one stays known: manage.py in a process of its own uses it.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
-# Tests set the stage as the owner; requests and acting_as() bind what they do.
-identity.operate()
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
@@ -139,6 +136,17 @@ def web_database(new_database):
     yield made
     new_database.drop(made)
     servers.stop(server)
+
+
+@pytest.fixture(scope="module")
+def values_apart(django_db_setup):
+    """Values go beside the statements of Django's default connection, as where the web is served."""
+    before, entry = connections["default"], connections.settings["default"]
+    connections.settings["default"] = {**entry, "OPTIONS": {**entry["OPTIONS"], "server_side_binding": True}}
+    connections["default"] = connections.create_connection("default")
+    yield
+    connections["default"].close()
+    connections["default"], connections.settings["default"] = before, entry
 
 
 @pytest.fixture(scope="session", params=list(servers.versions()))

@@ -27,6 +27,8 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.logs import logger
 from moeen.db.migrate import invariants, mutex, planning, preflight
+from moeen.db.security import web_login
+from moeen.db.server import embedded
 
 Plan = Sequence[tuple[Migration, bool]]
 BackupHook = Callable[[BaseDatabaseWrapper], str]
@@ -151,6 +153,7 @@ class Executor(MigrationExecutor):
             if pending:
                 options.tell("Another run did it; nothing is left to do.")
             state = super().migrate(targets, [], None, fake, fake_initial)
+            self._make_web_login()
             self._prove()
             return state
         if not fake:
@@ -166,6 +169,7 @@ class Executor(MigrationExecutor):
         with self._recorded(run):
             self._back_up(run)
             after = super().migrate(targets, list(plan), None, fake, fake_initial)
+            self._make_web_login()
             self._validate(run)
             return after
 
@@ -275,6 +279,16 @@ class Executor(MigrationExecutor):
             run.backup_id = options.backup(self.connection)
             options.tell(f"Backup {run.backup_id} is done.")
         ledger.write(self.connection, run)
+
+    def _make_web_login(self) -> None:
+        """On the embedded server, whose administrator is this project; elsewhere that is somebody else's to do."""
+        words = self.connection.settings_dict
+        if not words.get("EMBEDDED"):
+            return
+        server, login = embedded.configured_server(), web_login.name_for(words["NAME"])
+        with server.connect_as_superuser(server.ensure_running(), database=words["NAME"]) as administrator:
+            if web_login.ensure(administrator, login=login):
+                self.options.tell(f"The web serves as {login}, which owns nothing.")
 
     def _validate(self, run: ledger.Run) -> None:
         """The whole schema, once nothing is pending any more. What breaks fails the run; the rest is reported."""

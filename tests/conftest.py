@@ -167,7 +167,7 @@ def server_versions(request):
     servers.stop(server)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def manage():
     """`manage("command", "--option", NAME="value")`: a finished `manage.py` process with its output as text.
 

@@ -77,6 +77,22 @@ class Target:
                     sql.Identifier(name), sql.Identifier(owner), sql.Identifier(template)
                 )
             )
+            if template != "template0":
+                self._let_in(connection, name, template)
+
+    def _let_in(self, connection: psycopg.Connection, name: str, template: str) -> None:
+        """Who may connect is all that CREATE DATABASE does not copy."""
+        rights = connection.execute(
+            """SELECT x.privilege_type, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee)::text END
+               FROM pg_database AS d CROSS JOIN aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS x
+               WHERE d.datname = %s AND x.grantee <> d.datdba""",
+            [template],
+        ).fetchall()
+        database = sql.Identifier(name)
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+        for right, role in rights:
+            to = sql.SQL(role) if role == "PUBLIC" else sql.Identifier(role)
+            connection.execute(sql.SQL("GRANT {} ON DATABASE {} TO {}").format(sql.SQL(right), database, to))
 
     def has(self, name: str) -> bool:
         with self.connect() as connection:

@@ -83,7 +83,7 @@ def test_doctor__role_without_rights__is_told_the_grant(migrated):
         assert found.next_step.startswith("GRANT TEMPORARY")
     finally:
         with migrated.admin() as admin:
-            admin.execute(f"GRANT TEMPORARY ON DATABASE {migrated.name} TO PUBLIC, moeen")
+            admin.execute(f"GRANT TEMPORARY ON DATABASE {migrated.name} TO moeen")
 
 
 def test_doctor_command__no_server__one_line_fails_without_traceback(manage):

@@ -26,6 +26,7 @@ from moeen.db.server import embedded
 from . import binding
 from .client import DatabaseClient
 from .project import refuse_other_project
+from .schema_editor import SchemaEditor
 
 CONNECT_TIMEOUT = 10
 # A server that was killed replays its log at the next start and refuses sessions until that is done.
@@ -40,6 +41,7 @@ _examined: set[tuple[str, ...]] = set()
 
 class DatabaseWrapper(base.DatabaseWrapper):
     client_class = DatabaseClient
+    SchemaEditorClass = SchemaEditor
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()

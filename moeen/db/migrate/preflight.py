@@ -20,6 +20,7 @@ from moeen.db.converge import adoption, declared
 from moeen.db.errors import FAILED, FINDINGS, MoeenError
 from moeen.db.findings import Finding, unique
 from moeen.db.operations import CONVERGING, CreateTable
+from moeen.db.security.strangers import strange_schemas
 from moeen.db.sql import compose, fragment
 
 Plan = Sequence[tuple[Migration, bool]]
@@ -65,6 +66,19 @@ class AdoptionRefused(MoeenError):
         )
 
 
+class StrangersSchema(MoeenError):
+    """A schema that our functions would run in, or call, is not ours and no platform's."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"Somebody else owns what would decide who is asking. Nothing was changed.\n{lines}",
+            next_step="Find out who made it and why, take it away as is said beside it, then run migrate again.",
+            exit_code=FINDINGS,
+        )
+
+
 @dataclass(frozen=True)
 class Survey:
     """What a run will meet: the tables it adopts, by name with their estimated number of rows."""
@@ -75,9 +89,12 @@ class Survey:
 def survey(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader) -> Survey:
     """Look at everything the plan's forward migrations will touch.
 
-    Raises MissingPrivileges, HalfAdopted or AdoptionRefused.
+    Raises StrangersSchema, MissingPrivileges, HalfAdopted or AdoptionRefused.
     """
     pending = [migration for migration, backwards in plan if not backwards]
+    strange = list(strange_schemas(connection)) if pending else []
+    if strange:
+        raise StrangersSchema(strange)
     if not any(isinstance(operation, CONVERGING) for migration in pending for operation in migration.operations):
         return Survey(adopting={})
     applied = [loader.graph.nodes[key] for key in loader.applied_migrations if key in loader.graph.nodes]

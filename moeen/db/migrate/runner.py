@@ -20,7 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from moeen.db import schema
+from moeen.db import notes, schema
 from moeen.db.converge import locks
 from moeen.db.errors import FAILED, FINDINGS, USAGE, MoeenError, explain
 from moeen.db.findings import Finding, Severity
@@ -202,6 +202,7 @@ class Executor(MigrationExecutor):
         token = locks.waiting.set(spent)
 
         def attempt() -> ProjectState:
+            said.clear()
             # The state is changed while a migration is applied, so each try gets its own.
             if not migration.atomic:
                 return action(state.clone())
@@ -229,7 +230,7 @@ class Executor(MigrationExecutor):
             self.log.info("step", extra=words | {"retries": spent.retries, "note": note})
 
         try:
-            with connection.execute_wrapper(digest):
+            with connection.execute_wrapper(digest), notes.taking() as said:
                 purpose = f"run {migration.app_label}.{migration.name}"
                 after = locks.patiently(connection, attempt, purpose=purpose) if migration.atomic else attempt()
         except Exception as error:
@@ -238,7 +239,9 @@ class Executor(MigrationExecutor):
             raise
         finally:
             locks.waiting.reset(token)
-        record(outcome)
+        for line in said:
+            self.options.tell(line)
+        record(outcome, " ".join(said))
         found = invariants.findings(connection)
         if found:
             raise InvariantBroken(migration, found)

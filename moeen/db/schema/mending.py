@@ -13,7 +13,8 @@ from typing import Any
 
 from psycopg import sql
 
-from moeen.db.schema.canonical import AUTHENTICATOR, Objects
+from moeen.db.schema.canonical import Objects
+from moeen.db.security.trust import AUTHENTICATOR
 from moeen.db.sql import compose, fragment
 
 Entry = Mapping[str, Any]

@@ -1,6 +1,6 @@
 -- Who may see and do what in chatbot. S select, I insert, U update, D delete.
 -- A transaction for each table, so that no two are locked at a time. A line each: roles, commands, the rows (and what a
--- written row must be, where that is not the same). Nothing is let through but for signed identities (lock_away), and
+-- written row must be, where that is not the same). Nothing is let through but for signed identities (signed_only), and
 -- no role writes id, public_id and the time of making (guard), nor what a function stamp_... sets.
 
 CREATE OR REPLACE FUNCTION app.published_flow_ids() RETURNS SETOF uuid
@@ -153,6 +153,7 @@ GRANT EXECUTE ON FUNCTION app.my_patients_conversation_ids() TO moeen_doctor;
 
 BEGIN; -- chatbot_flows
 SELECT app.lock_away('chatbot_flows');
+SELECT app.signed_only('chatbot_flows');
 SELECT app.allow('chatbot_flows', 'patient doctor', 'S', $$status = 'published'$$);
 SELECT app.allow('chatbot_flows', 'staff', 'S', $$status = 'published' OR created_by = (SELECT app.user_id())$$);
 SELECT app.allow('chatbot_flows', 'staff', 'IUD', 'created_by = (SELECT app.user_id())',
@@ -163,6 +164,7 @@ COMMIT;
 
 BEGIN; -- chatbot_nodes
 SELECT app.lock_away('chatbot_nodes');
+SELECT app.signed_only('chatbot_nodes');
 SELECT app.allow('chatbot_nodes', 'patient doctor', 'S', 'flow_id = ANY (ARRAY(SELECT app.published_flow_ids()))');
 SELECT app.allow('chatbot_nodes', 'staff', 'S',
                  'flow_id = ANY (ARRAY(SELECT app.published_flow_ids())) OR flow_id = ANY (ARRAY(SELECT app.my_flow_ids()))');
@@ -173,6 +175,7 @@ COMMIT;
 
 BEGIN; -- chatbot_edges
 SELECT app.lock_away('chatbot_edges');
+SELECT app.signed_only('chatbot_edges');
 SELECT app.allow('chatbot_edges', 'patient doctor', 'S', 'flow_id = ANY (ARRAY(SELECT app.published_flow_ids()))');
 SELECT app.allow('chatbot_edges', 'staff', 'S',
                  'flow_id = ANY (ARRAY(SELECT app.published_flow_ids())) OR flow_id = ANY (ARRAY(SELECT app.my_flow_ids()))');
@@ -183,6 +186,7 @@ COMMIT;
 
 BEGIN; -- chatbot_templates
 SELECT app.lock_away('chatbot_templates');
+SELECT app.signed_only('chatbot_templates');
 SELECT app.allow('chatbot_templates', 'patient doctor', 'S', 'is_approved');
 SELECT app.allow('chatbot_templates', 'staff', 'S', 'is_approved OR created_by = (SELECT app.user_id())');
 SELECT app.allow('chatbot_templates', 'staff', 'IUD', 'created_by = (SELECT app.user_id())',
@@ -193,6 +197,7 @@ COMMIT;
 
 BEGIN; -- chatbot_integrations
 SELECT app.lock_away('chatbot_integrations');
+SELECT app.signed_only('chatbot_integrations');
 -- The secret is written by administrators and read by nobody: see app.integration_secret().
 SELECT app.allow('chatbot_integrations', 'admin', 'S (all but webhook_secret) IUD', 'true');
 SELECT app.allow('chatbot_integrations', 'service', 'S (all but webhook_secret)', 'true');
@@ -201,6 +206,7 @@ COMMIT;
 
 BEGIN; -- conversations
 SELECT app.lock_away('conversations');
+SELECT app.signed_only('conversations');
 SELECT app.allow('conversations', 'patient', 'S', 'patient_id = (SELECT app.my_patient_id())');
 SELECT app.allow('conversations', 'doctor', 'S', 'patient_id = ANY (ARRAY(SELECT app.my_patient_ids()))');
 SELECT app.allow('conversations', 'supervisor', 'U', 'true');
@@ -212,6 +218,7 @@ COMMIT;
 
 BEGIN; -- messages
 SELECT app.lock_away('messages');
+SELECT app.signed_only('messages');
 SELECT app.allow('messages', 'patient', 'S', 'conversation_id = ANY (ARRAY(SELECT app.my_conversation_ids()))');
 SELECT app.allow('messages', 'doctor', 'S', 'conversation_id = ANY (ARRAY(SELECT app.my_patients_conversation_ids()))');
 SELECT app.allow('messages', 'staff supervisor', 'S', 'true');

@@ -1,6 +1,6 @@
 -- Who may see and do what in healthcare. S select, I insert, U update, D delete; columns in brackets where not all.
 -- A transaction for each table, so that no two are locked at a time. A line each: roles, commands, the rows (and what a
--- written row must be, where that is not the same). Nothing is let through but for signed identities (lock_away), and
+-- written row must be, where that is not the same). Nothing is let through but for signed identities (signed_only), and
 -- no role writes id, public_id and created_at (guard).
 
 CREATE OR REPLACE FUNCTION app.my_patient_id() RETURNS uuid
@@ -81,6 +81,7 @@ GRANT EXECUTE ON FUNCTION app.my_doctor_id(), app.my_patient_ids() TO moeen_doct
 
 BEGIN; -- patients
 SELECT app.lock_away('patients');
+SELECT app.signed_only('patients');
 -- Not their e-mail address: a unique violation would tell of other patients.
 SELECT app.allow('patients', 'patient', 'S U (phone, address, emergency_contact_name, emergency_contact_phone)',
                  'user_id = (SELECT app.user_id())');
@@ -94,6 +95,7 @@ COMMIT;
 
 BEGIN; -- doctors
 SELECT app.lock_away('doctors');
+SELECT app.signed_only('doctors');
 SELECT app.allow('doctors', 'patient doctor', 'S', 'is_active');
 SELECT app.allow('doctors', 'doctor', 'U (phone)', 'user_id = (SELECT app.user_id())');
 SELECT app.allow('doctors', 'staff supervisor', 'SIU', 'true');
@@ -103,6 +105,7 @@ COMMIT;
 
 BEGIN; -- appointments
 SELECT app.lock_away('appointments');
+SELECT app.signed_only('appointments');
 -- A doctor may not put another patient into an appointment or session: that would make it their patient.
 SELECT app.allow('appointments', 'patient', 'S', 'patient_id = (SELECT app.my_patient_id())');
 SELECT app.allow('appointments', 'doctor', 'S U (appointment_date, appointment_time, duration, status, notes)',
@@ -114,6 +117,7 @@ COMMIT;
 
 BEGIN; -- sessions
 SELECT app.lock_away('sessions');
+SELECT app.signed_only('sessions');
 SELECT app.allow('sessions', 'patient', 'S', 'patient_id = (SELECT app.my_patient_id())');
 SELECT app.allow('sessions', 'doctor', 'S U (session_date, session_time, duration, status, diagnosis, treatment_plan, notes)',
                  'doctor_id = (SELECT app.my_doctor_id())');
@@ -127,6 +131,7 @@ COMMIT;
 
 BEGIN; -- insurance_claims
 SELECT app.lock_away('insurance_claims');
+SELECT app.signed_only('insurance_claims');
 SELECT app.allow('insurance_claims', 'patient', 'S', 'patient_id = (SELECT app.my_patient_id())');
 SELECT app.allow('insurance_claims', 'staff supervisor', 'SIU', 'true');
 SELECT app.allow('insurance_claims', 'admin', 'SIUD', 'true');

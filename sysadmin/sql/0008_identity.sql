@@ -148,13 +148,12 @@ $$;
 COMMENT ON FUNCTION app.bound_roles() IS 'The roles that a transaction can be bound to';
 
 -- Takes tables and their sequences out of everybody's reach but the owner's, the roles of a hosting platform and PUBLIC
--- included: the platform's default privileges give them everything on each new one. Then nothing is let through for our
--- roles but what is signed: the one restrictive policy of each table.
+-- included: the platform's default privileges give them everything on each new one.
 CREATE OR REPLACE FUNCTION app.lock_away(tables text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    target regclass; policy name; sequence regclass; others text; bound constant text := array_to_string(app.bound_roles(), ', ');
+    target regclass; policy name; sequence regclass; others text;
 BEGIN
     SELECT string_agg(quote_ident(rolname), ', ') INTO others FROM pg_catalog.pg_roles
     WHERE rolname = ANY (app.bound_roles()) OR rolname IN ('anon', 'authenticated', 'service_role');
@@ -174,13 +173,21 @@ BEGIN
             EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC%s', sequence, ', ' || others);
         END LOOP;
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
-        EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE TO %s USING ((SELECT app.is_bound()))',
-                       (SELECT relname FROM pg_catalog.pg_class WHERE oid = target) || '_bound', target, bound);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION app.lock_away(text) IS
-    'Enables row security on tables and takes every policy and grant on them away; lets only signed identities through';
+
+-- Nothing is let through for our roles but what is signed: the one restrictive policy of each table.
+CREATE OR REPLACE FUNCTION app.signed_only(target text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    EXECUTE format('DROP POLICY IF EXISTS %I ON public.%I', target || '_bound', target);
+    EXECUTE format('CREATE POLICY %I ON public.%I AS RESTRICTIVE TO %s USING ((SELECT app.is_bound()))',
+                   target || '_bound', target, array_to_string(app.bound_roles(), ', '));
+END
+$$;
+COMMENT ON FUNCTION app.signed_only(text) IS 'Lets nothing of a table through for our roles but for signed identities';
 
 -- Who may write which column: of our roles, nobody writes id, public_id and the time of making; what else is the
 -- server's to say (authors, times of reading) is set by the function `stamp`. The owner's commands and the database's
@@ -202,7 +209,7 @@ $$;
 COMMENT ON FUNCTION app.guard(text, text, text, text) IS
     'Keeps columns of a table that no role writes: id, public_id, the time of making, and what the function stamp sets';
 
--- The way back of lock_away and guard, for reverse files.
+-- The way back of guard, for reverse files.
 CREATE OR REPLACE FUNCTION app.unguard(tables text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -211,13 +218,12 @@ DECLARE
 BEGIN
     FOREACH target IN ARRAY string_to_array(tables, ' ') LOOP
         CONTINUE WHEN to_regclass(format('public.%I', target)) IS NULL;
-        EXECUTE format('DROP POLICY IF EXISTS %I ON public.%I', target || '_bound', target);
         EXECUTE format('DROP TRIGGER IF EXISTS %I ON public.%I', target || '_identity_keep', target);
         EXECUTE format('DROP TRIGGER IF EXISTS %I ON public.%I', target || '_stamp', target);
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION app.unguard(text) IS 'Takes the triggers of app.guard and the restrictive policy of tables away';
+COMMENT ON FUNCTION app.unguard(text) IS 'Takes the triggers of app.guard away';
 
 -- Trigger of app.guard; its arguments: the prefix of public ids, and the column of the time of making.
 CREATE OR REPLACE FUNCTION app.keep_identity() RETURNS trigger
@@ -401,7 +407,7 @@ DROP FUNCTION IF EXISTS app.caller_role();
 
 REVOKE EXECUTE ON FUNCTION
     app.add_identity_key(text, bytea), app.is_bound(), app.require_bound(),
-    app.user_id(), app.bound_roles(), app.lock_away(text), app.guard(text, text, text, text), app.unguard(text),
+    app.user_id(), app.bound_roles(), app.lock_away(text), app.signed_only(text), app.guard(text, text, text, text), app.unguard(text),
     app.keep_identity(), app.is_own_path(text), app.held_role(uuid, text), app.role_of(uuid, text), app.row_of_alias(text),
     app.sign_request(), app.bind_request(), app.my_message_ids(), app.notify(uuid, text, text, text, text), app.audit_actor()
 FROM PUBLIC;

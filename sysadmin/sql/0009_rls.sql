@@ -1,6 +1,6 @@
 -- Who may see and do what in sysadmin. S select, I insert, U update, D delete; columns in brackets where not all.
 -- A transaction for each table, so that no two are locked at a time. A line each: roles, commands, the rows (and what a
--- written row must be, where that is not the same). Nothing is let through but for signed identities (lock_away), and
+-- written row must be, where that is not the same). Nothing is let through but for signed identities (signed_only), and
 -- no role writes id, public_id and the time of making (guard), nor what a function stamp_... sets.
 
 -- Reading is told by is_read; when it happened, the server says. A page address is a path of ours, whoever writes it.
@@ -80,6 +80,7 @@ REVOKE EXECUTE ON FUNCTION app.stamp_notification(), app.stamp_internal_message(
 
 BEGIN; -- users
 SELECT app.lock_away('users');
+SELECT app.signed_only('users');
 SELECT app.allow('users', 'patient doctor', 'S (all but password_hash)', 'id = (SELECT app.user_id())');
 SELECT app.allow('users', 'staff supervisor admin service', 'S (all but password_hash)', 'true');
 SELECT app.allow('users', 'patient doctor staff supervisor', 'U (name, phone)', 'id = (SELECT app.user_id())');
@@ -92,6 +93,7 @@ COMMIT;
 
 BEGIN; -- user_preferences
 SELECT app.lock_away('user_preferences');
+SELECT app.signed_only('user_preferences');
 SELECT app.allow('user_preferences', 'patient doctor staff supervisor', 'SIU', 'user_id = (SELECT app.user_id())');
 SELECT app.allow('user_preferences', 'admin', 'SIUD', 'true');
 SELECT app.guard('user_preferences', 'prf_');
@@ -99,6 +101,7 @@ COMMIT;
 
 BEGIN; -- notifications
 SELECT app.lock_away('notifications');
+SELECT app.signed_only('notifications');
 SELECT app.allow('notifications', 'patient doctor staff supervisor', 'S U (is_read, read_at)', 'user_id = (SELECT app.user_id())');
 SELECT app.allow('notifications', 'service', 'SIU', 'true');
 SELECT app.allow('notifications', 'admin', 'SIUD', 'true');
@@ -107,6 +110,7 @@ COMMIT;
 
 BEGIN; -- internal_messages
 SELECT app.lock_away('internal_messages');
+SELECT app.signed_only('internal_messages');
 SELECT app.allow('internal_messages', 'patient doctor staff supervisor', 'S',
                  'sender_id = (SELECT app.user_id()) OR recipient_id = (SELECT app.user_id())');
 SELECT app.allow('internal_messages', 'patient doctor staff supervisor', 'I', '',
@@ -120,12 +124,14 @@ COMMIT;
 
 BEGIN; -- audit_logs
 SELECT app.lock_away('audit_logs');
+SELECT app.signed_only('audit_logs');
 SELECT app.allow('audit_logs', 'patient doctor staff supervisor', 'S', 'user_id = (SELECT app.user_id())');
 SELECT app.allow('audit_logs', 'admin', 'S', 'true');
 COMMIT;
 
 BEGIN; -- roles
 SELECT app.lock_away('roles');
+SELECT app.signed_only('roles');
 SELECT app.allow('roles', 'patient doctor staff', 'S', 'NOT is_system');
 SELECT app.allow('roles', 'supervisor', 'S', 'true');
 SELECT app.allow('roles', 'admin', 'SIUD', 'true');
@@ -134,6 +140,7 @@ COMMIT;
 
 BEGIN; -- user_roles
 SELECT app.lock_away('user_roles');
+SELECT app.signed_only('user_roles');
 SELECT app.allow('user_roles', 'patient doctor staff', 'S', 'user_id = (SELECT app.user_id())');
 SELECT app.allow('user_roles', 'supervisor', 'S', 'true');
 SELECT app.allow('user_roles', 'admin', 'SIUD', 'true');
@@ -142,6 +149,7 @@ COMMIT;
 
 BEGIN; -- settings
 SELECT app.lock_away('settings');
+SELECT app.signed_only('settings');
 SELECT app.allow('settings', 'anon patient doctor staff', 'S', 'is_public');
 SELECT app.allow('settings', 'supervisor', 'S', 'true');
 SELECT app.allow('settings', 'admin', 'SIUD', 'true');
@@ -150,21 +158,25 @@ COMMIT;
 
 BEGIN; -- django_migrations
 SELECT app.lock_away('django_migrations');
+SELECT app.signed_only('django_migrations');
 COMMIT;
 
 BEGIN; -- django_content_type
 SELECT app.lock_away('django_content_type');
+SELECT app.signed_only('django_content_type');
 -- What the admin's pages need of Django's own tables.
 SELECT app.allow('django_content_type', 'supervisor admin', 'S', 'true');
 COMMIT;
 
 BEGIN; -- django_session
 SELECT app.lock_away('django_session');
+SELECT app.signed_only('django_session');
 SELECT app.allow('django_session', 'auth', 'SIUD', 'true');
 COMMIT;
 
 BEGIN; -- django_admin_log
 SELECT app.lock_away('django_admin_log');
+SELECT app.signed_only('django_admin_log');
 SELECT app.allow('django_admin_log', 'supervisor', 'S', 'user_id = (SELECT app.user_id())');
 SELECT app.allow('django_admin_log', 'admin', 'SD', 'true');
 SELECT app.allow('django_admin_log', 'admin', 'I', '', 'user_id = (SELECT app.user_id())');
@@ -172,33 +184,40 @@ COMMIT;
 
 BEGIN; -- auth_permission
 SELECT app.lock_away('auth_permission');
+SELECT app.signed_only('auth_permission');
 COMMIT;
 
 BEGIN; -- auth_group
 SELECT app.lock_away('auth_group');
+SELECT app.signed_only('auth_group');
 COMMIT;
 
 BEGIN; -- auth_group_permissions
 SELECT app.lock_away('auth_group_permissions');
+SELECT app.signed_only('auth_group_permissions');
 COMMIT;
 
 -- The operator's books, for the admin's pages.
 BEGIN; -- backfill_runs
 SELECT app.lock_away('backfill_runs');
+SELECT app.signed_only('backfill_runs');
 SELECT app.allow('backfill_runs', 'admin', 'S U (pause_requested)', 'true');
 COMMIT;
 
 BEGIN; -- public_id_aliases
 SELECT app.lock_away('public_id_aliases');
+SELECT app.signed_only('public_id_aliases');
 SELECT app.allow('public_id_aliases', 'admin', 'S', 'true');
 COMMIT;
 
 BEGIN; -- migration_runs
 SELECT app.lock_away('migration_runs');
+SELECT app.signed_only('migration_runs');
 SELECT app.allow('migration_runs', 'admin', 'S', 'true');
 COMMIT;
 
 BEGIN; -- migration_steps
 SELECT app.lock_away('migration_steps');
+SELECT app.signed_only('migration_steps');
 SELECT app.allow('migration_steps', 'admin', 'S', 'true');
 COMMIT;

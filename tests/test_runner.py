@@ -10,14 +10,15 @@ import time
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, migrations, models
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, operations, schema
+from moeen.db import catalog, operations, schema, sql_files
 from moeen.db.converge import locks
 from moeen.db.errors import MoeenError
 from moeen.db.history import ledger
-from moeen.db.migrate import invariants, planning, runner
+from moeen.db.history.own_apps import own_apps
+from moeen.db.migrate import invariants, plan, refusals, runner
 from tests import servers, states
 
 NO_BACKUP = {"no_backup": "test", "verbosity": 0}
@@ -89,8 +90,8 @@ class Reader(threading.Thread):
 
 def test_migrate__table_is_locked_all_the_time__gives_up_names_the_holder_and_holds_nobody(new_database, migrated):
     database = states.database(new_database, "core")
-    policy = locks.Policy(lock_timeout_ms=300, tries=4, first_pause_s=0.02)
-    token = locks.policy.set(policy)
+    policy = locks.Patience(lock_timeout_ms=300, tries=4, first_pause_s=0.02)
+    token = locks.patience.set(policy)
     reader = Reader(database)
     try:
         with database.connect(application_name="reception") as holder:
@@ -110,7 +111,7 @@ def test_migrate__table_is_locked_all_the_time__gives_up_names_the_holder_and_ho
             assert connection.execute("SELECT to_regclass('public.sessions') IS NOT NULL").fetchone() == (True,)
         call_command("migrate", database=database.alias, **NO_BACKUP)
     finally:
-        locks.policy.reset(token)
+        locks.patience.reset(token)
     assert invariants.findings(connections[database.alias]) == []
 
 
@@ -138,7 +139,7 @@ def test_migrate__backup_fails__nothing_is_migrated(new_database):
 
     from django.core.management.commands import migrate
 
-    options = runner.Options(backup=broken)
+    options = runner.MigrateOptions(backup=broken)
     with pytest.raises(MoeenError, match="disk of the backups"), runner.safely(migrate, options):
         migrate.Command().execute(**_options(database.alias))
     assert catalog.read(connection) == before
@@ -177,8 +178,8 @@ def test_migrate__large_table_would_be_rewritten__is_refused_until_allowed(new_d
     with database.connect() as connection:
         connection.execute("ALTER TABLE patients ALTER COLUMN phone TYPE text")
         connection.execute("ANALYZE patients")
-    monkeypatch.setattr(planning, "THRESHOLD_ROWS", 10)
-    with pytest.raises(planning.Blocking) as refused:
+    monkeypatch.setattr(plan, "THRESHOLD_ROWS", 10)
+    with pytest.raises(plan.Blocking) as refused:
         call_command("migrate", database=database.alias, **NO_BACKUP)
     assert refused.value.exit_code == 3
     assert {s.table for s in refused.value.statements} == {"patients"}
@@ -196,7 +197,7 @@ def test_migrate__reversing_on_a_terminal__asks_before_rows_are_lost(copy, monke
     monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
     said = io.StringIO()
     if answer == "no":
-        with pytest.raises(runner.NotConfirmed) as refused:
+        with pytest.raises(refusals.NotConfirmed) as refused:
             call_command("migrate", "crm", "zero", database=copy.alias, stderr=said, **NO_BACKUP)
         assert refused.value.exit_code == 3
     else:
@@ -244,7 +245,7 @@ def test_migrate__reversing_on_a_terminal__asks_before_rows_are_lost(copy, monke
     ],
 )  # fmt: skip
 def test_classification__statement__lock_and_verdict(sql, lock, verdict):
-    (found,) = planning.classify("app.0001", "op", sql, {"patients": (5_000_000, 10**9)})
+    (found,) = plan.classify("app.0001", "op", sql, {"patients": (5_000_000, 10**9)})
     assert (found.lock, found.verdict) == (lock, verdict)
 
 
@@ -257,7 +258,7 @@ def test_classification__do_block__each_statement_inside_counts():
         ALTER TABLE patients ADD COLUMN note text;
     END
     $do$"""
-    outer, *inner = planning.classify("app.0001", "op", block, {"patients": (5_000_000, 10**9)})
+    outer, *inner = plan.classify("app.0001", "op", block, {"patients": (5_000_000, 10**9)})
     assert (outer.lock, outer.verdict) == ("", "ok")
     assert {(found.table, found.verdict) for found in inner} == {("patients", "blocking"), ("patients", "short")}
 
@@ -330,11 +331,11 @@ def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeyp
     assert all(s["operation"].startswith("Reverse: ") for s in planned)
     with copy.connect() as connection:
         connection.execute("INSERT INTO crm_leads (name) SELECT 'A lead' FROM generate_series(1, 50)")
-    monkeypatch.setattr(planning, "THRESHOLD_ROWS", 10)
+    monkeypatch.setattr(plan, "THRESHOLD_ROWS", 10)
     (file,) = MigrationLoader(None).disk_migrations["crm", "0003_rls"].operations
-    rewrite = operations.Script("ALTER TABLE crm_leads ALTER COLUMN name TYPE text USING name")
+    rewrite = sql_files.Script("ALTER TABLE crm_leads ALTER COLUMN name TYPE text USING name")
     monkeypatch.setattr(file, "backwards", (rewrite,))
-    with pytest.raises(planning.Blocking) as refused:
+    with pytest.raises(plan.Blocking) as refused:
         call_command("migrate", "crm", "0002", database=copy.alias, interactive=False, **NO_BACKUP)
     assert {s.table for s in refused.value.statements} == {"crm_leads"}
 
@@ -344,7 +345,7 @@ def test_plan__table_never_analysed__is_counted(copy):
         connection.execute("INSERT INTO crm_leads (name) SELECT 'A lead' FROM generate_series(1, 120000)")
         unknown = connection.execute("SELECT reltuples < 0 FROM pg_class WHERE relname = 'crm_leads'").fetchone()
     assert unknown == (True,)
-    assert planning.large_tables_stand(connections[copy.alias])
+    assert plan.large_tables_stand(connections[copy.alias])
 
 
 def test_plan__history_changed__is_told(copy, manage):
@@ -415,6 +416,29 @@ def test_half_adopted__recorded_table_missing__is_refused(copy, manage):
     assert "messages" in done.stderr
 
 
-def test_our_labels__loader__are_the_four_apps(migrated):
-    labels = runner.our_labels(MigrationLoader(connections[migrated.alias]))
+def test_own_apps__loader__are_the_four_apps(migrated):
+    labels = own_apps(MigrationLoader(connections[migrated.alias]))
     assert labels == {"sysadmin", "healthcare", "chatbot", "crm"}
+
+
+class Elsewhere(operations.CreateTable):
+    """An operation of ours that is defined in another module."""
+
+
+class Edited(migrations.Migration):
+    operations = [Elsewhere("Extra", [("id", models.AutoField(primary_key=True))])]
+
+
+def test_ledger__operation_defined_elsewhere__an_edited_migration_is_noticed(copy):
+    connection = connections[copy.alias]
+    migration = Edited("0001_extra", "extra")
+    loader = MigrationLoader(connection)
+    loader.disk_migrations["extra", "0001_extra"] = migration
+    loader.applied_migrations["extra", "0001_extra"] = migration
+    runner.accept_changed(connection, migration, reason="as it stands")
+    assert "extra" in own_apps(loader)
+    assert ledger.findings(connection, loader, labels=own_apps(loader)) == []
+    with copy.connect() as direct:
+        direct.execute("UPDATE migration_steps SET file_checksum = 'older' WHERE app = 'extra'")
+    (found,) = ledger.findings(connection, loader, labels=own_apps(loader))
+    assert (found.object, found.found) == ("extra.0001_extra", "edited")

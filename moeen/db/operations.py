@@ -6,26 +6,23 @@ transactions, so their migrations say ``atomic = False``.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps as global_apps
-from django.db import migrations, models
+from django.db import migrations
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
-from moeen.db import catalog
 from moeen.db.adoption import Legacy
-from moeen.db.converge import adoption, declared, locks, offline, steps
+from moeen.db.catalog import sizes
+from moeen.db.converge import leftovers, locks, values
+from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
-from moeen.db.findings import unique
 from moeen.db.sql import compose, fragment
+from moeen.db.sql_files import read_scripts
 
 __all__ = [
     "CONVERGING",
@@ -34,72 +31,21 @@ __all__ = [
     "AddTableIndex",
     "AlterColumn",
     "CreateTable",
-    "Legacy",
+    "Ours",
     "RunSQLFile",
     "Symmetric",
 ]
 
 
-def converge(
-    model: type[models.Model],
-    editor: BaseDatabaseSchemaEditor,
-    *,
-    legacy: Legacy,
-    before: type[models.Model] | None = None,
-) -> None:
-    """Make the model's table, or bring the one that stands to its shape.
+class Ours:
+    """An operation of the project's own.
 
-    What ``before``, the model as it was, asked for and the model does not is taken away. Raises Refused when the table
-    holds what cannot be carried over; nothing is changed then.
+    The apps whose migrations use one are the project's: what they applied is recorded, and a file that was edited since
+    is noticed.
     """
-    connection = editor.connection
-    want = declared.compile_table(model, editor)
-    was = want if before is None else declared.compile_table(before, editor)
-    if editor.collect_sql and before is not None:
-        for step in offline.plan(was, want):
-            for statement in step.statements:
-                editor.execute(statement, None)
-        return
-    live = None if editor.collect_sql else catalog.read_tables(connection, [want.name]).get(want.name)
-    if live is None:
-        locks.patiently(
-            connection, partial(_run_together, editor, declared.create_table(want)), purpose=f"create {want.name}"
-        )
-        return
-    item = adoption.subject(connection, want, live, legacy)
-    references = {key.to_table for key in want.foreign_keys}
-    found = adoption.findings(connection, [item], catalog.read_tables(connection, references))
-    if found:
-        raise Refused(want.name, tuple(finding.pretty() for finding in unique(found)))
-    # Read anew in between: the plan is made for the table as it stands then.
-    for step in steps.relax(live, was, want):
-        steps.execute(connection, step)
-    if was != want:
-        live = catalog.read_tables(connection, [want.name])[want.name]
-        item = adoption.subject(connection, want, live, legacy)
-    for step in steps.plan(connection, item):
-        steps.execute(connection, step)
 
 
-def _run_together(editor: BaseDatabaseSchemaEditor, statements: Sequence[str]) -> None:
-    with nullcontext() if editor.collect_sql else locks.short_transaction(editor.connection):
-        for statement in statements:
-            editor.execute(statement, None)
-
-
-class Refused(MoeenError):
-    """A table cannot be adopted; the findings say why."""
-
-    def __init__(self, table: str, findings: tuple[str, ...]) -> None:
-        lines = "\n  ".join(findings)
-        super().__init__(
-            f"Table {table} cannot be adopted:\n  {lines}",
-            next_step="Mend these rows or columns, then run migrate again.",
-            exit_code=3,
-        )
-
-
-class _Converging:
+class _Converging(Ours):
     """What the table operations share: forwards, the table is brought to the state after the operation."""
 
     legacy: Legacy = Legacy()
@@ -161,7 +107,7 @@ class AddColumn(_Converging, migrations.AddField):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         table, column = model._meta.db_table, model._meta.get_field(self.name).column
-        _, trigger = steps.guard_names(table, column)
+        _, trigger = values.guard_names(table, column)
         # The guard's trigger names the column and would keep it; constraints and indexes go with it.
         schema_editor.execute(compose("DROP TRIGGER IF EXISTS {g} ON {t}", g=trigger, t=table), None)
         schema_editor.execute(compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
@@ -248,38 +194,13 @@ def _is_new(connection: BaseDatabaseWrapper, table: str, index: str) -> bool:
                 WHERE i.indrelid = %s::regclass AND (c.relname = %s OR c.relname LIKE %s)
             )
             """,
-            [connection.ops.quote_name(table), index, steps.older_index_pattern(table)],
+            [connection.ops.quote_name(table), index, leftovers.older_index_pattern(table)],
         )
         (unknown,) = cursor.fetchone()
-    return bool(unknown) and not adoption.has_rows(connection, table)
+    return bool(unknown) and not sizes.has_rows(connection, table)
 
 
-_TRANSACTION = re.compile(r"^BEGIN;(?: -- (?P<table>\w+))?\n(?P<body>.*?)^COMMIT;\n", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Script:
-    """The statements of one transaction; ``table`` is what they lock, so that they need not queue for it."""
-
-    body: str
-    table: str = ""
-
-
-def read_scripts(text: str) -> tuple[Script, ...]:
-    """The transactions of an SQL file: what stands between ``BEGIN; -- table`` and ``COMMIT;``, and what is outside."""
-    found, end = [], 0
-    for part in _TRANSACTION.finditer(text):
-        found += [Script(text[end : part.start()]), Script(part["body"], part["table"] or "")]
-        end = part.end()
-    found.append(Script(text[end:]))
-    return tuple(script for script in found if any(_says(line) for line in script.body.splitlines()))
-
-
-def _says(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("--")
-
-
-class RunSQLFile(migrations.RunSQL):
+class RunSQLFile(Ours, migrations.RunSQL):
     """RunSQL fed from ``<app>/sql/<name>.sql``, with ``<name>.reverse.sql`` for the way back.
 
     A file that locks several tables says BEGIN and COMMIT for each, so that no two are locked at a time.
@@ -306,7 +227,7 @@ class RunSQLFile(migrations.RunSQL):
         for script in self.forwards if sqls is self.sql else self.backwards:
             locks.patiently(
                 schema_editor.connection,
-                partial(_run_together, schema_editor, [script.body]),
+                partial(run_together, schema_editor, [script.body]),
                 purpose=f"run {self.app_label}/sql/{self.name}.sql{f' on {script.table}' if script.table else ''}",
                 table=script.table,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from moeen.db.server import embedded
+from moeen.db.server import programs
 from tests import servers
 
 HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "unmappable_full": (*FULL, "unmappable_full.sql"),
 }
 #: The session's own server; a cluster shaped like Supabase; the other versions that are at hand.
-OWN = f"embedded-{embedded.MAJOR}"
+OWN = f"embedded-{programs.MAJOR}"
 PLACES = ("here", "supabase", *(name for name in servers.versions() if name != OWN))
 
 _servers: dict[str, Any] = {}

@@ -10,7 +10,8 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.writer import MigrationWriter
 
-from moeen.db.lint.rules import REPLACEMENTS, project_apps
+from moeen.db.lint.project import project_apps
+from moeen.db.lint.rules import REPLACEMENTS
 from moeen.db.operations import CONVERGING
 
 _CLASS = "class Migration(migrations.Migration):\n"

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from moeen.db.errors import ConfigurationError
-from moeen.db.server import embedded
+from moeen.db.server import project
 
 
 class Command(BaseCommand):
@@ -26,13 +26,13 @@ class Command(BaseCommand):
                 next_step="Unset DATABASE_URL (environment and .env) to use it.",
             )
         if action == "stop":
-            made = embedded.configured_status().data_dir.exists()
-            stopped = made and embedded.configured_server().stop()
+            made = project.configured_status().data_dir.exists()
+            stopped = made and project.configured_server().stop()
             self.stderr.write("Stopped." if stopped else "It was not running.")
             return
         if action == "start":
-            embedded.configured_server().ensure_running()
-        status = embedded.configured_status()
+            project.configured_server().ensure_running()
+        status = project.configured_status()
         self.stdout.write(f"state    {'running' if status.running else 'stopped'}")
         self.stdout.write(f"version  {status.major or '-'}")
         self.stdout.write(f"pid      {status.pid or '-'}")

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 _SQL_FILE = re.compile(r'\bRunSQLFile\(\s*(?:app_label=)?"(\w+)",\s*(?:name=)?"(\w+)"')
 
 
-def is_untouched(connection: BaseDatabaseWrapper) -> bool:
+def are_unchanged(connection: BaseDatabaseWrapper) -> bool:
     """Whether every migration on disk is applied, no other is, and none changed since it was recorded."""
     if settings.MIGRATION_MODULES:
         return False

@@ -3,8 +3,12 @@
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1:8000
 ARGS ?=
+PROCESSES ?= 2
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
+
+# One module's tests stay in one process, which has a server of its own.
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
@@ -21,8 +25,8 @@ run: runtime  ## serve the admin on this machine (ADDRESS=host:port)
 	@echo "Admin: http://$(ADDRESS)/admin/  (stop with Ctrl-C)"
 	@$(MANAGE) runserver $(ADDRESS) $(ARGS)
 
-test: development  ## run all tests on a throwaway PostgreSQL (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+test: development  ## run all tests on throwaway PostgreSQL servers (ARGS="-k name" for some)
+	@$(PYTEST) $(ARGS)
 
 test-kill-backfill: development  ## kill the backfill at fifty random moments, and resume it each time
 	@$(BIN)/python -m pytest -m long tests/test_backfill_kills.py tests/test_public_ids.py $(ARGS)

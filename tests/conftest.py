@@ -8,18 +8,34 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
 from moeen.db.security import identity
 from moeen.db.security.access import web_role_sql
 from moeen.env import parse_database_url
-from tests import servers
+from tests import servers, templates
 
 _numbers = itertools.count(1)
 
+#: Fixtures that a module's tests share, made anew for each of their parameters.
+SHARED = ("adopted", "database", "migrated", "proof", "server_versions")
+
+# A safe hash takes a third of a second. The real one stays known: manage.py in a process of its own uses it.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
+
 # Tests set the stage as the owner; requests and acting_as() bind what they do.
 identity.operate()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With several processes (`--dist loadgroup`) all tests of a module go to one, for each value of SHARED."""
+    for item in items:
+        values = getattr(item, "callspec", None)
+        shared = [str(values.params[name]) for name in SHARED if values and name in values.params]
+        item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *shared])))
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,8 @@ def new_database(django_db_blocker):
 
     Empty, owned by the role `moeen` (no superuser), on the session's server or on a Server of one's own.
     Django knows it under `.alias` (`call_command("migrate", database=db.alias)`). It is dropped when the
-    session ends, or by `new_database.drop(db)`.
+    session ends, or by `new_database.drop(db)`. `new_database.migrated(...)` gives one at the newest schema: a copy
+    of the server's template where it has one (see templates.py).
     """
     made: list[Database] = []
 
@@ -79,11 +96,32 @@ def new_database(django_db_blocker):
         if server is None or server.status().running:
             database.target.drop(database.name)
 
-    make.drop = drop
+    def migrated(name=None, *, server=None, owner=None) -> Database:
+        target = servers.target_of(server) if server is not None else servers.session_target()
+        if target.has(templates.MIGRATED):
+            return make(name, server=server, owner=owner, template=templates.MIGRATED)
+        database = make(name, server=server, owner=owner)
+        with identity.acting_as_operator():
+            call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+        return database
+
+    make.drop, make.migrated = drop, migrated
     with django_db_blocker.unblock():
         yield make
         for database in list(made):
             drop(database)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(new_database, django_test_environment):
+    """The database of the tests marked `django_db`: a migrated one, in place of the default."""
+    made = new_database.migrated()
+    default = connections["default"]
+    default.close()
+    before, default.settings_dict["NAME"] = default.settings_dict["NAME"], made.name
+    yield
+    default.close()
+    default.settings_dict["NAME"] = before
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +131,7 @@ def web_database(new_database):
     On a cluster of its own: a login belongs to the whole cluster, and others would meet it.
     """
     server = servers.start()
-    made = new_database(server=server)
-    call_command("migrate", database=made.alias, verbosity=0)
+    made = new_database.migrated(server=server)
     with made.admin() as administrator:
         administrator.execute(
             web_role_sql(login="moeen_web", database=made.name, api=False).replace("PASSWORD '...'", "")

@@ -1,7 +1,7 @@
 """The PostgreSQL servers of the tests, and the plugin that starts the first one before settings are read.
 
-Without DATABASE_URL (environment or .env) the session gets a throwaway embedded server; the developer's own
-cluster is never touched. With DATABASE_URL the tests make their databases on that server, whose role needs
+Without DATABASE_URL (environment or .env) each process of pytest gets a throwaway embedded server; the developer's
+own cluster is never touched. With DATABASE_URL the tests make their databases on that server, whose role needs
 CREATEDB. `start()` gives further throwaway clusters; all are stopped when the session ends, also by Ctrl-C.
 """
 
@@ -22,8 +22,9 @@ from psycopg import sql
 from moeen.db.server import places, programs
 from moeen.db.server.cluster import Server
 from moeen.env import Environment, parse_database_url
+from tests import templates
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = templates.PROJECT
 # Fast and forgetful: a test's data need not outlive a power cut.
 SETTINGS = (
     ("fsync", "off"),
@@ -71,6 +72,10 @@ class Target:
                 )
             )
 
+    def has(self, name: str) -> bool:
+        with self.connect() as connection:
+            return connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
     def drop(self, name: str) -> None:
         with self.connect() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -84,9 +89,13 @@ def scratch(prefix: str = "moeen-test-") -> Path:
     return root
 
 
-def start(*, bin_dir: Path | None = None, superuser: str = "postgres", settings=(), port: int = 5432) -> Server:
-    """A running throwaway cluster with role and database `moeen`."""
+def start(*, bin_dir: Path | None = None, settings=(), port: int = 5432, shape: str | None = "plain") -> Server:
+    """A running throwaway cluster with role and database `moeen`, and by its shape (see templates.py) a migrated
+    database to copy; without one nothing else stands in it, none of the project's roles either."""
+    superuser = templates.SHAPES[shape].superuser if shape else "postgres"
     server = throwaway(bin_dir=bin_dir, superuser=superuser, settings=settings, port=port)
+    if shape:
+        templates.lay(server, shape)
     server.ensure_running()
     return server
 
@@ -187,6 +196,12 @@ def versions() -> dict[str, Path]:
     return {name: path for name, path in found.items() if path is not None}
 
 
+def _runs_tests(options) -> bool:
+    """Not so: `--help`, and the process that hands the tests to those of pytest-xdist, which start their own."""
+    hands_on = getattr(options, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ
+    return not options.help and not options.version and not hands_on
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config):
     """Runs around, so before, pytest-django's own, which reads the settings."""
@@ -196,7 +211,7 @@ def pytest_load_initial_conftests(early_config):
         entry = parse_database_url(url)
         options = entry["OPTIONS"]
         _session = Target(entry["HOST"], str(entry["PORT"]), entry["USER"], entry["PASSWORD"], entry["NAME"], options)
-    elif not early_config.known_args_namespace.help and not early_config.known_args_namespace.version:
+    elif _runs_tests(early_config.known_args_namespace):
         # A signal that ends the session must not leave the server behind; pytest handles Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         atexit.register(stop_all)

@@ -5,7 +5,6 @@ import uuid
 
 import psycopg
 import pytest
-from django.core.management import call_command
 
 from moeen.db.security.identity import acting_as_operator
 from tests import states
@@ -23,9 +22,7 @@ def operator():
 
 @pytest.fixture(scope="module", params=["here", "supabase"])
 def database(request, new_database):
-    made = states.database(new_database, "fresh", place=request.param)
-    call_command("migrate", database=made.alias, verbosity=0, no_backup="test")
-    return made
+    return states.migrated(new_database, place=request.param)
 
 
 @pytest.fixture
@@ -43,7 +40,8 @@ def entries(connection, table=None):
     """(action, table, record, before, after, actor) of the entries, oldest first."""
     return connection.execute(
         """SELECT action, table_name, record_id, old_values, new_values, user_id FROM audit_logs
-           WHERE %(table)s::text IS NULL OR table_name = %(table)s ORDER BY ctid""",
+           WHERE %(table)s::text IS NULL OR table_name = %(table)s
+           ORDER BY xmin::text::bigint, cmin::text::bigint, ctid""",
         {"table": table},
     ).fetchall()
 

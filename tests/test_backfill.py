@@ -155,8 +155,7 @@ def test_run__all_tables__fills_every_row_and_leaves_the_catalog_of_a_fresh_data
     after = snapshots.rows(sql)
     assert [change for change in snapshots.changes(before, after) if change[2] != "public_id"] == []
 
-    fresh = new_database()
-    call_command("migrate", database=fresh.alias, verbosity=0)
+    fresh = new_database.migrated()
     wanted, found = catalog.read(connections[fresh.alias]), catalog.read(connections[database.alias])
     assert schema.compare(wanted, found) == []
     assert snapshots.lines(connections[fresh.alias]) == snapshots.lines(sql)

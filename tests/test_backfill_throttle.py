@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import backfill
@@ -37,8 +36,7 @@ def database(new_database, archive):
         "archive_mode": "on",
         "archive_command": f"test -e {archive}",
     }
-    made = new_database(server=servers.start(settings=tuple(settings.items())))
-    call_command("migrate", database=made.alias, verbosity=0)
+    made = new_database.migrated(server=servers.start(settings=tuple(settings.items())))
     with made.admin() as admin:
         admin.execute(f"GRANT pg_monitor TO {made.owner}")
     return made

@@ -421,12 +421,7 @@ def test_restore__roles_missing_and_may_not_be_created__named_with_the_statement
 
 @pytest.fixture(scope="module")
 def migrated(new_database):
-    database = new_database()
-    from moeen.db.security.identity import acting_as_operator
-
-    with acting_as_operator():
-        call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
-        yield database
+    return new_database.migrated()
 
 
 def documented(heading):

@@ -1,7 +1,6 @@
 """The catalog: everything that decides what a database is, in a number of queries that no table adds to."""
 
 import pytest
-from django.core.management import call_command
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -13,9 +12,7 @@ from tests import states
 
 @pytest.fixture(scope="module")
 def connection(new_database):
-    database = states.database(new_database, "fresh")
-    call_command("migrate", database=database.alias, verbosity=0)
-    return connections[database.alias]
+    return connections[states.migrated(new_database).alias]
 
 
 def whole(connection, **options):

@@ -21,9 +21,7 @@ def lines(database):
 
 @pytest.fixture(scope="module")
 def migrated(new_database):
-    database = states.database(new_database, "fresh")
-    call_command("migrate", database=database.alias, verbosity=0)
-    return database
+    return states.migrated(new_database)
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +54,7 @@ def test_doctor__adopted_database__says_backfill(new_database):
 
 
 def test_doctor__drift__validation_fails_and_names_it(new_database):
-    database = states.database(new_database, "fresh")
-    call_command("migrate", database=database.alias, verbosity=0)
+    database = states.migrated(new_database)
     with database.connect() as connection:
         connection.execute("ALTER TABLE patients DISABLE ROW LEVEL SECURITY")
     assert lines(database)["validation"].state == "fail"

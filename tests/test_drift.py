@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pytest
 import sqlparse
-from django.core.management import call_command
 from django.db import DatabaseError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 
@@ -608,9 +607,7 @@ case(
 
 @pytest.fixture(scope="module")
 def database(new_database):
-    made = states.database(new_database, "fresh")
-    call_command("migrate", database=made.alias, verbosity=0)
-    return made
+    return states.migrated(new_database)
 
 
 case(
@@ -684,8 +681,7 @@ def test_validate__one_change__is_found_named_graded_and_mended(connection, load
 
 @pytest.mark.parametrize("place", [place for place in states.PLACES if place not in ("here", "supabase")])
 def test_validate__one_change_of_each_kind_on_another_version__is_found_too(new_database, place):
-    database = states.database(new_database, "fresh", place=place)
-    call_command("migrate", database=database.alias, verbosity=0)
+    database = states.migrated(new_database, place=place)
     with superuser_of(database) as connection, as_it_stands(connection):
         loader = MigrationLoader(connection)
         assert schema.validate(connection, loader=loader).ok

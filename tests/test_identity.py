@@ -8,7 +8,6 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session as WebSession
 from django.core.exceptions import PermissionDenied
-from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.utils import DatabaseError, ProgrammingError
 from django.http import HttpResponse, StreamingHttpResponse
@@ -40,19 +39,13 @@ def login():
 @pytest.fixture(scope="module", autouse=True)
 def database(new_database):
     """A migrated database in place of the default one, without a transaction around each test."""
-    made = new_database()
-    call_command("migrate", database=made.alias, verbosity=0)
+    made = new_database.migrated()
     before, entry = connections["default"], connections.settings["default"]
     connections.settings["default"] = {**connections.settings[made.alias], "ATOMIC_REQUESTS": True}
     connections["default"] = connections.create_connection("default")
     yield made
     connections["default"].close()
     connections["default"], connections.settings["default"] = before, entry
-
-
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

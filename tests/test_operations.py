@@ -65,8 +65,7 @@ SELECT md5(n::text)::uuid, md5(n::text)::uuid, 'First', 'Last', 'x', n::text FRO
 
 @pytest.fixture(scope="module")
 def migrated(new_database):
-    database = new_database()
-    call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+    database = new_database.migrated()
     with database.connect() as connection:
         connection.execute(FILL)
     connections[database.alias].close()

@@ -14,14 +14,6 @@ from tests import servers, states
 from tests.access import roads, world
 from tests.access.matrix import FORGERIES, MATRIX, MOVES, ROLES
 
-PLATFORM = (
-    "CREATE ROLE anon NOLOGIN NOINHERIT",
-    "CREATE ROLE authenticated NOLOGIN NOINHERIT",
-    "CREATE ROLE service_role NOLOGIN NOINHERIT BYPASSRLS",
-    "CREATE ROLE authenticator LOGIN NOINHERIT",
-    "GRANT anon, authenticated, service_role TO authenticator",
-)
-
 
 class Proof:
     """A migrated database with the world's rows, and the roads to it."""
@@ -56,14 +48,11 @@ def refuse_superuser(connection):
 def prepare(new_database, place):
     """A migrated database whose cluster has the roles of a hosting platform."""
     if place == "supabase":
-        database = states.database(new_database, "fresh", place=place)
+        database = states.migrated(new_database, place=place)
     else:
         # A cluster of its own: the platform's roles belong to the whole cluster, and others would meet them.
-        database = new_database(server=servers.start(bin_dir=None if place == "here" else servers.versions()[place]))
-        with database.admin() as connection:
-            for statement in PLATFORM:
-                connection.execute(statement)
-    call_command("migrate", database=database.alias, verbosity=0)
+        programs = None if place == "here" else servers.versions()[place]
+        database = new_database.migrated(server=servers.start(bin_dir=programs, shape="platform"))
     return database
 
 

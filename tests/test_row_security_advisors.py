@@ -4,7 +4,6 @@
 import re
 
 import pytest
-from django.core.management import call_command
 from django.db import connections, transaction
 
 from moeen.db.security import advisors
@@ -48,8 +47,7 @@ BREAKING = {
 
 @pytest.fixture(scope="module")
 def connection(new_database):
-    database = new_database()
-    call_command("migrate", database=database.alias, verbosity=0)
+    database = new_database.migrated()
     yield connections[database.alias]
     new_database.drop(database)
 

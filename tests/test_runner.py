@@ -27,10 +27,7 @@ NO_BACKUP = {"no_backup": "test", "verbosity": 0}
 @pytest.fixture(scope="module")
 def migrated(new_database):
     """A fresh database at the newest schema, for reading and for copies."""
-    database = new_database()
-    call_command("migrate", database=database.alias, **NO_BACKUP)
-    connections[database.alias].close()
-    return database
+    return new_database.migrated()
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ CASES = [
 
 
 def migrated(new_database, state="fresh", place="here"):
+    if state == "fresh":
+        return states.migrated(new_database, place=place)
     made = states.database(new_database, state, place=place)
     call_command("migrate", database=made.alias, verbosity=0)
     return made
@@ -167,8 +169,7 @@ def test_validate__role_without_any_right__checks_the_catalog_and_names_the_rest
 def test_validate__standby__works(new_database, as_url):
     """A copy of a cluster that follows it and can write nothing, not even hint bits of its own."""
     primary = servers.start(settings=(("wal_level", "replica"), ("max_wal_senders", "4"), ("hot_standby", "on")))
-    database = new_database(server=primary)
-    call_command("migrate", database=database.alias, verbosity=0)
+    database = new_database.migrated(server=primary)
     follower = servers.follow(primary)
     standby = as_url(servers.target_of(follower, user="moeen").url(database.name))
     with standby.cursor() as cursor:

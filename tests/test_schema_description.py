@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import catalog, public_ids
@@ -13,9 +12,7 @@ from tests import servers, states
 
 @pytest.fixture(scope="module")
 def connection(new_database):
-    database = states.database(new_database, "fresh")
-    call_command("migrate", database=database.alias, verbosity=0)
-    return connections[database.alias]
+    return connections[states.migrated(new_database).alias]
 
 
 def test_docs_schema__is_what_the_command_writes(connection):

@@ -21,8 +21,10 @@ def test_validate__login_of_the_web__is_known_by_its_setting(web_database, setti
 
 def test_validate__login_of_the_web_holds_rights_all_the_time__is_found(web_database, settings):
     settings.WEB_LOGIN = "moeen_web"
+    grant = f"GRANT {', '.join(ROLES)} TO moeen_web WITH INHERIT"
     with web_database.admin() as administrator:
         administrator.execute("ALTER ROLE moeen_web INHERIT")
         # Since PostgreSQL 16 the membership says it, before the role.
-        administrator.execute(f"GRANT {', '.join(ROLES)} TO moeen_web WITH INHERIT TRUE")
-    assert found(web_database) == MEMBERS
+        administrator.execute(f"{grant} TRUE")
+        assert found(web_database) == MEMBERS
+        administrator.execute(f"ALTER ROLE moeen_web NOINHERIT; {grant} FALSE")

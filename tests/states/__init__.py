@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from django.db import connections
+
 from moeen.db.server import programs
 from tests import servers
+from tests.templates import EMPTY, SHAPES
 
 HERE = Path(__file__).parent
 
@@ -40,36 +43,41 @@ def load(connection: Any, state: str) -> None:
 
 def database(new_database: Any, state: str, *, place: str = "here") -> Any:
     """A new database in this state: a copy of one that is made once a session. Owned by no superuser."""
-    server = _server(new_database, place)
-    owner = "postgres" if place == "supabase" else None
+    server = _server(place)
+    owner = SHAPES[place].owner if place == "supabase" else None
     if (place, state) not in _templates:
-        shaped = _templates.get((place, "empty"), "template0")
-        template = new_database(server=server, owner=owner, template=shaped)
+        template = new_database(server=server, owner=owner, template=EMPTY if place == "supabase" else "template0")
         with template.connect() as connection:
             load(connection, state)
         _templates[place, state] = template.name
-    made = new_database(server=server, owner=owner, template=_templates[place, state])
+    return _set_apart(new_database(server=server, owner=owner, template=_templates[place, state]))
+
+
+def migrated(new_database: Any, *, place: str = "here") -> Any:
+    """A database that was migrated from nothing."""
+    owner = SHAPES[place].owner if place == "supabase" else None
+    return _set_apart(new_database.migrated(server=_server(place), owner=owner))
+
+
+def copy(new_database: Any, original: Any) -> Any:
+    """A copy of a database; Django's connection to that is closed, nobody else may be connected."""
+    connections[original.alias].close()
+    return new_database(server=original.target.server, owner=original.owner, template=original.name)
+
+
+def _set_apart(made: Any) -> Any:
+    """Values without a zone count as UTC, whatever the clinic's server thinks the time is."""
     with made.connect() as connection:
-        # Values without a zone count as UTC, whatever the clinic's server thinks the time is.
         connection.execute(f"ALTER DATABASE {made.name} SET timezone TO 'America/New_York'")
     return made
 
 
-def copy(new_database: Any, original: Any) -> Any:
-    """A copy of a database that nobody else is connected to."""
-    return new_database(server=original.target.server, owner=original.owner, template=original.name)
-
-
-def _server(new_database: Any, place: str) -> Any:
+def _server(place: str) -> Any:
     if place == "here":
         return None
     if place not in _servers:
         if place == "supabase":
-            _servers[place] = servers.start(superuser="supabase_admin")
-            shaped = new_database(server=_servers[place], owner="supabase_admin")
-            with shaped.admin() as connection:
-                connection.execute((HERE / "supabase.sql").read_text(encoding="utf-8"))
-            _templates[place, "empty"] = shaped.name
+            _servers[place] = servers.start(shape="supabase")
         else:
             _servers[place] = servers.start(bin_dir=servers.versions()[place])
     return _servers[place]

@@ -24,7 +24,7 @@ ROOMS = {
     "history": set(),
     "security": {"catalog"},
     "converge": {"catalog"},
-    "lint": {"converge"},
+    "lint": {"converge", "history"},
     "engine": {"security", "server"},
     "schema": {"catalog", "history", "security"},
     "backfill": {"catalog", "converge"},

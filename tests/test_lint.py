@@ -1,6 +1,10 @@
 """The checks of migrations: each catches a bad one and passes a good one; makemigrations writes good ones."""
 
+import importlib.util
 import re
+import shutil
+import subprocess
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -8,14 +12,23 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.core.management import call_command
-from django.db import migrations, models
+from django.db import connection, migrations, models
 from django.db.migrations import Migration
 
 from moeen.db import lint
 from moeen.db.adoption import Legacy
 from moeen.db.constraints import Index
+from moeen.db.history import edits, ledger
 from moeen.db.lint import authoring, rules, squawk
-from moeen.db.operations import AddColumn, AddTableConstraint, AddTableIndex, AlterColumn, CreateTable, RunSQLFile
+from moeen.db.operations import (
+    AddColumn,
+    AddTableConstraint,
+    AlterColumn,
+    CreateTable,
+    RemoveTableConstraint,
+    RunIndexFile,
+    RunSQLFile,
+)
 from tests import servers
 
 CONFIG = servers.PROJECT / ".squawk.toml"
@@ -47,6 +60,15 @@ DEFINER = (
 )
 REVOKE = "REVOKE EXECUTE ON FUNCTION app.g(), app.f() FROM PUBLIC;"
 INDEX = Index(fields=["phone"], name="patients_phone_idx")
+INDEX_FILE = RunIndexFile(
+    "healthcare",
+    "0099_indexes",
+    [migrations.AddIndex("patient", INDEX)],
+    texts=(
+        "CREATE INDEX CONCURRENTLY patients_phone_idx ON patients (phone);",
+        "DROP INDEX CONCURRENTLY IF EXISTS patients_phone_idx;",
+    ),
+)
 
 #: id -> what it must catch, and what is nearest to it and must pass.
 SQL = [
@@ -181,7 +203,17 @@ def test_sql__nearest_to_what_is_forbidden__passes(text):
         (
             "moeen.E113",
             migration(migrations.AddIndex("patient", INDEX)),
-            migration(AddTableIndex("patient", INDEX)),
+            migration(INDEX_FILE),
+        ),
+        (
+            "moeen.E113",
+            migration(migrations.RemoveConstraint("appointment", "appointments_status_check")),
+            migration(RemoveTableConstraint("appointment", "appointments_status_check")),
+        ),
+        (
+            "moeen.E115",
+            migration(CreateTable("Ward", [], options={"indexes": [INDEX]}), "SELECT app.lock_away('healthcare_ward')"),
+            migration(CreateTable("Ward", [], options={"indexes": []}), "SELECT app.lock_away('healthcare_ward')"),
         ),
         (
             "moeen.E113",
@@ -195,8 +227,8 @@ def test_sql__nearest_to_what_is_forbidden__passes(text):
         ),
         (
             "moeen.E114",
-            migration(AddTableIndex("patient", INDEX), atomic=True),
-            migration(AddTableIndex("patient", INDEX), atomic=False),
+            migration(INDEX_FILE, atomic=True),
+            migration(INDEX_FILE, atomic=False),
         ),
         (
             "moeen.W108",
@@ -260,7 +292,7 @@ def test_project__its_own_migrations__are_read_quickly_and_clean():
 def test_project__a_cell_of_its_policies_gone_wrong__is_found():
     """The files are really read: the same text with another role is caught."""
     (rls,) = (m for m in lint.project_migrations() if m.app_label == "healthcare" and m.name.endswith("_rls"))
-    (operation,) = (o for o in rls.operations if isinstance(o, RunSQLFile))
+    (operation,) = (o for o in rls.operations if isinstance(o, RunSQLFile) and o.name == rls.name)
     text = "".join(operation.sql)
     assert ids(migration(text)) == []
     changed = text.replace("'patients', 'staff supervisor', 'SIU', 'true'", "'patients', 'patient', 'SIU', 'true'")
@@ -309,7 +341,7 @@ DOCTOR = models.ForeignKey("healthcare.doctor", models.CASCADE, null=True, relat
         (
             "require-concurrent-index-creation",
             migrations.AddIndex("patient", INDEX),
-            AddTableIndex("patient", INDEX),
+            INDEX_FILE,
         ),
         (
             "disallowed-unique-constraint",
@@ -355,7 +387,8 @@ def test_squawk__the_plain_way_and_the_online_way__one_is_found(state, rule, bad
 
 def test_squawk__our_operations__need_no_exception(state):
     operations = [
-        AddTableIndex("patient", INDEX),
+        INDEX_FILE,
+        RemoveTableConstraint("appointment", "appointments_status_check"),
         AddColumn("patient", "note", NOTE),
         AddColumn("patient", "doctor", DOCTOR),
         AlterColumn("patient", "phone", PHONE),
@@ -396,11 +429,13 @@ from moeen.db.public_ids import PublicIdField
 class Ward(TimestampedModel):
     public_id = PublicIdField(prefix="wrd_")
     name = models.CharField(max_length=50, unique=True, db_default="")
+    order = models.IntegerField(db_default=0)
 {field}
     class Meta:
         db_table = "wards"
         indexes = [{index}]
 """
+ORDER = 'models.Index(fields=["order"], name="wards_order_idx")'
 
 
 @pytest.fixture
@@ -411,9 +446,13 @@ def wards(tmp_path, manage):
     (package / "__init__.py").touch()
     (package / "migrations" / "__init__.py").touch()
     (tmp_path / "wards_settings.py").write_text(SETTINGS)
+    for name in ("pyproject.toml", ".squawk.toml"):
+        shutil.copy(servers.PROJECT / name, tmp_path)
 
     def run(*words, field="", index="", **variables):
-        (package / "models.py").write_text(MODELS.format(field=textwrap.indent(field, "    "), index=index))
+        models = MODELS.format(field=textwrap.indent(field, "    "), index=index)
+        if not (package / "models.py").exists() or (package / "models.py").read_text() != models:
+            (package / "models.py").write_text(models)
         return manage(*words, DJANGO_SETTINGS_MODULE="wards_settings", PYTHONPATH=str(tmp_path), **variables)
 
     run.migrations = package / "migrations"
@@ -421,32 +460,51 @@ def wards(tmp_path, manage):
 
 
 def test_makemigrations__a_new_app_and_a_later_change__our_operations_that_migrate(wards, new_database):
-    made = wards("makemigrations", "wards")
+    sql = wards.migrations.parent / "sql"
+    made = wards("makemigrations", "wards", index=ORDER)
     assert made.returncode == 0, made.stderr
+    assert {"0001_indexes.sql", "0001_indexes.reverse.sql"} == {path.name for path in sql.iterdir()}
+    assert "0001_indexes.sql" in made.stdout
+    # A name that is a word of SQL keeps its quotes.
+    assert (sql / "0001_indexes.sql").read_text() == 'CREATE INDEX CONCURRENTLY wards_order_idx ON wards ("order");\n'
     first = (wards.migrations / "0001_initial.py").read_text()
     assert "moeen.db.operations.CreateTable(" in first
     assert "migrations.CreateModel" not in first
-    assert "class Migration(migrations.Migration):\n\n    atomic = False" in first
+    assert "class Migration(migrations.Migration):\n    atomic = False" in first
     assert "legacy" not in first
 
     later = {
         "field": 'doctor = models.ForeignKey("healthcare.Doctor", models.CASCADE, null=True)',
-        "index": 'models.Index(fields=["name", "doctor"], name="wards_name_doctor_id_idx")',
+        "index": f"""{ORDER}, models.Index(
+            fields=["name", "doctor"], condition=~models.Q(name='a "b"'), name="wards_name_doctor_id_idx"
+        )""",
     }
     made = wards("makemigrations", "wards", "-n", "doctor", **later)
     assert made.returncode == 0, made.stderr
     second = (wards.migrations / "0002_doctor.py").read_text()
     assert "moeen.db.operations.AddColumn(" in second
-    assert "moeen.db.operations.AddTableIndex(" in second
+    assert "moeen.db.operations.RunIndexFile(" in second
+    assert (sql / "0002_indexes.sql").read_text() == (
+        "CREATE INDEX CONCURRENTLY wards_name_doctor_id_idx ON wards (name, doctor_id) WHERE NOT (name = 'a \"b\"');\n"
+    )
+    assert (sql / "0002_indexes.reverse.sql").read_text() == (
+        "DROP INDEX CONCURRENTLY IF EXISTS wards_name_doctor_id_idx;\n"
+    )
     assert "atomic = False" in second
-    assert not re.search(r"migrations\.(AddField|AddIndex)\(", second)
+    assert not re.search(r"^ {8}migrations\.(AddField|AddIndex)\(", second, flags=re.MULTILINE)
     assert wards("makemigrations", "wards", "--check", "--dry-run", **later).returncode == 0
 
     # The checks know the app: its table has no policies yet, and nothing else is wrong.
     checked = wards("check", **later)
     assert set(re.findall(r"moeen\.[EW]\d+", checked.stderr)) == {"moeen.W108"}, checked.stderr
     linted = wards("lint_migrations", "--sql", **later)
-    assert "CREATE INDEX CONCURRENTLY" in linted.stdout, linted.stderr
+    assert (sql / "0002_indexes.sql").read_text() in linted.stdout, linted.stderr
+    linted = wards("lint_migrations", **later)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    for words in ("check", "format --check"):
+        tidy = [str(Path(sys.executable).parent / "ruff"), *words.split(), str(wards.migrations)]
+        done = subprocess.run(tidy, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
 
     database = new_database()
     # The expected catalog knows only the project's own tables, so the run may end with findings about this one.
@@ -474,3 +532,43 @@ def test_makemigrations__an_app_from_elsewhere__is_left_alone():
     assert plain.atomic
     assert not any(config.label == "auth" for config in lint.project_apps())
     assert apps.get_app_config("healthcare") in lint.project_apps()
+
+
+def test_unquoted__reserved_words_of_the_server__keep_their_quotes():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')")
+        reserved = {word for (word,) in cursor.fetchall()}
+    assert reserved <= authoring.RESERVED
+    assert authoring.unquoted("""("user", "name", "Name", "a b") WHERE x = '"name"'""") == (
+        """("user", name, "Name", "a b") WHERE x = '"name"'"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ('replaces = ["{old}"]\nby = "{now}"\nreason = "Indexes are SQL."', []),
+        ('replaces = ["{old}"]\nby = "{old}"\nreason = "Indexes are SQL."', ["moeen.W116"]),
+        ('replaces = ["{old}"]\nby = "{now}"\nreason = "typo"', ["moeen.W116"]),
+        ('replaces = []\nby = "{now}"\nreason = "Indexes are SQL."', ["moeen.W116"]),
+        ('replaces = ["{old}"]\nreason = "Indexes are SQL."', ["moeen.W116"]),
+        ("replaces =", ["moeen.W116"]),
+    ],
+    ids=["true", "another checksum", "no reason", "replaces none", "no checksum", "not TOML"],
+)
+def test_edits__what_they_tell__is_held_against_the_files(tmp_path, monkeypatch, told, found):
+    path = tmp_path / "edited" / "0001_first.py"
+    path.parent.mkdir()
+    path.write_text("from django.db.migrations import Migration as Base\n\nclass Migration(Base):\n    pass\n")
+    specification = importlib.util.spec_from_file_location("edited_0001_first", path)
+    module = importlib.util.module_from_spec(specification)
+    monkeypatch.setitem(sys.modules, "edited_0001_first", module)
+    specification.loader.exec_module(module)
+    made = module.Migration("0001_first", "edited")
+    told = told.format(old="0" * 64, now=ledger.file_checksum(made))
+    (path.parent / edits.FILE).write_text(f"[0001_first]\n{told}\n")
+    assert ids(made) == found
+    if not found:
+        (path.parent / edits.FILE).write_text(f"[0002_second]\n{told}\n")
+        edits.read.cache_clear()
+        assert ids(made) == ["moeen.W116"]

@@ -11,7 +11,8 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db.operations import RunSQLFile
+from moeen.db.converge import subject
+from moeen.db.operations import RemoveTableConstraint, RunIndexFile, RunSQLFile
 from moeen.db.security.identity import acting_as_operator
 from tests import states
 from tests.states import snapshots
@@ -102,12 +103,21 @@ def migrated(request, new_database):
 
 @pytest.mark.parametrize("key", ours(), ids=".".join)
 def test_migration__run_again_where_its_objects_stand__changes_nothing(migrated, key):
+    """What a later migration of the app takes away comes back with the earlier one, and goes with the later."""
     connection = connections[migrated.alias]
     loader = MigrationLoader(connection)
-    migration = loader.graph.nodes[key]
     stood = snapshots.everything(connection)
-    with connection.schema_editor(atomic=migration.atomic) as editor:
-        migration.apply(loader.project_state(key, at_end=False), editor)
+    takers = [
+        later
+        for later in ours()
+        if later[0] == key[0]
+        and later > key
+        and any(isinstance(o, RemoveTableConstraint) for o in loader.graph.nodes[later].operations)
+    ]
+    for each in (key, *takers):
+        migration = loader.graph.nodes[each]
+        with connection.schema_editor(atomic=migration.atomic) as editor:
+            migration.apply(loader.project_state(each, at_end=False), editor)
     again = snapshots.everything(connection)
     assert (sorted(again["catalog"] - stood["catalog"]), sorted(stood["catalog"] - again["catalog"])) == ([], [])
     assert [part for part in stood if stood[part] != again[part]] == []
@@ -172,6 +182,24 @@ def test_sql_files__of_an_app__have_a_way_back_and_one_migration_of_their_number
         assert re.fullmatch(r"\d{4}_[a-z_]+", stem)
         assert (folder / f"{stem}.sql").read_text(encoding="utf-8").strip()
         assert (folder / f"{stem}.reverse.sql").read_text(encoding="utf-8").strip()
+
+
+@pytest.mark.parametrize("app", OURS)
+def test_index_files__of_an_app__say_what_its_models_say(migrated, app):
+    """Made beside each other on a copy of the table, PostgreSQL tells both in the same words."""
+    connection = connections[migrated.alias]
+    compared = 0
+    for key in [key for key in ours() if key[0] == app]:
+        for operation in LOADER.disk_migrations[key].operations:
+            if isinstance(operation, RunIndexFile):
+                after = LOADER.project_state(key)
+                with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+                    shapes = list(operation.shapes(app, editor, after, after))
+                for by_models, by_file in shapes:
+                    one, other = (subject.make_pattern(connection, want) for want in (by_models, by_file))
+                    assert one.indexes == other.indexes
+                    compared += len(other.indexes)
+    assert compared
 
 
 def test_migrations__to_zero_beside_a_platforms_auth__leave_it_alone(new_database):

@@ -1,21 +1,43 @@
 """The operations on a table that stands and holds rows: there, there again, and back, online."""
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connections, models
+from django.db.migrations import AddIndex
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog
-from moeen.db.constraints import ForeignKeyConstraint
+from moeen.db.constraints import ForeignKeyConstraint, Index
 from moeen.db.converge import locks
 from moeen.db.converge.converge import Refused
 from moeen.db.errors import MoeenError
-from moeen.db.operations import AddTableConstraint, AlterColumn, RunSQLFile
+from moeen.db.operations import AddTableConstraint, AlterColumn, RemoveTableConstraint, RunIndexFile, RunSQLFile
 from moeen.db.sql_files import Script, read_scripts
 from tests import states
 
 TEXT = {"max_length": 50}
+INDEX_SQL = """
+-- One of Django's plain ones, and one whose words it would choose otherwise.
+CREATE INDEX CONCURRENTLY patients_phone_idx ON patients (phone);
+CREATE INDEX CONCURRENTLY patients_given_idx ON patients USING btree (last_name DESC)
+    WHERE phone <> ';';
+CREATE INDEX CONCURRENTLY doctors_phone_idx ON doctors (phone);
+"""
+INDEX_REVERSE = """
+DROP INDEX CONCURRENTLY IF EXISTS doctors_phone_idx;
+DROP INDEX CONCURRENTLY IF EXISTS patients_given_idx;
+DROP INDEX CONCURRENTLY IF EXISTS patients_phone_idx;
+"""
+ADDED = [
+    AddIndex("patient", Index(fields=["phone"], name="patients_phone_idx")),
+    AddIndex("patient", Index(fields=["-last_name"], condition=~models.Q(phone=";"), name="patients_given_idx")),
+    AddIndex("doctor", Index(fields=["phone"], name="doctors_phone_idx")),
+]
+INDEXES = RunIndexFile("healthcare", "0099_indexes", ADDED, texts=(INDEX_SQL, INDEX_REVERSE))
 OPERATIONS = {
+    "indexes": INDEXES,
+    "no check": RemoveTableConstraint("appointment", "appointments_status_check"),
     "required": AlterColumn("patient", "phone", models.CharField(**TEXT, db_default="")),
     "unique": AlterColumn("patient", "phone", models.CharField(**TEXT, null=True, unique=True)),
     "indexed": AlterColumn("patient", "phone", models.CharField(**TEXT, null=True, db_index=True)),
@@ -190,3 +212,87 @@ def test_sql_file__one_of_its_tables_is_locked__the_others_are_done_and_none_wai
             "SELECT tablename, count(*) > 0 FROM pg_policies WHERE tablename LIKE 'crm%' GROUP BY 1"
         )
         assert dict(counts.fetchall()) == {"crm_leads": True}
+
+
+def test_index_file__on_a_table_with_rows__takes_over_renews_and_builds_online(copy, state):
+    with copy.connect() as connection:
+        connection.execute("CREATE INDEX idx_patients_phone ON patients (phone)")
+        with copy.connect() as writer, writer.transaction():
+            writer.execute("UPDATE patients SET phone = phone")
+            connection.execute("SET statement_timeout = '200ms'")
+            with pytest.raises(psycopg.errors.QueryCanceled):  # waits for the writer, and leaves an invalid index
+                connection.execute(INDEXES.indexes[1][1].concurrent)
+        connection.execute("RESET statement_timeout")
+        connection.execute("CREATE INDEX idx_patients_redundant ON patients (id)")
+        stood = dict(connection.execute("SELECT relname, oid FROM pg_class WHERE relkind = 'i'").fetchall())
+    said = []
+
+    def listen(execute, sql, params, many, context):
+        if " INDEX " in str(sql) and "pg_" not in str(sql):
+            said.append(str(sql))
+        return execute(sql, params, many, context)
+
+    with connections[copy.alias].execute_wrapper(listen):
+        run(INDEXES, state, copy)
+    with copy.connect() as connection:
+        stands = dict(connection.execute("SELECT relname, oid FROM pg_class WHERE relkind = 'i'").fetchall())
+        (valid,) = connection.execute("SELECT bool_and(indisvalid) FROM pg_index").fetchone()
+    assert valid
+    assert stands["patients_phone_idx"] == stood["idx_patients_phone"]  # renamed, not built
+    assert stands["patients_given_idx"] != stood["patients_given_idx"]
+    assert {"idx_patients_phone", "idx_patients_redundant"}.isdisjoint(stands)
+    # What is built on a table with rows is built as the file says it.
+    built = [sql for sql in said if sql.startswith("CREATE INDEX") and "pg_temp" not in sql and "CONCURRENTLY" in sql]
+    assert built == [index.concurrent for _, index in INDEXES.indexes[1:]]
+
+
+def test_index_file__on_tables_without_rows__is_one_short_transaction_a_table(copy, state):
+    with copy.connect() as connection:
+        connection.execute("TRUNCATE patients, doctors CASCADE")
+    said = []
+
+    def listen(execute, sql, params, many, context):
+        said.append(str(sql))
+        return execute(sql, params, many, context)
+
+    with connections[copy.alias].execute_wrapper(listen):
+        run(INDEXES, state, copy)
+    assert [sql for sql in said if sql.startswith("CREATE ")] == [index.create for _, index in INDEXES.indexes]
+
+
+def test_index_file__as_sqlmigrate_prints_it__is_the_file_there_and_back(state):
+    after = state.clone()
+    INDEXES.state_forwards("healthcare", after)
+    with connections["default"].schema_editor(collect_sql=True, atomic=False) as editor:
+        INDEXES.database_forwards("healthcare", editor, state, after)
+        INDEXES.database_backwards("healthcare", editor, after, state)
+    told = "\n".join(editor.collected_sql).split()
+    lines = [line for line in (INDEX_SQL + INDEX_REVERSE).splitlines() if not line.startswith("--")]
+    assert told == "\n".join(lines).split()
+
+
+@pytest.mark.parametrize(
+    ("added", "texts"),
+    [
+        (ADDED[:2], (INDEX_SQL, INDEX_REVERSE)),
+        (ADDED, (INDEX_SQL, INDEX_REVERSE.replace("doctors_phone_idx", "doctors_phone_key"))),
+        (ADDED, (INDEX_SQL.replace("patients_given_idx", "patients_given"), INDEX_REVERSE)),
+        (ADDED, (INDEX_SQL + "DROP TABLE patients;", INDEX_REVERSE)),
+        (ADDED, (INDEX_SQL.replace("CONCURRENTLY doctors", "doctors"), INDEX_REVERSE)),
+        (ADDED, (INDEX_SQL.replace("CONCURRENTLY doctors", "CONCURRENTLY IF NOT EXISTS doctors"), INDEX_REVERSE)),
+    ],
+    ids=["models know fewer", "drops another", "another name", "something else", "blocks", "accepts what is invalid"],
+)
+def test_index_file__its_parts_disagree__is_refused_when_it_is_read(added, texts):
+    with pytest.raises(MoeenError, match="0099_indexes"):
+        RunIndexFile("healthcare", "0099_indexes", added, texts=texts)
+
+
+def test_index_file__of_another_table_than_its_models__is_refused_before_anything_runs(copy, state):
+    operation = RunIndexFile(
+        "healthcare", "0099_indexes", ADDED, texts=(INDEX_SQL.replace("ON doctors", "ON appointments"), INDEX_REVERSE)
+    )
+    before = tables(copy)
+    with pytest.raises(MoeenError, match="doctors_phone_idx"):
+        run(operation, state, copy)
+    assert tables(copy) == before

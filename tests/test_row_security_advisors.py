@@ -11,6 +11,10 @@ from moeen.db.security import advisors
 #: What is done to the schema -> (kind, object) of what is found.
 BREAKING = {
     "DROP INDEX notifications_user_id_idx": ("unindexed foreign key", "notifications.notifications_user_id_fkey"),
+    # Supabase's own advisor counts an index for a key only where it begins with its columns in its order.
+    "CREATE TABLE another (flow uuid, node uuid, FOREIGN KEY (flow, node) REFERENCES chatbot_nodes (flow_id, id)); CREATE INDEX ON another (node, flow)": (
+        "unindexed foreign key", "another.another_flow_node_fkey",
+    ),
     "ALTER POLICY users_select_patient ON users USING (id = auth.uid())": ("call per row", "users.users_select_patient"),
     "ALTER POLICY messages_select_patient ON messages USING (conversation_id IN (SELECT app.my_conversation_ids()) OR app.my_patient_id() IS NULL)": (
         "call per row", "messages.messages_select_patient",

@@ -7,16 +7,18 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import connections, migrations, models
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, operations, schema, sql_files
+from moeen.db import catalog, lint, operations, schema, sql_files
 from moeen.db.converge import locks
 from moeen.db.errors import MoeenError
-from moeen.db.history import ledger
+from moeen.db.history import edits, files, ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.migrate import invariants, plan, refusals, runner
 from tests import servers, states
@@ -306,6 +308,46 @@ def test_ledger__file_edited_since__is_refused_then_accepted(copy, manage):
     accepted = manage("migrate", "--accept-changed", "sysadmin.0004_audit", "--reason", "typo", DATABASE_URL=copy.url)
     assert accepted.returncode == 0, accepted.stderr
     assert manage("migrate", DATABASE_URL=copy.url).returncode == 0
+
+
+def test_ledger__migrated_by_the_form_that_an_edit_replaces__goes_on(copy, manage):
+    edited = {
+        (config.label, name): sorted(edit.replaces)
+        for config in lint.project_apps()
+        for name, edit in edits.read(Path(config.path) / "migrations").items()
+    }
+    assert ("chatbot", "0002_indexes") in edited
+    with copy.connect() as connection:
+        for (app, name), replaced in edited.items():
+            change = "UPDATE migration_steps SET file_checksum = %s WHERE (app, name) = (%s, %s)"
+            assert connection.execute(change, [replaced[0], app, name]).rowcount == 1
+        connection.execute("DELETE FROM django_migrations WHERE (app, name) = ('chatbot', '0005_edges_keys')")
+    assert manage("migrate", "--no-backup", "test", DATABASE_URL=copy.url).returncode == 0
+    assert files.are_unchanged(connections[copy.alias])
+    done = manage("validate_schema", DATABASE_URL=copy.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("recorded", ["replaced", "current"])
+def test_ledger__edited_further_than_edits_tell__is_refused_whichever_form_ran(copy, monkeypatch, recorded):
+    """Both checksums of an edit are named: the file as it stands is excused, and nothing else in its name."""
+    key = ("chatbot", "0002_indexes")
+    edit = edits.read(Path(apps.get_app_config("chatbot").path) / "migrations")[key[1]]
+    checksum = min(edit.replaces) if recorded == "replaced" else edit.by
+    with copy.connect() as connection:
+        change = "UPDATE migration_steps SET file_checksum = %s WHERE (app, name) = (%s, %s)"
+        connection.execute(change, [checksum, *key])
+    connection = connections[copy.alias]
+    loader = MigrationLoader(connection)
+    assert ledger.findings(connection, loader, labels=["chatbot"]) == []
+    assert files.are_unchanged(connection)
+    (operation,) = loader.disk_migrations[key].operations
+    monkeypatch.setattr(operation, "texts", (operation.texts[0] + "-- a word", operation.texts[1]))
+    (finding,) = ledger.findings(connection, loader, labels=["chatbot"])
+    assert (finding.object, finding.found) == ("chatbot.0002_indexes", "edited")
+    checksums = files._checksum
+    monkeypatch.setattr(files, "_checksum", lambda path: "x" * 64 if path.stem == key[1] else checksums(path))
+    assert not files.are_unchanged(connection)
 
 
 def test_migrate__reversing_off_a_terminal__wants_to_be_told_that_nobody_is_there(copy, manage):

@@ -113,8 +113,8 @@ class Edge(Model):
     public_id = PublicIdField(prefix="edg_")
 
     flow = models.ForeignKey(Flow, verbose_name=_("flow"), on_delete=models.CASCADE, related_name="edges")
-    # The database keeps both by the constraints below: (flow, node) holds the nodes to the edge's own flow.
-    # Their indexes begin with the node, so that they serve a look-up by node as well.
+    # The database keeps both by the constraints below: (node, flow) holds the nodes to the edge's own flow. Keys and
+    # indexes begin with the node, so that an index serves its key and a look-up by node as well.
     source_node = models.ForeignKey(
         Node,
         verbose_name=_("from node"),
@@ -147,18 +147,18 @@ class Edge(Model):
         ]
         constraints = [
             ForeignKeyConstraint(
-                name="chatbot_edges_flow_id_source_node_id_fkey",
-                fields=["flow", "source_node"],
+                name="chatbot_edges_source_node_id_flow_id_fkey",
+                fields=["source_node", "flow"],
                 to="chatbot.Node",
-                to_fields=["flow", "id"],
+                to_fields=["id", "flow"],
                 on_delete=models.CASCADE,
                 violation_error_message=_("The node it comes from belongs to another flow."),
             ),
             ForeignKeyConstraint(
-                name="chatbot_edges_flow_id_target_node_id_fkey",
-                fields=["flow", "target_node"],
+                name="chatbot_edges_target_node_id_flow_id_fkey",
+                fields=["target_node", "flow"],
                 to="chatbot.Node",
-                to_fields=["flow", "id"],
+                to_fields=["id", "flow"],
                 on_delete=models.CASCADE,
                 violation_error_message=_("The node it leads to belongs to another flow."),
             ),

@@ -1,9 +1,10 @@
 """Indexes beyond keys and foreign keys (older: 021)."""
 
 from django.db import migrations
+from django.db.migrations import AddIndex
 
-import moeen.db.constraints
 import moeen.db.operations
+from moeen.db.constraints import Index
 
 
 class Migration(migrations.Migration):
@@ -14,56 +15,23 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        moeen.db.operations.AddTableIndex(
-            model_name="lead",
-            index=moeen.db.constraints.Index(fields=["owner", "status"], name="crm_leads_owner_id_status_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="lead",
-            index=moeen.db.constraints.Index(fields=["status"], name="crm_leads_status_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="lead",
-            index=moeen.db.constraints.Index(fields=["source"], name="crm_leads_source_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="lead",
-            index=moeen.db.constraints.Index(fields=["email"], name="crm_leads_email_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="deal",
-            index=moeen.db.constraints.Index(fields=["owner", "stage"], name="crm_deals_owner_id_stage_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="deal",
-            index=moeen.db.constraints.Index(fields=["stage"], name="crm_deals_stage_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="deal",
-            index=moeen.db.constraints.Index(fields=["value"], name="crm_deals_value_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="deal",
-            index=moeen.db.constraints.Index(fields=["expected_close_date"], name="crm_deals_expected_close_date_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="activity",
-            index=moeen.db.constraints.Index(fields=["owner", "status"], name="crm_activities_owner_id_status_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="activity",
-            index=moeen.db.constraints.Index(fields=["due_date", "status"], name="crm_activities_due_date_status_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="activity",
-            index=moeen.db.constraints.Index(fields=["type"], name="crm_activities_type_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="activity",
-            index=moeen.db.constraints.Index(fields=["status"], name="crm_activities_status_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="activity",
-            index=moeen.db.constraints.Index(fields=["priority"], name="crm_activities_priority_idx"),
+        moeen.db.operations.RunIndexFile(
+            app_label="crm",
+            name="0002_indexes",
+            state_operations=[
+                AddIndex("lead", Index(fields=["owner", "status"], name="crm_leads_owner_id_status_idx")),
+                AddIndex("lead", Index(fields=["status"], name="crm_leads_status_idx")),
+                AddIndex("lead", Index(fields=["source"], name="crm_leads_source_idx")),
+                AddIndex("lead", Index(fields=["email"], name="crm_leads_email_idx")),
+                AddIndex("deal", Index(fields=["owner", "stage"], name="crm_deals_owner_id_stage_idx")),
+                AddIndex("deal", Index(fields=["stage"], name="crm_deals_stage_idx")),
+                AddIndex("deal", Index(fields=["value"], name="crm_deals_value_idx")),
+                AddIndex("deal", Index(fields=["expected_close_date"], name="crm_deals_expected_close_date_idx")),
+                AddIndex("activity", Index(fields=["owner", "status"], name="crm_activities_owner_id_status_idx")),
+                AddIndex("activity", Index(fields=["due_date", "status"], name="crm_activities_due_date_status_idx")),
+                AddIndex("activity", Index(fields=["type"], name="crm_activities_type_idx")),
+                AddIndex("activity", Index(fields=["status"], name="crm_activities_status_idx")),
+                AddIndex("activity", Index(fields=["priority"], name="crm_activities_priority_idx")),
+            ],
         ),
     ]

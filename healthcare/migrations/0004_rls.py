@@ -16,9 +16,14 @@ class Migration(migrations.Migration):
 
     operations = [
         # What the policies filter by.
-        moeen.db.operations.AddTableIndex(
-            model_name="doctor",
-            index=moeen.db.constraints.Index(fields=["is_active"], name="doctors_is_active_idx"),
+        moeen.db.operations.RunIndexFile(
+            app_label="healthcare",
+            name="0004_indexes",
+            state_operations=[
+                migrations.AddIndex(
+                    "doctor", moeen.db.constraints.Index(fields=["is_active"], name="doctors_is_active_idx")
+                ),
+            ],
         ),
         moeen.db.operations.RunSQLFile(
             app_label="healthcare",

@@ -6,32 +6,35 @@ transactions, so their migrations say ``atomic = False``.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from django.apps import apps as global_apps
-from django.db import migrations
+from django.db import migrations, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
 from moeen.db.adoption import Legacy
 from moeen.db.catalog import sizes
-from moeen.db.converge import leftovers, locks, values
+from moeen.db.converge import declared, leftovers, locks, offline, values
 from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
-from moeen.db.sql import compose, fragment
-from moeen.db.sql_files import read_scripts
+from moeen.db.sql import compose
+from moeen.db.sql_files import read_scripts, read_texts, statements
 
 __all__ = [
     "CONVERGING",
     "AddColumn",
     "AddTableConstraint",
-    "AddTableIndex",
     "AlterColumn",
     "CreateTable",
     "Ours",
+    "RemoveTableConstraint",
+    "RunIndexFile",
     "RunSQLFile",
     "Symmetric",
 ]
@@ -49,20 +52,47 @@ class _Converging(Ours):
     """What the table operations share: forwards, the table is brought to the state after the operation."""
 
     legacy: Legacy = Legacy()
+    model_name: str
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models whose tables it brings to a shape."""
+        return (self.model_name,)
+
+    def shapes(
+        self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
+    ) -> Iterator[tuple[declared.Table, declared.Table]]:
+        """(as it was asked for, as it is wanted) of each of these tables that this database shall have."""
+        for name in self.model_names:
+            model = after.apps.get_model(app_label, name)
+            if router.allow_migrate_model(editor.connection.alias, model):
+                was = before.apps.get_model(app_label, name)
+                yield declared.compile_table(was, editor), declared.compile_table(model, editor)
 
     def converge(
-        self,
-        app_label: str,
-        editor: BaseDatabaseSchemaEditor,
-        state: ProjectState,
-        name: str,
-        *,
-        before: ProjectState | None = None,
+        self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
     ) -> None:
-        model = state.apps.get_model(app_label, name)
-        was = None if before is None else before.apps.get_model(app_label, name)
-        if self.allow_migrate_model(editor.connection.alias, model):  # type: ignore[attr-defined]
-            converge(model, editor, legacy=self.legacy, before=was)
+        for was, want in self.shapes(app_label, editor, before, after):
+            if editor.collect_sql:
+                for step in offline.plan(was, want):
+                    for statement in step.statements:
+                        editor.execute(statement, None)
+            else:
+                later = later_indexes(app_label, editor, want)
+                converge(want, editor, legacy=self.legacy, was=was, later=later)
+
+
+def later_indexes(app_label: str, editor: BaseDatabaseSchemaEditor, want: declared.Table) -> frozenset[str]:
+    """Definitions of the indexes that today's model of the table has beyond these: later migrations ask for them."""
+    if app_label not in global_apps.app_configs:
+        return frozenset()
+    found = [
+        declared.compile_table(model, editor)
+        for model in global_apps.get_app_config(app_label).get_models()
+        if model._meta.db_table == want.name
+    ]
+    asked = {index.definition for index in want.indexes}
+    return frozenset(index.definition for table in found for index in table.indexes) - asked
 
 
 class CreateTable(_Converging, migrations.CreateModel):
@@ -87,8 +117,21 @@ class CreateTable(_Converging, migrations.CreateModel):
         path, args, kwargs = super().deconstruct()
         return path, args, kwargs | ({"legacy": self.legacy} if self.legacy != Legacy() else {})
 
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def shapes(
+        self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
+    ) -> Iterator[tuple[declared.Table, declared.Table]]:
+        return super().shapes(app_label, editor, after, after)  # before it there is no model
+
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        self.converge(app_label, schema_editor, to_state, self.name)
+        if schema_editor.collect_sql:
+            for _, want in self.shapes(app_label, schema_editor, from_state, to_state):
+                run_together(schema_editor, declared.create_table(want))
+        else:
+            self.converge(app_label, schema_editor, from_state, to_state)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.name)
@@ -100,7 +143,7 @@ class AddColumn(_Converging, migrations.AddField):
     """AddField that accepts a column which stands already, and fills in its constraints and indexes online."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
+        self.converge(app_label, schema_editor, from_state, to_state)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
@@ -116,10 +159,8 @@ class AddColumn(_Converging, migrations.AddField):
 class Symmetric(_Converging):
     """An operation on a model whose way back is the same with the states changed about."""
 
-    model_name: str
-
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        self.converge(app_label, schema_editor, to_state, self.model_name, before=from_state)
+        self.converge(app_label, schema_editor, from_state, to_state)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         self.database_forwards(app_label, schema_editor, from_state, to_state)
@@ -150,54 +191,8 @@ class AddTableConstraint(Symmetric, migrations.AddConstraint):
     """AddConstraint online: a check or foreign key NOT VALID, then proven; a unique one from an index built before."""
 
 
-class AddTableIndex(_Converging, migrations.AddIndex):
-    """AddIndex that builds online, takes over an equal index of the older scripts, and rebuilds an invalid one."""
-
-    def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        # An index touches no relation: the model is amended, where Django would render it and all its kin anew.
-        options = state.models[app_label, self.model_name_lower].options
-        options["indexes"] = [*options.get("indexes", []), self.index.clone()]
-        if "apps" in state.__dict__:
-            meta = state.apps.get_model(app_label, self.model_name)._meta
-            meta.indexes = [*meta.indexes, self.index.clone()]
-
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = to_state.apps.get_model(app_label, self.model_name)
-        table = model._meta.db_table
-        if schema_editor.collect_sql or _is_new(schema_editor.connection, table, self.index.name):
-            if self.allow_migrate_model(schema_editor.connection.alias, model):
-                schema_editor.execute(self.index.create_sql(model, schema_editor), None)
-        else:
-            self.converge(app_label, schema_editor, to_state, self.model_name)
-
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = from_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            concurrently = (
-                "" if schema_editor.collect_sql or schema_editor.connection.in_atomic_block else "CONCURRENTLY "
-            )
-            drop = compose("DROP INDEX {how}IF EXISTS {n}", how=fragment(concurrently), n=self.index.name)
-            schema_editor.execute(drop, None)
-
-
-#: The operations that bring a table to the state after them.
-CONVERGING = (CreateTable, AddColumn, AlterColumn, AddTableConstraint, AddTableIndex)
-
-
-def _is_new(connection: BaseDatabaseWrapper, table: str, index: str) -> bool:
-    """Whether the table has no row to wait for and no index that could be meant: the index is simply made."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT NOT EXISTS (
-                SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-                WHERE i.indrelid = %s::regclass AND (c.relname = %s OR c.relname LIKE %s)
-            )
-            """,
-            [connection.ops.quote_name(table), index, leftovers.older_index_pattern(table)],
-        )
-        (unknown,) = cursor.fetchone()
-    return bool(unknown) and not sizes.has_rows(connection, table)
+class RemoveTableConstraint(Symmetric, migrations.RemoveConstraint):
+    """RemoveConstraint whose way back adds it again online."""
 
 
 class RunSQLFile(Ours, migrations.RunSQL):
@@ -206,10 +201,10 @@ class RunSQLFile(Ours, migrations.RunSQL):
     A file that locks several tables says BEGIN and COMMIT for each, so that no two are locked at a time.
     """
 
-    def __init__(self, app_label: str, name: str, **kwargs: Any) -> None:
+    def __init__(self, app_label: str, name: str, *, texts: tuple[str, str] | None = None, **kwargs: Any) -> None:
+        """``texts``: what the two files will say, where they are yet to be written."""
         self.app_label, self.name = app_label, name
-        folder = Path(global_apps.get_app_config(app_label).path) / "sql"
-        self.texts = [(folder / f"{name}{way}.sql").read_text(encoding="utf-8") for way in ("", ".reverse")]
+        self.texts = texts or read_texts(app_label, name)
         self.forwards, self.backwards = map(read_scripts, self.texts)
         # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(
@@ -234,3 +229,131 @@ class RunSQLFile(Ours, migrations.RunSQL):
 
     def describe(self) -> str:
         return f"Run {self.app_label}/sql/{self.name}.sql"
+
+
+_CREATE_INDEX = re.compile(r'CREATE INDEX CONCURRENTLY "?(?P<name>\w+)"? ON "?(?P<table>\w+)"? .+', re.DOTALL)
+
+
+_DROP_INDEX = re.compile(r'DROP INDEX CONCURRENTLY IF EXISTS "?(?P<name>\w+)"?')
+
+
+class RunIndexFile(_Converging, RunSQLFile):
+    """RunSQLFile of indexes: forwards a ``CREATE INDEX CONCURRENTLY name ON table ...`` each, backwards their DROPs.
+
+    What the file says is what stands in the end, table by table: an index is built online on a table with rows and at
+    once on one without; an equal index of the older scripts takes its name; an invalid one is built anew.
+    ``state_operations`` holds an AddIndex for each, so that the models know of it.
+    """
+
+    serialization_expand_args = ["state_operations"]
+
+    def __init__(
+        self,
+        app_label: str,
+        name: str,
+        state_operations: Sequence[migrations.AddIndex],
+        *,
+        texts: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(app_label, name, texts=texts, state_operations=list(state_operations))
+        self.added = tuple(state_operations)
+        creates, drops = map(statements, self.texts)
+        found = [(_CREATE_INDEX.fullmatch(create), create) for create in creates]
+        #: (table, its index), in the file's order.
+        self.indexes = tuple((m["table"], read_index(m["name"], text)) for m, text in found if m is not None)
+        dropped = [m["name"] for m in map(_DROP_INDEX.fullmatch, drops) if m is not None]
+        names = [index.name for _, index in self.indexes]
+        known = sorted(operation.index.name for operation in self.added)
+        if (len(names), len(dropped)) != (len(creates), len(drops)) or not sorted(names) == sorted(dropped) == known:
+            raise MoeenError(
+                f"{app_label}/sql/{name}.sql: its indexes are {', '.join(sorted(names)) or 'none'}; the way back drops "
+                f"{', '.join(sorted(dropped)) or 'none'}; state_operations add {', '.join(known) or 'none'}.",
+                next_step="Each index is a CREATE INDEX CONCURRENTLY name ON table (...) in the file, a DROP INDEX "
+                "CONCURRENTLY IF EXISTS name in its .reverse.sql, and an AddIndex in state_operations; nothing else.",
+                exit_code=USAGE,
+            )
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(operation.model_name_lower for operation in self.added))
+
+    def shapes(
+        self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
+    ) -> Iterator[tuple[declared.Table, declared.Table]]:
+        # The file's words take the place of what the models would make of them.
+        shapes = list(super().shapes(app_label, editor, before, after))
+        for _, want in shapes:
+            told = {index.name for table, index in self.indexes if table == want.name}
+            asked = {index.name for index in want.indexes} & {operation.index.name for operation in self.added}
+            if told != asked:
+                raise MoeenError(
+                    f"{self.app_label}/sql/{self.name}.sql makes other indexes on {want.name} than its models have: "
+                    f"{', '.join(sorted(told ^ asked))}.",
+                    next_step="Name the same table in the file and by the model in state_operations.",
+                    exit_code=USAGE,
+                )
+        ours = {index.name: index for _, index in self.indexes}
+        for was, want in shapes:
+            yield was, replace(want, indexes=tuple(ours.get(index.name, index) for index in want.indexes))
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        for operation in self.added:
+            options = state.models[app_label, operation.model_name_lower].options
+            options["indexes"] = [*options.get("indexes", []), operation.index.clone()]
+        for name in self.model_names:
+            # Once a model; Django's own operations would render it and its kin anew for each index.
+            state.reload_model(app_label, name, delay=True)
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        connection = schema_editor.connection
+        if schema_editor.collect_sql:
+            for _, index in self.indexes:
+                schema_editor.execute(index.concurrent, None)
+            return
+        for was, want in self.shapes(app_label, schema_editor, from_state, to_state):
+            made = [index for table, index in self.indexes if table == want.name]
+            if _is_new(connection, want.name, [index.name for index in made]):
+                creates = [index.create for index in made]
+                purpose = f"make the indexes of {want.name}"
+                locks.patiently(
+                    connection, partial(run_together, schema_editor, creates), purpose=purpose, table=want.name
+                )
+            else:
+                later = later_indexes(app_label, schema_editor, want)
+                converge(want, schema_editor, legacy=self.legacy, was=was, later=later)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        connection = schema_editor.connection
+        if not router.allow_migrate(connection.alias, app_label):
+            return
+        for statement in statements(self.texts[1]):
+            if schema_editor.collect_sql:
+                schema_editor.execute(statement, None)
+            else:
+                drop = partial(schema_editor.execute, statement, None)
+                locks.patiently(connection, drop, purpose=f"run {self.app_label}/sql/{self.name}.reverse.sql")
+
+
+def read_index(name: str, create: str) -> declared.Index:
+    """The index that ``CREATE INDEX CONCURRENTLY ...`` makes."""
+    return declared.Index(name=name, unique=False, create=create.replace(" CONCURRENTLY", "", 1), concurrent=create)
+
+
+def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str]) -> bool:
+    """Whether the table has no row to wait for and no index that could be meant: the indexes are simply made."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT NOT EXISTS (
+                SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+                WHERE i.indrelid = %s::regclass AND (c.relname = ANY (%s) OR c.relname LIKE %s)
+            )
+            """,
+            [connection.ops.quote_name(table), list(indexes), leftovers.older_index_pattern(table)],
+        )
+        (unknown,) = cursor.fetchone()
+    return bool(unknown) and not sizes.has_rows(connection, table)
+
+
+#: The operations that bring tables to the state after them.
+CONVERGING = (CreateTable, AddColumn, AlterColumn, AddTableConstraint, RemoveTableConstraint, RunIndexFile)

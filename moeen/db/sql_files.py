@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+
+import sqlparse
+from django.apps import apps as global_apps
 
 _TRANSACTION = re.compile(r"^BEGIN;(?: -- (?P<table>\w+))?\n(?P<body>.*?)^COMMIT;\n", re.MULTILINE | re.DOTALL)
 
@@ -28,3 +32,19 @@ def read_scripts(text: str) -> tuple[Script, ...]:
 
 def _says(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("--")
+
+
+def paths(app_label: str, name: str) -> tuple[Path, Path]:
+    """The two files that a RunSQLFile of this name runs: forwards, and for the way back."""
+    folder = Path(global_apps.get_app_config(app_label).path) / "sql"
+    return folder / f"{name}.sql", folder / f"{name}.reverse.sql"
+
+
+def read_texts(app_label: str, name: str) -> tuple[str, str]:
+    forward, backward = paths(app_label, name)
+    return forward.read_text(encoding="utf-8"), backward.read_text(encoding="utf-8")
+
+
+def statements(text: str) -> list[str]:
+    parts = sqlparse.split(sqlparse.format(text, strip_comments=True))
+    return [part.rstrip(";").strip() for part in parts if part.strip()]

@@ -100,10 +100,6 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "user preferences",
                 "db_table": "user_preferences",
                 "db_table_comment": "How a user wants the application to look and speak; at most one row a user.",
-                "indexes": [
-                    moeen.db.constraints.Index(fields=["theme"], name="user_preferences_theme_idx"),
-                    moeen.db.constraints.Index(fields=["language"], name="user_preferences_language_idx"),
-                ],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(("theme__in", ["system", "light", "dark"])),
@@ -118,6 +114,19 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
+        ),
+        moeen.db.operations.RunIndexFile(
+            app_label="sysadmin",
+            name="0002_indexes",
+            state_operations=[
+                migrations.AddIndex(
+                    "userpreference", moeen.db.constraints.Index(fields=["theme"], name="user_preferences_theme_idx")
+                ),
+                migrations.AddIndex(
+                    "userpreference",
+                    moeen.db.constraints.Index(fields=["language"], name="user_preferences_language_idx"),
+                ),
+            ],
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",

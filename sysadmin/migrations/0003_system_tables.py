@@ -233,12 +233,6 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "audit log",
                 "db_table": "audit_logs",
                 "db_table_comment": "Who changed what and when. Append-only: filled by triggers, never updated or deleted.",
-                "indexes": [
-                    moeen.db.constraints.Index(
-                        fields=["user_id", "created_at"], name="audit_logs_user_id_created_at_idx"
-                    ),
-                    moeen.db.constraints.Index(fields=["created_at"], name="audit_logs_created_at_idx"),
-                ],
             },
             legacy=moeen.db.adoption.Legacy(constraints=("audit_logs_user_id_fkey",)),
         ),
@@ -449,6 +443,21 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
+        ),
+        moeen.db.operations.RunIndexFile(
+            app_label="sysadmin",
+            name="0003_indexes",
+            state_operations=[
+                migrations.AddIndex(
+                    "auditlog",
+                    moeen.db.constraints.Index(
+                        fields=["user_id", "created_at"], name="audit_logs_user_id_created_at_idx"
+                    ),
+                ),
+                migrations.AddIndex(
+                    "auditlog", moeen.db.constraints.Index(fields=["created_at"], name="audit_logs_created_at_idx")
+                ),
+            ],
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",

@@ -93,7 +93,6 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "migration runs",
                 "db_table": "migration_runs",
                 "db_table_comment": "Every run of migrate that had something to do.",
-                "indexes": [moeen.db.constraints.Index(fields=["started_at"], name="migration_runs_started_at_idx")],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(("outcome__in", ["running", "done", "failed", "interrupted"])),
@@ -167,11 +166,6 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "migration steps",
                 "db_table": "migration_steps",
                 "db_table_comment": "The migrations of each run, with what they cost and what they were made of.",
-                "indexes": [
-                    moeen.db.constraints.Index(
-                        fields=["app", "name", "started_at"], name="migration_steps_app_name_started_at_idx"
-                    )
-                ],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(("outcome__in", ["applied", "unapplied", "faked", "failed", "accepted"])),
@@ -179,5 +173,21 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
+        ),
+        moeen.db.operations.RunIndexFile(
+            app_label="sysadmin",
+            name="0006_indexes",
+            state_operations=[
+                migrations.AddIndex(
+                    "migrationrun",
+                    moeen.db.constraints.Index(fields=["started_at"], name="migration_runs_started_at_idx"),
+                ),
+                migrations.AddIndex(
+                    "migrationstep",
+                    moeen.db.constraints.Index(
+                        fields=["app", "name", "started_at"], name="migration_steps_app_name_started_at_idx"
+                    ),
+                ),
+            ],
         ),
     ]

@@ -21,13 +21,17 @@ class Migration(migrations.Migration):
 
     operations = [
         # What the policies filter by.
-        moeen.db.operations.AddTableIndex(
-            model_name="role",
-            index=moeen.db.constraints.Index(fields=["is_system"], name="roles_is_system_idx"),
-        ),
-        moeen.db.operations.AddTableIndex(
-            model_name="setting",
-            index=moeen.db.constraints.Index(fields=["is_public"], name="settings_is_public_idx"),
+        moeen.db.operations.RunIndexFile(
+            app_label="sysadmin",
+            name="0007_indexes",
+            state_operations=[
+                migrations.AddIndex(
+                    "role", moeen.db.constraints.Index(fields=["is_system"], name="roles_is_system_idx")
+                ),
+                migrations.AddIndex(
+                    "setting", moeen.db.constraints.Index(fields=["is_public"], name="settings_is_public_idx")
+                ),
+            ],
         ),
         moeen.db.roles.CreateRoles(),
         moeen.db.operations.RunSQLFile(

@@ -98,6 +98,12 @@ class Index:
     create: str
     concurrent: str
 
+    @property
+    def definition(self) -> str:
+        """What ``catalog.Index.definition`` says of it where it stands, if it is as plain as most are."""
+        _, _, rest = self.create.replace('"', "").partition(" ON ")[2].partition(" ")
+        return rest.removeprefix("USING ") if rest.startswith("USING ") else f"btree {rest}"
+
 
 @dataclass(frozen=True)
 class Table:

@@ -14,7 +14,8 @@ from moeen.db.sql import compose
 def drop_replaced_indexes(item: Subject) -> Iterator[Step]:
     renamed = {old for old, _ in _renamed_indexes(item)}
     for index in older_indexes(item):
-        if index.name not in renamed and not on_retyped_column(item, index):
+        awaited = index.valid and not index.unique and index.definition in item.later
+        if index.name not in renamed and not awaited and not on_retyped_column(item, index):
             yield drop_index(item, index.name)
 
 

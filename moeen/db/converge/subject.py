@@ -19,12 +19,16 @@ from moeen.db.converge import declared
 
 @dataclass(frozen=True)
 class Subject:
-    """One table under examination: as its model declares it, as it stands, and as the pattern says it should."""
+    """One table under examination: as its model declares it, as it stands, and as the pattern says it should.
+
+    ``later``: definitions of indexes that a later migration asks for; older ones like them are left for it.
+    """
 
     want: declared.Table
     live: catalog.Table
     pattern: catalog.Table
     legacy: Legacy
+    later: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -49,12 +53,14 @@ def examine(
     legacy: Legacy,
     *,
     defaults: bool = True,
+    later: frozenset[str] = frozenset(),
 ) -> Subject:
     """Make the pattern and put the three together; without ``defaults`` no function of ours need exist yet."""
-    return Subject(want, live, _pattern(connection, want, defaults=defaults), legacy)
+    return Subject(want, live, make_pattern(connection, want, defaults=defaults), legacy, later)
 
 
-def _pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defaults: bool) -> catalog.Table:
+def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defaults: bool = True) -> catalog.Table:
+    """The table as PostgreSQL shows it when it is made as declared, foreign keys aside; nothing of it stays."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for statement in declared.create_table(want if defaults else want.without_defaults(), temporary=True):
             cursor.execute(statement)

@@ -15,8 +15,10 @@ from django.apps import apps
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-#: A migration's file names the SQL files it runs in so many words; see operations.RunSQLFile.
-_SQL_FILE = re.compile(r'\bRunSQLFile\(\s*(?:app_label=)?"(\w+)",\s*(?:name=)?"(\w+)"')
+from moeen.db.history import edits
+
+#: A migration's file names the SQL files it runs in so many words; see operations.RunSQLFile and RunIndexFile.
+_SQL_FILE = re.compile(r'\bRun(?:SQL|Index)File\(\s*(?:app_label=)?"(\w+)",\s*(?:name=)?"(\w+)"')
 
 
 def are_unchanged(connection: BaseDatabaseWrapper) -> bool:
@@ -41,8 +43,13 @@ def are_unchanged(connection: BaseDatabaseWrapper) -> bool:
         )
         recorded = {(app, name): checksum for app, name, checksum in cursor.fetchall()}
     return recorded.keys() == paths.keys() and all(
-        checksum is None or checksum == _checksum(paths[key]) for key, checksum in recorded.items()
+        checksum is None or _is_same(paths[key], checksum) for key, checksum in recorded.items()
     )
+
+
+def _is_same(path: Path, recorded: str) -> bool:
+    current = _checksum(path)
+    return recorded == current or edits.excused(path.parent, path.stem, recorded=recorded, current=current)
 
 
 def _checksum(path: Path) -> str:

@@ -23,6 +23,7 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db.findings import Finding, Severity
+from moeen.db.history import edits
 from moeen.db.operations import RunSQLFile
 
 Key = tuple[str, str]
@@ -78,6 +79,12 @@ def file_checksum(migration: Migration) -> str:
             for text in operation.texts:
                 digest.update(text.encode())
     return digest.hexdigest()
+
+
+def is_edited(migration: Migration, recorded: str) -> bool:
+    """Whether the migration's file is another than the recorded one, and ``edits.toml`` does not tell of it."""
+    current, path = file_checksum(migration), Path(inspect.getfile(type(migration)))
+    return recorded != current and not edits.excused(path.parent, path.stem, recorded=recorded, current=current)
 
 
 class SQLDigest:
@@ -196,7 +203,7 @@ def findings(connection: BaseDatabaseWrapper, loader: MigrationLoader, *, labels
             why = "a newer version of the project migrated this database" if newer else "its file is gone"
             fix = "deploy that version" if newer else "restore the file from version control"
             found.append(Finding(f"{app}.{name}", "applied migration", "a file", f"none: {why}", fix=fix))
-        elif recorded.get((app, name), file_checksum(migration)) != file_checksum(migration):
+        elif (app, name) in recorded and is_edited(migration, recorded[app, name]):
             fix = f"restore the file, or: manage.py migrate --accept-changed {app}.{name} --reason '...'"
             found.append(
                 Finding(f"{app}.{name}", "applied migration", "unchanged since", "edited", Severity.UNSAFE, fix)

@@ -44,7 +44,7 @@ RULES: tuple[Rule, ...] = (
     _rule(r"^(CREATE (UNIQUE )?INDEX|DROP INDEX|REINDEX .*|REFRESH .*) CONCURRENTLY", SHARE_UPDATE_EXCLUSIVE),
     _rule(r"^REINDEX \([^)]*CONCURRENTLY", SHARE_UPDATE_EXCLUSIVE),
     _rule(
-        r"^CREATE (UNIQUE )?INDEX", SHARE, scans=True, advice="build it CONCURRENTLY: moeen.db.operations.AddTableIndex"
+        r"^CREATE (UNIQUE )?INDEX", SHARE, scans=True, advice="build it CONCURRENTLY: moeen.db.operations.RunIndexFile"
     ),
     _rule(r"^REINDEX", ACCESS_EXCLUSIVE, scans=True, advice="REINDEX ... CONCURRENTLY, outside a migration"),
     _rule(

@@ -11,8 +11,11 @@ moeen.E107  a SECURITY DEFINER function that PUBLIC may execute
 moeen.W108  a table without policies; a warning, because row security keeps it closed until it has some
 moeen.E111  RunPython beside DDL in one transaction
 moeen.E112  an UPDATE or DELETE of a whole table
-moeen.E113  Django's CreateModel, AddField, AlterField, AddConstraint or AddIndex: ours converge and work online
+moeen.E113  Django's CreateModel, AddField, AlterField, AddConstraint, RemoveConstraint or AddIndex: ours converge and
+            work online
 moeen.E114  one of our converging operations in an atomic migration
+moeen.E115  an index among the options of CreateTable: it is raw SQL, run by RunIndexFile
+moeen.W116  edits.toml tells of an edited migration what is not so
 ==========  ==============================================================================================
 
 Read is what runs forwards: SQL files and texts, the bodies of DO blocks, and calls of ``app.allow``. A reason makes an
@@ -25,6 +28,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from django.core import checks
@@ -32,35 +36,48 @@ from django.core.checks import CheckMessage
 from django.db import migrations
 from django.db.migrations import Migration
 
+from moeen.db.errors import MoeenError
+from moeen.db.history import edits, ledger
 from moeen.db.lint.statements import Statement, reasons, scripts
 from moeen.db.operations import (
     CONVERGING,
     AddColumn,
     AddTableConstraint,
-    AddTableIndex,
     AlterColumn,
     CreateTable,
+    RemoveTableConstraint,
+    RunIndexFile,
 )
 
 #: Everybody, by whatever name: PUBLIC, and the roles that a hosting platform gives to every request.
 EVERYBODY = frozenset({"public", "anon", "authenticated"})
+
+
 ANONYMOUS = EVERYBODY | {"moeen_anon"}
+
+
 #: Roles that may see every row of a table, by "who may see and do what".
 TRUSTED = frozenset(f"moeen_{name}" for name in ("staff", "supervisor", "admin", "service", "auth"))
+
+
 #: Tables that fewer may see whole.
 SENSITIVE: Mapping[str, frozenset[str]] = {
     "sessions": frozenset({"moeen_admin"}),
     "audit_logs": frozenset({"moeen_admin"}),
     "chatbot_integrations": frozenset({"moeen_admin", "moeen_service"}),
 }
+
+
 #: Django's operation -> ours.
 REPLACEMENTS: Mapping[type[Any], type[Any]] = {
     migrations.CreateModel: CreateTable,
     migrations.AddField: AddColumn,
     migrations.AlterField: AlterColumn,
     migrations.AddConstraint: AddTableConstraint,
-    migrations.AddIndex: AddTableIndex,
+    migrations.RemoveConstraint: RemoveTableConstraint,
+    migrations.AddIndex: RunIndexFile,
 }
+
 
 HINTS: Mapping[str, str] = {
     "moeen.E101": "Leave it enabled: the owner is not bound by it. A role that shall see every row gets a policy: "
@@ -84,6 +101,11 @@ HINTS: Mapping[str, str] = {
     "table: WHERE, or say so with a lint: allow comment.",
     "moeen.E113": "makemigrations writes ours; by hand: moeen.db.operations.{ours}, with atomic = False.",
     "moeen.E114": "Say atomic = False in the Migration class: the operation works online, in transactions of its own.",
+    "moeen.E115": "makemigrations writes it; by hand: a line CREATE INDEX CONCURRENTLY in <app>/sql/NNNN_indexes.sql, "
+    "its DROP in NNNN_indexes.reverse.sql, and moeen.db.operations.RunIndexFile after the table.",
+    "moeen.W116": "After an edit that leaves every database with the same catalog: the checksum that databases have "
+    "recorded in replaces, the file's own in by, and why in reason. Otherwise restore the file, and write a new "
+    "migration.",
 }
 
 
@@ -101,7 +123,7 @@ def check(found: Iterable[Migration]) -> list[CheckMessage]:
             for id_, text in _sql_findings(script.statements):
                 if id_ not in allowed:
                     messages.append(_message(id_, text, script.name))
-    return messages + list(_tables_without_policies(known))
+    return [*messages, *_tables_without_policies(known), *_untrue_edits(known)]
 
 
 def _sql_findings(statements: Sequence[Statement]) -> Iterator[tuple[str, str]]:
@@ -201,6 +223,9 @@ def _operation_findings(migration: Migration) -> Iterator[tuple[str, str, dict[s
         if ours:
             name = type(operation).__name__
             yield "moeen.E113", f"{name} ({operation.describe()}) is Django's plain one.", {"ours": ours.__name__}
+        if isinstance(operation, CreateTable) and operation.options.get("indexes"):
+            names = ", ".join(index.name for index in operation.options["indexes"])
+            yield "moeen.E115", f"{operation.describe()} makes the index {names}.", {}
     if migration.atomic and any(isinstance(operation, CONVERGING) for operation in operations):
         yield "moeen.E114", "A converging operation stands in an atomic migration.", {}
 
@@ -226,6 +251,28 @@ def _tables_without_policies(found: Sequence[Migration]) -> Iterator[CheckMessag
                     named.add(_bare(policy[1]))
     for table in sorted(made.keys() - named):
         yield _message("moeen.W108", f"Table {table} has no policies.", made[table])
+
+
+def _untrue_edits(found: Sequence[Migration]) -> Iterator[CheckMessage]:
+    folders: dict[Path, dict[str, Migration]] = {}
+    for migration in found:
+        path = Path(inspect.getfile(type(migration)))
+        if path.stem == migration.name:
+            folders.setdefault(path.parent, {})[migration.name] = migration
+    for folder, known in folders.items():
+        where = f"{folder.parent.name}/migrations/{edits.FILE}"
+        try:
+            told = edits.read(folder)
+        except MoeenError as error:
+            yield _message("moeen.W116", str(error), where)
+            continue
+        for name, edit in told.items():
+            current = ledger.file_checksum(known[name]) if name in known else ""
+            if edit.by != current:
+                is_now = f"its checksum is {current}" if current else "there is no such migration"
+                yield _message("moeen.W116", f"{name} is not the file that edits.toml tells of: {is_now}.", where)
+            elif len(edit.reason.split()) < 2 or edit.by in edit.replaces or not edit.replaces:
+                yield _message("moeen.W116", f"{name} needs the checksums it replaces, and the reason in words.", where)
 
 
 def _is_table(options: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from psycopg import sql
 
-from moeen.db.converge import declared, locks, offline
+from moeen.db.converge import locks, offline
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.lint.project import project_apps
 from moeen.db.operations import CONVERGING, CreateTable, RunSQLFile
@@ -91,13 +91,9 @@ def _transactions(
 ) -> Iterator[list[str]]:
     """The statements of an operation, grouped by transaction; a group without BEGIN is run statement by statement."""
     if isinstance(operation, CONVERGING) and not isinstance(operation, CreateTable):
-        name = operation.model_name
         with _editor() as editor:
-            tables = [
-                declared.compile_table(state.apps.get_model(migration.app_label, name), editor)
-                for state in (before, after)
-            ]
-        for step in offline.plan(*tables):
+            shapes = list(operation.shapes(migration.app_label, editor, before, after))
+        for step in (step for shape in shapes for step in offline.plan(*shape)):
             if step.concurrently:
                 yield [_REBUILT + s if s.startswith("CREATE") else s for s in step.statements]
             else:

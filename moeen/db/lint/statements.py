@@ -10,13 +10,16 @@ from typing import Any
 from django.db import migrations
 from django.db.migrations import Migration
 
-from moeen.db.operations import RunSQLFile
+from moeen.db.operations import (
+    RunSQLFile,
+)
 
 _TOKEN = re.compile(
     r"""(?P<comment>--[^\n]*|/\*.*?\*/) | (?P<body>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
         | (?P<text>'(?:[^']|'')*') | (?P<name>"(?:[^"]|"")*") | (?P<end>;) | (?P<plain>[^-/$'";]+|.)""",
     re.DOTALL | re.VERBOSE,
 )
+
 
 _ALLOW = re.compile(r"lint: allow (moeen\.[EW]\d+): *(\S.*)")
 

@@ -18,7 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, lint, operations
 from moeen.db.catalog.sizes import estimate_sizes, has_rows
-from moeen.db.converge import conversions, declared, release, steps, subject
+from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.converge.step import Step
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.lint.lock_levels import ACCESS_EXCLUSIVE, ROW_EXCLUSIVE, STOP_WRITES, is_harmless, rule_of, table_of
@@ -198,22 +198,19 @@ def _sql_of(
 def _converging(
     connection: BaseDatabaseWrapper, app_label: str, operation: Any, before: Any, after: Any, sizes: dict[str, Any]
 ) -> Iterator[tuple[str, Step]]:
-    """The steps of an operation on a table that stands; of one that does not stand yet, nothing locks."""
-    creates = isinstance(operation, operations.CreateTable)
-    name = operation.name if creates else operation.model_name
-    model = after.apps.get_model(app_label, name)
-    if model._meta.db_table not in sizes:
-        return
+    """The steps of an operation on the tables that stand; of one that does not stand yet, nothing locks."""
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        want = declared.compile_table(model, editor)
-        was = want if creates else declared.compile_table(before.apps.get_model(app_label, name), editor)
-    live = catalog.read_tables(connection, [want.name])[want.name]
-    if live.kind != "r":
-        return  # what bears the name is no table: refused, whatever else
-    item = subject.examine(connection, want, release.relaxed(live, was, want), operation.legacy)
-    for step in (*release.relax(live, was, want), *steps.plan(connection, conversions.carried_over(item))):
-        for sql in step.statements:
-            yield sql, step
+        shapes = list(operation.shapes(app_label, editor, before, after))
+        later = {want.name: operations.later_indexes(app_label, editor, want) for _, want in shapes}
+    for was, want in shapes:
+        live = catalog.read_tables(connection, [want.name])[want.name] if want.name in sizes else None
+        if live is None or live.kind != "r":
+            continue  # what bears the name is no table: refused, whatever else
+        kept = release.relaxed(live, was, want)
+        item = subject.examine(connection, want, kept, operation.legacy, later=later[want.name])
+        for step in (*release.relax(live, was, want), *steps.plan(connection, conversions.carried_over(item))):
+            for sql in step.statements:
+                yield sql, step
 
 
 def classify(

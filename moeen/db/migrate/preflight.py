@@ -164,10 +164,11 @@ def _subjects(
 def _changed_models(pending: Sequence[Migration], loader: MigrationLoader) -> list[type[models.Model]]:
     """The models that operations on standing tables change, as they are when all pending migrations have run."""
     named = {
-        (migration.app_label, operation.model_name.lower())
+        (migration.app_label, name.lower())
         for migration in pending
         for operation in migration.operations
         if isinstance(operation, CONVERGING) and not isinstance(operation, CreateTable)
+        for name in operation.model_names
     }
     if not named:
         return []

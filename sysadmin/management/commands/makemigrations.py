@@ -21,6 +21,14 @@ class Command(makemigrations.Command):
     def write_migration_files(self, changes: Any, *args: Any, **options: Any) -> None:
         authoring.converge(changes)
         super().write_migration_files(changes, *args, **options)
+        if self.dry_run:
+            return
+        for migration in (migration for found in changes.values() for migration in found):
+            for path in authoring.write_sql(migration):
+                self.log(f"  {self.style.MIGRATE_LABEL(self.get_relative_path(str(path)))}")
+                if self.scriptable:
+                    self.stdout.write(self.get_relative_path(str(path)))
+        authoring.tidy(self.written_files)  # type: ignore[attr-defined]
 
 
 @contextmanager

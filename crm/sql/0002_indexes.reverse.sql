@@ -1,0 +1,13 @@
+DROP INDEX CONCURRENTLY IF EXISTS crm_activities_priority_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_activities_status_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_activities_type_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_activities_due_date_status_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_activities_owner_id_status_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_deals_expected_close_date_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_deals_value_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_deals_stage_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_deals_owner_id_stage_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_leads_email_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_leads_source_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_leads_status_idx;
+DROP INDEX CONCURRENTLY IF EXISTS crm_leads_owner_id_status_idx;

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS doctors_is_active_idx;

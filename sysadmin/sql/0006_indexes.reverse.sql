@@ -1,0 +1,2 @@
+DROP INDEX CONCURRENTLY IF EXISTS migration_steps_app_name_started_at_idx;
+DROP INDEX CONCURRENTLY IF EXISTS migration_runs_started_at_idx;

@@ -1,0 +1,2 @@
+DROP INDEX CONCURRENTLY IF EXISTS settings_is_public_idx;
+DROP INDEX CONCURRENTLY IF EXISTS roles_is_system_idx;

@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run test test-kill test-kill-backfill test-backup bench-backup check stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
+.PHONY: help migrate run quick test coverage test-kill test-kill-backfill test-backup bench-backup check stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -27,6 +27,14 @@ run: runtime  ## serve the admin on this machine (ADDRESS=host:port)
 
 test: development  ## run all tests on throwaway PostgreSQL servers (ARGS="-k name" for some)
 	@$(PYTEST) $(ARGS)
+
+# On the newest PostgreSQL alone. tests/quick.txt names them: the most telling tests of each area.
+quick: development  ## run the most telling tests, in about two minutes
+	@$(PYTEST) -k "not (supabase or embedded-16 or system-)" @tests/quick.txt $(ARGS)
+
+coverage: development  ## run all tests and list the lines of moeen/db that none has reached
+	@mkdir -p .pytest_cache/coverage
+	@$(PYTEST) --cov --cov-report=term-missing $(ARGS)
 
 test-kill-backfill: development  ## kill the backfill at fifty random moments, and resume it each time
 	@$(BIN)/python -m pytest -m long tests/test_backfill_kills.py tests/test_public_ids.py $(ARGS)

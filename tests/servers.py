@@ -206,14 +206,14 @@ def _runs_tests(options) -> bool:
 def pytest_load_initial_conftests(early_config):
     """Runs around, so before, pytest-django's own, which reads the settings."""
     global _session
+    # A signal that ends the session must not leave servers behind; pytest handles Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     url = Environment(PROJECT / ".env").text("DATABASE_URL")
     if url:
         entry = parse_database_url(url)
         options = entry["OPTIONS"]
         _session = Target(entry["HOST"], str(entry["PORT"]), entry["USER"], entry["PASSWORD"], entry["NAME"], options)
     elif _runs_tests(early_config.known_args_namespace):
-        # A signal that ends the session must not leave the server behind; pytest handles Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         atexit.register(stop_all)
         server = start()
         _session = target_of(server)

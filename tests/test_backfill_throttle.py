@@ -68,8 +68,11 @@ def standby(database):
 
 @contextmanager
 def under_way(database, owner, **limits):
-    """A run that has begun; at the end it must come to its own. Yields the lines it said."""
-    said = []
+    """A run that has begun and is paused by a file; at the end it must come to its own.
+
+    Yields the lines it said, and what lets it go on: a test first makes the reason to wait, however long that takes.
+    """
+    said, pause = [], servers.scratch("moeen-pause-") / "pause"
 
     def run():
         try:
@@ -77,6 +80,7 @@ def under_way(database, owner, **limits):
                 batch_size=50,
                 target_ms=5,
                 max_rows_per_second=4000.0,
+                pause_file=pause,
                 limits=throttle.Limits(**QUIET | limits),
                 tell=said.append,
             )
@@ -88,10 +92,13 @@ def under_way(database, owner, **limits):
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(run)
         try:
-            wait_for(lambda: filled(owner) > 0)
-            yield said
+            wait_for(lambda: filled(owner) > 0, seconds=60)
+            pause.touch()
+            wait_for(lambda: holds(owner, "exists"), seconds=60)
+            yield said, pause.unlink
         finally:
-            report = job.result(timeout=90)
+            pause.unlink(missing_ok=True)
+            report = job.result(timeout=180)
     assert report.complete
     assert "going on" in said[-1]
 
@@ -108,18 +115,29 @@ def holds(owner, words):
 
 
 def assert_stands_still(owner, words):
-    wait_for(lambda: holds(owner, words))
-    before = filled(owner)
-    assert 0 < before < ROWS
-    owner.execute("SELECT pg_sleep(1.5)")
-    assert filled(owner) == before
+    wait_for(lambda: holds(owner, words), seconds=60)
+
+    def unmoved():
+        """The batch that was under way when the reason came up is done to its end."""
+        before = filled(owner)
+        owner.execute("SELECT pg_sleep(1.5)")
+        return filled(owner) == before
+
+    wait_for(unmoved, seconds=60)
+    assert 0 < filled(owner) < ROWS
     assert holds(owner, words)
 
 
+def write(owner, length=200_000):
+    owner.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', %s))", [length])
+
+
 def test_run__standby_that_replays_nothing__waits_until_it_has_caught_up(database, owner, standby):
-    with under_way(database, owner, replica_bytes=100_000) as said:
+    with under_way(database, owner, replica_bytes=100_000) as (said, go_on):
         standby.execute("SELECT pg_wal_replay_pause()")
         try:
+            write(owner)
+            go_on()
             assert_stands_still(owner, "MB behind")
             assert any("waiting, a replica is" in line for line in said)
         finally:
@@ -129,22 +147,28 @@ def test_run__standby_that_replays_nothing__waits_until_it_has_caught_up(databas
 def test_run__standby_that_is_late__waits(database, owner, standby):
     standby.execute("ALTER SYSTEM SET recovery_min_apply_delay = '2s'")
     standby.execute("SELECT pg_reload_conf()")
-    with under_way(database, owner, replica_seconds=1.0):
+    with under_way(database, owner, replica_seconds=1.0) as (_, go_on):
         try:
-            wait_for(lambda: holds(owner, " s behind"))
+            late = "SELECT max(replay_lag) > '1 s' FROM pg_stat_replication"
+            wait_for(lambda: write(owner, 1) or value(owner, late), seconds=60)
+            go_on()
+            wait_for(lambda: holds(owner, " s behind"), seconds=60)
         finally:
             standby.execute("ALTER SYSTEM RESET recovery_min_apply_delay")
             standby.execute("SELECT pg_reload_conf()")
 
 
 def test_run__standby_that_receives_nothing__is_seen_by_its_slot_without_pg_monitor(database, owner, standby):
+    wait_for(lambda: standby.execute("SELECT pid FROM pg_stat_wal_receiver").fetchone(), seconds=60)
     (receiver,) = standby.execute("SELECT pid FROM pg_stat_wal_receiver").fetchone()
     with database.admin() as admin:
         admin.execute(f"REVOKE pg_monitor FROM {database.owner}")
         try:
-            with under_way(database, owner, replica_bytes=100_000):
+            with under_way(database, owner, replica_bytes=100_000) as (_, go_on):
                 os.kill(receiver, signal.SIGSTOP)
                 try:
+                    write(owner)
+                    go_on()
                     assert_stands_still(owner, "MB behind")
                 finally:
                     os.kill(receiver, signal.SIGCONT)
@@ -171,12 +195,13 @@ def test_run__archive_that_takes_no_wal__waits_until_it_does(database, owner, ar
             archive.unlink()
         admin.execute("SELECT pg_stat_reset_shared('archiver')")
         switch()
-        wait_for(settled("last_archived_wal" if ever else "last_failed_wal"))
+        wait_for(settled("last_archived_wal" if ever else "last_failed_wal"), seconds=60)
         archive.unlink(missing_ok=True)
-        with under_way(database, owner, unarchived_segments=3):
+        with under_way(database, owner, unarchived_segments=3) as (_, go_on):
             try:
                 for _ in range(6):
                     switch()
+                go_on()
                 assert_stands_still(owner, "WAL segments wait to be archived")
             finally:
                 archive.touch()

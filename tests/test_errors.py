@@ -206,5 +206,6 @@ def test_explain__something_else__nothing():
 
 
 def test_explain__default_connection__is_not_opened():
+    connections[DEFAULT_DB_ALIAS].close()  # the tests before this one use it
     explain(psycopg.errors.InsufficientPrivilege())
     assert connections[DEFAULT_DB_ALIAS].connection is None

@@ -4,5 +4,7 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from moeen.application import guarded
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moeen.settings")
-application = get_asgi_application()
+application = guarded(get_asgi_application)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from moeen.db.security import identity
+from moeen.db.security import identity, web_login
 from moeen.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -85,10 +85,15 @@ _database: dict[str, Any] = env.database("DATABASE_URL") or {
     "NAME": "moeen",
     "USER": "moeen",
 }
-# Whoever serves requests can do so with a login that owns nothing; commands are the owner's.
+# Whoever serves requests does so with a login that owns nothing; commands are the owner's. On the embedded server
+# `migrate` makes that login.
 _web_database = env.database("WEB_DATABASE_URL")
-WEB_LOGIN = str((_web_database or {}).get("USER", ""))
-if _web_database and not identity.operates():
+if _web_database is None and _database.get("EMBEDDED"):
+    _web_database = _database | {"USER": web_login.name_for(_database["NAME"])}
+# Its name in the database; a hosted pooler's users carry the project's reference. "": the web has none of its own.
+WEB_LOGIN = web_login.named(_web_database, project=SUPABASE_PROJECT_REF)
+_serves = not identity.operates()
+if _web_database and _serves:
     _database = _web_database
 _pooled = env.flag("DATABASE_POOLED", default=_database.get("DISABLE_SERVER_SIDE_CURSORS", False))
 DATABASES: dict[str, dict[str, Any]] = {
@@ -99,8 +104,12 @@ DATABASES: dict[str, dict[str, Any]] = {
         "ATOMIC_REQUESTS": True,
         "PROJECT_REF": SUPABASE_PROJECT_REF,
         **_database,
+        # Values of a request, session keys among them, stay out of the texts of its statements: every session of the
+        # login reads those in pg_stat_activity.
+        "OPTIONS": _database.get("OPTIONS", {}) | ({"server_side_binding": True} if _serves else {}),
         "POOLED": _pooled,
         "DISABLE_SERVER_SIDE_CURSORS": _pooled,
+        "SERVES": _serves,
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

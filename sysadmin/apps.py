@@ -14,7 +14,7 @@ class SysadminConfig(AppConfig):
     verbose_name = _("System administration")
 
     def ready(self) -> None:
-        from sysadmin import checks  # noqa: F401 - registers by being imported
+        from sysadmin import checks, exposure  # noqa: F401 - they register by being imported
         from sysadmin.auth import note_sign_in
 
         # In place of Django's receiver, which is connected later and is dropped for having the same name.

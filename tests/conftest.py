@@ -25,9 +25,6 @@ SHARED = ("adopted", "database", "migrated", "proof", "server_versions")
 # A safe hash takes a third of a second. The real one stays known: manage.py in a process of its own uses it.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
-# Tests set the stage as the owner; requests and acting_as() bind what they do.
-identity.operate()
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
@@ -141,6 +138,17 @@ def web_database(new_database):
     servers.stop(server)
 
 
+@pytest.fixture(scope="module")
+def values_apart(django_db_setup):
+    """Values go beside the statements of Django's default connection, as where the web is served."""
+    before, entry = connections["default"], connections.settings["default"]
+    connections.settings["default"] = {**entry, "OPTIONS": {**entry["OPTIONS"], "server_side_binding": True}}
+    connections["default"] = connections.create_connection("default")
+    yield
+    connections["default"].close()
+    connections["default"], connections.settings["default"] = before, entry
+
+
 @pytest.fixture(scope="session", params=list(servers.versions()))
 def server_versions(request):
     """A running throwaway cluster of each version: the wheel's two, and those of MOEEN_TEST_BIN_DIRS."""
@@ -154,7 +162,7 @@ def server_versions(request):
     servers.stop(server)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def manage():
     """`manage("command", "--option", NAME="value")`: a finished `manage.py` process with its output as text.
 

@@ -7,10 +7,14 @@ CREATEDB. `start()` gives further throwaway clusters; all are stopped when the s
 
 import atexit
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -19,11 +23,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from moeen.db.security import identity
 from moeen.db.server import places, programs
 from moeen.db.server.cluster import Server
 from moeen.env import Environment, parse_database_url
 from tests import templates
 
+PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 PROJECT = templates.PROJECT
 # Fast and forgetful: a test's data need not outlive a power cut.
 SETTINGS = (
@@ -71,6 +77,22 @@ class Target:
                     sql.Identifier(name), sql.Identifier(owner), sql.Identifier(template)
                 )
             )
+            if template != "template0":
+                self._let_in(connection, name, template)
+
+    def _let_in(self, connection: psycopg.Connection, name: str, template: str) -> None:
+        """Who may connect is all that CREATE DATABASE does not copy."""
+        rights = connection.execute(
+            """SELECT x.privilege_type, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee)::text END
+               FROM pg_database AS d CROSS JOIN aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) AS x
+               WHERE d.datname = %s AND x.grantee <> d.datdba""",
+            [template],
+        ).fetchall()
+        database = sql.Identifier(name)
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+        for right, role in rights:
+            to = sql.SQL(role) if role == "PUBLIC" else sql.Identifier(role)
+            connection.execute(sql.SQL("GRANT {} ON DATABASE {} TO {}").format(sql.SQL(right), database, to))
 
     def has(self, name: str) -> bool:
         with self.connect() as connection:
@@ -134,6 +156,51 @@ def follow(primary: Server, *, slot: str = "") -> Server:
     return follower
 
 
+@contextmanager
+def pooler(target: Target, database: str, login: str, *, becomes: str = "") -> Iterator[str]:
+    """The address of that database for the login through PgBouncer in transaction mode, with one server connection.
+
+    `becomes` is the login of that connection, where it is another one.
+    """
+    if not os.path.exists(PGBOUNCER):
+        pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")
+    folder = scratch("moeen-pool-")
+    (folder / "users.txt").write_text(f'"{login}" ""\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"""
+        [databases]
+        {database} = host={target.host} port={target.port} user={becomes or login}
+        [pgbouncer]
+        listen_addr =
+        unix_socket_dir = {folder}
+        listen_port = 6543
+        auth_type = trust
+        auth_file = {folder}/users.txt
+        pool_mode = transaction
+        default_pool_size = 1
+        max_client_conn = 50
+        server_reset_query =
+        """.replace("\n        ", "\n")
+    )
+    owner = pwd.getpwuid(target.server.data_dir.stat().st_uid)
+    for entry in (folder, *folder.iterdir()):
+        os.chown(entry, owner.pw_uid, owner.pw_gid)
+    with open(folder / "log", "wb") as log:
+        who = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        process = subprocess.Popen([PGBOUNCER, str(folder / "pgbouncer.ini")], stdout=log, stderr=log, **who)
+    try:
+        for _ in range(100):
+            if (folder / ".s.PGSQL.6543").exists():
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail((folder / "log").read_text())
+        yield f"postgresql://{login}@/{database}?host={folder}&port=6543"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
 def set_up_project(server: Server) -> None:
     """Django in this process, as an operator on that server's database, migrated. For scripts, not pytest."""
     os.environ |= {
@@ -143,12 +210,10 @@ def set_up_project(server: Server) -> None:
     }
     import django
 
+    identity.operate()
     django.setup()
     from django.core.management import call_command
 
-    from moeen.db.security import identity
-
-    identity.operate()
     call_command("migrate", verbosity=0)
 
 
@@ -206,6 +271,8 @@ def _runs_tests(options) -> bool:
 def pytest_load_initial_conftests(early_config):
     """Runs around, so before, pytest-django's own, which reads the settings."""
     global _session
+    # Tests set the stage as the owner; requests and acting_as() bind what they do.
+    identity.operate()
     # A signal that ends the session must not leave servers behind; pytest handles Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     url = Environment(PROJECT / ".env").text("DATABASE_URL")

@@ -36,7 +36,7 @@ NOT_IN_FORMS = {
 MODELS = sorted(factories.FACTORIES, key=lambda model: model._meta.label)
 LEGACY_HASH = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.usefixtures("values_apart"), pytest.mark.django_db]
 
 
 def url(model, page, *args):

@@ -11,7 +11,7 @@ from django.urls import reverse
 from sysadmin.models import MigrationRun, MigrationStep
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.usefixtures("values_apart"), pytest.mark.django_db]
 LIST = "admin:sysadmin_migrationrun_changelist"
 
 

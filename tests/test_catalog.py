@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from moeen.db import catalog
 from moeen.db.roles import ROLES
 from moeen.db.schema import canonical
+from moeen.db.security import trust
 from tests import states
 
 
@@ -16,7 +17,7 @@ def connection(new_database):
 
 
 def whole(connection, **options):
-    return catalog.read_whole(connection, roles=ROLES, platform_roles=canonical.PLATFORM_ROLES, **options)
+    return catalog.read_whole(connection, roles=ROLES, platform_roles=trust.PLATFORM_ROLES, **options)
 
 
 def test_read_whole__migrated_database__has_every_kind_of_object(connection):

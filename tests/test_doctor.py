@@ -12,7 +12,19 @@ from django.db import connections
 from moeen.db import doctor
 from tests import states
 
-NAMES = ["connection", "version", "role", "TLS", "disk", "migrations", "backfills", "validation", "backups", "settings"]
+NAMES = [
+    "connection",
+    "version",
+    "role",
+    "web",
+    "TLS",
+    "disk",
+    "migrations",
+    "backfills",
+    "validation",
+    "backups",
+    "settings",
+]
 
 
 def lines(database):
@@ -20,12 +32,13 @@ def lines(database):
 
 
 @pytest.fixture(scope="module")
-def migrated(new_database):
-    return states.migrated(new_database)
+def migrated(web_database):
+    return web_database
 
 
 @pytest.fixture(autouse=True)
-def backups(settings, tmp_path):
+def installation(settings, tmp_path):
+    settings.WEB_LOGIN = "moeen_web"
     settings.STORAGES = settings.STORAGES | {
         "backups": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path}}
     }
@@ -70,7 +83,7 @@ def test_doctor__role_without_rights__is_told_the_grant(migrated):
         assert found.next_step.startswith("GRANT TEMPORARY")
     finally:
         with migrated.admin() as admin:
-            admin.execute(f"GRANT TEMPORARY ON DATABASE {migrated.name} TO PUBLIC, moeen")
+            admin.execute(f"GRANT TEMPORARY ON DATABASE {migrated.name} TO moeen")
 
 
 def test_doctor_command__no_server__one_line_fails_without_traceback(manage):
@@ -84,7 +97,9 @@ def test_doctor_command__no_server__one_line_fails_without_traceback(manage):
 
 
 def test_doctor_command__healthy__exit_code_0(migrated, manage):
-    said = manage("doctor", DATABASE_URL=migrated.url)
+    said = manage(
+        "doctor", DATABASE_URL=migrated.url, WEB_DATABASE_URL=migrated.target.url(migrated.name, user="moeen_web")
+    )
     assert said.returncode == 0, said.stdout + said.stderr
     assert "PostgreSQL" in said.stdout
 

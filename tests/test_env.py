@@ -186,11 +186,16 @@ def test_example__production_settings__are_the_documented_ones():
     example = (servers.PROJECT / ".env.example").read_text(encoding="utf-8")
     documented = dict(re.findall(r"^#   ([A-Z_]+)=(\S+)", example, flags=re.M))
     assert {name: documented[name] for name in PRODUCTION} == PRODUCTION
-    assert "SECRET_KEY" in documented
+    assert {"SECRET_KEY", "WEB_DATABASE_URL"} <= documented.keys()
 
 
-def test_check_deploy__documented_production_settings__clean(manage):
-    done = manage("check", "--deploy", "--fail-level", "WARNING", SECRET_KEY=secrets.token_urlsafe(50), **PRODUCTION)
+def test_check_deploy__documented_production_settings__clean(manage, web_database):
+    urls = {
+        "DATABASE_URL": web_database.url,
+        "WEB_DATABASE_URL": web_database.target.url(web_database.name, user="moeen_web"),
+    }
+    key = secrets.token_urlsafe(50)
+    done = manage("check", "--deploy", "--fail-level", "WARNING", SECRET_KEY=key, **urls, **PRODUCTION)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,11 +1,6 @@
 """Ways around: what somebody who controls text, statements or timing could try, and that none of it shows a row."""
 
-import os
-import pwd
-import shutil
-import subprocess
 import threading
-import time
 import uuid
 
 import psycopg
@@ -20,8 +15,6 @@ from tests import servers
 from tests.access import roads
 from tests.access.matrix import ACTORS
 from tests.test_row_security import Proof, prepare
-
-PGBOUNCER = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 
 
 @pytest.fixture(scope="module")
@@ -331,50 +324,14 @@ def test_claims__with_forged_text_in_every_place__end_as_anon_or_are_refused(pro
 @pytest.fixture(scope="module")
 def pooled(proof, web):
     """alias of a connection through PgBouncer in transaction mode, with one server connection for everybody."""
-    if not os.path.exists(PGBOUNCER):
-        pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")
-    target, folder = proof.database.target, servers.scratch("moeen-pool-")
-    (folder / "users.txt").write_text(f'"{web}" ""\n')
-    (folder / "pgbouncer.ini").write_text(
-        f"""
-        [databases]
-        {proof.database.name} = host={target.host} port={target.port} user={web}
-        [pgbouncer]
-        listen_addr =
-        unix_socket_dir = {folder}
-        listen_port = 6543
-        auth_type = trust
-        auth_file = {folder}/users.txt
-        pool_mode = transaction
-        default_pool_size = 1
-        max_client_conn = 50
-        server_reset_query =
-        """.replace("\n        ", "\n")
-    )
-    owner = pwd.getpwuid(target.server.data_dir.stat().st_uid)
-    for entry in (folder, *folder.iterdir()):
-        os.chown(entry, owner.pw_uid, owner.pw_gid)
-    with open(folder / "log", "wb") as log:
-        who = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-        process = subprocess.Popen([PGBOUNCER, str(folder / "pgbouncer.ini")], stdout=log, stderr=log, **who)
-    try:
-        for _ in range(100):
-            if (folder / ".s.PGSQL.6543").exists():
-                break
-            time.sleep(0.05)
-        else:
-            pytest.fail((folder / "log").read_text())
+    with servers.pooler(proof.database.target, proof.database.name, web) as url:
         alias = "pooled"
-        entry = parse_database_url(f"postgresql://{web}@/{proof.database.name}?host={folder}&port=6543")
         connections.settings[alias] = connections.configure_settings(
-            {"default": {}, alias: {"ENGINE": "moeen.db.engine", **entry, "POOLED": True}}
+            {"default": {}, alias: {"ENGINE": "moeen.db.engine", **parse_database_url(url), "POOLED": True}}
         )[alias]
         yield alias
         connections[alias].close()
         del connections[alias], connections.settings[alias]
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def test_pooler__one_server_connection_and_people_interleaved__never_mix(proof, pooled):

@@ -147,7 +147,7 @@ def test_compare_databases__one_differs__is_found(new_database, fresh):
 def test_validate__role_without_any_right__checks_the_catalog_and_names_the_rest(fresh, as_url):
     with fresh.admin() as admin:
         admin.execute("DROP ROLE IF EXISTS observer")
-        admin.execute("CREATE ROLE observer LOGIN")
+        admin.execute(f"CREATE ROLE observer LOGIN; GRANT CONNECT ON DATABASE {fresh.name} TO observer")
         try:
             result = schema.validate(as_url(fresh.target.url(fresh.name, user="observer")))
             assert result.findings == ()
@@ -163,7 +163,7 @@ def test_validate__role_without_any_right__checks_the_catalog_and_names_the_rest
             for alias in list(connections.settings):
                 if alias.startswith("schema_"):
                     connections[alias].close()
-            admin.execute("DROP ROLE observer")
+            admin.execute(f"REVOKE CONNECT ON DATABASE {fresh.name} FROM observer; DROP ROLE observer")
 
 
 def test_validate__standby__works(new_database, as_url):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import LiteralString
 
 from psycopg import sql
@@ -23,3 +24,19 @@ def compose(template: LiteralString, **parts: str | tuple[str, ...] | sql.Compos
 def fragment(text: str) -> sql.SQL:
     """SQL that PostgreSQL or Django's compiler wrote, to be used as it stands."""
     return sql.SQL(text)
+
+
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(?:,|\Z)')
+
+
+def elements(value: str) -> list[str]:
+    """The elements of a stored list: `"$user", public` as `$user` and `public`; of an empty one, one empty element."""
+    found, at = [], 0
+    while True:
+        match = _ELEMENT.match(value, at)
+        if match is None:
+            return [value]
+        found.append(match[1].replace('""', '"') if match[1] is not None else match[2])
+        if not match[0].endswith(","):
+            return found
+        at = match.end()

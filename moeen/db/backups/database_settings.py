@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import psycopg
@@ -13,6 +12,7 @@ from moeen.db.backups.inventory import Settings
 from moeen.db.backups.login import Login
 from moeen.db.backups.swap import APPLICATION
 from moeen.db.findings import Finding
+from moeen.db.sql import elements
 
 #: Their values are stored as a list that is quoted already; pg_dumpall knows the same ones (dumputils.c).
 _LISTS = frozenset(
@@ -21,7 +21,6 @@ _LISTS = frozenset(
         "temp_tablespaces", "unix_socket_directories",
     )
 )  # fmt: skip
-_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(?:,|\Z)')
 
 
 def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:
@@ -48,24 +47,12 @@ def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:
     return list(_compared(wanted, found, refused)), notes
 
 
-def elements(value: str) -> list[str]:
-    """The elements of a stored list: `"$user", public` as `$user` and `public`; of an empty one, one empty element."""
-    found, at = [], 0
-    while True:
-        match = _ELEMENT.match(value, at)
-        if match is None:
-            return [value]
-        found.append(match[1].replace('""', '"') if match[1] is not None else match[2])
-        if not match[0].endswith(","):
-            return found
-        at = match.end()
-
-
 def _grant(connection: psycopg.Connection[tuple[object, ...]], wanted: Settings, roles: set[str]) -> None:
     database = sql.Identifier(connection.info.dbname)
     for privilege in ("CONNECT", "TEMPORARY"):
-        if privilege not in wanted.grants.get("PUBLIC", "").split(", "):
-            connection.execute(sql.SQL("REVOKE {} ON DATABASE {} FROM PUBLIC").format(sql.SQL(privilege), database))
+        given = privilege in wanted.grants.get("PUBLIC", "").split(", ")
+        change = sql.SQL("GRANT {} ON DATABASE {} TO PUBLIC" if given else "REVOKE {} ON DATABASE {} FROM PUBLIC")
+        connection.execute(change.format(sql.SQL(privilege), database))
     for grantee, privileges in wanted.grants.items():
         if grantee in roles:
             words = [word for word in privileges.split(", ") if word in ("CONNECT", "TEMPORARY", "CREATE")]

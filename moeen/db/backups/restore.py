@@ -305,6 +305,8 @@ def _create(login: Login, name: str, content: Content) -> None:
                 sql.Identifier(name), sql.Literal(content.settings.encoding)
             )
         )
+        # While it fills, nobody else may look in: who may, the backup tells at the end.
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
 def _compared(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from moeen.db.catalog import neighbours
+
 
 def _granted(acl: str, kind: str, owner: str) -> str:
     """SQL for the array of ``role=PRIVILEGE`` words of an access list; no list means PostgreSQL's default for it."""
@@ -151,8 +153,9 @@ TYPES = f"""
                       AND d.deptype = 'e')
     ORDER BY 1
 """  # noqa: S608 - our own words
-# Whether a member holds the role's rights without SET ROLE: its own setting before 16, the membership's since.
-ROLES = """
+# Whether a member holds the role's rights without SET ROLE: its own setting before 16, the membership's since. A member
+# whose logins all belong to neighbours, or cannot connect here, is none as far as this database goes.
+ROLES = f"""
     SELECT r.rolname,
            ARRAY(SELECT a FROM (VALUES ('LOGIN', r.rolcanlogin), ('SUPERUSER', r.rolsuper),
                                        ('BYPASSRLS', r.rolbypassrls), ('CREATEDB', r.rolcreatedb),
@@ -163,11 +166,14 @@ ROLES = """
                  FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.member
                  WHERE m.roleid = r.oid AND coalesce((to_jsonb(m) ->> 'set_option')::boolean
                                                      OR (to_jsonb(m) ->> 'inherit_option')::boolean, true)
+                   AND NOT EXISTS (SELECT FROM pg_roles l
+                                   WHERE l.rolcanlogin AND NOT l.rolsuper AND pg_has_role(l.oid, u.oid, 'MEMBER')
+                                   HAVING count(*) > 0 AND NOT bool_or({neighbours.reaches("l.oid")}
+                                                                       AND NOT {neighbours.is_neighbours("l.oid")}))
                  GROUP BY u.rolname ORDER BY u.rolname),
            ARRAY(SELECT pg_get_userbyid(m.roleid)::text FROM pg_auth_members m WHERE m.member = r.oid ORDER BY 1)
     FROM pg_roles r WHERE r.rolname = ANY (%s) ORDER BY 1
-"""
-
+"""  # noqa: S608 - our own words
 DEFAULTS = """
     SELECT concat_ws(' ', pg_get_userbyid(d.defaclrole), n.nspname,
                      CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'

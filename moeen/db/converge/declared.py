@@ -16,6 +16,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models.expressions import Value
 from psycopg import sql
 
+from moeen.db import closing
 from moeen.db.constraints import ON_DELETE_RULES, ForeignKeyConstraint
 from moeen.db.functions import NOW_SQL, Now
 from moeen.db.sql import compose, fragment
@@ -161,7 +162,7 @@ def create_table(table: Table, *, temporary: bool = False) -> list[str]:
     statements = [compose("CREATE {what} {table} (\n    {body}\n)", what=what, table=table.name, body=body)]
     statements += [index.create for index in table.indexes]
     if not temporary:
-        statements.append(enable_row_security(table.name))
+        statements += closing.statements(table.name)
         statements += [comment_on_column(table.name, c.name, c.comment) for c in table.columns if c.comment]
         if table.comment:
             statements.append(comment_on_table(table.name, table.comment))

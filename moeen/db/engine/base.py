@@ -4,6 +4,7 @@ Keys of a DATABASES entry beyond Django's own:
 `EMBEDDED` (bool): the entry is the project's embedded server; HOST and PORT are found when it runs.
 `PROJECT_REF` (str): the hosting project that HOST or USER must name, see `project.py`.
 `POOLED` (bool): a transaction pooler stands between; nothing may be left behind in a session.
+`SERVES` (bool): requests are served over it: only by a login that row security binds, see `web_login.py`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import time
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db.backends.postgresql import base
 
-from moeen.db.security import identity
+from moeen.db.security import identity, web_login
 from moeen.db.server import project
 
 from . import binding
 from .client import DatabaseClient
 from .project import refuse_other_project
+from .schema_editor import SchemaEditor
 
 CONNECT_TIMEOUT = 10
 # A server that was killed replays its log at the next start and refuses sessions until that is done.
@@ -31,13 +34,20 @@ RECOVERY_SECONDS = 120.0
 _PASSING = re.compile(r"database system is|Connection refused|closed the connection unexpectedly|No such file")
 
 
+#: Addresses at which the login of this process was found to be one that may serve.
+_examined: set[tuple[str, ...]] = set()
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     client_class = DatabaseClient
+    SchemaEditorClass = SchemaEditor
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
         params.setdefault("application_name", application_name(sys.argv))
         params.setdefault("connect_timeout", CONNECT_TIMEOUT)
+        # What one person prepares in a session that others share would run as whoever comes next.
+        params["prepare_threshold"] = None
         params["cursor_factory"] = binding.CURSORS[params["cursor_factory"]]
         return params
 
@@ -47,6 +57,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = self._connect(conn_params)
+        if self.settings_dict.get("SERVES"):
+            try:
+                self._refuse_owner(connection)
+            except BaseException:
+                connection.close()
+                raise
         binding.prepare(connection, timezone=self.timezone_name if self.is_pooled else "")
         return connection
 
@@ -65,6 +81,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # The rows of a server-side cursor are computed when they are fetched, perhaps in another scope.
         return super().chunked_cursor() if identity.current() is identity.OPERATOR else self.cursor()
 
+    def _refuse_owner(self, connection: Any) -> None:
+        """Once for each address: whether the login of a process that serves is one that row security binds."""
+        words = self.settings_dict
+        address = tuple(str(words.get(key, "")) for key in ("HOST", "PORT", "NAME", "USER"))
+        if address in _examined:
+            return
+        if settings.WEB_LOGIN:
+            web_login.refuse_powerful(connection)
+            connection.rollback()  # Django sets autocommit later
+        elif not settings.DEBUG:
+            raise web_login.served_by_owner(str(words["USER"]), str(words["NAME"]))
+        _examined.add(address)
+
     def _connect(self, conn_params: dict[str, Any]) -> Any:
         refuse_other_project(self.settings_dict)
         if not self.settings_dict.get("EMBEDDED"):
@@ -78,6 +107,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 return super().get_new_connection({**conn_params, "host": address.host, "port": address.port})
             except psycopg.OperationalError as error:
                 words = str(error)
+                if self.settings_dict.get("SERVES") and f'role "{conn_params["user"]}" does not exist' in words:
+                    raise web_login.NotMade(
+                        f"The embedded database has no login {conn_params['user']} for the web yet.",
+                        next_step="Run `make migrate` (or `manage.py migrate`), which makes it.",
+                    ) from error
                 if "does not exist" in words and conn_params["dbname"] == server.database and not mended:
                     # Dropped by hand, or a start that was killed before it came to this.
                     server.ensure_database(address)

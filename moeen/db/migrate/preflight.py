@@ -19,8 +19,9 @@ from moeen.db.adoption import Legacy
 from moeen.db.catalog.sizes import estimate_sizes
 from moeen.db.converge import declared, obstacles, subject
 from moeen.db.findings import Finding, unique
-from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges
+from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges, StrangersSchema
 from moeen.db.operations import CONVERGING, CreateTable
+from moeen.db.security.strangers import strange_schemas
 from moeen.db.sql import compose, fragment
 
 Plan = Sequence[tuple[Migration, bool]]
@@ -36,9 +37,12 @@ class Adoption:
 def check(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader) -> Adoption:
     """Look at everything the plan's forward migrations will touch.
 
-    Raises MissingPrivileges, HalfAdopted or AdoptionRefused.
+    Raises StrangersSchema, MissingPrivileges, HalfAdopted or AdoptionRefused.
     """
     pending = [migration for migration, backwards in plan if not backwards]
+    strange = list(strange_schemas(connection)) if pending else []
+    if strange:
+        raise StrangersSchema(strange)
     if not any(isinstance(operation, CONVERGING) for migration in pending for operation in migration.operations):
         return Adoption(adopting={})
     applied = [loader.graph.nodes[key] for key in loader.applied_migrations if key in loader.graph.nodes]

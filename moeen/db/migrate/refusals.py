@@ -96,3 +96,16 @@ class AdoptionRefused(MoeenError):
             next_step="Mend what is listed, or name another database in DATABASE_URL, then run migrate again.",
             exit_code=FINDINGS,
         )
+
+
+class StrangersSchema(MoeenError):
+    """A schema that our functions would run in, or call, is not ours and no platform's."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"Somebody else owns what would decide who is asking. Nothing was changed.\n{lines}",
+            next_step="Find out who made it and why, take it away as is said beside it, then run migrate again.",
+            exit_code=FINDINGS,
+        )

@@ -20,7 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
-from moeen.db import schema
+from moeen.db import notes, schema
 from moeen.db.catalog.sizes import holds_rows
 from moeen.db.converge import locks
 from moeen.db.errors import FAILED, USAGE, MoeenError
@@ -32,6 +32,8 @@ from moeen.db.logs import logger
 from moeen.db.migrate import invariants, mutex, preflight
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
+from moeen.db.security import web_login
+from moeen.db.server import project
 
 Plan = Sequence[tuple[Migration, bool]]
 BackupHook = Callable[[BaseDatabaseWrapper], str]
@@ -110,6 +112,7 @@ class Executor(MigrationExecutor):
             if pending:
                 options.tell("Another run did it; nothing is left to do.")
             state = super().migrate(targets, [], None, fake, fake_initial)
+            self._make_web_login()
             self._prove()
             return state
         if not fake:
@@ -125,6 +128,7 @@ class Executor(MigrationExecutor):
         with self._recorded(run):
             self._back_up(run)
             after = super().migrate(targets, list(plan), None, fake, fake_initial)
+            self._make_web_login()
             self._validate(run)
             return after
 
@@ -157,6 +161,7 @@ class Executor(MigrationExecutor):
         token = locks.waiting.set(spent)
 
         def attempt() -> ProjectState:
+            said.clear()
             # The state is changed while a migration is applied, so each try gets its own.
             if not migration.atomic:
                 return action(state.clone())
@@ -184,7 +189,7 @@ class Executor(MigrationExecutor):
             self.log.info("step", extra=words | {"retries": spent.retries, "note": note})
 
         try:
-            with connection.execute_wrapper(digest):
+            with connection.execute_wrapper(digest), notes.taking() as said:
                 purpose = f"run {migration.app_label}.{migration.name}"
                 after = locks.patiently(connection, attempt, purpose=purpose) if migration.atomic else attempt()
         except Exception as error:
@@ -193,7 +198,9 @@ class Executor(MigrationExecutor):
             raise
         finally:
             locks.waiting.reset(token)
-        record(outcome)
+        for line in said:
+            self.options.tell(line)
+        record(outcome, " ".join(said))
         found = invariants.findings(connection)
         if found:
             raise InvariantBroken(migration, found)
@@ -231,6 +238,16 @@ class Executor(MigrationExecutor):
             run.backup_id = options.backup(self.connection)
             options.tell(f"Backup {run.backup_id} is done.")
         ledger.write(self.connection, run)
+
+    def _make_web_login(self) -> None:
+        """On the embedded server, whose administrator is this project; elsewhere that is somebody else's to do."""
+        words = self.connection.settings_dict
+        if not words.get("EMBEDDED"):
+            return
+        server, login = project.configured_server(), web_login.name_for(words["NAME"])
+        with server.connect_as_superuser(server.ensure_running(), database=words["NAME"]) as administrator:
+            if web_login.ensure(administrator, login=login):
+                self.options.tell(f"The web serves as {login}, which owns nothing.")
 
     def _validate(self, run: ledger.Run) -> None:
         """The whole schema, once nothing is pending any more. What breaks fails the run; the rest is reported."""

@@ -18,13 +18,12 @@ from django.conf import settings
 
 from moeen.db import catalog
 from moeen.db.roles import API_ROLES
+from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
 
 #: Kind -> name -> attributes. Attributes that are absent are the ordinary ones: false, "", nothing.
 Objects = dict[str, dict[str, dict[str, Any]]]
 
-#: Roles that a hosting platform brings, and what they hold of ours by our own migrations.
-PLATFORM_ROLES = ("anon", "authenticated", "service_role")
-AUTHENTICATOR = "authenticator"
+#: What a hosting platform's roles hold of ours by our own migrations.
 PLATFORM_GRANTS: Mapping[tuple[str, str], frozenset[str]] = {
     ("schema", "public"): frozenset({"USAGE"}),
     ("schema", "app"): frozenset({"USAGE"}),

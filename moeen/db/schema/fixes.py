@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg import sql
 
-from moeen.db.schema.canonical import AUTHENTICATOR, Objects
+from moeen.db.schema.canonical import Objects
 from moeen.db.schema.quoting import (
     KINDS,
     column_sql,
@@ -24,6 +24,7 @@ from moeen.db.schema.quoting import (
     signature_sql,
     target_sql,
 )
+from moeen.db.security.trust import AUTHENTICATOR
 from moeen.db.sql import compose, fragment
 
 Entry = Mapping[str, Any]

@@ -24,8 +24,9 @@ from moeen.db.findings import Finding, Severity, unique
 from moeen.db.logs import logger
 from moeen.db.roles import ROLES
 from moeen.db.schema import canonical, drift, rows
-from moeen.db.schema.canonical import AUTHENTICATOR, PLATFORM_ROLES, Form, Objects
-from moeen.db.security import advisors
+from moeen.db.schema.canonical import Form, Objects
+from moeen.db.security import advisors, exposure
+from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
 
 #: Where an app keeps the expected catalog.
 EXPECTED = Path("schema") / "expected.json"
@@ -109,6 +110,7 @@ def validate(
         found = rows.after_rows(found, inside.findings)
         if advice:
             found += _advice(connection, live, expected, {finding.object for finding in found})
+            found += exposed(connection, expected=expected)
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
         names, labels = set(tables), set(apps_only)
@@ -125,6 +127,13 @@ def _advice(connection: BaseDatabaseWrapper, live: Catalog, expected: Objects, n
         told = finding.object in named | allowed or finding.object.partition(".")[0] in others
         if not told and not is_allowed(finding.kind, finding.object):
             yield finding
+
+
+def exposed(connection: BaseDatabaseWrapper, *, expected: Objects | None = None) -> list[Finding]:
+    """What shows rows past row security anywhere in the database, and is not allowed to."""
+    names = canonical.relations(load_expected() if expected is None else expected)
+    found = exposure.findings(connection, tables=names)
+    return [finding for finding in found if not is_allowed(finding.kind, finding.object)]
 
 
 def compare_databases(expected: BaseDatabaseWrapper, live: BaseDatabaseWrapper) -> Validation:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -22,7 +23,7 @@ from moeen.db import catalog, public_ids
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.findings import Finding, unique
 from moeen.db.roles import API_ROLES, OTHERS, PEOPLE, PREFIX, ROLES
-from moeen.db.security import identity
+from moeen.db.security import identity, web_login
 
 COMMANDS = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
 
@@ -172,9 +173,7 @@ def web_role_sql(*, login: str, database: str, api: bool) -> str:
     """How an administrator makes a login that owns nothing, and what PostgREST's login needs."""
     lines = [
         "-- The web's own login. NOINHERIT: it holds no right of its own until it takes a role.",
-        _text("CREATE ROLE {} LOGIN NOINHERIT PASSWORD '...';", login),
-        _text("GRANT CONNECT ON DATABASE {} TO {};", database, login),
-        _text(f"GRANT {', '.join(ROLES)} TO {{}};", login),
+        *web_login.script(login=login, database=database),
     ]
     if api:
         lines += [
@@ -188,14 +187,16 @@ def web_role_sql(*, login: str, database: str, api: bool) -> str:
     return "\n".join(lines)
 
 
-def _text(template: str, *names: str) -> str:
-    return sql.SQL(template).format(*map(sql.Identifier, names)).as_string(None)
-
-
 def _subject(connection: BaseDatabaseWrapper, who: str, role: str | None) -> tuple[identity.Identity, str]:
     name = who.removeprefix(PREFIX)
     if name in (*OTHERS, *PEOPLE):
         return identity.Identity(PREFIX + name), f"Nobody in particular, as {PREFIX}{name},"
+    if settings.WEB_LOGIN and who == settings.WEB_LOGIN:
+        raise MoeenError(
+            f"{who} is the web's login: it may do nothing itself, and takes the role of whoever asks.",
+            next_step=f"Ask for a user or for one of {', '.join(ROLES)}.",
+            exit_code=USAGE,
+        )
     users = get_user_model().objects.using(connection.alias)
     for field, value in _ways(who):
         user = users.filter(**{field: value}).first()

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from moeen.db import schema
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.roles import OTHERS, PEOPLE
 from moeen.db.security import access
@@ -17,7 +18,8 @@ from moeen.db.security import access
 class Command(BaseCommand):
     help = (
         "Prints the effective matrix of tables, roles and commands. SIUD: select, insert, update, delete; a small "
-        "letter: some rows only; a * after it: some columns only. Exit code 3 where it is not the declared one."
+        "letter: some rows only; a * after it: some columns only. Exit code 3 where it is not the declared one, or "
+        "where rows are shown past it: by views, functions, copies, publications, settings or roles anywhere."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -27,16 +29,22 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         cells, found = access.effective(connection), access.differences(connection)
+        past = schema.exposed(connection)
         if options["json"]:
-            result = {"cells": [cell.as_dict() for cell in cells], "differences": [f.as_dict() for f in found]}
+            result = {
+                "cells": [cell.as_dict() for cell in cells],
+                "differences": [finding.as_dict() for finding in found],
+                "exposures": [finding.as_dict() for finding in past],
+            }
             self.stdout.write(json.dumps(result, indent=2))
         else:
             self._print(cells)
-        if found:
-            lines = "\n".join(finding.pretty() for finding in found)
+        told = [("The matrix is not the declared one", found), ("Rows are shown past it", past)]
+        if found or past:
             raise MoeenError(
-                f"The matrix is not the declared one:\n{lines}",
-                next_step="Take back what is too much; what is missing stands in the apps' sql folders.",
+                "\n".join(f"{what}:\n" + "\n".join(f.pretty() for f in some) for what, some in told if some),
+                next_step="Take back what is too much; what is missing stands in the apps' sql folders. What is meant "
+                "so is named in SCHEMA_ALLOWED.",
                 exit_code=FINDINGS,
             )
 

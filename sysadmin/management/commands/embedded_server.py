@@ -5,11 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
 
 from moeen.db.errors import ConfigurationError
 from moeen.db.server import project
+from moeen.db.server.cluster import ROLE
 
 
 class Command(BaseCommand):
@@ -37,5 +39,6 @@ class Command(BaseCommand):
         self.stdout.write(f"version  {status.major or '-'}")
         self.stdout.write(f"pid      {status.pid or '-'}")
         self.stdout.write(f"socket   {status.address.host if status.address else '-'}")
+        self.stdout.write(f"logins   {ROLE} (commands), {settings.WEB_LOGIN} (the web)")
         self.stdout.write(f"data     {status.data_dir}")
         self.stdout.write(f"log      {status.log}")

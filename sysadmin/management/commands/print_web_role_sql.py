@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from moeen.db.security import access
+from moeen.db.security import access, web_login
 
 
 class Command(BaseCommand):
@@ -19,9 +19,10 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--login", default="moeen_web", help="Its name (default: moeen_web).")
+        parser.add_argument("--login", default="", help="Its name (default: web_ and the database's name).")
         parser.add_argument("--postgrest", action="store_true", help="Also what PostgREST's login needs.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         database = str(connection.settings_dict["NAME"])
-        self.stdout.write(access.web_role_sql(login=options["login"], database=database, api=options["postgrest"]))
+        login = options["login"] or web_login.name_for(database)
+        self.stdout.write(access.web_role_sql(login=login, database=database, api=options["postgrest"]))

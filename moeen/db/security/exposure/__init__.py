@@ -1,0 +1,52 @@
+"""What shows rows past row security, wherever it stands: in any schema, in settings, in roles of the server.
+
+Held against no list of what is expected: whatever can reach our tables is found by the catalog's own dependencies,
+access lists and owners. The hosting platform's own things are known by their owner. What a clinic wants so is named in
+SCHEMA_ALLOWED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db import entrance
+from moeen.db.findings import Finding, unique
+from moeen.db.roles import ROLES
+from moeen.db.security.exposure import objects, surroundings
+from moeen.db.security.exposure.question import Words
+from moeen.db.security.strangers import strange_schemas
+from moeen.db.security.trust import PLATFORM_OWNERS, PLATFORM_ROLES
+
+Check = Callable[[BaseDatabaseWrapper], Iterable[Finding]]
+_registered: list[Check] = []
+
+
+def register(check: Check) -> Check:
+    """Have an app's own question asked as well: what must hold in its tables for the policies to hold."""
+    _registered.append(check)
+    return check
+
+
+def findings(connection: BaseDatabaseWrapper, *, tables: Collection[str]) -> tuple[Finding, ...]:
+    """Everything found, sorted. ``tables``: the names of our relations in schema public. Writes nothing."""
+    words: Words = {
+        "tables": list(tables),
+        "roles": list(ROLES),
+        "platform": list(PLATFORM_ROLES),
+        "known": list(PLATFORM_OWNERS),
+    }
+    with transaction.atomic(using=connection.alias):
+        return unique(_asked(connection, words))
+
+
+def _asked(connection: BaseDatabaseWrapper, words: Words) -> Iterator[Finding]:
+    for ask in (*objects.QUESTIONS, *surroundings.QUESTIONS):
+        with connection.cursor() as cursor:
+            yield from ask(cursor, words)
+    yield from entrance.findings(entrance.look(connection))
+    yield from strange_schemas(connection)
+    for check in _registered:
+        yield from check(connection)

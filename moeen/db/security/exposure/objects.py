@@ -1,0 +1,247 @@
+"""Objects in any schema that show our rows, or that others were given rights on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from moeen.db.findings import Finding
+from moeen.db.security.exposure.question import (
+    NOT_ELSEWHERE,
+    OURS,
+    Question,
+    Words,
+    is_of_extension,
+    listed,
+    others,
+    unsafe,
+)
+from moeen.db.sql import compose, fragment
+
+
+def views(cursor: Any, words: Words) -> Iterator[Finding]:
+    """A view shows what its owner sees; a materialized one holds rows as they were."""
+    cursor.execute(_VIEWS, words)
+    for name, kind, old, readers in cursor.fetchall():
+        found = f"readable by {', '.join(readers)}" if readers else "nobody else may read it yet"
+        if kind == "m":
+            fix = f"-- it holds copies of rows; if nobody needs them: DROP MATERIALIZED VIEW {name}"
+            yield unsafe(name, "materialized view", "nothing that holds our rows", found, fix, _COPY)
+        else:
+            invoker = f"ALTER VIEW {name} SET (security_invoker = true)"
+            fix = f"-- before PostgreSQL 15 no view can be bound: DROP VIEW {name}" if old else invoker
+            yield unsafe(name, "owner's view", "security_invoker", f"its owner's rights, {found}", fix, _VIEW)
+
+
+def rules(cursor: Any, words: Words) -> Iterator[Finding]:
+    """A rule of another table that reads or writes ours does so with the rights of that table's owner."""
+    cursor.execute(_RULES, words)
+    for rule, table, ours in cursor.fetchall():
+        fix = f"DROP RULE {rule} ON {table}"
+        why = "whoever writes there reads or writes our table with the rights of the other one's owner"
+        yield unsafe(f"{table}.{rule}", "rule elsewhere", "none that uses our tables", f"uses {ours}", fix, why)
+
+
+def functions(cursor: Any, words: Words) -> Iterator[Finding]:
+    """A definer function that others may call, and whose owner can read our tables; or one in an untrusted language."""
+    cursor.execute(_FUNCTIONS, words)
+    for name, owner, definer, callers in cursor.fetchall():
+        fix = f"REVOKE EXECUTE ON ROUTINE {name} FROM {listed(callers)}"
+        kind = "definer function elsewhere" if definer else "untrusted function elsewhere"
+        why = "it runs with its owner's rights, past every policy" if definer else "it may do whatever the server can"
+        found = f"of {owner}, called by {', '.join(callers)}"
+        yield unsafe(name, kind, "called by nobody else", found, fix, why)
+
+
+def tables(cursor: Any, words: Words) -> Iterator[Finding]:
+    """Tables elsewhere that belong to ours by inheritance, partition or foreign key."""
+    cursor.execute(_CHILDREN, words)
+    for name, parent, partition in cursor.fetchall():
+        change = "DETACH PARTITION" if partition else "NO INHERIT"
+        fix = f"ALTER TABLE {parent} {change} {name}" if partition else f"ALTER TABLE {name} {change} {parent}"
+        why = "rows of the one are read through the other, and each has its own policies"
+        yield unsafe(name, "inheriting table", "no heir of our tables", f"inherits {parent}", fix, why)
+    cursor.execute(_FOREIGN_KEYS, words)
+    for name, constraint, target in cursor.fetchall():
+        fix = compose("ALTER TABLE {t} DROP CONSTRAINT {n}", t=fragment(name), n=constraint)
+        why = "whoever writes there learns which rows of ours exist, and may keep them from being deleted"
+        yield unsafe(f"{name}.{constraint}", "foreign key elsewhere", "none to our tables", f"to {target}", fix, why)
+
+
+def copies(cursor: Any, words: Words) -> Iterator[Finding]:
+    """Tables elsewhere with the columns of one of ours, that are not closed."""
+    cursor.execute(_COPIES, words)
+    for name, kind, original, shared, secured, readers in cursor.fetchall():
+        found = f"{shared} columns of {original}, row security {'on' if secured else 'off'}"
+        found += f", granted to {', '.join(readers)}" if readers else ""
+        parts = [f"REVOKE ALL ON {name} FROM {listed(readers)}"] if readers else []
+        if kind == "f":
+            parts = [f"-- a foreign table has no row security; if nobody needs it: DROP FOREIGN TABLE {name}"]
+        elif not secured:
+            parts.append(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
+        yield unsafe(name, "copy elsewhere", "closed, or no copy of our rows", found, ";\n".join(parts), _COPY)
+
+
+def grants(cursor: Any, words: Words) -> Iterator[Finding]:
+    """What our roles own, or were granted, outside of our schemas."""
+    cursor.execute(_GRANTS, words)
+    for role, owns, kind, identity, relation, column in cursor.fetchall():
+        if owns:
+            fix = f"-- give it to another owner, or drop it: {kind} {identity}"
+            why = "an owner may do anything to it, and whoever acts in the role is that owner"
+            yield unsafe(identity, "owned by a role of ours", "nothing", f"{kind} of {role}", fix, why)
+            continue
+        if kind == "default acl":
+            where, _, what = identity.rpartition(" on ")
+            fix = f"ALTER DEFAULT PRIVILEGES {where} REVOKE ALL ON {what.upper()} FROM {role}"
+        else:
+            what, on = (f" ({column})", relation) if column else ("", identity)
+            fix = f"REVOKE ALL{what} ON {_REVOKED.get(kind, kind.upper())} {on} FROM {role}"
+        why = "people hold it whenever they act in the role, and no policy of ours is asked"
+        yield unsafe(identity, "grant elsewhere", f"nothing to {role}", f"{kind} granted to {role}", fix, why)
+
+
+def publications(cursor: Any, words: Words) -> Iterator[Finding]:
+    """A publication sends every row to whoever may subscribe; policies are not asked."""
+    cursor.execute("SELECT to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL")
+    (by_schema,) = cursor.fetchone()
+    cursor.execute(_PUBLICATIONS.replace(":schemas", _PUBLISHED_SCHEMAS if by_schema else "NULL::text[]"), words)
+    for name, everything, schemas, held in cursor.fetchall():
+        what, parts = [], []
+        publication = compose("{n}", n=name)
+        if everything:
+            what, parts = ["all tables"], [f"DROP PUBLICATION {publication}"]
+        for schema in schemas or ():
+            what.append(f"schema {schema}")
+            parts.append(f"ALTER PUBLICATION {publication} DROP TABLES IN SCHEMA {schema}")
+        if held and not everything:
+            what += held
+            parts.append(f"ALTER PUBLICATION {publication} DROP TABLE {', '.join(held)}")
+        yield unsafe(
+            name, "publication", "none of our tables", ", ".join(what), ";\n".join(parts), "every row leaves, unasked"
+        )
+
+
+QUESTIONS: tuple[Question, ...] = (views, rules, functions, tables, copies, grants, publications)
+
+_VIEW = "a view runs with its owner's rights, past every policy"
+_COPY = "no policy of ours is asked for rows that stand somewhere else"
+#: What REVOKE calls a kind of object that pg_identify_object names otherwise.
+_REVOKED = {
+    "view": "TABLE", "materialized view": "TABLE", "foreign table": "TABLE", "table column": "TABLE",
+    "function": "ROUTINE", "procedure": "ROUTINE", "aggregate": "ROUTINE", "domain": "TYPE", "server": "FOREIGN SERVER",
+    "foreign-data wrapper": "FOREIGN DATA WRAPPER",
+}  # fmt: skip
+_VIEWS = f"""
+    WITH {OURS}
+    SELECT c.oid::regclass::text, c.relkind::text, current_setting('server_version_num')::int < 150000,
+           {others("c.relacl", "c.relowner", "SELECT")}
+    FROM showing AS s JOIN pg_class AS c ON c.oid = s.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN {NOT_ELSEWHERE}
+      AND (c.relkind = 'm' OR NOT EXISTS (SELECT FROM unnest(c.reloptions) AS o
+                                          WHERE lower(o) IN ('security_invoker=true', 'security_invoker=on',
+                                                             'security_invoker=yes', 'security_invoker=1')))
+"""  # noqa: S608 - our own words
+_RULES = f"""
+    WITH {OURS}
+    SELECT DISTINCT quote_ident(r.rulename), r.ev_class::regclass::text, s.oid::regclass::text
+    FROM showing AS s
+    JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid
+                       AND d.classid = 'pg_rewrite'::regclass
+    JOIN pg_rewrite AS r ON r.oid = d.objid
+    WHERE r.rulename <> '_RETURN' AND r.ev_class NOT IN (SELECT oid FROM ours)
+"""  # noqa: S608 - our own words
+# An owner can read our tables who owns one, holds SELECT on one, or is a superuser. What a function of SQL in its own
+# form names stands in pg_depend.
+_FUNCTIONS = f"""
+    WITH {OURS}
+    SELECT p.oid::regprocedure::text, pg_get_userbyid(p.proowner)::text, p.prosecdef, callers
+    FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    JOIN pg_language AS l ON l.oid = p.prolang
+    JOIN pg_roles AS w ON w.oid = p.proowner
+    CROSS JOIN LATERAL (
+        SELECT {others("coalesce(p.proacl, acldefault('f', p.proowner))", "p.proowner", "EXECUTE")} AS callers
+    ) AS x
+    WHERE n.nspname NOT IN {NOT_ELSEWHERE} AND n.nspname !~ '^pg_' AND n.nspname <> 'auth'  -- `strangers` looks there
+      AND (p.prosecdef OR NOT l.lanpltrusted)
+      AND w.rolname <> ALL (%(known)s) AND NOT {is_of_extension("pg_proc", "p.oid")}
+      AND cardinality(callers) > 0
+      AND (NOT l.lanpltrusted OR w.rolsuper
+           OR EXISTS (SELECT FROM ours AS t WHERE pg_has_role(p.proowner, t.relowner, 'USAGE')
+                      OR has_any_column_privilege(p.proowner, t.oid, 'SELECT'))
+           OR EXISTS (SELECT FROM pg_depend AS d JOIN showing AS s ON s.oid = d.refobjid
+                      WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                        AND d.refclassid = 'pg_class'::regclass))
+"""  # noqa: S608 - our own words
+_CHILDREN = f"""
+    WITH {OURS}
+    SELECT c.oid::regclass::text, i.inhparent::regclass::text, c.relispartition
+    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent IN (SELECT oid FROM ours) AND c.relkind IN ('r', 'p', 'f')
+      AND i.inhrelid NOT IN (SELECT oid FROM ours)
+"""  # noqa: S608 - our own words
+_FOREIGN_KEYS = f"""
+    WITH {OURS}
+    SELECT k.conrelid::regclass::text, k.conname::text, k.confrelid::regclass::text
+    FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM ours) AND n.nspname NOT IN {NOT_ELSEWHERE}
+"""  # noqa: S608 - our own words
+# Told by names of columns: most of ours, or hardly any others, and two at least that few of our tables have.
+_COPIES = f"""
+    WITH {OURS}, column_of AS (
+        SELECT t.oid, t.relname, a.attname, count(*) OVER (PARTITION BY a.attname) <= 3 AS is_rare,
+               count(*) OVER (PARTITION BY t.oid) AS total
+        FROM ours AS t JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+    ), compared AS (
+        SELECT c.oid, c.relname, k.relname AS original, k.total, count(*) AS shared,
+               count(*) FILTER (WHERE k.is_rare) AS rare,
+               (SELECT count(*) FROM pg_attribute AS b WHERE b.attrelid = c.oid AND b.attnum > 0
+                  AND NOT b.attisdropped) AS columns
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN pg_roles AS w ON w.oid = c.relowner
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN column_of AS k ON k.attname = a.attname
+        WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN {NOT_ELSEWHERE} AND n.nspname !~ '^pg_'
+          AND w.rolname <> ALL (%(known)s) AND NOT {is_of_extension("pg_class", "c.oid")}
+        GROUP BY c.oid, c.relname, k.oid, k.relname, k.total
+    )
+    SELECT DISTINCT ON (c.oid) c.oid::regclass::text, c.relkind::text, p.original, p.shared, c.relrowsecurity, readers
+    FROM compared AS p JOIN pg_class AS c ON c.oid = p.oid
+    CROSS JOIN LATERAL (SELECT {others("c.relacl", "c.relowner")} AS readers) AS x
+    WHERE p.shared >= 3 AND (p.shared >= 0.6 * p.total OR p.shared >= 0.8 * p.columns)
+      AND (p.rare >= 2 OR p.relname = p.original)
+      AND (NOT c.relrowsecurity OR cardinality(readers) > 0)
+    ORDER BY c.oid, p.shared DESC, p.original
+"""  # noqa: S608 - our own words
+_GRANTS = """
+    SELECT DISTINCT r.rolname::text, s.deptype = 'o', i.type, i.identity,
+           CASE WHEN s.objsubid > 0 THEN s.objid::regclass::text ELSE '' END,
+           coalesce((SELECT quote_ident(a.attname) FROM pg_attribute AS a
+                     WHERE s.classid = 'pg_class'::regclass AND a.attrelid = s.objid AND a.attnum = s.objsubid
+                       AND s.objsubid > 0), '')
+    FROM pg_shdepend AS s
+    JOIN pg_roles AS r ON r.oid = s.refobjid
+    CROSS JOIN LATERAL pg_identify_object(s.classid, s.objid, s.objsubid) AS i
+    WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = ANY (%(roles)s) AND s.deptype IN ('a', 'o')
+      AND (s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+           OR s.dbid = 0 AND s.classid = 'pg_database'::regclass
+              AND s.objid = (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND coalesce(i.schema, '') NOT IN ('public', 'app')
+      AND NOT (i.type = 'schema' AND i.identity IN ('public', 'app'))
+      AND NOT (i.type = 'default acl' AND i.identity ~ ' in schema (public|app) on ')
+"""
+_PUBLISHED_SCHEMAS = """ARRAY(
+        SELECT n.pnnspid::regnamespace::text FROM pg_publication_namespace AS n
+        WHERE n.pnpubid = p.oid AND n.pnnspid IN (to_regnamespace('public'), to_regnamespace('app')) ORDER BY 1)"""
+_PUBLICATIONS = f"""
+    WITH {OURS}
+    SELECT * FROM (
+        SELECT p.pubname::text, p.puballtables, :schemas AS schemas,
+               ARRAY(SELECT r.prrelid::regclass::text FROM pg_publication_rel AS r
+                     WHERE r.prpubid = p.oid AND r.prrelid IN (SELECT oid FROM ours) ORDER BY 1) AS tables
+        FROM pg_publication AS p
+    ) AS found
+    WHERE puballtables OR cardinality(tables) > 0 OR cardinality(schemas) > 0
+"""  # noqa: S608 - our own words

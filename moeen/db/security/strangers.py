@@ -1,0 +1,78 @@
+"""Schemas of our names that somebody else owns: what runs in them runs, or decides who is asking, for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db.findings import Finding, Severity
+from moeen.db.roles import ROLES
+from moeen.db.security.trust import AUTH_OWNERS
+from moeen.db.sql import compose
+
+_WHY = "every policy asks auth.uid() who is asking, and our own definer functions call it as the owner of the tables"
+
+
+def strange_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Of schemas `auth` and `app`: an owner, a function's owner or a right to create that is neither ours nor trusted.
+
+    Trusted are superusers and, for `auth`, the hosting platform's own role; ours are roles whose rights we have. Each
+    fix is for whoever owns what is found.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_QUERY, {"trusted": list(AUTH_OWNERS), "people": list(ROLES)})
+        for schema, owner, is_strange, creators, functions, definers in cursor.fetchall():
+            name = compose("{s}", s=schema)
+            if is_strange:
+                fix = f"-- look at what is in it; if nobody needs it, as {owner}: DROP SCHEMA {name} CASCADE"
+                yield _finding(f"schema {schema}", "owner", "ours or the platform's", owner, fix)
+            for role in creators:
+                fix = f"-- as {owner}: REVOKE CREATE ON SCHEMA {name} FROM {role}"
+                yield _finding(f"schema {schema}", "right to create", "nobody else's", role, fix)
+            for function, of in functions:
+                fix = f"-- as {of}, if nobody needs it: DROP ROUTINE {function}"
+                yield _finding(function, "function's owner", "ours or the platform's", of, fix)
+            for function, of in definers:
+                fix = f"-- as {of}: ALTER FUNCTION {function} SECURITY INVOKER"
+                yield _finding(function, "function", "SECURITY INVOKER", "SECURITY DEFINER, made by no migration", fix)
+
+
+def _finding(where: str, kind: str, expected: str, found: str, fix: str) -> Finding:
+    return Finding(where, kind, expected, found, Severity.UNSAFE, fix, _WHY)
+
+
+# Whatever a schema's owner did not make can be dropped and made anew by them, so the schema's owner counts like the
+# function's. In a schema auth of a platform's, functions of SECURITY DEFINER are the platform's affair.
+_QUERY = """
+    WITH trusted AS (
+        SELECT n.oid AS schema, r.oid, r.rolname::text AS name,
+               -- Before 16 an owner has the rights of the roles that people act in; a superuser has everybody's.
+               r.rolname <> ALL (%(people)s) AND pg_has_role(r.oid, 'USAGE') AND (
+                   NOT i.rolsuper OR r.oid IN (i.oid, d.datdba)
+                   OR EXISTS (SELECT FROM pg_class
+                              WHERE oid = to_regclass('public.django_migrations') AND relowner = r.oid)
+               ) AS is_ours,
+               r.rolsuper OR n.nspname = 'auth' AND r.rolname = ANY (%(trusted)s) AS is_trusted
+        FROM pg_namespace AS n CROSS JOIN pg_roles AS r
+        JOIN pg_roles AS i ON i.rolname = current_user JOIN pg_database AS d ON d.datname = current_database()
+        WHERE n.nspname IN ('auth', 'app')
+    )
+    SELECT n.nspname::text, o.name, NOT (o.is_ours OR o.is_trusted),
+           ARRAY(SELECT DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(t.name) END
+                 FROM aclexplode(n.nspacl) AS x
+                 LEFT JOIN trusted AS t ON t.oid = x.grantee AND t.schema = n.oid
+                 WHERE x.privilege_type = 'CREATE' AND x.grantee <> n.nspowner
+                   AND NOT coalesce(t.is_ours OR t.is_trusted, false)
+                   -- A platform may let whom it likes into a schema of its own.
+                   AND NOT (o.is_trusted AND NOT o.is_ours) ORDER BY 1),
+           ARRAY(SELECT ARRAY[p.oid::regprocedure::text, t.name]
+                     FROM pg_proc AS p JOIN trusted AS t ON t.oid = p.proowner AND t.schema = n.oid
+                     WHERE p.pronamespace = n.oid AND NOT (t.is_ours OR t.is_trusted) ORDER BY 1),
+           ARRAY(SELECT ARRAY[p.oid::regprocedure::text, t.name]
+                     FROM pg_proc AS p JOIN trusted AS t ON t.oid = p.proowner AND t.schema = n.oid
+                     WHERE p.pronamespace = n.oid AND n.nspname = 'auth' AND p.prosecdef
+                       AND t.is_ours AND NOT (o.is_trusted AND NOT o.is_ours) ORDER BY 1)
+    FROM pg_namespace AS n JOIN trusted AS o ON o.oid = n.nspowner AND o.schema = n.oid
+    WHERE n.nspname IN ('auth', 'app')
+"""

@@ -1,0 +1,17 @@
+"""Roles of the cluster that are known by name, and why: those of a hosting platform."""
+
+from __future__ import annotations
+
+#: The roles that a hosting platform's requests come as.
+PLATFORM_ROLES = ("anon", "authenticated", "service_role")
+#: PostgREST's login.
+AUTHENTICATOR = "authenticator"
+#: The roles that own what a platform brings (its schemas, functions, settings); the project's owner is none of them.
+#: As Supabase's own initial scripts make them; its `supabase_admin` is a superuser.
+PLATFORM_OWNERS = (
+    "supabase_admin", "supabase_auth_admin", "supabase_storage_admin", "supabase_realtime_admin",
+    "supabase_functions_admin", "supabase_replication_admin", "supabase_read_only_user", "supabase_etl_admin",
+    "dashboard_user", "pgbouncer", "pgsodium_keyholder", "pgsodium_keyiduser", "pgsodium_keymaker", "pgtle_admin",
+)  # fmt: skip
+#: Those that may own the schema which tells who is asking.
+AUTH_OWNERS = ("supabase_auth_admin", "supabase_admin")

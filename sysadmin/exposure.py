@@ -1,0 +1,38 @@
+"""What must hold in the tables of this app for row security to hold (moeen.db.security.exposure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db.findings import Finding, Severity
+from moeen.db.roles import PEOPLE
+from moeen.db.security import exposure
+
+
+@exposure.register
+def system_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """The five roles that app.role_of knows by name are there, and are the system's."""
+    with connection.cursor() as cursor:
+        # Whoever may not read the rows is told so by validation, which lists the tables.
+        cursor.execute(
+            """SELECT coalesce(has_table_privilege(to_regclass('public.django_migrations'), 'SELECT')
+                               AND has_table_privilege(to_regclass('public.roles'), 'SELECT'), false)"""
+        )
+        (readable,) = cursor.fetchone()
+        if readable:
+            # They are seeded together with the policies.
+            cursor.execute("SELECT FROM django_migrations WHERE (app, name) = ('sysadmin', '0007_rls')")
+        if not readable or cursor.fetchone() is None:
+            return
+        cursor.execute("SELECT name, coalesce(is_system, false) FROM roles WHERE name = ANY (%s)", [list(PEOPLE)])
+        found = dict(cursor.fetchall())
+    for name in PEOPLE:
+        if not found.get(name):
+            # A clinic's own role of that name gave its holders nothing so far; made a system's, it would.
+            mend = f"UPDATE roles SET is_system = true WHERE name = '{name}'"  # noqa: S608 - one of PEOPLE
+            fix = f"-- if nobody holds it who should not act in it: {mend}" if name in found else "-- restore its row"
+            told = "a role of the clinic's own" if name in found else "missing"
+            why = "the policies know it by name; whoever may write other roles may give, change or delete this one"
+            yield Finding(f"roles.{name}", "system role", "is_system", told, Severity.UNSAFE, fix, why)

@@ -1,0 +1,227 @@
+# ruff: noqa: E501 - what is done and what is found, side by side
+"""Whatever shows rows past row security is found, wherever in the database or the server it stands, and nothing else."""
+
+import json
+import re
+
+import pytest
+from django.db import connections, transaction
+
+from moeen.db import schema
+from moeen.db.findings import Severity
+from moeen.db.schema import fix_script
+from moeen.env import parse_database_url
+from tests import servers, states
+
+OTHER = "CREATE SCHEMA other;"
+STRANGER = "CREATE ROLE stranger LOGIN;"
+WEB = "CREATE ROLE web LOGIN NOINHERIT; GRANT CONNECT ON DATABASE {database} TO web; GRANT moeen_anon, moeen_staff TO web;"
+BODY = "SET search_path = pg_catalog, pg_temp AS $$ SELECT first_name::text FROM public.patients $$"
+ALL_PATIENTS = f"FUNCTION other.names() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER {BODY}"
+TRIGGER = "CREATE FUNCTION other.watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;"
+
+#: What is done, as the owner or (with "!") as a superuser -> (kind, object) of each finding.
+SHOWN = {
+    # --- views, rules, functions, copies, tables elsewhere ---
+    f"{OTHER} CREATE VIEW other.v AS SELECT * FROM patients": [("owner's view", "other.v")],
+    f"{OTHER} CREATE VIEW other.v WITH (security_barrier) AS SELECT first_name FROM patients; GRANT SELECT ON other.v TO PUBLIC": [("owner's view", "other.v")],
+    f"{OTHER} CREATE VIEW other.a WITH (security_invoker) AS SELECT * FROM patients; CREATE VIEW other.b AS SELECT * FROM other.a": [("owner's view", "other.b")],
+    f"{OTHER} CREATE MATERIALIZED VIEW other.m AS SELECT * FROM sessions": [("materialized view", "other.m")],
+    f"{OTHER} CREATE MATERIALIZED VIEW other.m AS SELECT count(*) FROM patients; CREATE VIEW other.v AS SELECT * FROM other.m": [("materialized view", "other.m"), ("owner's view", "other.v")],
+    f"{OTHER} CREATE TABLE other.t (id uuid); CREATE RULE r AS ON INSERT TO other.t DO ALSO DELETE FROM patients WHERE id = new.id": [("rule elsewhere", "other.t.r")],
+    f"{OTHER} CREATE {ALL_PATIENTS}": [("definer function elsewhere", "other.names()")],
+    f"{OTHER} {STRANGER} CREATE {ALL_PATIENTS}; REVOKE EXECUTE ON FUNCTION other.names() FROM PUBLIC; GRANT EXECUTE ON FUNCTION other.names() TO stranger !": [("definer function elsewhere", "other.names()")],
+    f"{OTHER} CREATE FUNCTION other.f() RETURNS bigint LANGUAGE sql SECURITY DEFINER BEGIN ATOMIC SELECT count(*) FROM patients; END": [("definer function elsewhere", "other.f()")],
+    f"{OTHER} CREATE PROCEDURE other.p() LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN END $$": [("definer function elsewhere", "other.p()")],
+    f"{OTHER} {STRANGER} GRANT SELECT (first_name) ON patients TO stranger; CREATE {ALL_PATIENTS}; ALTER FUNCTION other.names() OWNER TO stranger !": [("definer function elsewhere", "other.names()")],
+    f"{OTHER} CREATE FUNCTION other.c() RETURNS text LANGUAGE internal AS 'pg_backend_pid' !": [("untrusted function elsewhere", "other.c()")],
+    f"{OTHER} CREATE TABLE other.copy AS TABLE patients": [("copy elsewhere", "other.copy")],
+    f"{OTHER} CREATE TABLE other.part AS SELECT id, first_name, last_name, date_of_birth, phone FROM patients": [("copy elsewhere", "other.part")],
+    f"{OTHER} CREATE TABLE other.copy (LIKE users); ALTER TABLE other.copy ENABLE ROW LEVEL SECURITY; GRANT SELECT ON other.copy TO PUBLIC": [("copy elsewhere", "other.copy")],
+    f"{OTHER} CREATE TABLE other.more () INHERITS (patients)": [("copy elsewhere", "other.more"), ("inheriting table", "other.more")],
+    f"{OTHER} CREATE TABLE other.t (patient_id uuid REFERENCES patients (id))": [("foreign key elsewhere", "other.t.t_patient_id_fkey")],
+    # --- grants ---
+    f"{OTHER} GRANT USAGE ON SCHEMA other TO moeen_staff": [("grant elsewhere", "other")],
+    f"{OTHER} CREATE TABLE other.t (id int); GRANT SELECT ON other.t TO moeen_patient": [("grant elsewhere", "other.t")],
+    f"{OTHER} CREATE TABLE other.t (id int); GRANT SELECT (id) ON other.t TO moeen_anon": [("grant elsewhere", "other.t.id")],
+    f"{OTHER} CREATE SEQUENCE other.s; GRANT USAGE ON SEQUENCE other.s TO moeen_patient": [("grant elsewhere", "other.s")],
+    f"{OTHER} CREATE FUNCTION other.f() RETURNS int LANGUAGE sql RETURN 1; GRANT EXECUTE ON FUNCTION other.f() TO moeen_auth": [("grant elsewhere", "other.f()")],
+    f"{OTHER} ALTER DEFAULT PRIVILEGES IN SCHEMA other GRANT SELECT ON TABLES TO moeen_staff": [("grant elsewhere", "for role moeen in schema other on tables")],
+    "GRANT CREATE ON DATABASE {database} TO moeen_admin": [("grant elsewhere", "{database}")],
+    f"{OTHER} CREATE TABLE other.t (id int); ALTER TABLE other.t OWNER TO moeen_service !": [("owned by a role of ours", "other.t")],
+    "{stranger} GRANT ALL ON DATABASE {database} TO PUBLIC".replace("{stranger} ", ""): [("database CONNECT", "{database}"), ("database CREATE", "{database}"), ("database TEMPORARY", "{database}")],
+    f"{STRANGER} ALTER DEFAULT PRIVILEGES FOR ROLE stranger IN SCHEMA public GRANT SELECT ON TABLES TO moeen_anon; ALTER TABLE settings OWNER TO stranger !": [("default privileges of another", "stranger public TABLES")],
+    # --- publications ---
+    "CREATE PUBLICATION everything FOR ALL TABLES !": [("publication", "everything")],
+    "CREATE PUBLICATION part FOR TABLE patients, doctors": [("publication", "part")],
+    "CREATE PUBLICATION part FOR TABLES IN SCHEMA public !": [("publication", "part")],
+    # --- settings ---
+    "ALTER DATABASE {database} SET session_replication_role = replica !": [("setting session_replication_role", "{database}")],
+    "ALTER ROLE ALL SET session_replication_role = replica !": [("setting session_replication_role", "every role")],
+    WEB + "ALTER ROLE web SET session_replication_role = replica !": [("setting session_replication_role", "web")],
+    WEB + "ALTER ROLE web IN DATABASE {database} SET row_security = off !": [("setting row_security", "web in {database}")],
+    "ALTER DATABASE {database} SET row_security = off": [("setting row_security", "{database}")],
+    f"{OTHER} ALTER DATABASE {{database}} SET search_path = other, public": [("setting search_path", "{database}")],
+    "ALTER DATABASE {database} SET search_path = pg_temp, public": [("setting search_path", "{database}")],
+    f"{OTHER} GRANT CREATE ON SCHEMA other TO PUBLIC; ALTER DATABASE {{database}} SET search_path = public, other": [("setting search_path", "{database}")],
+    WEB + "ALTER ROLE web SET search_path = nobodys !": [("setting search_path", "web")],
+    WEB + "ALTER ROLE web SET role = moeen_staff !": [("setting role", "web")],
+    "ALTER DATABASE {database} SET request.jwt.claims = '{{}}' !": [("setting request.jwt.claims", "{database}")],
+    "ALTER DATABASE {database} SET \"request.jwt.claim.sub\" = 'x' !": [("setting request.jwt.claim.sub", "{database}")],
+    "ALTER DATABASE {database} SET app.signature = 'x' !": [("setting app.signature", "{database}")],
+    "ALTER DATABASE {database} SET moeen.anything = 'x' !": [("setting moeen.anything", "{database}")],
+    WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'public.mine' !": [("setting pgrst.db_pre_request", "web")],
+    WEB + "ALTER ROLE web SET pgrst.db_schemas = 'public, app' !": [("setting pgrst.db_schemas", "web")],
+    # --- parameters ---
+    WEB + "GRANT SET ON PARAMETER session_replication_role TO web !": [("parameter grant", "session_replication_role")],
+    "GRANT SET ON PARAMETER session_replication_role TO PUBLIC !": [("parameter grant", "session_replication_role")],
+    "GRANT ALTER SYSTEM ON PARAMETER log_statement TO moeen_admin !": [("parameter grant", "log_statement")],
+    # --- memberships ---
+    WEB + "GRANT pg_execute_server_program TO web !": [("membership in pg_execute_server_program", "web")],
+    WEB + "GRANT pg_read_all_data TO web !": [("membership in pg_read_all_data", "web")],
+    WEB + "CREATE ROLE watchers IN ROLE pg_monitor; GRANT watchers TO web !": [("membership in pg_monitor", "watchers")],
+    "GRANT pg_read_all_data TO moeen_staff !": [("membership in pg_read_all_data", "moeen_staff")],
+    "GRANT pg_write_server_files TO moeen !": [("membership in pg_write_server_files", "moeen")],
+    # --- system roles, schema auth, event triggers ---
+    "UPDATE roles SET is_system = false WHERE name = 'doctor'": [("system role", "roles.doctor")],
+    "DELETE FROM roles WHERE name = 'admin'": [("system role", "roles.admin")],
+    f"{STRANGER} ALTER SCHEMA auth OWNER TO stranger !": [("owner", "schema auth")],
+    f"{STRANGER} ALTER FUNCTION auth.uid() OWNER TO stranger !": [("function's owner", "auth.uid()")],
+    f"{STRANGER} ALTER FUNCTION auth.jwt() OWNER TO stranger !": [("function's owner", "auth.jwt()")],
+    "GRANT CREATE ON SCHEMA auth TO moeen_staff": [("grant elsewhere", "auth"), ("right to create", "schema auth")],
+    "ALTER FUNCTION auth.uid() SECURITY DEFINER": [("function", "auth.uid()")],
+    f"{OTHER} {STRANGER} {TRIGGER} ALTER FUNCTION other.watch() OWNER TO stranger; CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION other.watch() !": [("event trigger elsewhere", "mine")],
+}  # fmt: skip
+#: What harms nobody, is the owner's own affair, or is said by validation already.
+HARMLESS = [
+    f"{OTHER} CREATE VIEW other.v WITH (security_invoker = on) AS SELECT * FROM patients; GRANT SELECT ON other.v TO PUBLIC",
+    f"{OTHER} CREATE {ALL_PATIENTS}; REVOKE EXECUTE ON FUNCTION other.names() FROM PUBLIC",
+    f"{OTHER} CREATE FUNCTION other.f() RETURNS int LANGUAGE sql RETURN 1",
+    f"{OTHER} CREATE TABLE other.copy AS TABLE patients; ALTER TABLE other.copy ENABLE ROW LEVEL SECURITY",
+    f"{OTHER} CREATE TABLE other.branches (id int, name text, address text, phone text, created_at timestamptz)",
+    f"{OTHER} CREATE TABLE other.codes (id int, code text); GRANT SELECT ON other.codes TO PUBLIC",
+    f"{OTHER} CREATE TABLE other.t (id int); CREATE PUBLICATION part FOR TABLE other.t",
+    f"{STRANGER} {OTHER} CREATE {ALL_PATIENTS}; ALTER FUNCTION other.names() OWNER TO stranger !",
+    f"{OTHER} {TRIGGER} CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION other.watch() !",
+    "ALTER DATABASE {database} SET timezone = 'Asia/Riyadh'; ALTER DATABASE {database} SET row_security = on",
+    "ALTER DATABASE {database} SET search_path = '$user', public",
+    f"{OTHER} ALTER DATABASE {{database}} SET search_path = public, other, pg_temp",
+    WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'app.bind_request' !",
+    # Who cannot connect here does no harm here.
+    f"{STRANGER} ALTER ROLE stranger SET row_security = off; GRANT pg_read_all_data TO stranger; GRANT SET ON PARAMETER session_replication_role TO stranger; GRANT moeen_admin TO stranger !",
+    "GRANT pg_monitor, pg_read_all_data TO moeen; GRANT SET ON PARAMETER session_replication_role TO moeen !",
+    "CREATE ROLE supabase_storage_admin; CREATE SCHEMA storage AUTHORIZATION supabase_storage_admin; CREATE TABLE storage.users AS TABLE users; ALTER TABLE storage.users OWNER TO supabase_storage_admin;"
+    "CREATE FUNCTION storage.f() RETURNS int LANGUAGE sql SECURITY DEFINER RETURN 1; ALTER FUNCTION storage.f() OWNER TO supabase_storage_admin !",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def database(new_database, server_versions):
+    """On a cluster of its own: settings and memberships belong to the whole server."""
+    server = servers.start(bin_dir=server_versions.bin_dir)
+    made = new_database.migrated(server=server)
+    connections[made.alias].close()
+    yield made
+    new_database.drop(made)
+    servers.stop(server)
+
+
+@pytest.fixture(scope="module")
+def superuser(database):
+    alias = f"{database.alias}_admin"
+    entry = {"ENGINE": "moeen.db.engine", **parse_database_url(database.target.url(database.name))}
+    connections.settings[alias] = connections.configure_settings({"default": {}, alias: entry})[alias]
+    yield connections[alias]
+    connections[alias].close()
+    del connections[alias], connections.settings[alias]
+
+
+def run(connection, statements, *, by_superuser):
+    """Several statements, as a superuser or as the owner; questions are the owner's."""
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE" if by_superuser else "SET LOCAL ROLE moeen")
+        cursor.execute(statements)
+        cursor.execute("SET LOCAL ROLE moeen")
+
+
+def told(connection):
+    return schema.exposed(connection)
+
+
+def name_of(statements):
+    return re.sub(r"\W+", " ", statements.replace(OTHER, "").replace(WEB, "")).strip()[:70]
+
+
+def skip_if_newer(connection, statements):
+    if connection.pg_version < 150000 and re.search("PARAMETER|IN SCHEMA public !|security_invoker", statements):
+        pytest.skip("came with PostgreSQL 15")
+
+
+@pytest.mark.parametrize("done", SHOWN, ids=name_of)
+def test_exposed__something_shows_rows__finds_exactly_that(database, superuser, done):
+    skip_if_newer(superuser, done)
+    wanted = sorted((kind, name.replace("{database}", database.name)) for kind, name in SHOWN[done])
+    statements = done.replace("{database}", database.name).replace("{{}}", "{}")
+    with transaction.atomic(using=superuser.alias):
+        run(superuser, "SELECT 1", by_superuser=False)
+        assert told(superuser) == []
+        run(superuser, statements.removesuffix("!"), by_superuser=statements.endswith("!"))
+        found = told(superuser)
+        assert sorted((f.kind, f.object) for f in found) == wanted
+        assert {f.severity for f in found} == {Severity.UNSAFE}
+        assert all(f.why and f.fix for f in found)
+        # What can be mended is, by the statement that is said; the rest names one, for a person to decide on.
+        mends = [f.fix for f in found if not f.is_advice]
+        for fix in mends:
+            run(superuser, fix, by_superuser="!" in statements)
+        assert sorted((f.kind, f.object) for f in told(superuser) if not f.is_advice) == []
+        assert fix_script.script(found)
+        transaction.set_rollback(True, using=superuser.alias)
+
+
+@pytest.mark.parametrize("done", HARMLESS, ids=name_of)
+def test_exposed__nothing_shows_rows__finds_nothing(database, superuser, done):
+    skip_if_newer(superuser, done)
+    statements = done.replace("{database}", database.name)
+    with transaction.atomic(using=superuser.alias):
+        run(superuser, statements.removesuffix("!"), by_superuser=statements.endswith("!"))
+        assert told(superuser) == []
+        transaction.set_rollback(True, using=superuser.alias)
+
+
+def test_commands__rows_shown_elsewhere__exit_with_findings_unless_allowed(database, manage):
+    with database.connect() as owner:
+        owner.execute("CREATE SCHEMA reports; CREATE VIEW reports.patients AS SELECT * FROM patients")
+    try:
+        for command in ("validate_schema", "access_matrix"):
+            done = manage(command, "--json", DATABASE_URL=database.url)
+            assert done.returncode == 3, done.stderr
+            said = json.loads(done.stdout)
+            found = said["findings" if command == "validate_schema" else "exposures"]
+            assert [(f["kind"], f["object"], f["severity"]) for f in found] == [
+                ("owner's view", "reports.patients", "unsafe")
+            ]
+        assert "owner's view" in manage("access_matrix", DATABASE_URL=database.url).stderr
+        assert re.search("fail +validation .*reports.patients", manage("doctor", DATABASE_URL=database.url).stdout)
+        allowed = json.dumps({"owner's view reports.*": "the accountant's reports, looked at every year"})
+        for command in ("validate_schema", "access_matrix"):
+            assert manage(command, DATABASE_URL=database.url, SCHEMA_ALLOWED=allowed).returncode == 0
+        with database.connect() as owner:
+            owner.execute(manage("validate_schema", "--sql", DATABASE_URL=database.url).stdout)
+        assert manage("validate_schema", DATABASE_URL=database.url).returncode == 0
+    finally:
+        with database.connect() as owner:
+            owner.execute("DROP SCHEMA reports CASCADE")
+
+
+def test_exposed__on_a_platforms_cluster__finds_nothing_of_the_platforms(new_database):
+    database = states.migrated(new_database, place="supabase")
+    with database.admin() as admin:
+        admin.execute(
+            """CREATE SCHEMA graphql;
+               CREATE FUNCTION graphql.resolve() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'"""
+        )
+        admin.execute("ALTER FUNCTION graphql.resolve() OWNER TO supabase_admin")
+    assert schema.exposed(connections[database.alias]) == []
+    connections[database.alias].close()
+    new_database.drop(database)

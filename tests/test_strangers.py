@@ -1,0 +1,113 @@
+"""A schema auth or app that somebody planted is refused before anything is changed; the platform's own is known."""
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from moeen.db.errors import FINDINGS
+from moeen.db.migrate.refusals import StrangersSchema
+from moeen.db.security.strangers import strange_schemas
+from tests import servers, states
+from tests.states import snapshots
+
+UID = "FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE"
+WHO = "AS $$ SELECT '00000000-0000-0000-0000-000000000001'::uuid $$"
+#: What was done beforehand, as a superuser -> (object, kind) of what is found.
+PLANTED = {
+    "schema of a stranger": (
+        "CREATE SCHEMA auth AUTHORIZATION stranger",
+        [("schema auth", "owner")],
+    ),
+    "schema and functions of a stranger": (
+        f"CREATE SCHEMA auth AUTHORIZATION stranger; CREATE {UID} SECURITY DEFINER {WHO};"
+        "ALTER FUNCTION auth.uid() OWNER TO stranger",
+        [("auth.uid()", "function's owner"), ("schema auth", "owner")],
+    ),
+    "function of a stranger in a schema of ours": (
+        f"CREATE SCHEMA auth AUTHORIZATION moeen; CREATE {UID} {WHO}; ALTER FUNCTION auth.uid() OWNER TO stranger",
+        [("auth.uid()", "function's owner")],
+    ),
+    "function of a stranger in a superuser's schema": (
+        f"CREATE SCHEMA auth; CREATE {UID} {WHO}; ALTER FUNCTION auth.uid() OWNER TO stranger",
+        [("auth.uid()", "function's owner")],
+    ),
+    "definer function of ours that we never made": (
+        f"CREATE SCHEMA auth AUTHORIZATION moeen; CREATE {UID} SECURITY DEFINER {WHO};"
+        "ALTER FUNCTION auth.uid() OWNER TO moeen",
+        [("auth.uid()", "function")],
+    ),
+    "a schema that anybody may put functions into": (
+        "CREATE SCHEMA auth AUTHORIZATION moeen; GRANT CREATE ON SCHEMA auth TO PUBLIC, stranger",
+        [("schema auth", "right to create"), ("schema auth", "right to create")],
+    ),
+    "schema app of a stranger": ("CREATE SCHEMA app AUTHORIZATION stranger", [("schema app", "owner")]),
+}  # fmt: skip
+#: What stands beforehand and is nobody's harm.
+TRUSTED = {
+    "a superuser's": f"CREATE SCHEMA auth; CREATE {UID} {WHO}; GRANT USAGE ON SCHEMA auth TO PUBLIC",
+    "our own": f"CREATE SCHEMA auth AUTHORIZATION moeen; CREATE {UID} {WHO}; ALTER FUNCTION auth.uid() OWNER TO moeen",
+    "the platform's": "CREATE SCHEMA auth AUTHORIZATION supabase_auth_admin;"
+    f"CREATE {UID} {WHO}; ALTER FUNCTION auth.uid() OWNER TO supabase_auth_admin;"
+    "GRANT USAGE ON SCHEMA auth TO PUBLIC",
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(server_versions):
+    made = servers.start(bin_dir=server_versions.bin_dir, shape=None)
+    with servers.target_of(made).connect() as admin:
+        admin.execute("CREATE ROLE stranger LOGIN; CREATE ROLE supabase_auth_admin LOGIN")
+    yield made
+    servers.stop(made)
+
+
+@pytest.fixture
+def database(new_database, cluster):
+    made = new_database(server=cluster)
+    yield made
+    new_database.drop(made)
+
+
+@pytest.mark.parametrize("how", PLANTED)
+def test_migrate__planted_schema__is_refused_and_nothing_is_changed(database, how):
+    statements, found = PLANTED[how]
+    with database.admin() as admin:
+        admin.execute(statements)
+        before = snapshots.everything(admin)
+    with pytest.raises(StrangersSchema) as refusal:
+        call_command("migrate", database=database.alias, verbosity=0)
+    assert sorted((f.object, f.kind) for f in refusal.value.findings) == found
+    assert refusal.value.exit_code == FINDINGS
+    assert all(finding.fix for finding in refusal.value.findings)
+    with database.admin() as admin:
+        assert snapshots.everything(admin) == before
+
+
+@pytest.mark.parametrize("how", TRUSTED)
+def test_migrate__trusted_schema__is_used(database, how):
+    with database.admin() as admin:
+        admin.execute(TRUSTED[how])
+    call_command("migrate", database=database.alias, verbosity=0)
+    assert list(strange_schemas(connections[database.alias])) == []
+
+
+def test_migrate__as_a_superuser__refuses_a_strangers_schema_too(database, manage):
+    with database.admin() as admin:
+        admin.execute(PLANTED["schema of a stranger"][0])
+    refused = manage("migrate", DATABASE_URL=database.target.url(database.name))
+    assert refused.returncode == FINDINGS
+    assert "Nothing was changed" in refused.stderr
+    assert "schema auth" in refused.stderr
+
+
+def test_migrate__platforms_cluster__knows_its_schema_by_the_owner(new_database):
+    database = states.database(new_database, "fresh", place="supabase")
+    assert list(strange_schemas(connections[database.alias])) == []
+    with database.admin() as admin:
+        admin.execute("CREATE ROLE planter; ALTER FUNCTION auth.uid() OWNER TO planter")
+        try:
+            (found,) = strange_schemas(connections[database.alias])
+            assert (found.object, found.found) == ("auth.uid()", "planter")
+        finally:
+            admin.execute("ALTER FUNCTION auth.uid() OWNER TO supabase_auth_admin; DROP ROLE planter")
+    new_database.drop(database)

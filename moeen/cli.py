@@ -15,7 +15,8 @@ import traceback
 from django.core.management import ManagementUtility
 from django.core.management.base import BaseCommand, CommandError
 
-from moeen.db.errors import DONE, FAILED, INTERRUPTED, USAGE, explain
+from moeen.db.errors import DONE, FAILED, INTERRUPTED, USAGE
+from moeen.db.explain import explain
 from moeen.db.security import identity
 
 #: Commands that serve requests: what they do unbound is nobody's. All others are an operator's.

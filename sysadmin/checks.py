@@ -20,7 +20,8 @@ def check_migrations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register(checks.Tags.security, deploy=True)
 def check_web_login(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """The web serves as a login that row security binds (moeen.db.security.web_login)."""
-    from moeen.db.errors import MoeenError, explain
+    from moeen.db.errors import MoeenError
+    from moeen.db.explain import explain
     from moeen.db.security import serving, web_login
 
     try:

@@ -24,8 +24,8 @@ import pytest
 from psycopg import sql
 
 from moeen.db.security import identity
-from moeen.db.server import embedded
-from moeen.db.server.embedded import Server
+from moeen.db.server import places, programs
+from moeen.db.server.cluster import Server
 from moeen.env import Environment, parse_database_url
 from tests import templates
 
@@ -126,13 +126,13 @@ def throwaway(
     *, bin_dir: Path | None = None, superuser: str = "postgres", settings=(), data_dir=None, port: int = 5432
 ) -> Server:
     """A cluster that is not started yet, and that is stopped and removed when the session ends."""
-    programs = bin_dir or embedded.bin_dir()
-    if programs is None:
+    folder = bin_dir or programs.bin_dir()
+    if folder is None:
         raise RuntimeError("No PostgreSQL programs: install the requirements.")
     data_dir = data_dir or scratch() / "data"
     server = Server(
         data_dir=data_dir,
-        bin_dir=embedded.usable_programs(Path(programs), data_dir=data_dir),
+        bin_dir=places.usable_programs(Path(folder), data_dir=data_dir),
         superuser=superuser,
         settings=(*SETTINGS, *settings),
         durable=False,
@@ -256,8 +256,8 @@ def extra_bin_dirs() -> list[Path]:
 
 def versions() -> dict[str, Path]:
     """Every set of programs that the start states are tried on, by a name for the test's id."""
-    found = {f"embedded-{major}": embedded.bin_dir(major) for major in (embedded.MAJOR, 16)}
-    found |= {f"system-{embedded.major_of(path)}": path for path in extra_bin_dirs()}
+    found = {f"embedded-{major}": programs.bin_dir(major) for major in (programs.MAJOR, 16)}
+    found |= {f"system-{programs.major_of(path)}": path for path in extra_bin_dirs()}
     return {name: path for name, path in found.items() if path is not None}
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from psycopg import sql
 
-from moeen.db.server.embedded import ROLE, Server
+from moeen.db.server.cluster import ROLE, Server
 
 PROJECT = Path(__file__).resolve().parent.parent
 CACHE = PROJECT / ".pytest_cache" / "d" / "clusters"

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.core.management import call_command
 
-from moeen.db.migrate.preflight import AdoptionRefused, MissingPrivileges
+from moeen.db.migrate.refusals import AdoptionRefused, MissingPrivileges
 from moeen.db.security.identity import acting_as_operator
 from tests import servers, states
 from tests.states import snapshots

@@ -28,9 +28,11 @@ from moeen.db.backups import (
     tools,
     verify,
 )
+from moeen.db.backups.content import read_content
 from moeen.db.backups.login import Login
-from moeen.db.errors import MoeenError, explain
-from moeen.db.server import embedded
+from moeen.db.errors import MoeenError
+from moeen.db.explain import explain
+from moeen.db.server import programs
 from tests import backups, servers, states
 
 
@@ -78,7 +80,7 @@ def test_round_trip__other_version__no_finding(server_versions, new_database, tm
     backups.fill(database, rows=20)
     at = backups.place(tmp_path)
     taken = backups.take(database, at)
-    assert at.manifest(taken.id).major == embedded.major_of(server_versions.bin_dir)
+    assert at.manifest(taken.id).major == programs.major_of(server_versions.bin_dir)
     report = verify.prove(at, taken.id)
     assert report.findings == ()
     new_database.drop(database)
@@ -229,7 +231,7 @@ def test_against_live__one_thing_changed__exactly_that_is_found(filled, kept, ch
         connection.execute("SET LOCAL search_path = public")
         connection.execute(change)
         connection.execute("SET LOCAL search_path = ''")
-        now = dump.read_content(connection, dump.inventory.scope(connection))
+        now = read_content(connection, dump.inventory.scope(connection))
         if "nextval" in change:
             connection.execute("SELECT setval('public.visits_id_seq', (SELECT last_value FROM keep))")
         connection.execute("ROLLBACK")
@@ -343,13 +345,13 @@ def test_tools__none_of_the_version__says_what_to_install(tmp_path):
 
 
 def test_tools__without_tls__refused_or_lent_one_never_run_plain(monkeypatch):
-    folder = embedded.bin_dir(embedded.MAJOR)
+    folder = programs.bin_dir(programs.MAJOR)
     if sys.platform.startswith("linux"):
-        assert tools.find(embedded.MAJOR, tls=True, folders=[folder]).preload is not None
+        assert tools.find(programs.MAJOR, tls=True, folders=[folder]).preload is not None
     monkeypatch.setattr(tools, "_library_with_tls", lambda: None)
     with pytest.raises(MoeenError, match="no TLS"):
-        tools.find(embedded.MAJOR, tls=True, folders=[folder])
-    assert tools.find(embedded.MAJOR, tls=False, folders=[folder]).preload is None
+        tools.find(programs.MAJOR, tls=True, folders=[folder])
+    assert tools.find(programs.MAJOR, tls=False, folders=[folder]).preload is None
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-full&sslrootcert=system"])

@@ -10,10 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from moeen.db.backups import dump, tools, verify
+from moeen.db.backups import dump, pg_dump, tools, verify
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError
-from moeen.db.server import embedded
+from moeen.db.server.programs import bin_dir
 from tests import backups, servers
 
 PASSWORD = r"pa:ss\wörd @/%"
@@ -72,7 +72,7 @@ def test_take__tls_and_password__round_trip_and_no_password_on_a_command_line(de
         seen.append((list(map(str, command)), dict(options.get("env") or {})))
         return popen(command, *args, **options)
 
-    monkeypatch.setattr(dump.subprocess, "Popen", watched)
+    monkeypatch.setattr(pg_dump.subprocess, "Popen", watched)
     at = backups.place(tmp_path)
     taken = dump.take_from(demanding, store=at)
     assert taken.rows == 100
@@ -87,7 +87,7 @@ def test_take__tls_and_password__round_trip_and_no_password_on_a_command_line(de
 
 def test_take__tools_without_tls__refused_and_nothing_written(demanding, tmp_path, monkeypatch):
     major = 15
-    bare = embedded.bin_dir(16)
+    bare = bin_dir(16)
     # The wheel's programs stand in for the only ones of the server's version.
     monkeypatch.setattr(tools, "candidates", lambda: iter([bare]))
     monkeypatch.setattr(tools, "_major", lambda folder: major)
@@ -98,7 +98,7 @@ def test_take__tools_without_tls__refused_and_nothing_written(demanding, tmp_pat
 
 
 def test_take__tools_that_borrow_tls__dump_over_it(demanding, tmp_path, monkeypatch):
-    bare = embedded.bin_dir(16)
+    bare = bin_dir(16)
     monkeypatch.setattr(tools, "candidates", lambda: iter([bare]))
     monkeypatch.setattr(tools, "_major", lambda folder: 15)
     at = backups.place(tmp_path)

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import schema
-from moeen.db.schema import canonical, drift
+from moeen.db.schema import canonical, fix_script
 from moeen.env import parse_database_url
 from tests import servers, states
 
@@ -713,7 +713,7 @@ def prove(connection, loader, change):
         }
         assert (found.fingerprint != clean) == bool(of_catalog)
         assert all(f.why for f in found.findings)
-        script = drift.script(found.findings)
+        script = fix_script.script(found.findings)
         run(connection, script, superuser=change.superuser)
         left = schema.validate(connection, loader=loader)
         advised = {(f.object, f.kind) for f in found.findings if f.is_advice}
@@ -727,7 +727,7 @@ def prove(connection, loader, change):
 def test_script__referenced_table_is_missing__the_working_foreign_keys_stay(connection, loader, expected):
     with transaction.atomic(using=connection.alias):
         run(connection, "ALTER TABLE chatbot_flows RENAME TO chatbot_flowz")
-        script = drift.script(schema.validate(connection, loader=loader).findings)
+        script = fix_script.script(schema.validate(connection, loader=loader).findings)
         keys = "SELECT conname FROM pg_constraint WHERE contype = 'f' AND confrelid = 'chatbot_flowz'::regclass"
         with connection.cursor() as cursor:
             cursor.execute(keys)
@@ -751,7 +751,7 @@ def test_script__constraint_that_cannot_be_added__the_one_that_stands_stays(conn
             " ADD CONSTRAINT auth_group_name_key UNIQUE (name, id);"
             "INSERT INTO auth_group (name) VALUES ('twice'), ('twice')",
         )
-        script = drift.script(schema.validate(connection, loader=loader).findings)
+        script = fix_script.script(schema.validate(connection, loader=loader).findings)
         assert "auth_group_name_key" in script
         with connection.cursor() as cursor:
             for statement in sqlparse.split(script):
@@ -765,7 +765,7 @@ def test_script__constraint_that_cannot_be_added__the_one_that_stands_stays(conn
 def test_script__policy_that_alter_can_mend__is_never_gone(connection, loader, expected):
     with transaction.atomic(using=connection.alias):
         run(connection, "ALTER POLICY users_select_patient ON users TO PUBLIC USING (true)")
-        script = drift.script(schema.validate(connection, loader=loader).findings)
+        script = fix_script.script(schema.validate(connection, loader=loader).findings)
         transaction.set_rollback(True, using=connection.alias)
     assert 'ALTER POLICY "users_select_patient" ON "users" TO "moeen_patient" USING' in script
     assert "DROP POLICY" not in script
@@ -779,7 +779,7 @@ def test_script__leaks_among_others__shut_first(connection, loader, expected):
             "CREATE POLICY everybody ON patients USING (true);"
             "ALTER TABLE users DISABLE ROW LEVEL SECURITY; GRANT SELECT ON doctors TO moeen_anon",
         )
-        script = drift.script(schema.validate(connection, loader=loader).findings)
+        script = fix_script.script(schema.validate(connection, loader=loader).findings)
         transaction.set_rollback(True, using=connection.alias)
     fixes = [line for line in script.splitlines() if line and not line.startswith(("--", "SET "))]
     assert {line.split(" ")[0] for line in fixes[:3]} == {"REVOKE", "DROP", "ALTER"}, fixes
@@ -807,5 +807,5 @@ def test_cases__are_many_and_of_every_kind():
         "table", "column", "constraint", "index", "trigger", "rule", "policy", "function", "auth", "schema", "sequence",
         "type", "object", "event", "role", "default", "prefix", "backfill",
     }  # fmt: skip
-    assert sqlparse.split(drift.script([]))
+    assert sqlparse.split(fix_script.script([]))
     assert servers.session_target()

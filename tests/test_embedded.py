@@ -12,7 +12,7 @@ import time
 import pytest
 
 from moeen.db.errors import MoeenError
-from moeen.db.server import embedded
+from moeen.db.server import places, programs, project, sockets, users
 from tests import servers
 
 AS_ROOT = os.geteuid() == 0
@@ -45,7 +45,7 @@ def kill(pid):
 
 
 def server_user():
-    return {"user": embedded.os_user(servers.PROJECT / "absent").pw_uid} if AS_ROOT else {}
+    return {"user": users.os_user(servers.PROJECT / "absent").pw_uid} if AS_ROOT else {}
 
 
 def test_boot__nothing_there__role_and_database_for_the_project(running):
@@ -92,7 +92,7 @@ def test_stop__never_made__makes_nothing(cluster):
 START = """
 import sys
 from pathlib import Path
-from moeen.db.server.embedded import Server
+from moeen.db.server.cluster import Server
 Server(data_dir=Path(sys.argv[1]), bin_dir=Path(sys.argv[2]), durable=False).ensure_running()
 """
 
@@ -141,7 +141,7 @@ def test_start__pid_file_names_another_living_program__starts(cluster):
 
 def cluster_socket_locks(server):
     user = pwd.getpwuid(server.data_dir.stat().st_uid) if AS_ROOT else None
-    return embedded.socket_folder(server.data_dir, user=user).glob(".s.PGSQL.*.lock")
+    return sockets.socket_folder(server.data_dir, user=user).glob(".s.PGSQL.*.lock")
 
 
 def test_start__socket_was_swept_away__reachable_again(cluster):
@@ -195,11 +195,11 @@ def test_start__bad_configuration__shows_the_reason_from_the_log(cluster):
 def test_socket__folder_open_to_others__refused(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
     monkeypatch.setattr("tempfile.tempdir", "/tmp")
-    folder = embedded.socket_folder(tmp_path)
+    folder = sockets.socket_folder(tmp_path)
     try:
         folder.chmod(0o770)
         with pytest.raises(MoeenError, match="alone"):
-            embedded.socket_folder(tmp_path)
+            sockets.socket_folder(tmp_path)
     finally:
         folder.rmdir()
 
@@ -207,19 +207,19 @@ def test_socket__folder_open_to_others__refused(tmp_path, monkeypatch):
 def test_socket__folder_is_a_link__refused(tmp_path):
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    embedded.check_socket_folder(tmp_path / "real", uid=os.geteuid())
+    sockets.check_socket_folder(tmp_path / "real", uid=os.geteuid())
     with pytest.raises(MoeenError, match="alone"):
-        embedded.check_socket_folder(tmp_path / "link", uid=os.geteuid())
+        sockets.check_socket_folder(tmp_path / "link", uid=os.geteuid())
 
 
 def test_socket__private_runtime_folder__is_preferred(tmp_path, monkeypatch):
     runtime = servers.scratch("m-")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    elsewhere = embedded.socket_folder(tmp_path)  # others may enter this runtime folder
+    elsewhere = sockets.socket_folder(tmp_path)  # others may enter this runtime folder
     elsewhere.rmdir()
     assert elsewhere.parent != runtime
     runtime.chmod(0o700)
-    assert embedded.socket_folder(tmp_path).parent == runtime
+    assert sockets.socket_folder(tmp_path).parent == runtime
 
 
 def test_database__dropped_while_running__made_again_on_connect(manage, tmp_path):
@@ -228,7 +228,7 @@ def test_database__dropped_while_running__made_again_on_connect(manage, tmp_path
         "from django.db import connection as c\n"
         "with c._nodb_cursor() as cursor: cursor.execute('DROP DATABASE moeen')\n"
         "c.ensure_connection(); i = c.connection.info; print(i.dbname, i.user)\n"
-        "import os, signal; from moeen.db.server.embedded import configured_server as s\n"
+        "import os, signal; from moeen.db.server.project import configured_server as s\n"
         "c.close(); os.kill(s().status().pid, signal.SIGKILL)\n"
         "cursor = c.cursor(); cursor.execute('SHOW application_name'); print(cursor.fetchone()[0])\n"
         "cursor.execute('SHOW timezone'); print(cursor.fetchone()[0])"
@@ -261,13 +261,13 @@ def test_commands__no_need_of_the_database__start_nothing(manage, words):
 
 
 def test_programs__by_major_version__from_the_wheel_or_the_system():
-    assert embedded.major_of(embedded.bin_dir(18)) == 18
-    assert embedded.major_of(embedded.bin_dir(16)) == 16
-    assert embedded.bin_dir(9) is None
+    assert programs.major_of(programs.bin_dir(18)) == 18
+    assert programs.major_of(programs.bin_dir(16)) == 16
+    assert programs.bin_dir(9) is None
 
 
 def test_programs__looked_up__package_is_not_imported():
-    code = "from moeen.db.server import embedded as e; e.bin_dir(); import sys; print(e.PACKAGE in sys.modules)"
+    code = "from moeen.db.server import programs as e; e.bin_dir(); import sys; print(e.PACKAGE in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=servers.PROJECT, capture_output=True, text=True)
     assert done.stdout == "False\n"
 
@@ -278,19 +278,19 @@ def test_root__project_that_nobody_else_may_enter__data_elsewhere_and_no_permiss
     closed = root / "closed"
     (closed / "project" / "venv").mkdir(parents=True)
     closed.chmod(0o700)
-    wheel = embedded.package_dir()
+    wheel = programs.package_dir()
     for name in (wheel.name, wheel.name + ".libs"):
         subprocess.run(["cp", "-r", wheel.with_name(name), closed / "project" / "venv" / name], check=True)
-    monkeypatch.setattr(embedded, "SHARED_FOLDER", root / "shared")
-    monkeypatch.setattr(embedded, "package_dir", lambda: closed / "project" / "venv" / wheel.name)
-    server = embedded.project_server(closed / "project")
+    monkeypatch.setattr(places, "SHARED_FOLDER", root / "shared")
+    monkeypatch.setattr(programs, "package_dir", lambda: closed / "project" / "venv" / wheel.name)
+    server = project.project_server(closed / "project")
     try:
         assert server.data_dir.is_relative_to(root / "shared")
         assert server.bin_dir.is_relative_to(root / "shared")
         assert ask(server, "SELECT 1") == (1,)
         assert stat.S_IMODE(closed.stat().st_mode) == 0o700
         assert stat.S_IMODE(root.stat().st_mode) == 0o711
-        assert embedded.project_server(closed / "project") == server
+        assert project.project_server(closed / "project") == server
     finally:
         servers.stop(server)
 
@@ -301,7 +301,7 @@ def test_root__project_of_an_ordinary_user__server_runs_as_that_user(monkeypatch
     nobody = pwd.getpwnam("nobody")
     (root / "project").mkdir()
     os.chown(root / "project", nobody.pw_uid, nobody.pw_gid)
-    server = embedded.project_server(root / "project")
+    server = project.project_server(root / "project")
     try:
         server.ensure_running()
         assert server.data_dir.stat().st_uid == nobody.pw_uid
@@ -323,6 +323,6 @@ def test_lock__held_by_another_thread__waits_for_it(cluster):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
 def test_shared_programs__two_versions__each_has_its_copy(monkeypatch):
-    monkeypatch.setattr(embedded, "SHARED_FOLDER", servers.scratch() / "shared")
-    copies = [embedded._shared_programs(embedded.bin_dir(major)) for major in (embedded.MAJOR, 16)]
-    assert [embedded.major_of(copy) for copy in copies] == [embedded.MAJOR, 16]
+    monkeypatch.setattr(places, "SHARED_FOLDER", servers.scratch() / "shared")
+    copies = [places._shared_programs(programs.bin_dir(major)) for major in (programs.MAJOR, 16)]
+    assert [programs.major_of(copy) for copy in copies] == [programs.MAJOR, 16]

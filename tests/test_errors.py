@@ -9,7 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, connections
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 
-from moeen.db.errors import FAILED, INTERRUPTED, USAGE, ConfigurationError, MoeenError, explain
+from moeen.db.errors import FAILED, INTERRUPTED, USAGE, ConfigurationError, MoeenError
+from moeen.db.explain import explain
 from tests import servers
 
 

@@ -9,7 +9,7 @@ from django.db import connections, transaction
 
 from moeen.db import schema
 from moeen.db.findings import Severity
-from moeen.db.schema import drift
+from moeen.db.schema import fix_script
 from moeen.env import parse_database_url
 from tests import servers, states
 
@@ -175,7 +175,7 @@ def test_exposed__something_shows_rows__finds_exactly_that(database, superuser, 
         for fix in mends:
             run(superuser, fix, by_superuser="!" in statements)
         assert sorted((f.kind, f.object) for f in told(superuser) if not f.is_advice) == []
-        assert drift.script(found)
+        assert fix_script.script(found)
         transaction.set_rollback(True, using=superuser.alias)
 
 

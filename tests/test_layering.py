@@ -17,6 +17,20 @@ MAY_IMPORT = {
     "crm": {"crm", "healthcare", "sysadmin", "moeen.db"},
 }
 APPS = {"sysadmin", "healthcare", "chatbot", "crm"}
+# Each room of the toolkit with the rooms it may import; a room stands below those that it builds on.
+ROOMS = {
+    "catalog": set(),
+    "server": set(),
+    "history": set(),
+    "security": {"catalog"},
+    "converge": {"catalog"},
+    "lint": {"converge", "history"},
+    "engine": {"security", "server"},
+    "schema": {"catalog", "history", "security"},
+    "backfill": {"catalog", "converge"},
+    "backups": {"schema", "server", "engine"},
+    "migrate": {"catalog", "converge", "history", "lint", "schema", "security", "server"},
+}
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",
     "django",
@@ -76,6 +90,52 @@ def test_imports__toolkit__only_django_psycopg_and_few_others():
     assert foreign == []
 
 
+def room_of(name):
+    """``moeen.db.catalog.sizes`` -> ``catalog``; None for what stands outside the rooms."""
+    room = name.removeprefix("moeen.db.").partition(".")[0]
+    return room if name.startswith("moeen.db.") and room in ROOMS else None
+
+
+def test_rooms__of_the_toolkit__are_all_known_and_have_a_door():
+    folder = servers.PROJECT / "moeen" / "db"
+    assert {path.name for path in folder.iterdir() if any(path.glob("*.py"))} == ROOMS.keys()
+    assert [
+        name for name in ROOMS if not ast.get_docstring(ast.parse((folder / name / "__init__.py").read_text()))
+    ] == []
+
+
+def test_rooms__imports_between_them__flow_downward():
+    known = []
+    for room, below in ROOMS.items():
+        assert below <= set(known), f"{room} stands above what it imports"
+        known.append(room)
+    upward = [
+        f"{path.relative_to(servers.PROJECT)} imports {name}"
+        for room, below in ROOMS.items()
+        for path in sources(f"moeen.db.{room}")
+        for name in imported(path)
+        if room_of(name) not in {None, room, *below}
+    ]
+    assert upward == []
+
+
+def module_name(path):
+    return ".".join(path.relative_to(servers.PROJECT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_imports__toolkit__no_module_imports_itself_by_a_round_trip():
+    modules = {module_name(path): path for path in sources("moeen.db")}
+    # A module, or the module that a name comes from. Imports inside functions are looked at as well.
+    needs = {
+        module: {next(n for n in (name, name.rpartition(".")[0]) if n in modules) for name in imported(path)
+                 if name in modules or name.rpartition(".")[0] in modules}
+        for module, path in modules.items()
+    }  # fmt: skip
+    while free := {module for module, below in needs.items() if not below & needs.keys() - {module}}:
+        needs = {module: below for module, below in needs.items() if module not in free}
+    assert sorted(needs) == []
+
+
 def test_imports__tests__are_imported_by_nobody():
     found = [
         str(path.relative_to(servers.PROJECT))
@@ -102,5 +162,5 @@ def test_apps__named_as_strings__only_in_settings_and_urls():
 
 def test_imported__relative_and_absolute__resolved():
     names = set(imported(servers.PROJECT / "moeen" / "db" / "engine" / "base.py"))
-    assert "moeen.db.server.embedded" in names
+    assert "moeen.db.server.project" in names
     assert "django.db.backends.postgresql.base" in names

@@ -11,7 +11,7 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db.converge import adoption
+from moeen.db.converge import subject
 from moeen.db.operations import RemoveTableConstraint, RunIndexFile, RunSQLFile
 from moeen.db.security.identity import acting_as_operator
 from tests import states
@@ -198,7 +198,7 @@ def test_index_files__of_an_app__say_what_its_models_say(migrated, app):
                 with connection.schema_editor(collect_sql=True, atomic=False) as editor:
                     shapes = list(operation.shapes(app, editor, after, after))
                 for by_models, by_file in shapes:
-                    one, other = (adoption.make_pattern(connection, want) for want in (by_models, by_file))
+                    one, other = (subject.make_pattern(connection, want) for want in (by_models, by_file))
                     assert one.indexes == other.indexes
                     compared += len(other.indexes)
     assert compared

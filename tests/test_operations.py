@@ -10,17 +10,10 @@ from django.db.migrations.loader import MigrationLoader
 from moeen.db import catalog
 from moeen.db.constraints import ForeignKeyConstraint, Index
 from moeen.db.converge import locks
+from moeen.db.converge.converge import Refused
 from moeen.db.errors import MoeenError
-from moeen.db.operations import (
-    AddTableConstraint,
-    AlterColumn,
-    Refused,
-    RemoveTableConstraint,
-    RunIndexFile,
-    RunSQLFile,
-    Script,
-    read_scripts,
-)
+from moeen.db.operations import AddTableConstraint, AlterColumn, RemoveTableConstraint, RunIndexFile, RunSQLFile
+from moeen.db.sql_files import Script, read_scripts
 from tests import states
 
 TEXT = {"max_length": 50}
@@ -206,14 +199,14 @@ def test_sql_file__one_of_its_tables_is_locked__the_others_are_done_and_none_wai
     call_command("migrate", "crm", "0002", database=database.alias, verbosity=0, no_backup="test")
     call_command("migrate", "sysadmin", database=database.alias, verbosity=0, no_backup="test")
     operation = RunSQLFile("crm", "0003_rls")
-    token = locks.policy.set(locks.Policy(lock_timeout_ms=50, tries=3, longest_pause_s=0.1))
+    token = locks.patience.set(locks.Patience(lock_timeout_ms=50, tries=3, longest_pause_s=0.1))
     try:
         with database.connect() as holder, holder.transaction():
             holder.execute("LOCK TABLE crm_deals IN ACCESS SHARE MODE")
             with pytest.raises(locks.GaveUp, match="on crm_deals"):
                 run(operation, MigrationLoader(None).project_state(), database)
     finally:
-        locks.policy.reset(token)
+        locks.patience.reset(token)
     with database.connect() as connection:
         counts = connection.execute(
             "SELECT tablename, count(*) > 0 FROM pg_policies WHERE tablename LIKE 'crm%' GROUP BY 1"

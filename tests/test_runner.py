@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, migrations, models
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, lint, operations, schema
+from moeen.db import catalog, lint, operations, schema, sql_files
 from moeen.db.converge import locks
 from moeen.db.errors import MoeenError
-from moeen.db.history import edits, ledger, untouched
-from moeen.db.migrate import invariants, planning, runner
+from moeen.db.history import edits, files, ledger
+from moeen.db.history.own_apps import own_apps
+from moeen.db.migrate import invariants, plan, refusals, runner
 from tests import servers, states
 
 NO_BACKUP = {"no_backup": "test", "verbosity": 0}
@@ -88,8 +89,8 @@ class Reader(threading.Thread):
 
 def test_migrate__table_is_locked_all_the_time__gives_up_names_the_holder_and_holds_nobody(new_database, migrated):
     database = states.database(new_database, "core")
-    policy = locks.Policy(lock_timeout_ms=300, tries=4, first_pause_s=0.02)
-    token = locks.policy.set(policy)
+    policy = locks.Patience(lock_timeout_ms=300, tries=4, first_pause_s=0.02)
+    token = locks.patience.set(policy)
     reader = Reader(database)
     try:
         with database.connect(application_name="reception") as holder:
@@ -109,7 +110,7 @@ def test_migrate__table_is_locked_all_the_time__gives_up_names_the_holder_and_ho
             assert connection.execute("SELECT to_regclass('public.sessions') IS NOT NULL").fetchone() == (True,)
         call_command("migrate", database=database.alias, **NO_BACKUP)
     finally:
-        locks.policy.reset(token)
+        locks.patience.reset(token)
     assert invariants.findings(connections[database.alias]) == []
 
 
@@ -137,7 +138,7 @@ def test_migrate__backup_fails__nothing_is_migrated(new_database):
 
     from django.core.management.commands import migrate
 
-    options = runner.Options(backup=broken)
+    options = runner.MigrateOptions(backup=broken)
     with pytest.raises(MoeenError, match="disk of the backups"), runner.safely(migrate, options):
         migrate.Command().execute(**_options(database.alias))
     assert catalog.read(connection) == before
@@ -176,8 +177,8 @@ def test_migrate__large_table_would_be_rewritten__is_refused_until_allowed(new_d
     with database.connect() as connection:
         connection.execute("ALTER TABLE patients ALTER COLUMN phone TYPE text")
         connection.execute("ANALYZE patients")
-    monkeypatch.setattr(planning, "THRESHOLD_ROWS", 10)
-    with pytest.raises(planning.Blocking) as refused:
+    monkeypatch.setattr(plan, "THRESHOLD_ROWS", 10)
+    with pytest.raises(plan.Blocking) as refused:
         call_command("migrate", database=database.alias, **NO_BACKUP)
     assert refused.value.exit_code == 3
     assert {s.table for s in refused.value.statements} == {"patients"}
@@ -195,7 +196,7 @@ def test_migrate__reversing_on_a_terminal__asks_before_rows_are_lost(copy, monke
     monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or answer)
     said = io.StringIO()
     if answer == "no":
-        with pytest.raises(runner.NotConfirmed) as refused:
+        with pytest.raises(refusals.NotConfirmed) as refused:
             call_command("migrate", "crm", "zero", database=copy.alias, stderr=said, **NO_BACKUP)
         assert refused.value.exit_code == 3
     else:
@@ -243,7 +244,7 @@ def test_migrate__reversing_on_a_terminal__asks_before_rows_are_lost(copy, monke
     ],
 )  # fmt: skip
 def test_classification__statement__lock_and_verdict(sql, lock, verdict):
-    (found,) = planning.classify("app.0001", "op", sql, {"patients": (5_000_000, 10**9)})
+    (found,) = plan.classify("app.0001", "op", sql, {"patients": (5_000_000, 10**9)})
     assert (found.lock, found.verdict) == (lock, verdict)
 
 
@@ -256,7 +257,7 @@ def test_classification__do_block__each_statement_inside_counts():
         ALTER TABLE patients ADD COLUMN note text;
     END
     $do$"""
-    outer, *inner = planning.classify("app.0001", "op", block, {"patients": (5_000_000, 10**9)})
+    outer, *inner = plan.classify("app.0001", "op", block, {"patients": (5_000_000, 10**9)})
     assert (outer.lock, outer.verdict) == ("", "ok")
     assert {(found.table, found.verdict) for found in inner} == {("patients", "blocking"), ("patients", "short")}
 
@@ -322,7 +323,7 @@ def test_ledger__migrated_by_the_form_that_an_edit_replaces__goes_on(copy, manag
             assert connection.execute(change, [replaced[0], app, name]).rowcount == 1
         connection.execute("DELETE FROM django_migrations WHERE (app, name) = ('chatbot', '0005_edges_keys')")
     assert manage("migrate", "--no-backup", "test", DATABASE_URL=copy.url).returncode == 0
-    assert untouched.is_untouched(connections[copy.alias])
+    assert files.are_unchanged(connections[copy.alias])
     done = manage("validate_schema", DATABASE_URL=copy.url)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -339,14 +340,14 @@ def test_ledger__edited_further_than_edits_tell__is_refused_whichever_form_ran(c
     connection = connections[copy.alias]
     loader = MigrationLoader(connection)
     assert ledger.findings(connection, loader, labels=["chatbot"]) == []
-    assert untouched.is_untouched(connection)
+    assert files.are_unchanged(connection)
     (operation,) = loader.disk_migrations[key].operations
     monkeypatch.setattr(operation, "texts", (operation.texts[0] + "-- a word", operation.texts[1]))
     (finding,) = ledger.findings(connection, loader, labels=["chatbot"])
     assert (finding.object, finding.found) == ("chatbot.0002_indexes", "edited")
-    checksums = untouched._checksum
-    monkeypatch.setattr(untouched, "_checksum", lambda path: "x" * 64 if path.stem == key[1] else checksums(path))
-    assert not untouched.is_untouched(connection)
+    checksums = files._checksum
+    monkeypatch.setattr(files, "_checksum", lambda path: "x" * 64 if path.stem == key[1] else checksums(path))
+    assert not files.are_unchanged(connection)
 
 
 def test_migrate__reversing_off_a_terminal__wants_to_be_told_that_nobody_is_there(copy, manage):
@@ -369,11 +370,11 @@ def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeyp
     assert all(s["operation"].startswith("Reverse: ") for s in planned)
     with copy.connect() as connection:
         connection.execute("INSERT INTO crm_leads (name) SELECT 'A lead' FROM generate_series(1, 50)")
-    monkeypatch.setattr(planning, "THRESHOLD_ROWS", 10)
+    monkeypatch.setattr(plan, "THRESHOLD_ROWS", 10)
     (file,) = MigrationLoader(None).disk_migrations["crm", "0003_rls"].operations
-    rewrite = operations.Script("ALTER TABLE crm_leads ALTER COLUMN name TYPE text USING name")
+    rewrite = sql_files.Script("ALTER TABLE crm_leads ALTER COLUMN name TYPE text USING name")
     monkeypatch.setattr(file, "backwards", (rewrite,))
-    with pytest.raises(planning.Blocking) as refused:
+    with pytest.raises(plan.Blocking) as refused:
         call_command("migrate", "crm", "0002", database=copy.alias, interactive=False, **NO_BACKUP)
     assert {s.table for s in refused.value.statements} == {"crm_leads"}
 
@@ -383,7 +384,7 @@ def test_plan__table_never_analysed__is_counted(copy):
         connection.execute("INSERT INTO crm_leads (name) SELECT 'A lead' FROM generate_series(1, 120000)")
         unknown = connection.execute("SELECT reltuples < 0 FROM pg_class WHERE relname = 'crm_leads'").fetchone()
     assert unknown == (True,)
-    assert planning.large_tables_stand(connections[copy.alias])
+    assert plan.large_tables_stand(connections[copy.alias])
 
 
 def test_plan__history_changed__is_told(copy, manage):
@@ -454,6 +455,29 @@ def test_half_adopted__recorded_table_missing__is_refused(copy, manage):
     assert "messages" in done.stderr
 
 
-def test_our_labels__loader__are_the_four_apps(migrated):
-    labels = runner.our_labels(MigrationLoader(connections[migrated.alias]))
+def test_own_apps__loader__are_the_four_apps(migrated):
+    labels = own_apps(MigrationLoader(connections[migrated.alias]))
     assert labels == {"sysadmin", "healthcare", "chatbot", "crm"}
+
+
+class Elsewhere(operations.CreateTable):
+    """An operation of ours that is defined in another module."""
+
+
+class Edited(migrations.Migration):
+    operations = [Elsewhere("Extra", [("id", models.AutoField(primary_key=True))])]
+
+
+def test_ledger__operation_defined_elsewhere__an_edited_migration_is_noticed(copy):
+    connection = connections[copy.alias]
+    migration = Edited("0001_extra", "extra")
+    loader = MigrationLoader(connection)
+    loader.disk_migrations["extra", "0001_extra"] = migration
+    loader.applied_migrations["extra", "0001_extra"] = migration
+    runner.accept_changed(connection, migration, reason="as it stands")
+    assert "extra" in own_apps(loader)
+    assert ledger.findings(connection, loader, labels=own_apps(loader)) == []
+    with copy.connect() as direct:
+        direct.execute("UPDATE migration_steps SET file_checksum = 'older' WHERE app = 'extra'")
+    (found,) = ledger.findings(connection, loader, labels=own_apps(loader))
+    assert (found.object, found.found) == ("extra.0001_extra", "edited")

@@ -13,8 +13,8 @@ from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import public_ids, schema
 from moeen.db.backups import restore
-from moeen.db.history import ledger, untouched
-from moeen.db.schema import canonical, contents
+from moeen.db.history import files, ledger
+from moeen.db.schema import canonical, rows
 from moeen.env import parse_database_url
 from tests import backups, servers, states
 
@@ -87,10 +87,10 @@ def test_validate__start_state_migrated__finds_only_ids_to_give(new_database, tm
     connection = connections[database.alias]
     result = schema.validate(connection)
     assert result.unexpected == ()
-    waiting = {f.object.partition(".")[0] for f in result.findings if f.kind == contents.PUBLIC_IDS_PENDING}
+    waiting = {f.object.partition(".")[0] for f in result.findings if f.kind == rows.PUBLIC_IDS_PENDING}
     assert waiting == (set() if state == "fresh" else PENDING)
     assert result.settled
-    guessable = {f.object.partition(".")[0]: f.found for f in result.findings if f.kind == contents.GUESSABLE}
+    guessable = {f.object.partition(".")[0]: f.found for f in result.findings if f.kind == rows.GUESSABLE}
     assert guessable == dated(database)
     assert bool(guessable) == (state == "full")
     expected = canonical.load(schema.expected_path().read_text(encoding="utf-8"))
@@ -234,7 +234,7 @@ def test_validate__many_rows__are_looked_up_in_indexes(fresh):
         cursor.execute("ANALYZE patients")
         with connection.execute_wrapper(note):
             found = {f.kind: f.found for f in schema.validate(connection, advice=True).findings}
-        assert (found[contents.GUESSABLE], found[contents.PUBLIC_IDS_PENDING]) == ("3", "6")
+        assert (found[rows.GUESSABLE], found[rows.PUBLIC_IDS_PENDING]) == ("3", "6")
         of_rows = [query for query, parameters in asked if parameters is None and "public.patients" in unquoted(query)]
         assert len(of_rows) == 2
         for query in of_rows:
@@ -265,11 +265,11 @@ def test_validate__migration_recorded_edited_missing_unknown__is_found(new_datab
 
 def test_untouched__as_migrated__is_told_by_the_checksums_that_loading_gives(fresh):
     connection = connections[fresh.alias]
-    assert untouched.is_untouched(connection)
+    assert files.are_unchanged(connection)
     loader = MigrationLoader(connection)
     for migration in loader.disk_migrations.values():
         path = Path(inspect.getfile(type(migration)))
-        assert untouched._checksum(path) == ledger.file_checksum(migration), path
+        assert files._checksum(path) == ledger.file_checksum(migration), path
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_untouched__changed_missing_unknown__is_left_to_the_ledger(fresh, change
     connection = connections[fresh.alias]
     with transaction.atomic(using=fresh.alias), connection.cursor() as cursor:
         cursor.execute(change)
-        assert not untouched.is_untouched(connection)
+        assert not files.are_unchanged(connection)
         transaction.set_rollback(True, using=fresh.alias)
 
 

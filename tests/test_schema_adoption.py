@@ -7,8 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.migrate import surveying
-from moeen.db.migrate.preflight import AdoptionRefused
+from moeen.db.migrate import adoption_report
+from moeen.db.migrate.refusals import AdoptionRefused
 from tests import states
 from tests.states import snapshots
 
@@ -47,7 +47,7 @@ def test_adoption__refused_database__tells_refusals_and_everything_else_and_chan
     database = states.database(new_database, state)
     with database.connect() as direct:
         before = snapshots.everything(direct)
-        survey = surveying.survey(connections[database.alias])
+        survey = adoption_report.report(connections[database.alias])
         connections[database.alias].close()
         assert snapshots.everything(direct) == before
         tables = {table.table: table for table in survey.tables}
@@ -82,6 +82,6 @@ def test_adoption__refused_database__the_command_says_it_all(new_database, manag
 
 def test_adoption__empty_database__has_nothing_to_adopt(new_database):
     database = states.database(new_database, "fresh")
-    survey = surveying.survey(connections[database.alias])
+    survey = adoption_report.report(connections[database.alias])
     assert (survey.refused, survey.tables, survey.others) == (False, (), ())
     assert "users" in survey.new_tables

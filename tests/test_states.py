@@ -10,8 +10,9 @@ from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import catalog, schema
-from moeen.db.converge import declared, steps
-from moeen.db.operations import Legacy, converge
+from moeen.db.converge import declared, execution
+from moeen.db.converge.converge import converge
+from moeen.db.operations import Legacy
 from moeen.db.security.identity import acting_as_operator
 from tests import servers, states
 from tests.states import snapshots
@@ -354,8 +355,8 @@ def test_migrate__stopped_again_and_again__ends_where_an_unbroken_run_ends(new_d
             raise Stopped
         run(connection, step)
 
-    run = steps.execute
-    monkeypatch.setattr(steps, "execute", execute)
+    run = execution.execute
+    monkeypatch.setattr(execution, "execute", execute)
     with database.connect() as connection:
         before = snapshots.rows(connection)
         stops = 0

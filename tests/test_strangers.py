@@ -5,7 +5,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from moeen.db.errors import FINDINGS
-from moeen.db.migrate.preflight import StrangersSchema
+from moeen.db.migrate.refusals import StrangersSchema
 from moeen.db.security.strangers import strange_schemas
 from tests import servers, states
 from tests.states import snapshots

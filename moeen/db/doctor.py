@@ -20,11 +20,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import public_ids, roles, schema
 from moeen.db.backups import retention, store
-from moeen.db.errors import MoeenError, explain
+from moeen.db.errors import MoeenError
+from moeen.db.explain import explain
 from moeen.db.migrate import preflight
-from moeen.db.schema import contents
+from moeen.db.schema.rows import DECLARED, GUESSABLE
 from moeen.db.security import serving
-from moeen.db.server import embedded
+from moeen.db.server import project
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 #: The versions that the project is made for.
@@ -106,7 +107,7 @@ class _Examination:
     def connection(self) -> Answer:
         (name, size) = self._one("SELECT current_database(), pg_size_pretty(pg_database_size(current_database()))")
         if self.wrapper.settings_dict.get("EMBEDDED"):
-            place = f"the embedded server in {embedded.configured_server().data_dir}"
+            place = f"the embedded server in {project.configured_server().data_dir}"
         else:
             assert self.wrapper.connection is not None
             info = self.wrapper.connection.info
@@ -167,7 +168,7 @@ class _Examination:
     def disk(self) -> Answer:
         (size,) = self._one("SELECT pg_database_size(current_database())")
         local = self.wrapper.settings_dict.get("EMBEDDED")
-        folder = embedded.configured_server().data_dir if local else settings.BASE_DIR
+        folder = project.configured_server().data_dir if local else settings.BASE_DIR
         free = shutil.disk_usage(folder).free
         whose = "for the database" if local else "here, for backups; the server's own disk cannot be seen"
         if free < max(LOW_DISK_BYTES, 2 * size if local else size):
@@ -188,10 +189,10 @@ class _Examination:
         return FAIL, f"{found[0].object}: {found[0].found}", found[0].fix
 
     def backfills(self) -> Answer:
-        found = [f for f in self.result.findings if f.kind in contents.DECLARED]
+        found = [f for f in self.result.findings if f.kind in DECLARED]
         if not found:
             return OK, "nothing is waiting", ""
-        waiting = sorted({f.object for f in found if f.kind != contents.GUESSABLE})
+        waiting = sorted({f.object for f in found if f.kind != GUESSABLE})
         if waiting:
             step = "manage.py backfill_public_ids --dry-run, then without --dry-run"
             return WARN, f"not finished: {', '.join(waiting)}", step
@@ -199,7 +200,7 @@ class _Examination:
         return WARN, f"can be guessed: {', '.join(f.object for f in found)}", step
 
     def validation(self) -> Answer:
-        kinds = {"migration", "applied migration", *contents.DECLARED}
+        kinds = {"migration", "applied migration", *DECLARED}
         found = [f for f in self.result.findings if f.kind not in kinds]
         if not found:
             return OK, f"the catalog is what the code says; fingerprint {self.result.fingerprint}", ""

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import sqlparse
 from django.apps import apps as global_apps
 from django.db import migrations, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import ProjectState
 
-from moeen.db import catalog
 from moeen.db.adoption import Legacy
-from moeen.db.converge import adoption, declared, locks, offline, steps
+from moeen.db.catalog import sizes
+from moeen.db.converge import declared, leftovers, locks, offline, values
+from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
-from moeen.db.findings import unique
 from moeen.db.sql import compose
+from moeen.db.sql_files import read_scripts, read_texts, statements
 
 __all__ = [
     "CONVERGING",
@@ -34,7 +32,7 @@ __all__ = [
     "AddTableConstraint",
     "AlterColumn",
     "CreateTable",
-    "Legacy",
+    "Ours",
     "RemoveTableConstraint",
     "RunIndexFile",
     "RunSQLFile",
@@ -42,61 +40,15 @@ __all__ = [
 ]
 
 
-def converge(
-    want: declared.Table,
-    editor: BaseDatabaseSchemaEditor,
-    *,
-    legacy: Legacy,
-    was: declared.Table | None = None,
-    later: frozenset[str] = frozenset(),
-) -> None:
-    """Make the table, or bring the one that stands to its shape.
+class Ours:
+    """An operation of the project's own.
 
-    What ``was`` asked for and ``want`` does not is taken away. ``later``: definitions of indexes that a later migration
-    asks for. Raises Refused when the table holds what cannot be carried over; nothing is changed then.
+    The apps whose migrations use one are the project's: what they applied is recorded, and a file that was edited since
+    is noticed.
     """
-    connection = editor.connection
-    live = None if editor.collect_sql else catalog.read_tables(connection, [want.name]).get(want.name)
-    if live is None:
-        locks.patiently(
-            connection, partial(_run_together, editor, declared.create_table(want)), purpose=f"create {want.name}"
-        )
-        return
-    item = adoption.subject(connection, want, live, legacy, later=later)
-    references = {key.to_table for key in want.foreign_keys}
-    found = adoption.findings(connection, [item], catalog.read_tables(connection, references))
-    if found:
-        raise Refused(want.name, tuple(finding.pretty() for finding in unique(found)))
-    # Read anew in between: the plan is made for the table as it stands then.
-    was = was or want
-    for step in steps.relax(live, was, want):
-        steps.execute(connection, step)
-    if was != want:
-        live = catalog.read_tables(connection, [want.name])[want.name]
-        item = adoption.subject(connection, want, live, legacy, later=later)
-    for step in steps.plan(connection, item):
-        steps.execute(connection, step)
 
 
-def _run_together(editor: BaseDatabaseSchemaEditor, statements: Sequence[str]) -> None:
-    with nullcontext() if editor.collect_sql else locks.short_transaction(editor.connection):
-        for statement in statements:
-            editor.execute(statement, None)
-
-
-class Refused(MoeenError):
-    """A table cannot be adopted; the findings say why."""
-
-    def __init__(self, table: str, findings: tuple[str, ...]) -> None:
-        lines = "\n  ".join(findings)
-        super().__init__(
-            f"Table {table} cannot be adopted:\n  {lines}",
-            next_step="Mend these rows or columns, then run migrate again.",
-            exit_code=3,
-        )
-
-
-class _Converging:
+class _Converging(Ours):
     """What the table operations share: forwards, the table is brought to the state after the operation."""
 
     legacy: Legacy = Legacy()
@@ -177,7 +129,7 @@ class CreateTable(_Converging, migrations.CreateModel):
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         if schema_editor.collect_sql:
             for _, want in self.shapes(app_label, schema_editor, from_state, to_state):
-                _run_together(schema_editor, declared.create_table(want))
+                run_together(schema_editor, declared.create_table(want))
         else:
             self.converge(app_label, schema_editor, from_state, to_state)
 
@@ -198,7 +150,7 @@ class AddColumn(_Converging, migrations.AddField):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         table, column = model._meta.db_table, model._meta.get_field(self.name).column
-        _, trigger = steps.guard_names(table, column)
+        _, trigger = values.guard_names(table, column)
         # The guard's trigger names the column and would keep it; constraints and indexes go with it.
         schema_editor.execute(compose("DROP TRIGGER IF EXISTS {g} ON {t}", g=trigger, t=table), None)
         schema_editor.execute(compose("ALTER TABLE {t} DROP COLUMN IF EXISTS {c}", t=table, c=column), None)
@@ -243,43 +195,7 @@ class RemoveTableConstraint(Symmetric, migrations.RemoveConstraint):
     """RemoveConstraint whose way back adds it again online."""
 
 
-_TRANSACTION = re.compile(r"^BEGIN;(?: -- (?P<table>\w+))?\n(?P<body>.*?)^COMMIT;\n", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Script:
-    """The statements of one transaction; ``table`` is what they lock, so that they need not queue for it."""
-
-    body: str
-    table: str = ""
-
-
-def read_scripts(text: str) -> tuple[Script, ...]:
-    """The transactions of an SQL file: what stands between ``BEGIN; -- table`` and ``COMMIT;``, and what is outside."""
-    found, end = [], 0
-    for part in _TRANSACTION.finditer(text):
-        found += [Script(text[end : part.start()]), Script(part["body"], part["table"] or "")]
-        end = part.end()
-    found.append(Script(text[end:]))
-    return tuple(script for script in found if any(_says(line) for line in script.body.splitlines()))
-
-
-def _says(line: str) -> bool:
-    return bool(line.strip()) and not line.lstrip().startswith("--")
-
-
-def sql_files(app_label: str, name: str) -> tuple[Path, Path]:
-    """The two files that a RunSQLFile of this name runs: forwards, and for the way back."""
-    folder = Path(global_apps.get_app_config(app_label).path) / "sql"
-    return folder / f"{name}.sql", folder / f"{name}.reverse.sql"
-
-
-def _read_files(app_label: str, name: str) -> tuple[str, str]:
-    forward, backward = sql_files(app_label, name)
-    return forward.read_text(encoding="utf-8"), backward.read_text(encoding="utf-8")
-
-
-class RunSQLFile(migrations.RunSQL):
+class RunSQLFile(Ours, migrations.RunSQL):
     """RunSQL fed from ``<app>/sql/<name>.sql``, with ``<name>.reverse.sql`` for the way back.
 
     A file that locks several tables says BEGIN and COMMIT for each, so that no two are locked at a time.
@@ -292,8 +208,8 @@ class RunSQLFile(migrations.RunSQL):
     ) -> None:
         """``texts``: what the two files will say, where they are yet to be written."""
         self.app_label, self.name, self.replaces = app_label, name, replaces
-        self.texts = texts or _read_files(app_label, name)
-        replaced = _read_files(app_label, replaces)[0] + "\n" if replaces else ""
+        self.texts = texts or read_texts(app_label, name)
+        replaced = read_texts(app_label, replaces)[0] + "\n" if replaces else ""
         self.forwards, self.backwards = read_scripts(self.texts[0]), read_scripts(replaced + self.texts[1])
         # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(
@@ -313,7 +229,7 @@ class RunSQLFile(migrations.RunSQL):
         for script in self.forwards if sqls is self.sql else self.backwards:
             locks.patiently(
                 schema_editor.connection,
-                partial(_run_together, schema_editor, [script.body]),
+                partial(run_together, schema_editor, [script.body]),
                 purpose=f"run {self.app_label}/sql/{self.name}.sql{f' on {script.table}' if script.table else ''}",
                 table=script.table,
             )
@@ -323,6 +239,8 @@ class RunSQLFile(migrations.RunSQL):
 
 
 _CREATE_INDEX = re.compile(r'CREATE INDEX CONCURRENTLY "?(?P<name>\w+)"? ON "?(?P<table>\w+)"? .+', re.DOTALL)
+
+
 _DROP_INDEX = re.compile(r'DROP INDEX CONCURRENTLY IF EXISTS "?(?P<name>\w+)"?')
 
 
@@ -346,7 +264,7 @@ class RunIndexFile(_Converging, RunSQLFile):
     ) -> None:
         super().__init__(app_label, name, texts=texts, state_operations=list(state_operations))
         self.added = tuple(state_operations)
-        creates, drops = map(_statements, self.texts)
+        creates, drops = map(statements, self.texts)
         found = [(_CREATE_INDEX.fullmatch(create), create) for create in creates]
         #: (table, its index), in the file's order.
         self.indexes = tuple((m["table"], read_index(m["name"], text)) for m, text in found if m is not None)
@@ -405,7 +323,7 @@ class RunIndexFile(_Converging, RunSQLFile):
                 creates = [index.create for index in made]
                 purpose = f"make the indexes of {want.name}"
                 locks.patiently(
-                    connection, partial(_run_together, schema_editor, creates), purpose=purpose, table=want.name
+                    connection, partial(run_together, schema_editor, creates), purpose=purpose, table=want.name
                 )
             else:
                 later = later_indexes(app_label, schema_editor, want)
@@ -415,7 +333,7 @@ class RunIndexFile(_Converging, RunSQLFile):
         connection = schema_editor.connection
         if not router.allow_migrate(connection.alias, app_label):
             return
-        for statement in _statements(self.texts[1]):
+        for statement in statements(self.texts[1]):
             if schema_editor.collect_sql:
                 schema_editor.execute(statement, None)
             else:
@@ -428,11 +346,6 @@ def read_index(name: str, create: str) -> declared.Index:
     return declared.Index(name=name, unique=False, create=create.replace(" CONCURRENTLY", "", 1), concurrent=create)
 
 
-def _statements(text: str) -> list[str]:
-    parts = sqlparse.split(sqlparse.format(text, strip_comments=True))
-    return [part.rstrip(";").strip() for part in parts if part.strip()]
-
-
 def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str]) -> bool:
     """Whether the table has no row to wait for and no index that could be meant: the indexes are simply made."""
     with connection.cursor() as cursor:
@@ -443,10 +356,10 @@ def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str])
                 WHERE i.indrelid = %s::regclass AND (c.relname = ANY (%s) OR c.relname LIKE %s)
             )
             """,
-            [connection.ops.quote_name(table), list(indexes), steps.older_index_pattern(table)],
+            [connection.ops.quote_name(table), list(indexes), leftovers.older_index_pattern(table)],
         )
         (unknown,) = cursor.fetchone()
-    return bool(unknown) and not adoption.has_rows(connection, table)
+    return bool(unknown) and not sizes.has_rows(connection, table)
 
 
 #: The operations that bring tables to the state after them.

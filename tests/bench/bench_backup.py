@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from moeen.db.server import embedded
+from moeen.db.server.programs import MAJOR, bin_dir
 from tests import servers
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -70,7 +70,7 @@ def measure(runs, rows, jobs, folder):
     with bare.connect() as connection, target.connect() as source:
         for (name,) in source.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^moeen_'").fetchall():
             connection.execute(f'CREATE ROLE "{name}"')
-    programs = embedded.bin_dir(embedded.MAJOR)
+    programs = bin_dir(MAJOR)
     shape = [f"--format={'directory' if jobs > 1 else 'custom'}", *([f"--jobs={jobs}"] if jobs > 1 else [])]
     spread = [f"--jobs={min(4, os.cpu_count() or 1)}"] if (os.cpu_count() or 1) > 1 else []
     place = f"{folder}/backups/"

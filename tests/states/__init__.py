@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from moeen.db.server import embedded
+from moeen.db.server import programs
 from tests import servers
 from tests.templates import EMPTY, SHAPES
 
@@ -28,7 +28,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "unmappable_full": (*FULL, "unmappable_full.sql"),
 }
 #: The session's own server; a cluster shaped like Supabase; the other versions that are at hand.
-OWN = f"embedded-{embedded.MAJOR}"
+OWN = f"embedded-{programs.MAJOR}"
 PLACES = ("here", "supabase", *(name for name in servers.versions() if name != OWN))
 
 _servers: dict[str, Any] = {}

@@ -27,7 +27,8 @@ from moeen.db.backfill.pace import Limit, Pace
 from moeen.db.backfill.parts import Pages
 from moeen.db.backfill.reports import Failure, Progress, Report, TableReport
 from moeen.db.backfill.surveys import Size, measure
-from moeen.db.errors import FINDINGS, MoeenError, explain
+from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.explain import explain
 
 #: "moef", and the table by its hash: one run a table.
 LOCK = 0x6D6F6566

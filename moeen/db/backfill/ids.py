@@ -15,7 +15,7 @@ from psycopg import sql
 from moeen.db import catalog, public_ids
 from moeen.db.adoption import Legacy
 from moeen.db.backfill.definition import Backfill
-from moeen.db.converge import adoption, declared, steps
+from moeen.db.converge import declared, execution, steps, subject, values
 from moeen.db.errors import ConfigurationError
 
 COLUMN = "public_id"
@@ -57,7 +57,7 @@ class PublicIds(Backfill):
     def final_steps(self, connection: BaseDatabaseWrapper) -> list[str]:
         if self.is_final(connection):
             return []
-        check, trigger = steps.guard_names(self.table, COLUMN)
+        check, trigger = values.guard_names(self.table, COLUMN)
         return [
             f"prove that {COLUMN} holds a value in every row (VALIDATE CONSTRAINT; nobody waits)",
             f"set NOT NULL on {COLUMN}, drop check {check} and trigger {trigger} (a moment's exclusive lock)",
@@ -66,15 +66,15 @@ class PublicIds(Backfill):
     def finalize(self, connection: BaseDatabaseWrapper, tell: Callable[[str], None]) -> None:
         for step in steps.plan(connection, self._subject(connection)):
             tell(f"{step.table}: {step.purpose}")
-            steps.execute(connection, step)
+            execution.execute(connection, step)
 
-    def _subject(self, connection: BaseDatabaseWrapper) -> adoption.Subject:
+    def _subject(self, connection: BaseDatabaseWrapper) -> subject.Subject:
         """The table reduced to its public id, so that nothing else of it is touched."""
         with connection.schema_editor(collect_sql=True) as editor:
             want = declared.compile_table(self.model, editor)
         live = catalog.read_tables(connection, [self.table])[self.table]
-        own = {f"{self.table}_{COLUMN}_check", f"{self.table}_{COLUMN}_key", steps.guard_names(self.table, COLUMN)[0]}
-        return adoption.subject(
+        own = {f"{self.table}_{COLUMN}_check", f"{self.table}_{COLUMN}_key", values.guard_names(self.table, COLUMN)[0]}
+        return subject.examine(
             connection,
             replace(
                 want,

@@ -30,6 +30,7 @@ from moeen.db.backups import (
     tools,
     verify,
 )
+from moeen.db.backups.content import read_content
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -351,9 +352,7 @@ def _dropped(login: Login, kept: str, before: Backup, tell: progress.Tell) -> tu
     goal = login.to(kept)
     with goal.connect(application=swap.APPLICATION) as connection:
         digests.prepare(connection)
-        now = dump.read_content(
-            connection, inventory.scope(connection), told=lambda done, of: tell("compare", done, of)
-        )
+        now = read_content(connection, inventory.scope(connection), told=lambda done, of: tell("compare", done, of))
         major = connection.info.server_version // 10000
     rights = pg_restore.Rights(owners=True, superuser=True)
     differing = compare.compare(before.content, now, rights=rights, majors=(major, major))

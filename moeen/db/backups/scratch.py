@@ -16,8 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from moeen.db.backups.login import Login
-from moeen.db.server import embedded
-from moeen.db.server.embedded import Server
+from moeen.db.server import places, sockets, users
+from moeen.db.server.cluster import Server
+from moeen.db.server.programs import MAJOR, bin_dir
 
 _PREFIX = "moeen-verify-"
 #: Fast and forgetful: nothing in it needs to outlive a crash.
@@ -47,13 +48,13 @@ def server(programs: Path) -> Iterator[Login]:
     root.chmod(0o711)
     handle = os.open(root, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    usable = embedded.usable_programs(programs, data_dir=root / "data")
+    usable = places.usable_programs(programs, data_dir=root / "data")
     made = Server(data_dir=root / "data", bin_dir=usable, settings=SETTINGS, durable=False)
-    user = embedded.os_user(made.data_dir) if os.geteuid() == 0 else None
+    user = users.os_user(made.data_dir) if os.geteuid() == 0 else None
     # The other end of the guard's pipe stays open here, in no child, and is closed by the kernel when we end.
     inside, outside = os.pipe()
     guard = subprocess.Popen(
-        ["/bin/sh", "-c", _GUARD, "sh", str(root), str(embedded.socket_folder(made.data_dir, user=user))],
+        ["/bin/sh", "-c", _GUARD, "sh", str(root), str(sockets.socket_folder(made.data_dir, user=user))],
         stdin=inside,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -95,7 +96,7 @@ def _sweep(parent: Path) -> None:
             continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            programs = embedded.bin_dir(_major(left / "data"))
+            programs = bin_dir(_major(left / "data"))
             if programs is not None and (left / "data").is_dir():
                 _end(Server(data_dir=left / "data", bin_dir=programs), left)
             shutil.rmtree(left, ignore_errors=True)
@@ -109,4 +110,4 @@ def _major(data: Path) -> int:
     try:
         return int((data / "PG_VERSION").read_text(encoding="ascii"))
     except (OSError, ValueError):
-        return embedded.MAJOR
+        return MAJOR

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moeen.db.errors import MoeenError
-from moeen.db.server import embedded
+from moeen.db.server import programs
 
 OLDEST, NEWEST = 14, 30
 _SHARED = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin", "/opt/homebrew/opt/postgresql@{}/bin",
@@ -70,7 +70,7 @@ def find(major: int, *, tls: bool, folders: Iterable[Path] | None = None) -> Too
 def find_server(major: int) -> Path:
     """The folder with a whole server of that major version or, failing that, of the next newer one."""
     for number in range(max(major, OLDEST), NEWEST):
-        folder = embedded.bin_dir(number)
+        folder = programs.bin_dir(number)
         if folder is not None and all((folder / name).is_file() for name in ("postgres", "initdb", "pg_restore")):
             return folder
     raise MoeenError(
@@ -89,7 +89,7 @@ def candidates() -> Iterator[Path]:
             yield program.resolve().parent
     for major in range(OLDEST, NEWEST):
         yield from (Path(pattern.format(major)) for pattern in _SHARED)
-    package = embedded.package_dir()
+    package = programs.package_dir()
     if package is not None:
         yield from sorted((install / "bin" for install in package.glob("pginstall*")), reverse=True)
 

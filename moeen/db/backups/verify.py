@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,8 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db.backups import (
-    compare,
-    digests,
-    dump,
-    encryption,
-    inventory,
-    manifest,
-    pg_restore,
-    progress,
-    scratch,
-    tools,
-)
+from moeen.db.backups import compare, digests, encryption, inventory, manifest, pg_restore, progress, scratch, tools
+from moeen.db.backups.content import read_content, refuse_if_blind
 from moeen.db.backups.inventory import Scope
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
@@ -33,7 +24,7 @@ from moeen.db.backups.store import Store
 from moeen.db.errors import MoeenError
 from moeen.db.findings import Finding
 from moeen.db.logs import logger
-from moeen.db.server import embedded
+from moeen.db.server.programs import major_of
 
 _DATABASE = "restored"
 
@@ -97,7 +88,9 @@ def prove(
                     if live is not None:
                         findings += against_live(content, paper, live)
     report = Report(backup_id, checked, tuple(sorted(findings)), version, round(time.monotonic() - started, 3))
-    record = Verification(dump.now(), report.ok, len(report.findings), report.seconds, version)
+    record = Verification(
+        datetime.now(UTC).isoformat(timespec="seconds"), report.ok, len(report.findings), report.seconds, version
+    )
     with suppress(OSError):
         store.record(backup_id, record)
     log.log(
@@ -158,8 +151,8 @@ def against_live(content: Content, paper: Manifest, live: BaseDatabaseWrapper) -
         digests.prepare(connection)
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         scope = inventory.scope(connection)
-        dump.refuse_if_blind(connection, scope.schemas)
-        now = dump.read_content(connection, scope)
+        refuse_if_blind(connection, scope.schemas)
+        now = read_content(connection, scope)
         major = connection.info.server_version // 10000
     rights = pg_restore.Rights(owners=True, superuser=True)
     found = compare.compare(content, now, rights=rights, majors=(paper.major, major))
@@ -170,7 +163,7 @@ def read_restored(connection: psycopg.Connection[Any], content: Content, tell: p
     """What stands in the restored database, of the schemas that the backup covers."""
     digests.prepare(connection)
     scope = Scope(sorted(_schemas(content)), [])
-    return dump.read_content(connection, scope, told=lambda done, total: tell("compare", done, total))
+    return read_content(connection, scope, told=lambda done, total: tell("compare", done, total))
 
 
 def _restored(
@@ -196,7 +189,7 @@ def _restored(
         target = login.to(_DATABASE)
         with target.connect(application="moeen verify_backup") as connection:
             _stand_in(connection, content)
-        programs = tools.Tools(folder_of_programs, embedded.major_of(folder_of_programs) or 0, version)
+        programs = tools.Tools(folder_of_programs, major_of(folder_of_programs) or 0, version)
         try:
             pg_restore.restore(
                 folder, paper, content, into=target, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell

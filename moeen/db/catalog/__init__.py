@@ -1,8 +1,8 @@
-"""What stands in a database: every read of pg_catalog, as dataclasses."""
+"""What stands in a database: `reading` asks pg_catalog, `objects` holds the answers, `sizes` says how much there is."""
 
 from __future__ import annotations
 
-from moeen.db.catalog.reading import (
+from moeen.db.catalog.objects import (
     SCHEMAS,
     Catalog,
     Column,
@@ -17,6 +17,8 @@ from moeen.db.catalog.reading import (
     Table,
     Trigger,
     Type,
+)
+from moeen.db.catalog.reading import (
     dependent_views,
     read,
     read_tables,

@@ -1,5 +1,7 @@
 """A table brought to the shape its model declares, online.
 
-`declared`: a model as DDL. `adoption`: a live table beside it, what differs and what is in the way. `steps`: what is to
-be done, and doing it. `offline`: the same steps without a database. `locks`: how each waits for its lock.
+`declared`: a model as DDL. `subject`: a live table beside it. `obstacles`: what is in the way; `conversions`: which
+types and values can be carried over. `steps`: what is to be done, in order, from `release`, `leftovers`, `columns`,
+`values`, `constraints` and `indexes`. `execution` and `locks`: how a step runs and waits. `offline`: the same steps
+told without a database. `converge`: all of it for one model.
 """

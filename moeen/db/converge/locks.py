@@ -27,7 +27,7 @@ OCCUPIED_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Policy:
+class Patience:
     """How long to wait for a lock and how often to try; milliseconds and seconds as the names say."""
 
     lock_timeout_ms: int = 500
@@ -51,8 +51,8 @@ class Waiting:
     listeners: list[Callable[[str], None]] = field(default_factory=list)
 
 
-DEFAULT = Policy()
-policy: ContextVar[Policy] = ContextVar("policy", default=DEFAULT)
+DEFAULT = Patience()
+patience: ContextVar[Patience] = ContextVar("policy", default=DEFAULT)
 waiting: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
 
 
@@ -87,7 +87,7 @@ class GaveUp(MoeenError):
 @contextmanager
 def short_transaction(connection: BaseDatabaseWrapper, *, unlimited: bool = False) -> Iterator[None]:
     """A transaction under the policy's timeouts; ``unlimited`` lifts the one on statements, for VALIDATE."""
-    rule = policy.get()
+    rule = patience.get()
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(
@@ -106,7 +106,7 @@ def patiently(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpo
     """
     if connection.in_atomic_block:
         return action()
-    rule, spent = policy.get(), waiting.get()
+    rule, spent = patience.get(), waiting.get()
     for attempt in range(rule.tries):
         started = time.monotonic()
         try:

@@ -8,15 +8,15 @@ from typing import Any
 
 from moeen.db import catalog
 from moeen.db.adoption import Legacy
-from moeen.db.converge import declared, steps
-from moeen.db.converge.adoption import Subject
+from moeen.db.converge import declared, release, step, steps
+from moeen.db.converge.subject import Subject
 
 
-def plan(before: declared.Table, after: declared.Table) -> Iterator[steps.Step]:
+def plan(before: declared.Table, after: declared.Table) -> Iterator[step.Step]:
     """The steps from one shape to the next on a table that holds rows."""
     live = _as_catalog(before)
-    yield from steps.relax(live, before, after)
-    kept = steps.relaxed(live, before, after)
+    yield from release.relax(live, before, after)
+    kept = release.relaxed(live, before, after)
     yield from steps.plan(_Yes(), Subject(want=after, live=kept, pattern=_as_catalog(after), legacy=Legacy()))  # type: ignore[arg-type]
 
 

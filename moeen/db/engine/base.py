@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 
 from moeen.db.security import identity, web_login
-from moeen.db.server import embedded
+from moeen.db.server import project
 
 from . import binding
 from .client import DatabaseClient
@@ -103,7 +103,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         refuse_other_project(self.settings_dict)
         if not self.settings_dict.get("EMBEDDED"):
             return super().get_new_connection(conn_params)
-        server = embedded.configured_server()
+        server = project.configured_server()
         deadline = time.monotonic() + RECOVERY_SECONDS
         mended = False
         while True:

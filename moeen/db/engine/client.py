@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.backends.postgresql.client import DatabaseClient as PostgresClient
 
-from moeen.db.server import embedded
+from moeen.db.server import project
 
 from .project import refuse_other_project
 
@@ -20,7 +20,7 @@ class DatabaseClient(PostgresClient):
         if not settings_dict.get("EMBEDDED"):
             args, env = super().settings_to_cmd_args_env(settings_dict, list(parameters))
             return args, env
-        server = embedded.configured_server()
+        server = project.configured_server()
         address = server.ensure_running()
         target = {**settings_dict, "HOST": address.host, "PORT": str(address.port)}
         args, env = super().settings_to_cmd_args_env(target, list(parameters))

@@ -30,7 +30,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Step:
+class MigrationStep:
     """One migration of a run. ``outcome``: applied, unapplied, faked, failed or accepted."""
 
     app: str
@@ -59,7 +59,7 @@ class Run:
     no_backup_reason: str = ""
     fingerprint: str = ""
     lock_wait_seconds: float = 0.0
-    steps: list[Step] = field(default_factory=list)
+    steps: list[MigrationStep] = field(default_factory=list)
 
 
 def actor() -> str:

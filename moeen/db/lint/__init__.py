@@ -1,17 +1,14 @@
-"""What a migration must not do: rules over its SQL and operations, squawk, and what `makemigrations` writes."""
+"""What a migration must not do.
+
+`rules`: over SQL, as `statements` reads it, and over operations. `squawk`: the linter of that name. `project`: whose
+migrations are looked at. `authoring`: what `makemigrations` writes. `lock_levels`: what a statement locks.
+"""
 
 from __future__ import annotations
 
-from moeen.db.lint.rules import (
-    HINTS,
-    REPLACEMENTS,
-    SENSITIVE,
-    TRUSTED,
-    check,
-    project_apps,
-    project_migrations,
-    statements_inside,
-)
+from moeen.db.lint.project import project_apps, project_migrations
+from moeen.db.lint.rules import HINTS, REPLACEMENTS, SENSITIVE, TRUSTED, check
+from moeen.db.lint.statements import statements_inside
 
 __all__ = [
     "HINTS",

@@ -20,9 +20,10 @@ from django.db.migrations import Migration
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.writer import MigrationWriter
 
-from moeen.db import sql
-from moeen.db.lint.rules import REPLACEMENTS, project_apps
-from moeen.db.operations import CONVERGING, CreateTable, RunIndexFile, sql_files
+from moeen.db import sql, sql_files
+from moeen.db.lint.project import project_apps
+from moeen.db.lint.rules import REPLACEMENTS
+from moeen.db.operations import CONVERGING, CreateTable, RunIndexFile
 
 _CLASS = "class Migration(migrations.Migration):\n"
 _ONLINE = "    atomic = False  # works online, in transactions of its own\n"
@@ -97,7 +98,7 @@ def write_sql(migration: Migration) -> list[Path]:
     written = []
     for operation in migration.operations:
         if isinstance(operation, RunIndexFile):
-            for path, text in zip(sql_files(operation.app_label, operation.name), operation.texts, strict=True):
+            for path, text in zip(sql_files.paths(operation.app_label, operation.name), operation.texts, strict=True):
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="utf-8")
                 written.append(path)

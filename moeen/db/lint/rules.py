@@ -25,17 +25,12 @@ reason"}`` in the Migration class.
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.apps import AppConfig, apps
-from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage
 from django.db import migrations
@@ -43,6 +38,7 @@ from django.db.migrations import Migration
 
 from moeen.db.errors import MoeenError
 from moeen.db.history import edits, ledger
+from moeen.db.lint.statements import Statement, reasons, scripts
 from moeen.db.operations import (
     CONVERGING,
     AddColumn,
@@ -51,20 +47,27 @@ from moeen.db.operations import (
     CreateTable,
     RemoveTableConstraint,
     RunIndexFile,
-    RunSQLFile,
 )
 
 #: Everybody, by whatever name: PUBLIC, and the roles that a hosting platform gives to every request.
 EVERYBODY = frozenset({"public", "anon", "authenticated"})
+
+
 ANONYMOUS = EVERYBODY | {"moeen_anon"}
+
+
 #: Roles that may see every row of a table, by "who may see and do what".
 TRUSTED = frozenset(f"moeen_{name}" for name in ("staff", "supervisor", "admin", "service", "auth"))
+
+
 #: Tables that fewer may see whole.
 SENSITIVE: Mapping[str, frozenset[str]] = {
     "sessions": frozenset({"moeen_admin"}),
     "audit_logs": frozenset({"moeen_admin"}),
     "chatbot_integrations": frozenset({"moeen_admin", "moeen_service"}),
 }
+
+
 #: Django's operation -> ours.
 REPLACEMENTS: Mapping[type[Any], type[Any]] = {
     migrations.CreateModel: CreateTable,
@@ -74,6 +77,7 @@ REPLACEMENTS: Mapping[type[Any], type[Any]] = {
     migrations.RemoveConstraint: RemoveTableConstraint,
     migrations.AddIndex: RunIndexFile,
 }
+
 
 HINTS: Mapping[str, str] = {
     "moeen.E101": "Leave it enabled: the owner is not bound by it. A role that shall see every row gets a policy: "
@@ -112,7 +116,7 @@ def check(found: Iterable[Migration]) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     for migration in known:
         label = f"{migration.app_label}.{migration.name}"
-        allowed = _reasons(getattr(migration, "lint_allow", {}))
+        allowed = reasons(getattr(migration, "lint_allow", {}))
         for id_, text, values in _operation_findings(migration):
             if id_ not in allowed:
                 messages.append(_message(id_, text, label, **values))
@@ -121,149 +125,6 @@ def check(found: Iterable[Migration]) -> list[CheckMessage]:
                 if id_ not in allowed:
                     messages.append(_message(id_, text, script.name))
     return [*messages, *_tables_without_policies(known), *_hijackable_functions(known), *_untrue_edits(known)]
-
-
-def project_migrations() -> list[Migration]:
-    """The migrations of the project's own apps, in order of their names; their modules are imported, no more."""
-    found = []
-    for config in project_apps():
-        try:
-            package = importlib.import_module(f"{config.name}.migrations")
-        except ModuleNotFoundError:
-            continue
-        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
-            migration = getattr(importlib.import_module(f"{package.__name__}.{module}"), "Migration", None)
-            if migration is not None:
-                found.append(migration(module, config.label))
-    return found
-
-
-def project_apps() -> list[AppConfig]:
-    """The apps that live in the project's folder and not in an environment inside it."""
-    base = Path(settings.BASE_DIR).resolve()
-    places = {config: Path(config.path).resolve() for config in apps.get_app_configs()}
-    return [
-        config
-        for config, path in places.items()
-        if path.is_relative_to(base) and "site-packages" not in path.relative_to(base).parts
-    ]
-
-
-# --- SQL as statements --------------------------------------------------------------------------------------------
-
-_TOKEN = re.compile(
-    r"""(?P<comment>--[^\n]*|/\*.*?\*/) | (?P<body>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
-        | (?P<text>'(?:[^']|'')*') | (?P<name>"(?:[^"]|"")*") | (?P<end>;) | (?P<plain>[^-/$'";]+|.)""",
-    re.DOTALL | re.VERBOSE,
-)
-_ALLOW = re.compile(r"lint: allow (moeen\.[EW]\d+): *(\S.*)")
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement: its words with comments and line breaks taken out, its string literals, and what is allowed."""
-
-    words: str
-    literals: tuple[str, ...] = ()
-    allowed: frozenset[str] = frozenset()
-
-    def matches(self, pattern: str) -> re.Match[str] | None:
-        return re.search(pattern, self.words, re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Script:
-    """SQL that a migration runs forwards, by the name under which it is known."""
-
-    name: str
-    statements: tuple[Statement, ...]
-
-
-def scripts(migration: Migration) -> Iterator[Script]:
-    """The SQL texts of a migration."""
-    for operation in migration.operations:
-        if isinstance(operation, RunSQLFile):
-            yield Script(
-                f"{operation.app_label}/sql/{operation.name}.sql", tuple(_all_statements(_joined(operation.sql)))
-            )
-        elif isinstance(operation, migrations.RunSQL) and operation.sql != migrations.RunSQL.noop:
-            yield Script(f"{migration.app_label}.{migration.name}", tuple(_all_statements(_joined(operation.sql))))
-
-
-def split(text: str) -> Iterator[Statement]:
-    """The statements of a text. A literal stands in the words as ``'...'``, a dollar-quoted body as ``$...$``."""
-    words: list[str] = []
-    literals: list[str] = []
-    allowed: dict[str, str] = {}
-    for token in _TOKEN.finditer(text):
-        match token.lastgroup:
-            case "comment":
-                if allow := _ALLOW.search(token[0]):
-                    allowed[allow[1]] = allow[2]
-                words.append(" ")
-            case "body":
-                mark = len(token["tag"]) + 2
-                literals.append(token[0][mark:-mark])
-                words.append("$...$")
-            case "text":
-                literals.append(token[0][1:-1].replace("''", "'"))
-                words.append("'...'")
-            case "end":
-                yield from _statement(words, literals, allowed)
-                words, literals, allowed = [], [], {}
-            case _:
-                words.append(token[0])
-    yield from _statement(words, literals, allowed)
-
-
-def _statement(words: Sequence[str], literals: Sequence[str], allowed: Mapping[str, str]) -> Iterator[Statement]:
-    joined = " ".join("".join(words).split())
-    if joined:
-        yield Statement(joined, tuple(literals), _reasons(allowed))
-
-
-def _all_statements(text: str) -> Iterator[Statement]:
-    """The statements, and those inside DO blocks, which run at once too: plain and as texts for EXECUTE."""
-    for statement in split(text):
-        yield statement
-        if statement.matches(r"^DO\b"):
-            for body in statement.literals:
-                for inner in split(body):
-                    # What follows BEGIN, THEN, ELSE or LOOP is a statement of its own.
-                    for part in re.split(r"\b(?:BEGIN|THEN|ELSE|LOOP)\b", inner.words):
-                        if part.strip():
-                            allowed = statement.allowed | inner.allowed
-                            yield Statement(part.strip(), inner.literals, allowed)
-                    for literal in inner.literals:
-                        yield from (
-                            Statement(said.words, said.literals, statement.allowed | inner.allowed)
-                            for said in split(literal)
-                        )
-
-
-def statements_inside(block: str) -> list[str]:
-    """The statements of a DO block, plain and as texts for EXECUTE, with their literals where they stood."""
-    return [_with_literals(statement) for statement in list(_all_statements(block))[1:]]
-
-
-def _with_literals(statement: Statement) -> str:
-    words, *rest = statement.words.split("'...'")
-    return words + "".join(f"'{literal}'{more}" for literal, more in zip(statement.literals, rest, strict=False))
-
-
-def _joined(texts: Any) -> str:
-    """RunSQL's sql: a text, or a list of texts and (text, parameters)."""
-    if isinstance(texts, str):
-        return texts
-    return ";\n".join(text if isinstance(text, str) else text[0] for text in texts)
-
-
-def _reasons(allowed: Mapping[str, str]) -> frozenset[str]:
-    """The ids for which a reason of some words is given."""
-    return frozenset(id_ for id_, reason in allowed.items() if len(reason.split()) > 1)
-
-
-# --- what is looked for -------------------------------------------------------------------------------------------
 
 
 def _sql_findings(statements: Sequence[Statement]) -> Iterator[tuple[str, str]]:
@@ -376,7 +237,7 @@ def _tables_without_policies(found: Sequence[Migration]) -> Iterator[CheckMessag
     named: set[str] = set()
     for migration in found:
         label = f"{migration.app_label}.{migration.name}"
-        excused = "moeen.W108" in _reasons(getattr(migration, "lint_allow", {}))
+        excused = "moeen.W108" in reasons(getattr(migration, "lint_allow", {}))
         for operation in migration.operations:
             if not excused and isinstance(operation, migrations.CreateModel) and _is_table(operation.options):
                 made[operation.options.get("db_table") or f"{migration.app_label}_{operation.name_lower}"] = label

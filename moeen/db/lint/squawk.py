@@ -26,7 +26,7 @@ from psycopg import sql
 
 from moeen.db.converge import locks, offline
 from moeen.db.errors import FAILED, MoeenError
-from moeen.db.lint.rules import project_apps
+from moeen.db.lint.project import project_apps
 from moeen.db.operations import CONVERGING, CreateTable, RunSQLFile
 
 # DROP INDEX CONCURRENTLY stands before it: IF NOT EXISTS would accept an invalid leftover.

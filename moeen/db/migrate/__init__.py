@@ -1,5 +1,6 @@
 """The safe migrate.
 
-`runner` is the whole run. `mutex`: one at a time. `preflight`: is it possible at all. `planning`: what each statement
-locks. `surveying`: what adopting would do. `invariants`: what must hold afterwards. `receipt`: what was done.
+`runner`: the whole run. `mutex`: one at a time. `preflight`: whether it is possible at all. `plan`: what each statement
+locks. `adoption_report`: what migrate would do to an older database. `invariants`: what must hold after each migration.
+`receipt`: what was done. `refusals`: why a run stops.
 """

@@ -16,9 +16,10 @@ from psycopg import sql
 
 from moeen.db import catalog, roles
 from moeen.db.adoption import Legacy
-from moeen.db.converge import adoption, declared
-from moeen.db.errors import FAILED, FINDINGS, MoeenError
+from moeen.db.catalog.sizes import estimate_sizes
+from moeen.db.converge import declared, obstacles, subject
 from moeen.db.findings import Finding, unique
+from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges, StrangersSchema
 from moeen.db.operations import CONVERGING, CreateTable
 from moeen.db.security.strangers import strange_schemas
 from moeen.db.sql import compose, fragment
@@ -26,67 +27,14 @@ from moeen.db.sql import compose, fragment
 Plan = Sequence[tuple[Migration, bool]]
 
 
-class MissingPrivileges(MoeenError):
-    """The connecting role may not do what the migrations need; each right is named with its GRANT."""
-
-    def __init__(self, role: str, missing: Sequence[Finding]) -> None:
-        lines = "\n".join(dict.fromkeys(f"  {finding.object}: {finding.expected}" for finding in missing))
-        grants = "\n".join(f"  {finding.fix};" for finding in missing)
-        super().__init__(
-            f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
-            next_step=f"Let an administrator run:\n{grants}",
-            exit_code=FAILED,
-        )
-
-
-class HalfAdopted(MoeenError):
-    """The ledger of migrations says more than the database holds."""
-
-    def __init__(self, missing: Sequence[str]) -> None:
-        super().__init__(
-            "The database is half adopted: migrations are recorded as applied, but their tables are missing: "
-            f"{', '.join(missing)}. Nothing was changed.",
-            next_step="Restore these tables from a backup. Or, if they held no rows, take the app's record back with "
-            "`manage.py migrate APP zero --fake` and run migrate again: what stands already is kept.",
-            exit_code=FINDINGS,
-        )
-
-
-class AdoptionRefused(MoeenError):
-    """The database holds tables of our names that cannot be carried over; ``findings`` lists every mismatch."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
-        some = "1 mismatch" if len(findings) == 1 else f"{len(findings)} mismatches"
-        super().__init__(
-            f"This database cannot be migrated as it is; {some}. Nothing was changed.\n{lines}",
-            next_step="Mend what is listed, or name another database in DATABASE_URL, then run migrate again.",
-            exit_code=FINDINGS,
-        )
-
-
-class StrangersSchema(MoeenError):
-    """A schema that our functions would run in, or call, is not ours and no platform's."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
-        super().__init__(
-            f"Somebody else owns what would decide who is asking. Nothing was changed.\n{lines}",
-            next_step="Find out who made it and why, take it away as is said beside it, then run migrate again.",
-            exit_code=FINDINGS,
-        )
-
-
 @dataclass(frozen=True)
-class Survey:
+class Adoption:
     """What a run will meet: the tables it adopts, by name with their estimated number of rows."""
 
     adopting: dict[str, int]
 
 
-def survey(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader) -> Survey:
+def check(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader) -> Adoption:
     """Look at everything the plan's forward migrations will touch.
 
     Raises StrangersSchema, MissingPrivileges, HalfAdopted or AdoptionRefused.
@@ -96,7 +44,7 @@ def survey(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader)
     if strange:
         raise StrangersSchema(strange)
     if not any(isinstance(operation, CONVERGING) for migration in pending for operation in migration.operations):
-        return Survey(adopting={})
+        return Adoption(adopting={})
     applied = [loader.graph.nodes[key] for key in loader.applied_migrations if key in loader.graph.nodes]
     recorded = {name for migration in applied for name in _creations(migration).values()}
     wanted = {name for migration in pending for name in _creations(migration).values()}
@@ -112,10 +60,11 @@ def survey(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader)
     adopting = {name: live[name] for name in sorted(wanted & live.keys())}
     items = list(_subjects(connection, pending, loader, adopting)) if adopting else []
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
-    found = unique(adoption.findings(connection, items, live))
+    found = unique(obstacles.findings(connection, items, live))
     if found:
         raise AdoptionRefused(found)
-    return Survey(adopting=_estimated_rows(connection, adopting))
+    rows = estimate_sizes(connection, adopting)
+    return Adoption(adopting={name: count for name, (count, _) in rows.items()})
 
 
 def missing_privileges(
@@ -204,7 +153,7 @@ def _subjects(
     pending: Sequence[Migration],
     loader: MigrationLoader,
     live: dict[str, catalog.Table],
-) -> Iterator[adoption.Subject]:
+) -> Iterator[subject.Subject]:
     """Each table to adopt, beside what it will be when all pending migrations have run."""
     state = loader.project_state([(migration.app_label, migration.name) for migration in pending])
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
@@ -213,7 +162,7 @@ def _subjects(
                 if isinstance(operation, CreateTable) and operation.options["db_table"] in live:
                     model = state.apps.get_model(migration.app_label, operation.name)
                     want = declared.compile_table(model, editor)
-                    yield adoption.subject(connection, want, live[want.name], operation.legacy, defaults=False)
+                    yield subject.examine(connection, want, live[want.name], operation.legacy, defaults=False)
 
 
 def _changed_models(pending: Sequence[Migration], loader: MigrationLoader) -> list[type[models.Model]]:
@@ -233,23 +182,8 @@ def _changed_models(pending: Sequence[Migration], loader: MigrationLoader) -> li
 
 def _altered(
     connection: BaseDatabaseWrapper, changed: Sequence[type[models.Model]], live: dict[str, catalog.Table]
-) -> list[adoption.Subject]:
+) -> list[subject.Subject]:
     """Tables of ours that pending migrations alter, beside what they will be."""
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         wanted = [declared.compile_table(model, editor) for model in changed]
-    return [adoption.subject(connection, want, live[want.name], Legacy()) for want in wanted]
-
-
-def _estimated_rows(connection: BaseDatabaseWrapper, tables: dict[str, catalog.Table]) -> dict[str, int]:
-    """PostgreSQL's estimate; the count where a table was never analysed (reltuples is -1 then)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT relname, reltuples::bigint FROM pg_class WHERE oid = ANY (%s) ORDER BY relname",
-            [[table.oid for table in tables.values()]],
-        )
-        rows: dict[str, int] = dict(cursor.fetchall())
-        for name, estimate in rows.items():
-            if estimate < 0:
-                cursor.execute(compose("SELECT count(*) FROM {t}", t=name))
-                (rows[name],) = cursor.fetchone()
-    return rows
+    return [subject.examine(connection, want, live[want.name], Legacy()) for want in wanted]

@@ -13,7 +13,7 @@ from psycopg import sql
 from moeen.db import public_ids
 from moeen.db.history.ledger import Run
 from moeen.db.schema import Validation
-from moeen.db.server import embedded
+from moeen.db.server import project
 from moeen.db.sql import compose
 
 
@@ -105,7 +105,7 @@ def _place(connection: BaseDatabaseWrapper) -> str:
     """Where the database is, in words that hold no password."""
     settings = connection.settings_dict
     if settings.get("EMBEDDED"):
-        return f"{settings['NAME']} on the embedded server in {embedded.configured_server().data_dir}"
+        return f"{settings['NAME']} on the embedded server in {project.configured_server().data_dir}"
     with connection.cursor() as cursor:
         info = cursor.connection.info
         return f"{info.dbname} at {info.host}:{info.port} as {info.user}"

@@ -21,69 +21,26 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
 from moeen.db import notes, schema
+from moeen.db.catalog.sizes import holds_rows
 from moeen.db.converge import locks
-from moeen.db.errors import FAILED, FINDINGS, USAGE, MoeenError, explain
+from moeen.db.errors import FAILED, USAGE, MoeenError
+from moeen.db.explain import explain
 from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
+from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import invariants, mutex, planning, preflight
+from moeen.db.migrate import invariants, mutex, preflight
+from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
+from moeen.db.migrate.refusals import HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.security import web_login
-from moeen.db.server import embedded
+from moeen.db.server import project
 
 Plan = Sequence[tuple[Migration, bool]]
 BackupHook = Callable[[BaseDatabaseWrapper], str]
 
 
-class InvariantBroken(MoeenError):
-    """A migration ran, but what must hold after each of them does not."""
-
-    def __init__(self, migration: Migration, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
-        super().__init__(
-            f"After {migration.app_label}.{migration.name} the database is not as it must be; "
-            f"the run stops here.\n{lines}",
-            next_step="Mend what is listed, then run migrate again: it goes on after this migration.",
-            exit_code=FINDINGS,
-        )
-
-
-class SchemaDiffers(MoeenError):
-    """All migrations ran, but the schema is not what they should have made."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
-        super().__init__(
-            f"The migrations ran, but the schema is not what they should have made.\n{lines}",
-            next_step="manage.py validate_schema shows all differences, with --sql what mends them. Where a new "
-            "migration is meant to make them, tell the code: validate_schema --write-expected.",
-            exit_code=FINDINGS,
-        )
-
-
-class HistoryChanged(MoeenError):
-    """Applied migrations were edited or removed, or a newer version of the project was here."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
-        super().__init__(
-            f"The applied migrations are not those of this code. Nothing was changed.\n{lines}",
-            next_step="See the fix beside each.",
-            exit_code=FINDINGS,
-        )
-
-
-class NotConfirmed(MoeenError):
-    """Reversing would lose rows, and whoever was asked did not say yes."""
-
-    def __init__(self) -> None:
-        super().__init__("Nothing was changed: losing these was not confirmed.", exit_code=FINDINGS)
-
-
 @dataclass
-class Options:
+class MigrateOptions:
     """How a run is to be made, and what became of it.
 
     ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
@@ -105,7 +62,7 @@ class Options:
 
 
 @contextmanager
-def safely(command_module: Any, options: Options) -> Iterator[Options]:
+def safely(command_module: Any, options: MigrateOptions) -> Iterator[MigrateOptions]:
     """Within it, Django's migrate command (its module is given) works with our executor."""
 
     djangos = command_module.MigrationExecutor
@@ -120,7 +77,9 @@ def safely(command_module: Any, options: Options) -> Iterator[Options]:
 class Executor(MigrationExecutor):
     """Django's executor with a lock, a survey, a backup, retries, checks and a ledger around it."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, progress_callback: Any = None, *, options: Options) -> None:
+    def __init__(
+        self, connection: BaseDatabaseWrapper, progress_callback: Any = None, *, options: MigrateOptions
+    ) -> None:
         super().__init__(connection, progress_callback)
         self.options = options
         self.log = logger("migration")
@@ -157,12 +116,12 @@ class Executor(MigrationExecutor):
             self._prove()
             return state
         if not fake:
-            found = preflight.survey(self.connection, plan, self.loader)
+            found = preflight.check(self.connection, plan, self.loader)
             if found.adopting:
                 tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found.adopting.items())
                 options.tell(f"Adopting tables that stand already: {tables}")
             self._refuse_blocking(plan)
-            lost = planning.losses(self.connection, plan, self.loader)
+            lost = losses(self.connection, plan, self.loader)
             if lost and not options.confirm(lost):
                 raise NotConfirmed
         run = options.run = ledger.Run(from_version=self._version(), lock_wait_seconds=waited)
@@ -212,7 +171,7 @@ class Executor(MigrationExecutor):
         def record(result: str, note: str = "") -> None:
             checksum = ledger.file_checksum(migration)
             seconds = time.monotonic() - clock
-            step = ledger.Step(
+            step = ledger.MigrationStep(
                 app=migration.app_label,
                 name=migration.name,
                 outcome=result,
@@ -285,7 +244,7 @@ class Executor(MigrationExecutor):
         words = self.connection.settings_dict
         if not words.get("EMBEDDED"):
             return
-        server, login = embedded.configured_server(), web_login.name_for(words["NAME"])
+        server, login = project.configured_server(), web_login.name_for(words["NAME"])
         with server.connect_as_superuser(server.ensure_running(), database=words["NAME"]) as administrator:
             if web_login.ensure(administrator, login=login):
                 self.options.tell(f"The web serves as {login}, which owns nothing.")
@@ -305,31 +264,31 @@ class Executor(MigrationExecutor):
             _refuse_broken(result, invariants.findings(self.connection))
 
     def _refuse_blocking(self, plan: Plan) -> None:
-        if planning.large_tables_stand(self.connection):
-            statements = planning.describe(self.connection, plan, self.loader)
-            found = planning.blocking(statements, allowed=self.options.allow_blocking)
+        if large_tables_stand(self.connection):
+            statements = describe(self.connection, plan, self.loader)
+            found = blocking(statements, allowed=self.options.allow_blocking)
             if found:
-                raise planning.Blocking(found)
+                raise Blocking(found)
 
     def _version(self) -> str:
         """The newest applied migration of each app of ours."""
         newest: dict[str, str] = {}
         for app, name in sorted(self.loader.applied_migrations):
-            if app in our_labels(self.loader):
+            if app in own_apps(self.loader):
                 newest[app] = name
         return " ".join(f"{app}.{name}" for app, name in newest.items()) or "nothing"
 
 
 def refuse_changed_history(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> None:
     """Raises HistoryChanged when the applied migrations are not those of this code."""
-    found = ledger.findings(connection, loader, labels=our_labels(loader))
+    found = ledger.findings(connection, loader, labels=own_apps(loader))
     if found:
         raise HistoryChanged(found)
 
 
 def everything_applied(loader: MigrationLoader) -> bool:
     """Whether no migration of ours is pending."""
-    ours = {key for key in loader.disk_migrations if key[0] in our_labels(loader)}
+    ours = {key for key in loader.disk_migrations if key[0] in own_apps(loader)}
     return not ours - loader.applied_migrations.keys()
 
 
@@ -339,42 +298,13 @@ def _refuse_broken(result: schema.Validation, more: Sequence[Finding]) -> None:
         raise SchemaDiffers([*broken, *more])
 
 
-def our_labels(loader: Any) -> frozenset[str]:
-    """The apps whose migrations are the project's own: those that make tables with our operations."""
-    return frozenset(
-        app
-        for (app, _), migration in loader.disk_migrations.items()
-        if any(type(operation).__module__ == "moeen.db.operations" for operation in migration.operations)
-    )
-
-
-def holds_rows(connection: BaseDatabaseWrapper) -> bool:
-    """Whether any table of schema public but Django's ledger holds a row."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT quote_ident(relname) FROM pg_class
-            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-              AND relname NOT IN ('django_migrations', 'django_content_type', 'auth_permission')
-              AND relname NOT LIKE 'migration\\_%'
-            """
-        )
-        tables = [name for (name,) in cursor.fetchall()]
-        for table in tables:
-            cursor.execute(f"SELECT EXISTS (SELECT FROM public.{table})")  # noqa: S608 - quoted by the server
-            (some,) = cursor.fetchone()
-            if some:
-                return True
-    return False
-
-
-def accept_changed(connection: BaseDatabaseWrapper, migration: Migration, *, reason: str) -> ledger.Step:
+def accept_changed(connection: BaseDatabaseWrapper, migration: Migration, *, reason: str) -> ledger.MigrationStep:
     """Record that an applied migration's file was changed knowingly. Raises MoeenError without a ledger or a reason."""
     if not reason.strip():
         raise MoeenError("--accept-changed needs --reason.", exit_code=USAGE)
     if not ledger.stands(connection):
         raise MoeenError("The ledger's tables do not stand yet; run migrate first.", exit_code=FAILED)
-    step = ledger.Step(
+    step = ledger.MigrationStep(
         app=migration.app_label,
         name=migration.name,
         outcome="accepted",

@@ -1,4 +1,8 @@
-"""The schema a database should have against the one it has: findings, grades, and the SQL that mends."""
+"""The schema a database should have against the one it has.
+
+`validation`: all of it. `canonical`: a catalog in one form. `drift`: what differs; `grades`: how much that matters;
+`fixes` and `fix_script`: the SQL that mends it. `rows`: what only rows can tell. `description`: the schema in words.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.logs import logger
 from moeen.db.roles import ROLES
-from moeen.db.schema import canonical, contents, drift
+from moeen.db.schema import canonical, drift, rows
 from moeen.db.schema.canonical import Form, Objects
 from moeen.db.security import advisors, exposure
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
@@ -50,12 +50,12 @@ class Validation:
 
     @property
     def settled(self) -> bool:
-        return all(finding.kind in contents.DECLARED for finding in self.findings)
+        return all(finding.kind in rows.DECLARED for finding in self.findings)
 
     @property
     def unexpected(self) -> tuple[Finding, ...]:
         """The findings without those that are expected until a backfill has run."""
-        return tuple(finding for finding in self.findings if finding.kind not in contents.DECLARED)
+        return tuple(finding for finding in self.findings if finding.kind not in rows.DECLARED)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -106,8 +106,8 @@ def validate(
         live = _catalog(connection, only=canonical.relations(expected))
         form = canonical.conform(canonical.of(live), expected, is_allowed=is_allowed)
         found = drift.findings(expected, form.objects, owner=form.owner)
-        inside = contents.examine(connection, form, expected, loader=loader)
-        found = contents.after_rows(found, inside.findings)
+        inside = rows.examine(connection, form, expected, loader=loader)
+        found = rows.after_rows(found, inside.findings)
         if advice:
             found += _advice(connection, live, expected, {finding.object for finding in found})
             found += exposed(connection, expected=expected)

@@ -13,7 +13,8 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db.errors import MoeenError, explain
+from moeen.db.errors import MoeenError
+from moeen.db.explain import explain
 from moeen.db.security import web_login
 
 _warned = False

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from moeen.db.errors import ConfigurationError
-from moeen.db.server import embedded
+from moeen.db.server import project
+from moeen.db.server.cluster import ROLE
 
 
 class Command(BaseCommand):
@@ -27,17 +28,17 @@ class Command(BaseCommand):
                 next_step="Unset DATABASE_URL (environment and .env) to use it.",
             )
         if action == "stop":
-            made = embedded.configured_status().data_dir.exists()
-            stopped = made and embedded.configured_server().stop()
+            made = project.configured_status().data_dir.exists()
+            stopped = made and project.configured_server().stop()
             self.stderr.write("Stopped." if stopped else "It was not running.")
             return
         if action == "start":
-            embedded.configured_server().ensure_running()
-        status = embedded.configured_status()
+            project.configured_server().ensure_running()
+        status = project.configured_status()
         self.stdout.write(f"state    {'running' if status.running else 'stopped'}")
         self.stdout.write(f"version  {status.major or '-'}")
         self.stdout.write(f"pid      {status.pid or '-'}")
         self.stdout.write(f"socket   {status.address.host if status.address else '-'}")
-        self.stdout.write(f"logins   {embedded.ROLE} (commands), {settings.WEB_LOGIN} (the web)")
+        self.stdout.write(f"logins   {ROLE} (commands), {settings.WEB_LOGIN} (the web)")
         self.stdout.write(f"data     {status.data_dir}")
         self.stdout.write(f"log      {status.log}")

@@ -10,7 +10,7 @@ from django.core.management.commands import makemigrations
 from django.db import connections
 
 from moeen.db.lint import authoring
-from moeen.db.server import embedded
+from moeen.db.server import project
 
 
 class Command(makemigrations.Command):
@@ -40,7 +40,7 @@ def stopped_servers_left_alone() -> Iterator[None]:
     stopped = [
         wrapper
         for wrapper in connections.all()
-        if wrapper.settings_dict.get("EMBEDDED") and not embedded.configured_status().running
+        if wrapper.settings_dict.get("EMBEDDED") and not project.configured_status().running
     ]
     engines = [wrapper.settings_dict["ENGINE"] for wrapper in stopped]
     for wrapper in stopped:

@@ -20,7 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import backups
 from moeen.db.errors import USAGE
-from moeen.db.migrate import planning, receipt, runner
+from moeen.db.migrate import plan, receipt, runner
 from moeen.db.security import signing
 from sysadmin.management.progress import Display
 
@@ -72,7 +72,7 @@ class Command(migrate.Command):
         self._check_names(options["allow_blocking"])
         quiet = options["verbosity"] == 0
         self.display = display = Display(self.stderr)
-        run = runner.Options(
+        run = runner.MigrateOptions(
             lock_wait=options["lock_wait"],
             backup=partial(_back_up, verified=options["verified_backup"]),
             no_backup_reason=options["no_backup"],
@@ -95,7 +95,7 @@ class Command(migrate.Command):
             self.stdout = stdout
         if options["plan"]:
             runner.refuse_changed_history(connection, run.loader)
-            self._print_plan(planning.describe(connection, run.plan, run.loader), as_json=options["json"])
+            self._print_plan(plan.describe(connection, run.plan, run.loader), as_json=options["json"])
         elif not options["check_unapplied"]:
             if settings.IDENTITY_KEY_FILE and connection.settings_dict.get("EMBEDDED"):
                 signing.keep(connection, settings.IDENTITY_KEY_FILE)
@@ -114,7 +114,7 @@ class Command(migrate.Command):
         words = f"{migration}{' faked' if fake else ''} ({time.monotonic() - self.began:.1f} s)"
         self.display.show("migrations", self.done, len(self.run.plan), words=words, each=True)
 
-    def _print_plan(self, statements: list[planning.Statement], *, as_json: bool) -> None:
+    def _print_plan(self, statements: list[plan.PlannedStatement], *, as_json: bool) -> None:
         if as_json:
             self.stdout.write(json.dumps([statement.as_dict() for statement in statements], indent=2))
             return

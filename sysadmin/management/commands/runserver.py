@@ -8,7 +8,7 @@ from django.contrib.staticfiles.management.commands import runserver
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from moeen.db.security import identity, serving
-from moeen.db.server import embedded
+from moeen.db.server import cluster
 
 
 class Command(runserver.Command):
@@ -21,7 +21,7 @@ class Command(runserver.Command):
         serving_connection = connections[DEFAULT_DB_ALIAS]
         if serving_connection.settings_dict.get("EMBEDDED"):
             owners = connections.create_connection(DEFAULT_DB_ALIAS)
-            owners.settings_dict = owners.settings_dict | {"USER": embedded.ROLE, "SERVES": False}
+            owners.settings_dict = owners.settings_dict | {"USER": cluster.ROLE, "SERVES": False}
             connections[DEFAULT_DB_ALIAS] = owners
         try:
             with identity.acting_as_operator():

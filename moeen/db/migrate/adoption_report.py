@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
+from moeen.db.catalog.sizes import count_rows
 from moeen.db.findings import Finding
-from moeen.db.migrate import planning, preflight
+from moeen.db.migrate import preflight, refusals
+from moeen.db.migrate.plan import PlannedStatement, describe
 from moeen.db.operations import CreateTable
-from moeen.db.sql import compose
 
 #: Statement -> what it does to what stands; the first that matches counts.
 _DEEDS = (
@@ -24,7 +25,7 @@ _DEEDS = (
 
 
 @dataclass(frozen=True)
-class TableSurvey:
+class TableAdoption:
     """A table that stands already: its rows now, and the statements of migrate by what they do."""
 
     table: str
@@ -36,11 +37,11 @@ class TableSurvey:
 
 
 @dataclass(frozen=True)
-class Survey:
+class AdoptionReport:
     """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is."""
 
     refused: bool
-    tables: tuple[TableSurvey, ...]
+    tables: tuple[TableAdoption, ...]
     new_tables: tuple[str, ...]
     others: tuple[Finding, ...]
 
@@ -67,14 +68,14 @@ class Survey:
         return "\n".join(lines)
 
 
-def survey(connection: BaseDatabaseWrapper) -> Survey:
+def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
     """Look at an older database. What is made to look at it is rolled back. Raises MoeenError for missing rights."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     refused: Sequence[Finding] = ()
     try:
-        preflight.survey(connection, plan, executor.loader)
-    except preflight.AdoptionRefused as error:
+        preflight.check(connection, plan, executor.loader)
+    except refusals.AdoptionRefused as error:
         refused = error.findings
     wanted = {
         operation.options["db_table"]
@@ -82,27 +83,15 @@ def survey(connection: BaseDatabaseWrapper) -> Survey:
         for operation in migration.operations
         if isinstance(operation, CreateTable)
     }
-    standing = dict(_rows(connection, wanted))
-    statements = planning.describe(connection, plan, executor.loader)
+    standing = dict(count_rows(connection, wanted))
+    statements = describe(connection, plan, executor.loader)
     tables = tuple(_table(name, rows, statements, refused) for name, rows in standing.items())
     named = {finding for table in tables for finding in table.refused}
     others = tuple(finding for finding in refused if finding not in named)
-    return Survey(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others)
+    return AdoptionReport(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others)
 
 
-def _rows(connection: BaseDatabaseWrapper, wanted: set[str]) -> Iterator[tuple[str, int]]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
-               AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname = ANY (%s) ORDER BY 1""",
-            [sorted(wanted)],
-        )
-        for (name,) in cursor.fetchall():
-            cursor.execute(compose("SELECT count(*) FROM public.{t}", t=name))
-            yield name, cursor.fetchone()[0]
-
-
-def _table(name: str, rows: int, statements: Sequence[planning.Statement], refused: Sequence[Finding]) -> TableSurvey:
+def _table(name: str, rows: int, statements: Sequence[PlannedStatement], refused: Sequence[Finding]) -> TableAdoption:
     deeds: dict[str, list[str]] = {"add": [], "convert": [], "drop": []}
     for statement in statements:
         if statement.table == name:
@@ -111,7 +100,7 @@ def _table(name: str, rows: int, statements: Sequence[planning.Statement], refus
                     deeds[deed].append(statement.sql)
                     break
     mine = tuple(finding for finding in refused if finding.object.partition(".")[0] == name)
-    return TableSurvey(name, rows, tuple(deeds["add"]), tuple(deeds["convert"]), tuple(deeds["drop"]), mine)
+    return TableAdoption(name, rows, tuple(deeds["add"]), tuple(deeds["convert"]), tuple(deeds["drop"]), mine)
 
 
 def _short(statement: str) -> str:

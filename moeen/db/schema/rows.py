@@ -17,7 +17,7 @@ from psycopg import sql
 
 from moeen.db import public_ids
 from moeen.db.findings import Finding, Severity
-from moeen.db.history import untouched
+from moeen.db.history import files
 from moeen.db.schema.canonical import Form, Objects
 from moeen.db.sql import compose
 
@@ -31,7 +31,7 @@ _BACKFILL_FIX = "manage.py backfill_public_ids"
 
 
 @dataclass
-class Contents:
+class RowFindings:
     """The findings, and the tables that could not be looked into."""
 
     findings: list[Finding] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Contents:
 
 def examine(
     connection: BaseDatabaseWrapper, form: Form, expected: Objects, *, loader: MigrationLoader | None = None
-) -> Contents:
+) -> RowFindings:
     """Everything that can be found in rows. ``loader``: the migrations, if they are loaded already."""
     reader = _Reader(connection, form, expected)
     reader.public_ids()
@@ -88,7 +88,7 @@ def prefixes(form: Form) -> Iterator[Finding]:
 class _Reader:
     def __init__(self, connection: BaseDatabaseWrapper, form: Form, expected: Objects) -> None:
         self.connection, self.form, self.expected = connection, form, expected
-        self.found = Contents()
+        self.found = RowFindings()
         # One question for all: what may be read, and without policies in between.
         with connection.cursor() as cursor:
             cursor.execute(
@@ -214,18 +214,13 @@ class _Reader:
             if table in self.form.objects.get("table", {}) and not self.reads(table):
                 return
         recorded = {"django_migrations", "migration_steps"} <= self.form.objects.get("table", {}).keys()
-        if loader is None and recorded and untouched.is_untouched(self.connection):
+        if loader is None and recorded and files.are_unchanged(self.connection):
             return
-        from moeen.db.history import ledger  # as slow to load as the migrations are
+        from moeen.db.history import ledger, own_apps
 
         loader = loader or MigrationLoader(self.connection)
-        labels = {
-            app
-            for (app, _), migration in loader.disk_migrations.items()
-            if any(type(operation).__module__ == "moeen.db.operations" for operation in migration.operations)
-        }
         why = "what stands in the database and what the code says it did may differ"
-        changed = ledger.findings(self.connection, loader, labels=labels)
+        changed = ledger.findings(self.connection, loader, labels=own_apps.own_apps(loader))
         self.found.findings += [replace(finding, why=why) for finding in changed]
         for app, name in sorted(loader.disk_migrations.keys() - loader.applied_migrations.keys()):
             why = "the database is older than the code"

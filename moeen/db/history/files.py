@@ -21,7 +21,7 @@ from moeen.db.history import edits
 _SQL_FILE = re.compile(r'\bRun(?:SQL|Index)File\(\s*(?:app_label=)?"(\w+)",\s*(?:name=)?"(\w+)"')
 
 
-def is_untouched(connection: BaseDatabaseWrapper) -> bool:
+def are_unchanged(connection: BaseDatabaseWrapper) -> bool:
     """Whether every migration on disk is applied, no other is, and none changed since it was recorded."""
     if settings.MIGRATION_MODULES:
         return False

@@ -14,17 +14,21 @@ from typing import Any
 from psycopg import sql
 
 from moeen.db.schema.canonical import Objects
+from moeen.db.schema.quoting import (
+    KINDS,
+    column_sql,
+    object_sql,
+    path_sql,
+    privilege_words,
+    role_sql,
+    signature_sql,
+    target_sql,
+)
 from moeen.db.security.trust import AUTHENTICATOR
 from moeen.db.sql import compose, fragment
 
 Entry = Mapping[str, Any]
-_ON = {"table": "TABLE", "sequence": "SEQUENCE", "function": "FUNCTION", "schema": "SCHEMA", "type": "TYPE"}
 _STATES = {"": "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
-#: In which order fixes are run: what others stand on first.
-ORDER = (
-    "role", "schema", "type", "function", "auth function", "table", "sequence", "column", "constraint", "index",
-    "rule", "trigger", "policy", "extension", "object", "event trigger", "default privileges",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,11 @@ class Mender:
         table, _, part = name.partition(".")
         match kind:
             case "table" if found.get("kind") == "view":
-                return f"DROP VIEW {_path(name)}"
+                return f"DROP VIEW {path_sql(name)}"
             case "table" if found.get("kind") == "materialized view":
-                return f"DROP MATERIALIZED VIEW {_path(name)}"
+                return f"DROP MATERIALIZED VIEW {path_sql(name)}"
             case "table":
-                return f"-- it may hold rows; if nobody needs them: DROP TABLE {_path(name)}"
+                return f"-- it may hold rows; if nobody needs them: DROP TABLE {path_sql(name)}"
             case "column":
                 drop = compose("ALTER TABLE {t} DROP COLUMN {c}", t=table, c=part)
                 return f"-- it may hold values; if nobody needs them: {drop}"
@@ -83,14 +87,14 @@ class Mender:
             case "trigger" | "policy" | "rule":
                 return compose("DROP {what} {n} ON {t}", what=fragment(kind.upper()), n=part, t=table)
             case "function" if found.get("result") == "event_trigger":
-                return f"-- after its event trigger: DROP FUNCTION {_signature(name)}"
+                return f"-- after its event trigger: DROP FUNCTION {signature_sql(name)}"
             case "function" | "auth function":
                 what = {"": "FUNCTION", "window": "FUNCTION"}.get(found.get("kind", ""), str(found.get("kind")).upper())
-                return f"DROP {what} {_signature(name)}"
+                return f"DROP {what} {signature_sql(name)}"
             case "sequence" if not found.get("column"):
-                return f"DROP SEQUENCE {_path(name)}"
+                return f"DROP SEQUENCE {path_sql(name)}"
             case "type":
-                return f"DROP {'DOMAIN' if found.get('kind') == 'domain' else 'TYPE'} {_path(name)}"
+                return f"DROP {'DOMAIN' if found.get('kind') == 'domain' else 'TYPE'} {path_sql(name)}"
             case "event trigger":
                 return f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=name)}"
             case "default privileges":
@@ -110,7 +114,7 @@ class Mender:
         if attribute == "grants":
             return _script(self._grants("function" if kind == "auth function" else kind, name, want, found))
         if attribute == "owner":
-            what = f"{_ON['function' if kind == 'auth function' else kind]} {_named(kind, name)}"
+            what = f"{KINDS['function' if kind == 'auth function' else kind]} {object_sql(kind, name)}"
             return f"ALTER {what} OWNER TO {compose('{o}', o=self.owner)}"
         match kind:
             case "table":
@@ -158,7 +162,7 @@ class Mender:
     # --- tables and columns ---------------------------------------------------------------------------------------
 
     def _table(self, name: str, attribute: str, want: Entry, found: Entry) -> str:
-        table = _path(name)
+        table = path_sql(name)
         match attribute:
             case "row_security":
                 return f"ALTER TABLE {table} {'ENABLE' if want.get(attribute) else 'DISABLE'} ROW LEVEL SECURITY"
@@ -180,7 +184,7 @@ class Mender:
                 return f"ALTER TABLE {table} REPLICA IDENTITY DEFAULT"
             case "parents":
                 gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
-                return _script([f"ALTER TABLE {table} NO INHERIT {_path(parent)}" for parent in sorted(gone)])
+                return _script([f"ALTER TABLE {table} NO INHERIT {path_sql(parent)}" for parent in sorted(gone)])
         return ""
 
     def _add_column(self, table: str, column: str, want: Entry) -> str:
@@ -290,7 +294,7 @@ class Mender:
             t=table,
             p=fragment("RESTRICTIVE" if want.get("restrictive") else "PERMISSIVE"),
             c=fragment(want["command"]),
-            r=fragment(", ".join(_role(role) for role in want["roles"])),
+            r=fragment(", ".join(role_sql(role) for role in want["roles"])),
         )
         text += f" USING ({want['using']})" if want.get("using") else ""
         return text + (f" WITH CHECK ({want['check']})" if want.get("check") else "")
@@ -298,7 +302,7 @@ class Mender:
     # --- the rest -------------------------------------------------------------------------------------------------
 
     def _sequence(self, name: str, attribute: str, want: Entry) -> str:
-        head = f"ALTER SEQUENCE {_path(name)}"
+        head = f"ALTER SEQUENCE {path_sql(name)}"
         match attribute:
             case "type":
                 return f"{head} AS {want['type']}"
@@ -341,7 +345,7 @@ class Mender:
         usual = {"FUNCTIONS": "EXECUTE", "TYPES": "USAGE"}.get(what, "") if not schema else ""
         for role in found.get("grants", {}):
             if not (role == "PUBLIC" and usual):
-                yield f"{head} REVOKE ALL ON {what} FROM {_role(role)}"
+                yield f"{head} REVOKE ALL ON {what} FROM {role_sql(role)}"
         if usual:
             yield f"{head} GRANT {usual} ON {what} TO PUBLIC"
 
@@ -359,29 +363,29 @@ class Mender:
             case "column":
                 what = compose("COLUMN {t}.{n}", t=table, n=part)
             case _:
-                what = f"{'FUNCTION' if 'function' in kind else kind.upper()} {_named(kind, name)}"
+                what = f"{'FUNCTION' if 'function' in kind else kind.upper()} {object_sql(kind, name)}"
         yield f"COMMENT ON {what} IS {text}"
 
     def _grants(self, kind: str, name: str, want: Entry, found: Entry) -> Iterator[str]:
         """GRANT and REVOKE from what is held to what should be."""
         wanted, held = want.get("grants", {}), found.get("grants", {})
         for role in sorted(wanted.keys() | held.keys()):
-            one, other = _privileges(wanted.get(role, "")), _privileges(held.get(role, ""))
+            one, other = privilege_words(wanted.get(role, "")), privilege_words(held.get(role, ""))
             if role == "owner":
-                yield f"GRANT ALL ON {_on(kind, name, '')} TO {compose('{o}', o=self.owner)}"
+                yield f"GRANT ALL ON {target_sql(kind, name, '')} TO {compose('{o}', o=self.owner)}"
                 continue
-            to = _role(role)
+            to = role_sql(role)
             if held.get(role) == "nothing":  # a role of the platform that lacks what it is meant to have
                 right = "EXECUTE" if kind == "function" else "USAGE"
-                yield f"GRANT {right} ON {_on(kind, name, '')} TO {to}"
+                yield f"GRANT {right} ON {target_sql(kind, name, '')} TO {to}"
                 continue
             regrant = {word for word in other if word.endswith("*")}
             if regrant or other - one:
-                gone = ", ".join(f"{word.removesuffix('*')}{_of(kind, name)}" for word in sorted(other - one))
-                yield f"REVOKE {gone} ON {_on(kind, name, '')} FROM {to} CASCADE"
+                gone = ", ".join(f"{word.removesuffix('*')}{column_sql(kind, name)}" for word in sorted(other - one))
+                yield f"REVOKE {gone} ON {target_sql(kind, name, '')} FROM {to} CASCADE"
             if one - other:
-                new = ", ".join(f"{word}{_of(kind, name)}" for word in sorted(one - other))
-                yield f"GRANT {new} ON {_on(kind, name, '')} TO {to}"
+                new = ", ".join(f"{word}{column_sql(kind, name)}" for word in sorted(one - other))
+                yield f"GRANT {new} ON {target_sql(kind, name, '')} TO {to}"
 
 
 def _script(statements: Any) -> str:
@@ -399,39 +403,6 @@ def _referenced(definition: str) -> str:
     return ".".join(quoted.replace('""', '"') or plain for quoted, plain in path).removeprefix("public.")
 
 
-def _privileges(text: str) -> set[str]:
-    return set(text.split(", ")) - {"", "nothing"}
-
-
-def _role(name: str) -> str:
-    return "PUBLIC" if name in ("public", "PUBLIC") else compose("{n}", n=name)
-
-
-def _path(name: str) -> str:
-    """A relation's or type's name, quoted, with its schema where it is not public."""
-    return sql.Identifier(*name.split(".", 1)).as_string(None)
-
-
-def _signature(name: str) -> str:
-    """``schema.name(arguments)`` as DDL takes it."""
-    path, _, arguments = name.partition("(")
-    return f"{_path(path)}({arguments}"
-
-
-def _named(kind: str, name: str) -> str:
-    return _signature(name) if "function" in kind else _path(name)
-
-
-def _on(kind: str, name: str, _: str) -> str:
-    if kind == "column":
-        return f"TABLE {compose('{t}', t=name.partition('.')[0])}"
-    return f"{_ON[kind]} {_named(kind, name)}"
-
-
-def _of(kind: str, name: str) -> str:
-    return compose(" ({c})", c=name.partition(".")[2]) if kind == "column" else ""
-
-
 def _type(want: Entry) -> str:
     collation = want.get("collation")
     return f"{want['type']} COLLATE {compose('{c}', c=collation)}" if collation else str(want["type"])
@@ -444,7 +415,7 @@ def _function(name: str, want: Entry) -> str:
         quote = quote[:-1] + "_$"
     parts = [
         f"CREATE OR REPLACE {'PROCEDURE' if want.get('kind') == 'procedure' else 'FUNCTION'} "
-        f"{_path(path)}({want.get('arguments', '')})",
+        f"{path_sql(path)}({want.get('arguments', '')})",
         f"RETURNS {want['result']}" if want.get("result") else "",
         f"LANGUAGE {want['language']}",
         want.get("volatility", ""),

@@ -17,10 +17,11 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, lint, operations
-from moeen.db.converge import adoption, steps
+from moeen.db.catalog.sizes import estimate_sizes, has_rows
+from moeen.db.converge import conversions, release, steps, subject
+from moeen.db.converge.step import Step
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.lint.lock_levels import ACCESS_EXCLUSIVE, ROW_EXCLUSIVE, STOP_WRITES, is_harmless, rule_of, table_of
-from moeen.db.sql import compose, fragment
 
 #: A table larger than this must not be blocked without leave.
 THRESHOLD_ROWS = 100_000
@@ -28,7 +29,7 @@ THRESHOLD_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Statement:
+class PlannedStatement:
     """One statement of a pending migration; rows and bytes are estimates of its table, None for a new one."""
 
     migration: str
@@ -66,7 +67,7 @@ class Statement:
             return f"  {first}\n      unknown: what this locks cannot be told from its form"
         if not self.lock or self.rows is None:
             return f"  {first}"
-        size = f"{self.rows:,} rows, {_size(self.bytes or 0)}"
+        size = f"{self.rows:,} rows, {_pretty_size(self.bytes or 0)}"
         work = " and rewrites it" if self.rewrites else " and reads it through" if self.scans else ""
         line = f"  {first}\n      {self.verdict}: {self.lock} on {self.table} ({size}){work}"
         return f"{line}\n      online: {self.advice}" if self.verdict == "blocking" and self.advice else line
@@ -75,7 +76,7 @@ class Statement:
 class Blocking(MoeenError):
     """The plan would block a large table."""
 
-    def __init__(self, statements: Sequence[Statement]) -> None:
+    def __init__(self, statements: Sequence[PlannedStatement]) -> None:
         self.statements = tuple(statements)
         lines = "\n".join(f"  {s.migration}\n{s.pretty()}" for s in statements)
         names = " ".join(sorted({f"--allow-blocking {s.migration}" for s in statements}))
@@ -94,7 +95,7 @@ def losses(
     reversed_ones = [migration for migration, backwards in plan if backwards]
     if not reversed_ones:
         return []
-    sizes, found = _sizes(connection), []
+    sizes, found = estimate_sizes(connection, count_to=THRESHOLD_ROWS), []
     for migration in reversed_ones:
         state = loader.project_state((migration.app_label, migration.name))
         for operation in migration.operations:
@@ -103,7 +104,7 @@ def losses(
             name = operation.name if isinstance(operation, operations.CreateTable) else operation.model_name
             model = state.apps.get_model(migration.app_label, name)
             table = model._meta.db_table
-            if table in sizes and adoption.has_rows(connection, table):
+            if table in sizes and has_rows(connection, table):
                 what = f"table {table}"
                 if isinstance(operation, operations.AddColumn):
                     what = f"column {table}.{model._meta.get_field(operation.name).column}"
@@ -113,10 +114,13 @@ def losses(
 
 def large_tables_stand(connection: BaseDatabaseWrapper) -> bool:
     """Whether any table is large enough for its blocking to matter; if not, nothing need be planned."""
-    return any(rows > THRESHOLD_ROWS or size > THRESHOLD_BYTES for rows, size in _sizes(connection).values())
+    return any(
+        rows > THRESHOLD_ROWS or size > THRESHOLD_BYTES
+        for rows, size in estimate_sizes(connection, count_to=THRESHOLD_ROWS).values()
+    )
 
 
-def blocking(statements: Iterable[Statement], *, allowed: Iterable[str]) -> list[Statement]:
+def blocking(statements: Iterable[PlannedStatement], *, allowed: Iterable[str]) -> list[PlannedStatement]:
     """The statements that must not run without leave."""
     granted = set(allowed)
     return [s for s in statements if s.verdict == "blocking" and s.is_large and s.migration not in granted]
@@ -124,7 +128,7 @@ def blocking(statements: Iterable[Statement], *, allowed: Iterable[str]) -> list
 
 def describe(
     connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]], loader: MigrationLoader
-) -> list[Statement]:
+) -> list[PlannedStatement]:
     """Every statement the plan would run, in order. Reads only: what it makes to look is rolled back."""
     with transaction.atomic(using=connection.alias):
         try:
@@ -135,8 +139,8 @@ def describe(
 
 def _statements(
     connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]], loader: MigrationLoader
-) -> Iterator[Statement]:
-    sizes = _sizes(connection)
+) -> Iterator[PlannedStatement]:
+    sizes = estimate_sizes(connection, count_to=THRESHOLD_ROWS)
     seen: set[str] = set()
     applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
     state = loader.project_state(applied, at_end=True)
@@ -167,7 +171,7 @@ def _sql_of(
     sizes: dict[str, Any],
     *,
     backwards: bool,
-) -> Iterator[tuple[str, steps.Step | None]]:
+) -> Iterator[tuple[str, Step | None]]:
     """The statements of one operation, with the step each belongs to when it converges a table that stands."""
     if isinstance(operation, operations.Symmetric if backwards else operations.CONVERGING):
         yield from _converging(connection, migration.app_label, operation, before, after, sizes)
@@ -193,7 +197,7 @@ def _sql_of(
 
 def _converging(
     connection: BaseDatabaseWrapper, app_label: str, operation: Any, before: Any, after: Any, sizes: dict[str, Any]
-) -> Iterator[tuple[str, steps.Step]]:
+) -> Iterator[tuple[str, Step]]:
     """The steps of an operation on the tables that stand; of one that does not stand yet, nothing locks."""
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         shapes = list(operation.shapes(app_label, editor, before, after))
@@ -202,16 +206,16 @@ def _converging(
         live = catalog.read_tables(connection, [want.name])[want.name] if want.name in sizes else None
         if live is None or live.kind != "r":
             continue  # what bears the name is no table: refused, whatever else
-        kept = steps.relaxed(live, was, want)
-        item = adoption.subject(connection, want, kept, operation.legacy, later=later[want.name])
-        for step in (*steps.relax(live, was, want), *steps.plan(connection, adoption.carried_over(item))):
+        kept = release.relaxed(live, was, want)
+        item = subject.examine(connection, want, kept, operation.legacy, later=later[want.name])
+        for step in (*release.relax(live, was, want), *steps.plan(connection, conversions.carried_over(item))):
             for sql in step.statements:
                 yield sql, step
 
 
 def classify(
-    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: steps.Step | None = None
-) -> Iterator[Statement]:
+    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: Step | None = None
+) -> Iterator[PlannedStatement]:
     """What a statement, and each one inside a DO block, means for the tables that stand (``sizes``: rows, bytes)."""
     yield _classified(migration, operation, sql, sizes, step=step)
     if sql.lstrip().upper().startswith("DO"):
@@ -222,43 +226,28 @@ def classify(
 
 
 def _classified(
-    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: steps.Step | None = None
-) -> Statement:
+    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: Step | None = None
+) -> PlannedStatement:
     words = " ".join(sql.split())
     rule, table = rule_of(words), table_of(words)
     rows, size = sizes.get(table, (None, None))
     if rule is None or words.upper().startswith("CREATE TABLE"):
         told = "ok" if is_harmless(words) or words.upper().startswith("DO") else "unknown"
-        return Statement(migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict=told)
+        return PlannedStatement(
+            migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict=told
+        )
     # The steps prove NOT NULL beforehand and know which conversions keep the stored values.
     scans = rule.scans and (step is None or step.rewrites or rule.lock == ROW_EXCLUSIVE)
     rewrites = rule.rewrites and (step is None or step.rewrites)
     stops = rule.lock in STOP_WRITES
     work = (scans or rewrites) and rows is not None
     verdict = "blocking" if stops and work else "short" if stops and rows is not None else "ok"
-    return Statement(migration, operation, sql, table, rule.lock, rows, size, scans, rewrites, verdict, rule.advice)
+    return PlannedStatement(
+        migration, operation, sql, table, rule.lock, rows, size, scans, rewrites, verdict, rule.advice
+    )
 
 
-def _sizes(connection: BaseDatabaseWrapper) -> dict[str, tuple[int, int]]:
-    """Table -> rows and bytes of what stands: PostgreSQL's estimate, or a count as far as it matters."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT relname, reltuples::bigint, pg_table_size(oid) FROM pg_class
-            WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
-            """
-        )
-        sizes = {name: (rows, size) for name, rows, size in cursor.fetchall()}
-        for name, (rows, size) in sizes.items():
-            if rows < 0:  # never analysed, as after a restore
-                some = compose("SELECT FROM {t} LIMIT {n}", t=name, n=fragment(str(THRESHOLD_ROWS + 1)))
-                cursor.execute(f"SELECT count(*) FROM ({some}) AS part")  # noqa: S608 - composed
-                (counted,) = cursor.fetchone()
-                sizes[name] = (counted, size)
-        return sizes
-
-
-def _size(count: int) -> str:
+def _pretty_size(count: int) -> str:
     size = float(count)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1024 or unit == "GB":

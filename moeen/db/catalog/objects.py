@@ -1,0 +1,209 @@
+"""What PostgreSQL's catalog says of a database, as frozen dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: The schemas that are ours to describe. ``auth`` belongs to the platform where there is one.
+SCHEMAS = ("public", "app")
+#: Role -> its privileges as SQL writes them, with ``*`` where it may grant them on. PUBLIC is a role here.
+Grants = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; ``collation`` is "" where the type has none or the database's default applies."""
+
+    name: str
+    type: str
+    not_null: bool
+    default: str
+    collation: str
+    generated: str
+    identity: str
+    comment: str
+    grants: Grants = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A primary key ``p``, unique ``u``, foreign key ``f``, check ``c`` or exclusion ``x`` constraint."""
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+    definition: str
+    validated: bool
+    deferrable: bool
+    references: str = ""
+    references_columns: tuple[str, ...] = ()
+    on_delete: str = ""
+    comment: str = ""
+    enforced: bool = True  # False: a superuser switched the triggers behind a foreign key off
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index; ``definition`` is what follows ``USING``. ``constraint`` names the constraint it serves, if any."""
+
+    name: str
+    unique: bool
+    definition: str
+    valid: bool
+    constraint: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger that somebody made (not those behind constraints); ``enabled`` is ``tgenabled``."""
+
+    name: str
+    definition: str
+    function: str
+    enabled: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A row security policy; an empty expression means that it has none."""
+
+    name: str
+    command: str
+    permissive: bool
+    roles: tuple[str, ...]
+    using: str
+    check: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function or procedure, with everything that decides what it does and as whom."""
+
+    schema: str
+    name: str
+    arguments: str
+    result: str
+    language: str
+    volatility: str
+    security_definer: bool
+    settings: tuple[str, ...]
+    body: str
+    comment: str
+    declared: str = ""  # the arguments with their defaults
+    kind: str = "f"
+    strict: bool = False
+    leakproof: bool = False
+    parallel: str = "u"
+    owner: str = field(default="", compare=False)
+    grants: Grants = field(default_factory=dict, compare=False)
+
+    @property
+    def signature(self) -> str:
+        return f"{self.schema}.{self.name}({self.arguments})"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A relation with its parts, each keyed by name. ``kind`` is ``relkind``: r table, v view, p partitioned..."""
+
+    oid: int = field(compare=False)
+    schema: str
+    name: str
+    kind: str
+    owner: str = field(compare=False)
+    row_security: bool
+    forced: bool
+    comment: str
+    columns: dict[str, Column]
+    constraints: dict[str, Constraint]
+    indexes: dict[str, Index]
+    triggers: dict[str, Trigger]
+    policies: dict[str, Policy]
+    grants: Grants = field(default_factory=dict, compare=False)
+    rules: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    persistence: str = "p"
+    definition: str = ""  # of a view
+    replica_identity: str = "d"
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A schema of ours."""
+
+    name: str
+    owner: str
+    comment: str
+    grants: Grants
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A sequence; ``column`` is ``table.column`` when it belongs to one, as those of identity columns do."""
+
+    name: str
+    type: str
+    start: int
+    increment: int
+    minimum: int
+    maximum: int
+    cache: int
+    cycle: bool
+    persistence: str
+    column: str
+    owner: str
+    grants: Grants
+
+
+@dataclass(frozen=True)
+class Type:
+    """An enum (with its labels), a domain, a range or a type of several columns."""
+
+    name: str
+    kind: str
+    definition: str
+    owner: str
+    comment: str
+    grants: Grants
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of the cluster; ``members``: who may become it, with ``*`` where they hold its rights all the time."""
+
+    name: str
+    attributes: tuple[str, ...]
+    members: tuple[str, ...]
+    member_of: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All relations (by name, with the schema where it is not ``public``) and functions (by signature).
+
+    The rest is there after ``read_whole``. ``platform``: the functions of schema auth; ``platform_is_ours``: whether
+    a migration made that schema. ``others``: objects of further kinds in our schemas. ``defaults``: default
+    privileges, by schema and kind of object. ``superusers`` and ``platform_roles`` are those the cluster has.
+    """
+
+    tables: dict[str, Table]
+    functions: dict[str, Function]
+    owner: str = ""
+    version: str = ""
+    schemas: dict[str, Schema] = field(default_factory=dict)
+    sequences: dict[str, Sequence] = field(default_factory=dict)
+    types: dict[str, Type] = field(default_factory=dict)
+    extensions: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    roles: dict[str, Role] = field(default_factory=dict)
+    defaults: dict[str, Grants] = field(default_factory=dict)
+    platform: dict[str, Function] = field(default_factory=dict)
+    platform_is_ours: bool = False
+    superusers: frozenset[str] = frozenset()
+    platform_roles: frozenset[str] = frozenset()
+    event_triggers: tuple[str, ...] = ()

@@ -1,0 +1,84 @@
+"""How many rows tables hold, and how large they are: counted, or estimated by PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from moeen.db.sql import compose
+
+#: Django's own, and the ledger's: they hold rows in a database that nobody has used yet.
+_BOOKKEEPING = ("django_migrations", "django_content_type", "auth_permission", "migration_runs", "migration_steps")
+
+
+def has_rows(connection: BaseDatabaseWrapper, table: str, condition: sql.Composable | None = None) -> bool:
+    """Whether a table of schema public holds a row, or one that fits the condition."""
+    where = sql.SQL("true") if condition is None else condition
+    with connection.cursor() as cursor:
+        cursor.execute(compose("SELECT EXISTS (SELECT FROM {t} WHERE {w})", t=table, w=where))
+        (answer,) = cursor.fetchone()
+    return bool(answer)
+
+
+def holds_rows(connection: BaseDatabaseWrapper) -> bool:
+    """Whether any table of schema public holds a row, those of Django and of the ledger aside."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT relname FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> ALL (%s)
+            """,
+            [list(_BOOKKEEPING)],
+        )
+        tables = [name for (name,) in cursor.fetchall()]
+        for table in tables:
+            cursor.execute(compose("SELECT EXISTS (SELECT FROM public.{t})", t=table))
+            (some,) = cursor.fetchone()
+            if some:
+                return True
+    return False
+
+
+def estimate_sizes(
+    connection: BaseDatabaseWrapper, names: Iterable[str] | None = None, *, count_to: int | None = None
+) -> dict[str, tuple[int, int]]:
+    """Table of schema public -> rows and bytes, of all or of those named.
+
+    The rows are PostgreSQL's estimate. A table that was never analysed, as after a restore, has none (reltuples is -1):
+    its rows are counted, but no further than ``count_to`` and one more.
+    """
+    wanted = None if names is None else list(names)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT relname, reltuples::bigint, pg_table_size(oid) FROM pg_class
+            WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+              AND (%s::text[] IS NULL OR relname = ANY (%s)) ORDER BY relname
+            """,
+            [wanted, wanted],
+        )
+        found: dict[str, tuple[int, int]] = {name: (rows, size) for name, rows, size in cursor.fetchall()}
+        for name, (rows, size) in found.items():
+            if rows < 0:
+                limit = sql.SQL("NULL") if count_to is None else sql.Literal(count_to + 1)
+                cursor.execute(
+                    compose("SELECT count(*) FROM (SELECT FROM public.{t} LIMIT {n}) AS part", t=name, n=limit)
+                )
+                (counted,) = cursor.fetchone()
+                found[name] = (counted, size)
+    return found
+
+
+def count_rows(connection: BaseDatabaseWrapper, names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """(name, rows) of those of the named tables and views that stand in schema public, in the order of their names."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+               AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname = ANY (%s) ORDER BY 1""",
+            [list(names)],
+        )
+        for (name,) in cursor.fetchall():
+            cursor.execute(compose("SELECT count(*) FROM public.{t}", t=name))
+            yield name, cursor.fetchone()[0]

@@ -1,0 +1,60 @@
+"""Steps are run: in short transactions, alone where they work concurrently, or in batches of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from moeen.db.converge import locks
+from moeen.db.converge.step import Step
+
+#: Pages of 8 kB that one batch of a data step covers: about 8 MB, a few thousand to a few ten thousand rows.
+BATCH_PAGES = 1000
+
+
+def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
+    """Run one step, trying again while its locks cannot be had. Raises locks.GaveUp.
+
+    Concurrent and batched steps need a connection outside any transaction.
+    """
+    purpose = f"{step.purpose} on {step.table}"
+    if step.batched:
+        for pages in _page_ranges(connection, step.table):
+            statements = [f"{statement} AND {pages}" for statement in step.statements]
+            locks.patiently(connection, partial(_run_together, connection, statements), purpose=purpose)
+    elif step.concurrently:
+        locks.patiently(connection, partial(_run_alone, connection, step.statements), purpose=purpose)
+    else:
+        locks.patiently(
+            connection, partial(_run_together, connection, step.statements), purpose=purpose, table=step.table
+        )
+
+
+def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:
+    # VALIDATE reads the whole table under a lock that stops nobody.
+    unlimited = any("VALIDATE CONSTRAINT" in statement for statement in statements)
+    with locks.short_transaction(connection, unlimited=unlimited), connection.cursor() as cursor:
+        # timestamp to timestamptz keeps the stored values only when the session counts in UTC.
+        cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def _run_alone(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:
+    # CONCURRENTLY takes no part in a transaction; its locks stop neither readers nor writers, so it may wait.
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def _page_ranges(connection: BaseDatabaseWrapper, table: str) -> Iterator[str]:
+    """Conditions on ctid that cover the table as long as it is now; TID range scans came with PostgreSQL 14."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int", [f'"{table}"'])
+        (pages,) = cursor.fetchone()
+    for first in range(0, pages, BATCH_PAGES):
+        tids = [sql.Literal(f"({page},0)") for page in (first, first + BATCH_PAGES)]
+        yield sql.SQL("ctid >= {}::tid AND ctid < {}::tid").format(*tids).as_string(None)

@@ -1,0 +1,50 @@
+"""What the older scripts left on a table: broken triggers, leaky policies, indexes under other names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from moeen.db import catalog
+from moeen.db.converge.step import Step
+from moeen.db.converge.subject import Subject
+from moeen.db.sql import compose
+
+#: Functions of the older scripts; their triggers go, because the first breaks every write it guards.
+LEGACY_FUNCTIONS = frozenset({"public.audit_trigger_function", "public.update_updated_at_column"})
+#: How the older policies begin. All of them are for PUBLIC.
+LEGACY_POLICIES = ("Users can ", "Admins can ", "System can ")
+
+
+def drop_leftovers(item: Subject) -> Iterator[Step]:
+    """Broken triggers, leaky policies, constraints that have no place: gone before anything is written."""
+    statements = [
+        compose("DROP TRIGGER IF EXISTS {trigger} ON {table}", trigger=trigger.name, table=item.name)
+        for trigger in item.live.triggers.values()
+        if trigger.function in LEGACY_FUNCTIONS
+    ]
+    statements += [
+        compose("DROP POLICY IF EXISTS {policy} ON {table}", policy=policy.name, table=item.name)
+        for policy in item.live.policies.values()
+        if policy.name.startswith(LEGACY_POLICIES) and policy.roles == ("public",)
+    ]
+    statements += [
+        compose("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}", table=item.name, name=name)
+        for name in item.legacy.constraints
+        if name in item.live.constraints
+    ]
+    if statements:
+        yield Step(item.name, "drop what the older scripts left", tuple(statements))
+
+
+def older_index_pattern(table: str) -> str:
+    """What the names of the older scripts' indexes are LIKE."""
+    return f"idx_{table}%".replace("_", r"\_")
+
+
+def older_indexes(item: Subject) -> list[catalog.Index]:
+    """Indexes under the older scripts' names."""
+    return [
+        index
+        for index in item.live.indexes.values()
+        if index.name.startswith(f"idx_{item.name}") and not index.constraint
+    ]

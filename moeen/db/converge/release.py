@@ -1,0 +1,48 @@
+"""What one shape of a table asks for and the next does not is taken away; columns stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from moeen.db import catalog
+from moeen.db.converge import declared
+from moeen.db.converge.step import Step
+from moeen.db.sql import compose
+
+
+def relax(live: catalog.Table, before: declared.Table, after: declared.Table) -> Iterator[Step]:
+    """The steps that take away what one shape asks for and the next does not; columns stay."""
+    constraints, indexes, columns = _released(live, before, after)
+    statements = [compose("ALTER TABLE {t} DROP CONSTRAINT IF EXISTS {n}", t=live.name, n=n) for n in constraints]
+    statements += [compose("ALTER TABLE {t} ALTER COLUMN {c} DROP NOT NULL", t=live.name, c=c) for c in columns]
+    if statements:
+        yield Step(live.name, f"release {', '.join((*constraints, *columns))}", tuple(statements))
+    for name in indexes:
+        statement = compose("DROP INDEX CONCURRENTLY IF EXISTS {name}", name=name)
+        yield Step(live.name, f"drop index {name}", (statement,), concurrently=True)
+
+
+def relaxed(live: catalog.Table, before: declared.Table, after: declared.Table) -> catalog.Table:
+    """The table as it stands after these steps."""
+    constraints, indexes, columns = _released(live, before, after)
+    return replace(
+        live,
+        constraints={name: it for name, it in live.constraints.items() if name not in constraints},
+        indexes={name: it for name, it in live.indexes.items() if name not in (*constraints, *indexes)},
+        columns={n: replace(it, not_null=it.not_null and n not in columns) for n, it in live.columns.items()},
+    )
+
+
+def _released(
+    live: catalog.Table, before: declared.Table, after: declared.Table
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Names of the live constraints, indexes, and NOT NULL columns that only ``before`` asked for."""
+    asked, kept = (
+        {c.name for c in shape.constraints} | {k.name for k in shape.foreign_keys} for shape in (before, after)
+    )
+    constraints = sorted((asked - kept) & live.constraints.keys())
+    indexes = sorted(({i.name for i in before.indexes} - {i.name for i in after.indexes}) & live.indexes.keys())
+    nullable = {column.name for column in after.columns if not column.not_null}
+    columns = [c.name for c in before.columns if c.not_null and c.name in nullable and live.columns[c.name].not_null]
+    return tuple(constraints), tuple(indexes), tuple(columns)

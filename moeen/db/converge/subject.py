@@ -1,0 +1,77 @@
+"""One table under examination: as its model declares it, as it stands, and as a pattern says it should.
+
+The *pattern* is a temporary table made from the model in a transaction that is rolled back, so that PostgreSQL itself
+puts types, defaults and expressions into the form in which it shows the live ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db import catalog
+from moeen.db.adoption import Legacy
+from moeen.db.converge import declared
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One table under examination: as its model declares it, as it stands, and as the pattern says it should.
+
+    ``later``: definitions of indexes that a later migration asks for; older ones like them are left for it.
+    """
+
+    want: declared.Table
+    live: catalog.Table
+    pattern: catalog.Table
+    legacy: Legacy
+    later: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.want.name
+
+    @property
+    def columns(self) -> Iterator[tuple[declared.Column, catalog.Column, catalog.Column]]:
+        """(declared, live, pattern) of the columns that stand already."""
+        for column in self.want.columns:
+            if column.name in self.live.columns:
+                yield column, self.live.columns[column.name], self.pattern.columns[column.name]
+
+    @property
+    def missing(self) -> tuple[declared.Column, ...]:
+        return tuple(column for column in self.want.columns if column.name not in self.live.columns)
+
+
+def examine(
+    connection: BaseDatabaseWrapper,
+    want: declared.Table,
+    live: catalog.Table,
+    legacy: Legacy,
+    *,
+    defaults: bool = True,
+    later: frozenset[str] = frozenset(),
+) -> Subject:
+    """Make the pattern and put the three together; without ``defaults`` no function of ours need exist yet."""
+    return Subject(want, live, make_pattern(connection, want, defaults=defaults), legacy, later)
+
+
+def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defaults: bool = True) -> catalog.Table:
+    """The table as PostgreSQL shows it when it is made as declared, foreign keys aside; nothing of it stays."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for statement in declared.create_table(want if defaults else want.without_defaults(), temporary=True):
+            cursor.execute(statement)
+        table = catalog.read_temporary_table(connection, want.name)
+        transaction.set_rollback(True, using=connection.alias)
+    return table
+
+
+def same_reference(live: catalog.Constraint, key: declared.ForeignKey) -> bool:
+    return (live.columns, live.references, live.references_columns) == (key.columns, key.to_table, key.to_columns)
+
+
+def is_retyped(live: catalog.Column, pattern: catalog.Column) -> bool:
+    return (live.type, live.collation) != (pattern.type, pattern.collation)

@@ -1,0 +1,111 @@
+"""Why a run of migrate stops, each with what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.migrations import Migration
+
+from moeen.db.errors import FAILED, FINDINGS, MoeenError
+from moeen.db.findings import Finding
+
+
+class InvariantBroken(MoeenError):
+    """A migration ran, but what must hold after each of them does not."""
+
+    def __init__(self, migration: Migration, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"After {migration.app_label}.{migration.name} the database is not as it must be; "
+            f"the run stops here.\n{lines}",
+            next_step="Mend what is listed, then run migrate again: it goes on after this migration.",
+            exit_code=FINDINGS,
+        )
+
+
+class SchemaDiffers(MoeenError):
+    """All migrations ran, but the schema is not what they should have made."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"The migrations ran, but the schema is not what they should have made.\n{lines}",
+            next_step="manage.py validate_schema shows all differences, with --sql what mends them. Where a new "
+            "migration is meant to make them, tell the code: validate_schema --write-expected.",
+            exit_code=FINDINGS,
+        )
+
+
+class HistoryChanged(MoeenError):
+    """Applied migrations were edited or removed, or a newer version of the project was here."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"The applied migrations are not those of this code. Nothing was changed.\n{lines}",
+            next_step="See the fix beside each.",
+            exit_code=FINDINGS,
+        )
+
+
+class NotConfirmed(MoeenError):
+    """Reversing would lose rows, and whoever was asked did not say yes."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was changed: losing these was not confirmed.", exit_code=FINDINGS)
+
+
+class MissingPrivileges(MoeenError):
+    """The connecting role may not do what the migrations need; each right is named with its GRANT."""
+
+    def __init__(self, role: str, missing: Sequence[Finding]) -> None:
+        lines = "\n".join(dict.fromkeys(f"  {finding.object}: {finding.expected}" for finding in missing))
+        grants = "\n".join(f"  {finding.fix};" for finding in missing)
+        super().__init__(
+            f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
+            next_step=f"Let an administrator run:\n{grants}",
+            exit_code=FAILED,
+        )
+
+
+class HalfAdopted(MoeenError):
+    """The ledger of migrations says more than the database holds."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(
+            "The database is half adopted: migrations are recorded as applied, but their tables are missing: "
+            f"{', '.join(missing)}. Nothing was changed.",
+            next_step="Restore these tables from a backup. Or, if they held no rows, take the app's record back with "
+            "`manage.py migrate APP zero --fake` and run migrate again: what stands already is kept.",
+            exit_code=FINDINGS,
+        )
+
+
+class AdoptionRefused(MoeenError):
+    """The database holds tables of our names that cannot be carried over; ``findings`` lists every mismatch."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        some = "1 mismatch" if len(findings) == 1 else f"{len(findings)} mismatches"
+        super().__init__(
+            f"This database cannot be migrated as it is; {some}. Nothing was changed.\n{lines}",
+            next_step="Mend what is listed, or name another database in DATABASE_URL, then run migrate again.",
+            exit_code=FINDINGS,
+        )
+
+
+class StrangersSchema(MoeenError):
+    """A schema that our functions would run in, or call, is not ours and no platform's."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            f"Somebody else owns what would decide who is asking. Nothing was changed.\n{lines}",
+            next_step="Find out who made it and why, take it away as is said beside it, then run migrate again.",
+            exit_code=FINDINGS,
+        )

@@ -1,0 +1,53 @@
+"""The fixes of all findings as one SQL file to be read before it is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from moeen.db.findings import Finding
+from moeen.db.schema.grades import UNSAFE
+
+#: In which order fixes are run: what others stand on first.
+ORDER = (
+    "role", "schema", "type", "function", "auth function", "table", "sequence", "column", "constraint", "index",
+    "rule", "trigger", "policy", "extension", "object", "event trigger", "default privileges",
+)  # fmt: skip
+
+
+def script(findings: Iterable[Finding]) -> str:
+    """The fixes as SQL to be read before it is run, in an order that works; what needs a person stands as comments."""
+    parts = [
+        "-- Mends what validate_schema found. Read it first. Run it with psql as the owner of the tables, not in one",
+        "-- transaction (CONCURRENTLY takes part in none). Lines that begin with -- are for a person to decide.",
+        "SET search_path = public;",
+        "SET lock_timeout = '5s';",
+    ]
+    for finding in sorted(findings, key=_position):
+        parts.append(f"\n-- {finding.severity}: {finding.object}: {finding.kind}: expected {_line(finding.expected)}")
+        if finding.fix.startswith("manage.py") or not finding.fix:
+            parts.append(f"-- {finding.fix or 'nothing can be said in SQL'}")
+        else:
+            parts.append(finding.fix if finding.is_advice else f"{finding.fix};")
+    return "\n".join(parts) + "\n"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+def _position(finding: Finding) -> tuple[bool, int, int, Finding]:
+    """Leaks are shut first; then functions before tables before what stands on them; grants and comments of a missing
+    table have no use."""
+    kind = next((k for k in sorted(ORDER, key=len, reverse=True) if finding.kind.startswith(k)), "")
+    foreign = "FOREIGN KEY" in finding.fix
+    return (not _shuts(finding), ORDER.index(kind) if kind else len(ORDER), int(foreign), finding)
+
+
+_SHUTTING = re.compile(r"REVOKE |DROP POLICY |ALTER TABLE \S+ ENABLE ROW LEVEL SECURITY|ALTER ROLE |ALTER DEFAULT PRIV")
+
+
+def _shuts(finding: Finding) -> bool:
+    """Whether its fix only takes rights away: it needs nothing that another fix makes first."""
+    statements = finding.fix.split(";\n")
+    return finding.severity is UNSAFE and all(_SHUTTING.match(statement) for statement in statements)

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connections, transaction
 from psycopg.rows import tuple_row
 
 from moeen.db.security import identity, signing
+from tests.access import surroundings
 from tests.access.matrix import ACTORS, KEPT, MATRIX, NEW, ROLES
 
 COMMANDS = "SIUD"
@@ -190,10 +191,10 @@ class Probe:
         # Column grants often leave nothing to check; so that none is forgotten, a row stays what it had to be before.
         for (policy,) in owner.execute(
             """SELECT policyname FROM pg_policies WHERE cmd = 'UPDATE' AND with_check IS DISTINCT FROM qual
-                 AND NOT starts_with(with_check, '(' || qual || ' AND ')"""  # narrower still
+                 AND permissive = 'PERMISSIVE' AND NOT starts_with(with_check, '(' || qual || ' AND ')"""  # narrower still
         ).fetchall():
             found.append(f"{policy}: a row may become what it may not be before")
-        return found
+        return found + surroundings.differences(owner)
 
     def _probe_S(self, execute, table, wanted):  # noqa: N802
         key, columns, _ = self.tables[table]

@@ -104,7 +104,7 @@ CREATE OR REPLACE FUNCTION app.require_bound() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF NOT app.is_bound() AND NOT pg_has_role(
+    IF app.is_bound() IS NOT TRUE AND NOT pg_has_role(
         coalesce(nullif(current_setting('role'), 'none'), session_user)::name, current_user, 'USAGE') THEN
         RAISE EXCEPTION 'nobody is bound to this transaction' USING ERRCODE = 'insufficient_privilege',
             HINT = 'Roles are taken by the application or by app.bind_request(), which sign them.';

@@ -61,8 +61,14 @@ def each(expected, whos, statement):
     return tuple((expected, f"{who}: {statement}") for who in whos.split())
 
 
+#: What a hosting platform would give its roles of each new table.
+CLOSED = " ".join(
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {kind} FROM anon, authenticated, service_role;"
+    for kind in ("TABLES", "SEQUENCES")
+)
 SCRATCH = (
-    "owner: CREATE TABLE scratch (id uuid PRIMARY KEY, public_id text, created_at timestamptz, note text, n serial)"
+    f"owner: {CLOSED} CREATE TABLE scratch "
+    "(id uuid PRIMARY KEY, public_id text, created_at timestamptz, note text, n serial)"
 )
 GRANTS = """owner: SELECT string_agg(concat_ws(' ', c.relkind::text, pg_get_userbyid(a.grantee), a.privilege_type, t.attname), ', '
     ORDER BY c.relkind, pg_get_userbyid(a.grantee), a.privilege_type, t.attname)
@@ -72,7 +78,7 @@ POLICIES = """owner: SELECT string_agg(concat_ws(' | ', policyname, permissive, 
     FROM pg_policies WHERE tablename = 'scratch'"""
 TRIGGERS = """owner: SELECT string_agg(concat_ws(' ', tgname, tgenabled, substr(pg_get_triggerdef(oid), strpos(pg_get_triggerdef(oid), 'BEFORE'))), '; ' ORDER BY tgname)
     FROM pg_trigger WHERE tgrelid = 'scratch'::regclass"""
-BOUND_ROLES = ", ".join(f"moeen_{role}" for role in (*"anon".split(), *PEOPLE.split(), "service", "auth"))
+BOUND_ROLES = ", ".join(f"moeen_{role}" for role in ("anon", *PEOPLE.split(), "service", "auth"))
 WHEN = "WHEN ((CURRENT_USER = ANY ('{" + BOUND_ROLES.replace(" ", "") + "}'::name[])))"
 LOG = "FROM audit_logs WHERE created_at = now() AND table_name ="
 NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"

@@ -19,7 +19,9 @@ _COLLISION = "the OIDs of two catalogs would have to collide"
 EQUIVALENT = {
     ("audit_statement()", "part of OR left out [35: difference.after IS NOT NULL OR]"): "there is a before as well",
     ("audit_statement()", "part of OR left out [35: OR difference.before IS NOT NULL]"): "there is an after as well",
-    ("is_bound()", "part of OR left out [7: signature IS NULL OR]"): "of NULL no key is found, which is false as well",
+    ("is_bound()", "part of OR left out [8: signature IS NULL OR]"): "of NULL no key is found, which is false as well",
+    # Told by the case of `neighbour`, whose session has set no claims so far; it does not see what is mutated here.
+    ("is_bound()", "coalesce left out [18: "): "claims that were set once are never NULL again",
     ("lock_away(text)", "part of AND left out [18: AND d.classid = 'pg_catalog.pg_class'::regclass]"): _COLLISION,
     ("lock_away(text)", "part of AND left out [19: AND d.deptype IN ('a', 'i')]"): "sequences depend in no other way",
     (
@@ -94,12 +96,13 @@ def main():
             return judge(proof, options)
 
 
-def _reason(mutant):
+def reason(mutant):
+    """Its key in EQUIVALENT, or None."""
     return next((key for key in EQUIVALENT if mutant.what.startswith(": ".join(key))), None)
 
 
 def _stale(chosen):
-    return sorted(EQUIVALENT.keys() - {_reason(mutant) for mutant in chosen})
+    return sorted(EQUIVALENT.keys() - {reason(mutant) for mutant in chosen})
 
 
 def judge(proof, options):
@@ -120,7 +123,7 @@ def judge(proof, options):
     tried, noticed, seconds = Counter(), Counter(), Counter()
     survivors, equivalent = [], []
     for mutant in chosen:
-        if _reason(mutant):
+        if reason(mutant):
             equivalent.append(mutant)
             continue
         started = time.perf_counter()

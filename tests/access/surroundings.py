@@ -107,20 +107,22 @@ def _policies(owner):
 
 
 def _grants(owner):
-    """Tables, columns, sequences and schemas: the four commands to our roles, the use of two schemas, nothing besides."""
+    """Tables, columns, sequences, schemas: the four commands to our roles, the use of two schemas, nothing besides."""
     yield from (
         f"{name}: {privilege} to {who}{' to be granted on' if on else ''}"
         for name, who, privilege, on in owner.execute(
             """
             WITH granted AS (
-                SELECT c.oid::regclass::text AS name, c.relnamespace::regnamespace::text AS schema, c.relkind::text AS kind,
-                       c.relowner AS owner, a.*
+                SELECT c.oid::regclass::text AS name, c.relnamespace::regnamespace::text AS schema,
+                       c.relkind::text AS kind, c.relowner AS owner, a.*
                 FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS a
                 UNION ALL
-                SELECT c.oid::regclass::text || '.' || t.attname, c.relnamespace::regnamespace::text, 'c', c.relowner, a.*
+                SELECT c.oid::regclass::text || '.' || t.attname, c.relnamespace::regnamespace::text, 'c', c.relowner,
+                       a.*
                 FROM pg_class AS c JOIN pg_attribute AS t ON t.attrelid = c.oid CROSS JOIN aclexplode(t.attacl) AS a
                 UNION ALL
-                SELECT n.nspname, n.nspname, 'n', n.nspowner, a.* FROM pg_namespace AS n CROSS JOIN aclexplode(n.nspacl) AS a
+                SELECT n.nspname, n.nspname, 'n', n.nspowner, a.*
+                FROM pg_namespace AS n CROSS JOIN aclexplode(n.nspacl) AS a
                 WHERE n.nspname = 'app'
             )
             SELECT name, coalesce(r.rolname, 'PUBLIC'), privilege_type, is_grantable FROM granted
@@ -156,7 +158,8 @@ def _roles(owner):
     standing = {
         name: tuple(rest)
         for name, *rest in owner.execute(
-            """SELECT rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolinherit
+            """SELECT rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication,
+                      rolinherit
                FROM pg_roles WHERE rolname = ANY (%s)""",
             [list(wanted)],
         ).fetchall()
@@ -173,7 +176,7 @@ def _roles(owner):
 
 
 def _memberships(owner):
-    """Our roles are members of nothing; they are taken by the owner and by PostgREST's login, never held by the latter."""
+    """Our roles are members of nothing; they are taken by the owner and PostgREST's login, which does not hold them."""
     (name,) = owner.execute("SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'app'").fetchone()
     wanted = {(role, name) for role in OURS} | {(role, "authenticator") for role in OURS if role != "moeen_auth"}
     standing = set()
@@ -193,7 +196,8 @@ def _memberships(owner):
 def _default_privileges(owner):
     """What would open the next table or function. A hosting platform's own, in its schemas, are its affair."""
     for schema, kind, who in owner.execute(
-        """SELECT coalesce(d.defaclnamespace::regnamespace::text, ''), d.defaclobjtype::text, coalesce(r.rolname, 'PUBLIC')
+        """SELECT coalesce(d.defaclnamespace::regnamespace::text, ''), d.defaclobjtype::text,
+                  coalesce(r.rolname, 'PUBLIC')
            FROM pg_default_acl AS d CROSS JOIN aclexplode(d.defaclacl) AS a LEFT JOIN pg_roles AS r ON r.oid = a.grantee
            WHERE (a.grantee = 0 OR r.rolname = ANY (%s) OR d.defaclnamespace = 'app'::regnamespace)
              AND a.grantee <> d.defaclrole AND d.defaclnamespace IN (0, 'public'::regnamespace, 'app'::regnamespace)

@@ -17,7 +17,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import backfill, catalog, public_ids, schema
+from moeen.db import backfill, catalog, public_ids, schema, version
 from moeen.db.backfill import engine, throttle
 from moeen.db.backfill.pace import Limit, Pace
 from moeen.db.errors import MoeenError
@@ -122,6 +122,7 @@ def test_dry_run__json__has_the_agreed_form(database, sql):
     total = value(sql, "SELECT count(*) FROM patients")
     assert code == 0
     assert json.loads(out) == {
+        "version": version.project_version(),
         "dry_run": True,
         "complete": False,
         "tables": [

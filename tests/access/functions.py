@@ -135,6 +135,8 @@ FUNCTIONS = {
         ("<users.p2>", "patient/p2: SELECT app.user_id()::text"),
         (None, "service: SELECT app.user_id()"),
         (None, "patient{\"sub\": \"x\"}: SELECT app.user_id()"),
+        (None, "patient{\"sub\": \"----\"}: SELECT app.user_id()"),
+        (None, "patient{\"sub\": \"gggggggg-gggg-gggg-gggg-gggggggggggg\"}: SELECT app.user_id()"),
         (None, "patient{\"sub\": \"<users.p1>x\"}: SELECT app.user_id()"),
         *forged(None, "patient~: SELECT app.user_id()", kinds=FORGERIES),
     )),

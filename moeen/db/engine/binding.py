@@ -105,7 +105,8 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
     """Bind the transaction; with `begin` it has not begun, and is opened where psycopg does not do that."""
     binder: Binder = connection.moeen_binder
     signer = binder.signer
-    first = signer is None and bool(who.role)
+    # A database that knew no signatures may have been migrated meanwhile.
+    first = bool(who.role) and (signer is None or signer.key is None)
     if first:
         signer = binder.signer = signing.signer_for(connection, configured=binder.configured)
     mark = f"{binder.application[:46]} {secrets.token_hex(8)}" if who.role else binder.application

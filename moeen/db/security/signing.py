@@ -178,6 +178,20 @@ def read(path: Path) -> str:
         return ""
 
 
+def standing(connection: BaseDatabaseWrapper, *, configured: str) -> tuple[bool, str, str]:
+    """Whether identities can be signed, what there is to say of it, and the next step ("" for none). For the owner."""
+    known = [key.id for key in keys(connection)]
+    if not known:
+        return False, "no key, so nothing is signed", "manage.py migrate"
+    if configured and Key.parse(configured).id not in known:
+        step = "set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says"
+        return False, f"IDENTITY_KEY names the key {Key.parse(configured).id}, which the database does not know", step
+    if len(known) > 1:
+        step = "restart what serves with the newest, then: manage.py rotate_identity_key --retire"
+        return True, f"signed with {known[0]}; older keys are valid: {', '.join(known[1:])}", step
+    return True, f"signed with the key {known[0]}", ""
+
+
 class EnsureIdentityKey(Operation):
     """A key for signing identities, made where there is none; the table goes with the file that makes it."""
 

@@ -77,7 +77,7 @@ bench-live: development  ## adopt a million patients under load: ours, plain Dja
 bench-rls: development  ## measure what row security costs at a million appointments
 	@$(BIN)/python -m tests.bench.bench_rls $(ARGS)
 
-test-mutation: development  ## drop or widen every policy and grant in turn; the proof must notice each
+test-mutation: development  ## break every policy, grant, function and role in turn; the proof must notice each
 	@$(BIN)/python -m tests.access.mutations $(ARGS)
 
 bench-validate: development  ## measure validate_schema against pg_dump --schema-only

@@ -108,6 +108,13 @@ def test_function__of_schema_app__does_what_is_written_down(stage, name):
     assert stage.differences([name]) == []
 
 
+def test_function__new_and_not_written_down__is_found(proof, stage):
+    with stage.undone():
+        stage.connection.execute("CREATE FUNCTION app.newcomer() RETURNS boolean LANGUAGE sql RETURN true")
+        assert mutants.unmutated(stage.connection) == ["newcomer()"]
+        assert "function newcomer(): is not written down" in proof.probe.catalog_differences(stage.connection)
+
+
 def test_mutants__some_of_each_kind__are_noticed(proof, stage):
     """`make test-mutation` tries all of them."""
     judge = mutations.Proof(proof.probe, stage, StageRoad(stage))

@@ -23,7 +23,7 @@ class Severity(enum.StrEnum):
 class Finding:
     """One difference between what should be and what is.
 
-    ``object`` names it as SQL would (``patients.email``); ``fix`` is a statement or command that mends it, or "";
+    ``object`` names it as SQL would (``table.column``); ``fix`` is a statement or command that mends it, or "";
     ``why`` says what it matters for.
     """
 

@@ -71,6 +71,13 @@ class Environment:
                 raise _malformed(name, "https://clinic.example, several separated by commas")
         return found
 
+    def identity_key(self, name: str) -> str:
+        """A key that identities are signed with, see moeen/db/security/signing.py."""
+        value = self.text(name)
+        if value and not re.fullmatch(r"[0-9a-f]{8}\.[0-9a-f]{64}", value):
+            raise _malformed(name, "what `manage.py rotate_identity_key --print` prints")
+        return value
+
     def header(self, name: str) -> tuple[str, str] | None:
         """A request header and the value that means HTTPS, e.g. `HTTP_X_FORWARDED_PROTO=https`."""
         value = self.text(name)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from moeen.db.security import identity, web_login
+from moeen.db.security import identity, signing, web_login
 from moeen.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -96,6 +96,9 @@ _serves = not identity.operates()
 if _web_database and _serves:
     _database = _web_database
 _pooled = env.flag("DATABASE_POOLED", default=_database.get("DISABLE_SERVER_SIDE_CURSORS", False))
+# What serving processes sign identities with. For the embedded server, migrate keeps the database's key in this file.
+IDENTITY_KEY_FILE = BASE_DIR / ".moeen" / "identity_key" if _database.get("EMBEDDED") else None
+IDENTITY_KEY = env.identity_key("IDENTITY_KEY") or (signing.read(IDENTITY_KEY_FILE) if IDENTITY_KEY_FILE else "")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "moeen.db.engine",
@@ -103,6 +106,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         # the transaction holds for the whole request. Commands say for themselves where theirs begin.
         "ATOMIC_REQUESTS": True,
         "PROJECT_REF": SUPABASE_PROJECT_REF,
+        "IDENTITY_KEY": IDENTITY_KEY,
         **_database,
         # Values of a request, session keys among them, stay out of the texts of its statements: every session of the
         # login reads those in pg_stat_activity.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib.auth.base_user import BaseUserManager
 from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 
-from moeen.db.models import PublicIdQuerySet
+from moeen.db.models import PublicIdQuerySet, withhold
 from moeen.db.security import identity
 
 if TYPE_CHECKING:
@@ -31,10 +30,7 @@ class UserManager(BaseUserManager.from_queryset(PublicIdQuerySet)):  # type: ign
 
     def get_queryset(self) -> Any:
         found = super().get_queryset()
-        who = identity.current()
-        if who == identity.AUTH:
-            return found.only(*CREDENTIALS)
-        return found if who == identity.OPERATOR else found.defer("password")
+        return found.only(*CREDENTIALS) if identity.current() == identity.AUTH else withhold(found)
 
     def get_by_natural_key(self, username: str | None) -> User:
         """The user of this e-mail address, in any case; ``User.DoesNotExist`` when there is none."""
@@ -77,15 +73,3 @@ class UserManager(BaseUserManager.from_queryset(PublicIdQuerySet)):  # type: ign
 def _without_nul(username: str | None) -> str:
     """What to look for: PostgreSQL has no text with NUL in it, and nobody's address has one."""
     return (username or "").strip().replace("\0", "")
-
-
-def without_credentials(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """The same rows; password hashes of users they refer to are left out of what select_related() loads."""
-    if identity.current() == identity.OPERATOR:
-        return queryset
-    referring = [
-        field.name
-        for field in queryset.model._meta.concrete_fields
-        if field.related_model is not None and field.related_model._meta.label == settings.AUTH_USER_MODEL
-    ]
-    return queryset.defer(*(f"{name}__password" for name in referring)) if referring else queryset

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.security import identity
+from moeen.db.security import identity, signing
 from moeen.db.security.access import web_role_sql
 from moeen.env import parse_database_url
 from tests import servers, templates
@@ -56,6 +56,11 @@ class Database:
     def admin(self, **options) -> psycopg.Connection:
         """An autocommit connection as the role that made the database: a superuser on throwaway servers."""
         return self.target.connect(self.name, **options)
+
+    def identity_key(self) -> str:
+        """What IDENTITY_KEY holds for a process that serves this database."""
+        with self.connect() as owner:
+            return signing.signer_for(owner, configured="").key.text()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,11 @@ def owner(web_database):
     for role in ("admin", "supervisor", "staff", "patient"):
         User.objects.db_manager(made.alias).create_user(f"{role}@example.test", name=role, role=role)
     before, entry = connections["default"], connections.settings["default"]
-    connections.settings["default"] = {**connections.settings[made.alias], "USER": "moeen_web"}
+    connections.settings["default"] = {
+        **connections.settings[made.alias],
+        "USER": "moeen_web",
+        "IDENTITY_KEY": made.identity_key(),
+    }
     connections["default"] = connections.create_connection("default")
     with made.connect() as connection:
         yield connection

@@ -21,6 +21,7 @@ from moeen.db import backfill, catalog, public_ids, schema, version
 from moeen.db.backfill import engine, throttle
 from moeen.db.backfill.pace import Limit, Pace
 from moeen.db.errors import MoeenError
+from moeen.db.security import signing
 from tests import servers, states
 from tests.states import snapshots
 
@@ -197,9 +198,14 @@ def test_audit__suspension_asked_for_by_a_web_role__is_not_heard(database, sql):
     """Only who owns the table, and could drop the trigger, may suspend it."""
     entries = "SELECT count(*) FROM audit_logs WHERE table_name = 'patients' AND action = 'UPDATE'"
     sql.execute("GRANT SELECT, UPDATE ON patients TO moeen_staff")
+    signer = signing.signer_for(sql, configured="")
     for role, counted in (("none", 0), ("moeen_staff", 1), ("moeen_admin", 2)):
         with sql.transaction():
-            sql.execute("SELECT set_config('app.audit_suspended', 'on', true), set_config('role', %s, true)", [role])
+            sql.execute(
+                "SELECT set_config('app.audit_suspended', 'on', true), set_config('role', %s, true), "
+                "set_config('moeen.signature', %s, true)",
+                [role, signer.sign(role=role, claims="")],
+            )
             sql.execute("UPDATE patients SET phone = %s WHERE id = md5('more1')::uuid", [role])
         assert value(sql, entries) == counted, role
 

@@ -425,7 +425,7 @@ case(
 )
 case(
     "function body",
-    "CREATE OR REPLACE FUNCTION app.set_updated_at() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS 'BEGIN RETURN NEW; END'",
+    "CREATE OR REPLACE FUNCTION app.set_updated_at() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NEW; END'",
     (B, "app.set_updated_at()", "function body"),
 )
 case(
@@ -472,7 +472,7 @@ case(
 )
 case(
     "auth.uid",
-    "CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE SET search_path = '' AS 'SELECT NULL::uuid'",
+    "CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS 'SELECT NULL::uuid'",
     (B, "auth.uid()", "auth function body"),
 )
 case(

@@ -90,6 +90,7 @@ def test_web_login__through_the_engine__serves_people(proof, web):
             "default": {},
             alias: {
                 "ENGINE": "moeen.db.engine",
+                "IDENTITY_KEY": proof.database.identity_key(),
                 **parse_database_url(proof.database.target.url(proof.database.name, user=web)),
             },
         }
@@ -327,7 +328,15 @@ def pooled(proof, web):
     with servers.pooler(proof.database.target, proof.database.name, web) as url:
         alias = "pooled"
         connections.settings[alias] = connections.configure_settings(
-            {"default": {}, alias: {"ENGINE": "moeen.db.engine", **parse_database_url(url), "POOLED": True}}
+            {
+                "default": {},
+                alias: {
+                    "ENGINE": "moeen.db.engine",
+                    **parse_database_url(url),
+                    "POOLED": True,
+                    "IDENTITY_KEY": proof.database.identity_key(),
+                },
+            }
         )[alias]
         yield alias
         connections[alias].close()

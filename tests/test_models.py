@@ -613,7 +613,7 @@ def test_edge__nodes_of_another_flow__refused_by_form_and_database():
         setattr(edge, end, elsewhere)
         with pytest.raises(ValidationError):
             edge.full_clean()
-        with pytest.raises(IntegrityError, match=f"{end}_id_fkey"), transaction.atomic():
+        with pytest.raises(IntegrityError, match=f"{end}_id_flow_id_fkey"), transaction.atomic():
             edge.save()
         setattr(edge, end, here)
 

@@ -161,7 +161,11 @@ def test_policies__each__is_for_one_command_and_one_role_and_says_so_in_its_name
                WHERE schemaname = 'public'"""
         ).fetchall()
     assert len(found) > 200
+    assert {table for table, name, *_ in found if name == f"{table}_bound"} == set(proof.probe.tables)
     for table, name, roles, command, permissive in found:
+        if name == f"{table}_bound":
+            assert (permissive, command, set(roles)) == ("RESTRICTIVE", "all", {f"moeen_{role}" for role in ROLES})
+            continue
         assert permissive == "PERMISSIVE"
         assert len(roles) == 1
         assert name == f"{table}_{command}_{roles[0].removeprefix('moeen_')}"
@@ -271,10 +275,10 @@ def test_platform_role__before_the_request_is_bound__sees_nothing(proof, role):
 @pytest.mark.parametrize("role", roads.DjangoRoad.roles)
 def test_former_public_id__of_ones_own_row__resolves_and_another_is_not_found(proof, role):
     seen = roads.parse(MATRIX["patients"].get(role, "")).get("S", (None, False, set()))[2]
-    patients = public_ids.PREFIXES["pat_"].objects.using(proof.database.alias)
     for number, label in enumerate(("p1", "p2"), start=1):
         alias = world.ALIAS.format(number)
         with identity.bound(proof.roads["django"].identity(role)):
+            patients = public_ids.PREFIXES["pat_"].objects.using(proof.database.alias)
             if seen is None or label in seen:
                 assert str(patients.get_by_public_id(alias).pk) == proof.world.keys["patients"][label]
                 assert public_ids.look_up(alias, using=proof.database.alias).first_name == label

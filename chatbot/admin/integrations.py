@@ -74,4 +74,4 @@ class IntegrationAdmin(ModelAdmin):
 
     @admin.display(description=_("webhook secret"))
     def secret_state(self, obj: Integration) -> str:
-        return str(_("Set") if obj.webhook_secret else _("Not set"))
+        return str(_("Set") if not obj._state.adding and obj.has_webhook_secret() else _("Not set"))

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("chatbot", "0003_rls"),
+        ("chatbot", "0004_rls"),
     ]
 
     # Each new key stands before its older one goes: no edge is unguarded in between.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.core.validators import URLValidator
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -77,6 +77,7 @@ class Integration(TimestampedModel):
 
     class Meta:
         db_table = "chatbot_integrations"
+        base_manager_name = "objects"  # where it is referred to, the secret is left out as well
         db_table_comment = "Accounts at messaging services; holds secrets, seen by administrators only."
         verbose_name = _("integration")
         verbose_name_plural = _("integrations")
@@ -102,3 +103,13 @@ class Integration(TimestampedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def withheld_from(cls, role: str) -> tuple[str, ...]:
+        return ("webhook_secret",) if role else ()
+
+    def has_webhook_secret(self) -> bool:
+        """Whether there is a secret; yes or no is all that administrators learn of it."""
+        with connections[self._state.db or DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute("SELECT app.has_integration_secret(%s)", [self.pk])
+            return bool(cursor.fetchone()[0])

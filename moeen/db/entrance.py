@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.operations.base import Operation
 
@@ -117,7 +118,14 @@ class CloseDatabase(Operation):
         """The database is no part of the models' state."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        entrance = look(schema_editor.connection)
+        try:
+            entrance = look(schema_editor.connection)
+        except OperationalError:
+            if not schema_editor.collect_sql:
+                raise
+            # sqlmigrate and squawk tell of it without a database, which alone knows the logins.
+            schema_editor.execute("-- REVOKE CONNECT, TEMPORARY ON DATABASE FROM PUBLIC, where it is the owner's", None)
+            return
         if schema_editor.collect_sql and entrance.told():
             schema_editor.execute(f"-- {entrance.told().replace(';', ',')}", None)
         elif entrance.told():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 
 from moeen.db import public_ids
 from moeen.db.functions import Now
+from moeen.db.security import identity
 
 M = TypeVar("M", bound=models.Model)
 
@@ -33,15 +34,60 @@ class PublicIdQuerySet(models.QuerySet[M]):
         return self.get(pk=public_ids.row_of_alias(text, using=self.db))
 
 
+class Manager(models.Manager.from_queryset(PublicIdQuerySet)):  # type: ignore[misc]
+    """Rows without the columns that the current identity may not read."""
+
+    def get_queryset(self) -> Any:
+        return withhold(super().get_queryset())
+
+
+def withhold(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """The same rows without the columns that the current identity may not read."""
+    names = queryset.model.withheld_from(identity.current().role)
+    return queryset.defer(*names) if names else queryset
+
+
+def without_withheld(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """The same rows; what is withheld of the rows they refer to is left out of what select_related() loads."""
+    role = identity.current().role
+    names = [
+        f"{field.name}__{withheld}"
+        for field in queryset.model._meta.concrete_fields
+        if hasattr(field.related_model, "withheld_from")
+        for withheld in field.related_model.withheld_from(role)
+    ]
+    return queryset.defer(*names) if names else queryset
+
+
+class KeyField(models.UUIDField):  # type: ignore[type-arg]  # no generic at run time
+    """A uuid that the database makes: no role of a person chooses one (app.keep_identity).
+
+    Migrations go on calling it a UUIDField with a default in Python, which is nothing to the database.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.pop("default", None)
+        super().__init__(**kwargs | {"primary_key": True, "db_default": RandomUUID(), "editable": False})
+
+    def deconstruct(self) -> Any:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.UUIDField", args, kwargs | {"default": uuid.uuid4}
+
+
 class Model(models.Model):
-    """A row with a uuid key. The default stands in Python *and* in the database, so that every writer gets one."""
+    """A row with a uuid key."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID(), editable=False)
+    id = KeyField()
 
-    objects = PublicIdQuerySet.as_manager()
+    objects = Manager()
 
     class Meta:
         abstract = True
+
+    @classmethod
+    def withheld_from(cls, role: str) -> tuple[str, ...]:
+        """Fields that this database role may not read, so that queries leave them out; "" is the operator."""
+        return ()
 
 
 class TimestampedModel(Model):

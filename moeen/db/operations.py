@@ -199,20 +199,27 @@ class RunSQLFile(Ours, migrations.RunSQL):
     """RunSQL fed from ``<app>/sql/<name>.sql``, with ``<name>.reverse.sql`` for the way back.
 
     A file that locks several tables says BEGIN and COMMIT for each, so that no two are locked at a time.
+    ``replaces``: an earlier file of the app that this one says anew; on the way back it is run again, and then the
+    reverse file takes away what only the newer one has.
     """
 
-    def __init__(self, app_label: str, name: str, *, texts: tuple[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, app_label: str, name: str, *, replaces: str = "", texts: tuple[str, str] | None = None, **kwargs: Any
+    ) -> None:
         """``texts``: what the two files will say, where they are yet to be written."""
-        self.app_label, self.name = app_label, name
+        self.app_label, self.name, self.replaces = app_label, name, replaces
         self.texts = texts or read_texts(app_label, name)
-        self.forwards, self.backwards = map(read_scripts, self.texts)
+        replaced = read_texts(app_label, replaces)[0] + "\n" if replaces else ""
+        self.forwards, self.backwards = read_scripts(self.texts[0]), read_scripts(replaced + self.texts[1])
         # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(
             [script.body for script in self.forwards], reverse_sql=[script.body for script in self.backwards], **kwargs
         )
 
     def deconstruct(self) -> Any:
-        kwargs = {"state_operations": self.state_operations} if self.state_operations else {}
+        kwargs: dict[str, Any] = {"state_operations": self.state_operations} if self.state_operations else {}
+        if self.replaces:
+            kwargs["replaces"] = self.replaces
         return self.__class__.__name__, [self.app_label, self.name], kwargs
 
     def _run_sql(self, schema_editor: Any, sqls: Any) -> None:

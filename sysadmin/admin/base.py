@@ -22,7 +22,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
-from sysadmin.managers import without_credentials
+from moeen.db.models import without_withheld
 
 #: Fields whose texts read from left to right in every language: +966 ... would be turned round.
 LTR_NAMES = re.compile(r"(phone|_url|_number|_id|^key|^timezone|^currency)$")
@@ -32,7 +32,7 @@ class NestedObjects(utils.NestedObjects):
     """What goes when a row is deleted; rows that refer to a user are loaded together with that user."""
 
     def related_objects(self, *args: Any) -> QuerySet[Any]:
-        return without_credentials(super().related_objects(*args))
+        return without_withheld(super().related_objects(*args))
 
 
 utils.NestedObjects = NestedObjects  # type: ignore[misc]  # Django's own name for it is the only way in
@@ -129,11 +129,11 @@ class ModelAdmin(admin.ModelAdmin):
         return found
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return without_credentials(super().get_queryset(request))
+        return without_withheld(super().get_queryset(request))
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
         """Of the list, and of a row's history, whose entries are loaded together with their users."""
-        return super().get_paginator(request, without_credentials(queryset), *args, **kwargs)
+        return super().get_paginator(request, without_withheld(queryset), *args, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> FormField | None:
         if isinstance(db_field, models.JSONField):

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from moeen.db.models import without_withheld
 from sysadmin.admin.base import ModelAdmin, preformatted
-from sysadmin.managers import without_credentials
 from sysadmin.models import Role, User, UserRole
 
 #: As many holders as a page names; the rest stand behind a link.
@@ -111,7 +111,7 @@ class RoleAdmin(ModelAdmin):
 
     @admin.display(description=_("assigned to"))
     def holders(self, obj: Any) -> str:
-        assignments = without_credentials(obj.user_roles.select_related("user")).order_by("user__name", "user_id")
+        assignments = without_withheld(obj.user_roles.select_related("user")).order_by("user__name", "user_id")
         users = [assignment.user for assignment in assignments[: HOLDERS_SHOWN + 1]]
         if not users:
             return "-"

@@ -7,7 +7,7 @@ import moeen.db.entrance
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sysadmin", "0007_rls"),
+        ("sysadmin", "0009_rls"),
     ]
 
     operations = [

@@ -127,6 +127,10 @@ class User(AbstractBaseUser, TimestampedModel):
             return any(permission.startswith(f"{app_label}.") for permission in SUPERVISOR_PERMISSIONS)
         return self.is_superuser
 
+    @classmethod
+    def withheld_from(cls, role: str) -> tuple[str, ...]:
+        return ("password",) if role else ()
+
     def has_usable_password(self) -> bool:
         if "password" in self.get_deferred_fields():  # nobody but moeen_auth may read it; yes or no is all that leaves
             with identity.acting_as_auth():

@@ -23,6 +23,12 @@ _SALES = {
     "admin": "S *; I *; U *; D *",
 }
 
+# The author of a new flow or template is whoever makes it, also where it is made like another's. Published or approved
+# it is not by staff, and the parts of a published flow stay as they are.
+_PARTS = _FLOWS
+_FLOWS = _FLOWS | {"staff": "S pub s1; I s1 s2; U s1; D s1"}
+_TEMPLATES = _FLOWS | {"staff": "S pub s1; I *; U s1; D s1"}
+
 MATRIX = {
     "users": {
         "patient": "S(-password_hash) p1; U(name phone) p1",
@@ -85,16 +91,16 @@ MATRIX = {
         "admin": "S *; I *; U *; D *",
     },
     "patients": {
-        "patient": "S p1; U(email phone address emergency_contact_name emergency_contact_phone) p1",
-        "doctor": "S p1; U(-id public_id user_id created_at updated_at) p1",
+        "patient": "S p1; U(phone address emergency_contact_name emergency_contact_phone) p1",
+        "doctor": "S p1; U(-id public_id user_id email created_at updated_at) p1",
         "staff": "S *; I *; U *",
         "supervisor": "S *; I *; U *",
         "admin": "S *; I *; U *; D *",
-        "service": "S *",
+        "service": "S(-medical_history allergies) *",
     },
     "doctors": {
         "patient": "S d1 d2",
-        "doctor": "S d1 d2; U(phone email) d1",
+        "doctor": "S d1 d2; U(phone) d1",
         "staff": "S *; I *; U *",
         "supervisor": "S *; I *; U *",
         "admin": "S *; I *; U *; D *",
@@ -118,12 +124,12 @@ MATRIX = {
         "admin": "S *; I *; U *; D *",
     },
     "chatbot_flows": _FLOWS,
-    "chatbot_nodes": _FLOWS,
-    "chatbot_edges": _FLOWS,
-    "chatbot_templates": _FLOWS,
+    "chatbot_nodes": _PARTS,
+    "chatbot_edges": _PARTS,
+    "chatbot_templates": _TEMPLATES,
     "chatbot_integrations": {
-        "admin": "S *; I *; U *; D *",
-        "service": "S *",
+        "admin": "S(-webhook_secret) *; I *; U *; D *",
+        "service": "S(-webhook_secret) *",
     },
     "conversations": {
         "patient": "S p1",
@@ -158,6 +164,13 @@ MATRIX = {
     "backfill_runs": {"admin": "S *; U(pause_requested) *"},
     "public_id_aliases": {"admin": "S *"},
 }
+
+#: Columns that the server writes, whoever is granted them.
+KEPT = frozenset(
+    {"id", "public_id", "created_at", "assigned_at", "sent_at", "created_by", "approved_by", "assigned_by"}
+)
+#: What a new row may not have that others have: a sign-in is linked by a function, an approval is another's.
+NEW = {"patients": {"user_id": None}, "doctors": {"user_id": None}, "chatbot_templates": {"is_approved": False}}
 
 #: (role, table, row, column, the row or value it is set to): changes that would move a row to somebody else, make a
 #: person somebody else, or take a row from those who may see it. Each is refused.
@@ -196,6 +209,29 @@ MOVES = (
     ("staff", "crm_leads", "s1", "owner_id", None),
     ("staff", "crm_deals", "s1", "owner_id", ("users", "s2")),
     ("staff", "crm_activities", "s1", "owner_id", ("users", "s2")),
+    ("staff", "patients", "walk-in", "user_id", ("users", "s1")),
+    ("supervisor", "patients", "walk-in", "user_id", ("users", "v1")),
+    ("admin", "patients", "p1", "user_id", None),
+    ("staff", "doctors", "retired", "user_id", ("users", "s1")),
+    ("admin", "doctors", "retired", "user_id", ("users", "a1")),
+    ("patient", "patients", "p1", "email", "taken@example.test"),
+    ("doctor", "patients", "p1", "email", "taken@example.test"),
+    ("doctor", "doctors", "d1", "email", "taken@example.test"),
+    ("staff", "chatbot_flows", "s1", "status", "published"),
+    ("staff", "chatbot_templates", "s1", "is_approved", True),
+    ("supervisor", "chatbot_flows", "s1", "created_by", ("users", "v1")),
+    ("admin", "chatbot_templates", "s1", "created_by", ("users", "a1")),
+    ("admin", "chatbot_integrations", "bot", "created_by", ("users", "a1")),
+    ("admin", "roles", "system admin", "is_system", False),
+    ("admin", "roles", "system patient", "name", "other"),
+    ("admin", "roles", "nurse", "is_system", True),
+    ("admin", "patients", "p1", "id", "11111111-1111-4111-8111-111111111111"),
+    ("staff", "patients", "p1", "public_id", "pat_aaaaaaaaaaaaaaaaaaaaaaaa"),
+    ("staff", "appointments", "p1-d1", "created_at", "2020-01-01"),
+    ("staff", "crm_leads", "s1", "created_at", "2020-01-01"),
+    ("admin", "user_roles", "p1", "assigned_at", "2020-01-01"),
+    ("service", "messages", "p1", "sent_at", "2020-01-01"),
+    ("service", "conversations", "p1", "created_at", "2020-01-01"),
     ("admin", "audit_logs", "p1", "user_id", None),
     ("admin", "backfill_runs", "run", "position", 7),
     ("admin", "public_id_aliases", "p1", "row_id", ("patients", "p2")),
@@ -213,6 +249,12 @@ FORGERIES = (
     ("doctor", "sessions", "p1-d1", "patient_id", ("patients", "p2")),
     ("doctor", "sessions", "p1-d1", "doctor_id", ("doctors", "d2")),
     ("doctor", "sessions", "p1-d1", "appointment_id", ("appointments", "p2-d2")),
+    ("staff", "patients", "walk-in", "user_id", ("users", "s1")),
+    ("admin", "patients", "walk-in", "user_id", ("users", "a1")),
+    ("staff", "doctors", "retired", "user_id", ("users", "s1")),
+    ("staff", "chatbot_flows", "s1", "status", "published"),
+    ("staff", "chatbot_templates", "s1", "is_approved", True),
+    ("supervisor", "chatbot_templates", "s1", "is_approved", True),
     ("staff", "crm_leads", "s1", "owner_id", None),
     ("staff", "crm_deals", "s1", "lead_id", ("crm_leads", "s2")),
     ("staff", "crm_activities", "s1", "deal_id", ("crm_deals", "s2")),

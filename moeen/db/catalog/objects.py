@@ -208,7 +208,8 @@ class Catalog:
 
     The rest is there after ``read_whole``. ``platform``: the functions of schema auth; ``platform_is_ours``: whether
     a migration made that schema. ``others``: objects of further kinds in our schemas. ``defaults``: default
-    privileges, by role, schema ("" for all) and kind of object. ``superusers`` and ``platform_roles`` are those the cluster has.
+    privileges, by role, schema ("" for all) and kind of object. ``superusers`` and ``platform_roles`` are those the
+    cluster has.
     """
 
     tables: dict[str, Table]

@@ -3,6 +3,7 @@
 Keys of a DATABASES entry beyond Django's own:
 `EMBEDDED` (bool): the entry is the project's embedded server; HOST and PORT are found when it runs.
 `PROJECT_REF` (str): the hosting project that HOST or USER must name, see `project.py`.
+`IDENTITY_KEY` (str): the key that serving processes sign with, see `security/signing.py`.
 `POOLED` (bool): a transaction pooler stands between; nothing may be left behind in a session.
 `SERVES` (bool): requests are served over it: only by a login that row security binds, see `web_login.py`.
 """
@@ -63,7 +64,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except BaseException:
                 connection.close()
                 raise
-        binding.prepare(connection, timezone=self.timezone_name if self.is_pooled else "")
+        binding.prepare(
+            connection,
+            timezone=self.timezone_name if self.is_pooled else "",
+            identity_key=self.settings_dict.get("IDENTITY_KEY") or "",
+        )
         return connection
 
     def init_connection_state(self) -> None:

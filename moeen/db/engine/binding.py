@@ -1,33 +1,54 @@
 """Cursors that bind the transaction to the current identity before every statement that would run as another.
 
-The binding lasts until the transaction ends, and a connection outside of one is bound to nobody. What is bound is not
-remembered here but read from the application's name, which the server itself reports (see identity.binding_sql), so
-rollbacks to savepoints and commits by other ways are seen as well.
+Bound are the role, the claims, and a signature over both, without which row security lets nothing through (see
+security/signing.py). They are sent as parameters: the text of a statement is seen in pg_stat_activity by every session
+of the same login.
+
+The binding lasts until the transaction ends, and a connection outside of one is bound to nobody. Each binding sets the
+application's name to a mark of its own. The server reports that name whenever it changes, also when a rollback to a
+savepoint takes it back, so rollbacks and commits by other ways are seen, and what was undone is bound anew.
 """
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from moeen.db.security import identity
-
-from ..errors import MoeenError
-
-
-class NotPrepared(MoeenError):
-    """The roles of row security are missing, or the login may not become them."""
+from ..errors import USAGE
+from ..security import identity, signing
+from ..security.signing import NotPrepared, Signer
 
 
-def prepare(connection: Any, *, timezone: str = "") -> None:
-    """Note what binding needs about a new connection. `timezone` is bound as well where no session state may be set."""
-    connection.moeen_application = _application(connection)
-    connection.moeen_timezone = timezone
+@dataclass
+class Binder:
+    """What binding needs to know about a connection, and what it bound last.
+
+    `timezone` is bound as well where no session state may be set, "" elsewhere. `configured`: IDENTITY_KEY, if there is
+    one.
+    """
+
+    application: str
+    timezone: str
+    configured: str
+    signer: Signer | None = None
+    who: identity.Identity | None = None
+    mark: str = ""
+    renew_at: float = 0.0
+
+
+def prepare(connection: Any, *, timezone: str = "", identity_key: str = "") -> None:
+    """Note what binding needs about a new connection, see Binder."""
+    connection.moeen_binder = Binder(_application(connection), timezone, identity_key)
 
 
 @contextmanager
@@ -37,22 +58,20 @@ def bound(connection: Any) -> Iterator[None]:
     On an idle connection in autocommit mode that transaction is opened here, and committed at the end.
     """
     who = identity.current()
-    name = connection.moeen_application
-    mark = identity.application_mark(who, name)
     status = connection.pgconn.transaction_status
     if status == TransactionStatus.IDLE:
         if not who.role:
             yield  # the login itself: nothing to bind
         elif connection.autocommit:
-            with _transaction(connection, who, mark):
+            with _transaction(connection, who):
                 yield
         else:
             # psycopg opens the transaction with the first statement.
-            _bind(connection, who, mark, begin=True)
+            _bind(connection, who, begin=True)
             yield
     else:
-        if status == TransactionStatus.INTRANS and _application(connection) != mark:
-            _bind(connection, who, mark, begin=False)
+        if status == TransactionStatus.INTRANS and not _is_bound(connection, who):
+            _bind(connection, who, begin=False)
         yield
 
 
@@ -61,9 +80,17 @@ def _application(connection: Any) -> str:
     return reported.decode()
 
 
+def _is_bound(connection: Any, who: identity.Identity) -> bool:
+    binder: Binder = connection.moeen_binder
+    reported = _application(connection)
+    if not who.role:
+        return reported == binder.application
+    return who == binder.who and reported == binder.mark and time.monotonic() < binder.renew_at
+
+
 @contextmanager
-def _transaction(connection: Any, who: identity.Identity, mark: str) -> Iterator[None]:
-    _execute(connection, b"BEGIN; " + _statement(connection, who, mark, begin=True))
+def _transaction(connection: Any, who: identity.Identity) -> Iterator[None]:
+    _bind(connection, who, begin=True)
     try:
         yield
     except BaseException:
@@ -74,20 +101,74 @@ def _transaction(connection: Any, who: identity.Identity, mark: str) -> Iterator
         _execute(connection, b"COMMIT")
 
 
-def _bind(connection: Any, who: identity.Identity, mark: str, *, begin: bool) -> None:
-    _execute(connection, _statement(connection, who, mark, begin=begin))
+def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
+    """Bind the transaction; with `begin` it has not begun, and is opened where psycopg does not do that."""
+    binder: Binder = connection.moeen_binder
+    signer = binder.signer
+    # A database that knew no signatures may have been migrated meanwhile.
+    first = bool(who.role) and (signer is None or signer.key is None)
+    if first:
+        signer = binder.signer = signing.signer_for(connection, configured=binder.configured)
+    mark = f"{binder.application[:46]} {secrets.token_hex(8)}" if who.role else binder.application
+    values: dict[str, str | None] = {
+        "role": who.role or "none",
+        "request.jwt.claims": who.claims,
+        # Older forms of the claims, which platforms' auth.uid() reads first.
+        "request.jwt.claim": "",
+        "request.jwt.claim.sub": "",
+        "moeen.signature": signer.sign(role=who.role, claims=who.claims) if signer and who.role else "",
+        # With off, a table whose policies would hide rows raises an error: an operator is never silently blind.
+        "row_security": "on" if who.role else "off",
+        "application_name": mark,
+        # Temporary objects last: left out, they would come first. NULL is what the login has by itself.
+        "search_path": "public, pg_temp" if who.role else None,
+    }
+    if binder.timezone:
+        values["TimeZone"] = binder.timezone
+    if who.read_only and begin:
+        values["transaction_read_only"] = "on"
+    if begin and connection.autocommit:
+        _execute(connection, b"BEGIN")
+    _execute(connection, _statement(tuple(values)), list(values.values()))
+    binder.who, binder.mark = who, mark
+    binder.renew_at = time.monotonic() + signing.LIFETIME / 2
+    if first and signer and signer.key:
+        _check(connection, signer.key)
 
 
-def _statement(connection: Any, who: identity.Identity, mark: str, *, begin: bool) -> bytes:
-    return identity.binding_sql(who, application=mark, timezone=connection.moeen_timezone, begin=begin)
+@lru_cache(maxsize=16)
+def _statement(names: tuple[str, ...]) -> str:
+    calls = sql.SQL(", ").join(sql.SQL("pg_catalog.set_config({}, %s, true)").format(name) for name in names)
+    return sql.SQL("SELECT {}").format(calls).as_string(None)
 
 
-def _execute(connection: Any, statement: bytes) -> None:
+def _check(connection: Any, key: signing.Key) -> None:
+    """Once a connection: a signature that fits nothing would show empty tables and say no word."""
+    with psycopg.Cursor(connection) as cursor:
+        if cursor.execute("SELECT app.is_bound()").fetchone() != (True,):
+            _give_up(connection)
+            raise NotPrepared(
+                f"IDENTITY_KEY names the key {key.id}, which this database does not know.",
+                next_step="Set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says.",
+                exit_code=USAGE,
+            )
+
+
+def _give_up(connection: Any) -> None:
+    """End a transaction that was opened here; one of somebody else's is theirs to end."""
+    if connection.autocommit and connection.pgconn.transaction_status in (
+        TransactionStatus.INTRANS,
+        TransactionStatus.INERROR,
+    ):
+        psycopg.ClientCursor(connection).execute(b"ROLLBACK")
+
+
+def _execute(connection: Any, statement: str | bytes, values: list[str | None] | None = None) -> None:
     try:
-        psycopg.ClientCursor(connection).execute(statement)
+        psycopg.Cursor(connection).execute(statement, values, prepare=False)
     except (psycopg.errors.InvalidParameterValue, psycopg.errors.InsufficientPrivilege) as error:
-        if connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.INERROR:
-            psycopg.ClientCursor(connection).execute(b"ROLLBACK")
+        if connection.pgconn.transaction_status == TransactionStatus.INERROR:
+            _give_up(connection)
         words = error.diag.message_primary or ""
         if "role" not in words:
             raise

@@ -6,7 +6,7 @@ moeen.E102  a policy for PUBLIC, or for a role of the hosting platform that ever
 moeen.E103  a policy that shows every row (``true``) to a role not trusted with that table
 moeen.E104  a grant on data or functions to PUBLIC or to an anonymous role
 moeen.E105  a view that reads with its owner's rights
-moeen.E106  a SECURITY DEFINER function without a search_path of its own
+moeen.E106  a function of ours, or a SECURITY DEFINER one, that does not say SET search_path = pg_catalog, pg_temp
 moeen.E107  a SECURITY DEFINER function that PUBLIC may execute
 moeen.W108  a table without policies; a warning, because row security keeps it closed until it has some
 moeen.E111  RunPython beside DDL in one transaction
@@ -85,13 +85,14 @@ HINTS: Mapping[str, str] = {
     "SELECT app.allow('table', 'admin', 'S', 'true').",
     "moeen.E102": "Name the role: SELECT app.allow('table', 'staff', 'S', 'condition') makes one policy for each "
     "command and role.",
-    "moeen.E103": "Say which rows: 'user_id = (SELECT auth.uid())'. Who may see a whole table stands in "
+    "moeen.E103": "Say which rows: 'user_id = (SELECT app.user_id())'. Who may see a whole table stands in "
     "moeen.db.lint.TRUSTED and SENSITIVE.",
     "moeen.E104": "Grant to the role that needs it: SELECT app.allow(...) for tables, GRANT EXECUTE ... TO moeen_staff "
     "for functions.",
     "moeen.E105": "CREATE VIEW ... WITH (security_invoker = true) AS ... (PostgreSQL 15); a materialized view keeps "
     "rows outside row security: make a table with policies instead.",
-    "moeen.E106": "Add SET search_path = '' and write schemas out: public.patients, app.audit_actor().",
+    "moeen.E106": "Add SET search_path = pg_catalog, pg_temp and write schemas out: public.patients, app.user_id(). "
+    "With '', the caller's temporary schema comes first for tables and types.",
     "moeen.E107": "REVOKE EXECUTE ON FUNCTION name(arguments) FROM PUBLIC in the same file, then GRANT it to the roles "
     "that need it.",
     "moeen.W108": "SELECT app.lock_away('table') in <app>/sql/NNNN_rls.sql, and app.allow('table', ...) for each cell "
@@ -124,7 +125,7 @@ def check(found: Iterable[Migration]) -> list[CheckMessage]:
             for id_, text in _sql_findings(script.statements):
                 if id_ not in allowed:
                     messages.append(_message(id_, text, script.name))
-    return [*messages, *_tables_without_policies(known), *_untrue_edits(known)]
+    return [*messages, *_tables_without_policies(known), *_hijackable_functions(known), *_untrue_edits(known)]
 
 
 def _sql_findings(statements: Sequence[Statement]) -> Iterator[tuple[str, str]]:
@@ -193,12 +194,13 @@ def _views(statement: Statement) -> Iterator[tuple[str, str]]:
         yield "moeen.E105", f"View {_bare(found[2])} reads with its owner's rights, past row security."
 
 
+_MAKES_FUNCTION = r"^CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) ([\w.\"]+)"
+
+
 def _functions(statement: Statement, revoked: str) -> Iterator[tuple[str, str]]:
-    found = statement.matches(r"^CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) ([\w.\"]+)")
+    found = statement.matches(_MAKES_FUNCTION)
     if not found or not statement.matches(r"\bSECURITY DEFINER\b"):
         return
-    if not statement.matches(r"\bSET search_path\b"):
-        yield "moeen.E106", f"Function {found[1]} runs with its owner's rights and its caller's search_path."
     if not re.search(rf"(?<![\w.]){re.escape(found[1])} ?(\(|,| FROM)", revoked):
         yield "moeen.E107", f"Function {found[1]} runs with its owner's rights, and PUBLIC may execute it."
 
@@ -252,6 +254,27 @@ def _tables_without_policies(found: Sequence[Migration]) -> Iterator[CheckMessag
                     named.add(_bare(policy[1]))
     for table in sorted(made.keys() - named):
         yield _message("moeen.W108", f"Table {table} has no policies.", made[table])
+
+
+def _hijackable_functions(found: Sequence[Migration]) -> Iterator[CheckMessage]:
+    """Functions that a caller's names can lead astray, as their last mention leaves them."""
+    open_: dict[str, str] = {}
+    for script in (script for migration in found for script in scripts(migration)):
+        for statement in script.statements:
+            made = statement.matches(_MAKES_FUNCTION)
+            mended = statement.matches(
+                r"^(?:CREATE (?:OR REPLACE )?|ALTER )(?:FUNCTION|PROCEDURE|ROUTINE) ([\w.\"]+)"
+                r".*\bSET search_path (?:=|TO) pg_catalog, ?pg_temp\b"
+                r"|^DROP (?:FUNCTION|PROCEDURE|ROUTINE) (?:IF EXISTS )?([\w.\"]+)"
+            )
+            ours = made and (made[1].startswith("app.") or statement.matches(r"\bSECURITY DEFINER\b"))
+            if mended:
+                open_.pop(mended[1] or mended[2], None)
+            elif made and ours and "moeen.E106" not in statement.allowed:
+                open_[made[1]] = script.name
+    for name, script_name in open_.items():
+        text = f"Function {name} resolves names as its caller likes."
+        yield _message("moeen.E106", text, script_name)
 
 
 def _untrue_edits(found: Sequence[Migration]) -> Iterator[CheckMessage]:

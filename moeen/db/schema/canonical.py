@@ -29,7 +29,7 @@ PLATFORM_GRANTS: Mapping[tuple[str, str], frozenset[str]] = {
     ("schema", "public"): frozenset({"USAGE"}),
     ("schema", "app"): frozenset({"USAGE"}),
     ("function", "app.bind_request()"): frozenset({"EXECUTE"}),
-    ("function", "app.caller_role()"): frozenset({"EXECUTE"}),
+    ("function", "app.sign_request()"): frozenset({"EXECUTE"}),
 }
 #: What every policy calls, whoever made it.
 NEEDED = ObjectName("auth", part="uid", arguments="")

@@ -33,7 +33,7 @@ def _markdown(tables: list[catalog.Table], live: catalog.Catalog) -> str:
         "Made from a migrated database by `manage.py describe_schema --format markdown`; a test keeps it current.\n"
         "Not null is the rule; *null* says where a column may be empty. Row security stands on every table: *all* or\n"
         "the rows for which the expression is true, by role (the prefix `moeen_` left out) and command: S select,\n"
-        "I insert, U update, D delete.",
+        "I insert, U update, D delete. Nothing is let through but for signed identities (app.is_bound()).",
         "## Public ids",
         "Every row bears an id for the outside: the table's prefix and 24 characters, a letter first.",
         _table(
@@ -45,7 +45,7 @@ def _markdown(tables: list[catalog.Table], live: catalog.Catalog) -> str:
         "## Tables",
     ]
     for table in tables:
-        parts += [f"### {table.name}", *_section(table)]
+        parts += [f"### {table.name if table.schema == 'public' else f'{table.schema}.{table.name}'}", *_section(table)]
     parts += ["## Functions"]
     rows = [(f"`{f.schema}.{f.name}`", _kind(f), _cell(f.comment)) for f in live.functions.values()]
     parts.append(_table(("function", "runs as", "what for"), rows))
@@ -83,13 +83,15 @@ def _policies(table: catalog.Table) -> str:
         return "Nobody but the owner sees a row."
     cells: dict[tuple[str, str], str] = defaultdict(str)
     for policy in table.policies.values():
-        for role in policy.roles:
+        for role in policy.roles if policy.permissive else ():
             rows = policy.using or policy.check
             rows = "all" if rows == "true" else f"`{_cell(rows)}`"
             if policy.using and policy.check and policy.check != policy.using:
                 rows += f", written rows `{_cell(policy.check)}`"
             cells[role.removeprefix(PREFIX), rows] += _LETTERS[policy.command]
     order = "SIUD"
+    if not cells:
+        return "Nobody but the owner sees a row."
     lines = sorted((role, "".join(sorted(commands, key=order.index)), rows) for (role, rows), commands in cells.items())
     return _table(("role", "may", "rows"), lines)
 

@@ -101,7 +101,10 @@ def effective(connection: BaseDatabaseWrapper, *, tables: Mapping[str, catalog.T
             applying = [
                 policy
                 for policy in table.policies.values()
-                if policy.command in (COMMANDS[letter], "ALL") and {role, "public"} & set(policy.roles)
+                # The restrictive one asks for a signature, and says nothing of rows.
+                if policy.permissive
+                and policy.command in (COMMANDS[letter], "ALL")
+                and {role, "public"} & set(policy.roles)
             ]
             if not applying:
                 continue
@@ -116,8 +119,11 @@ def effective(connection: BaseDatabaseWrapper, *, tables: Mapping[str, catalog.T
 def declared(connection: BaseDatabaseWrapper) -> list[Cell]:
     """The matrix as the apps' SQL files say it, with `all but` columns worked out. Sorted."""
     tables = catalog.read(connection).tables
-    found = {}
+    found: dict[tuple[str, str, str], Cell] = {}
     for text in _declarations():
+        # A page says anew what an earlier one said of its tables.
+        anew = {name for match in _LOCK_AWAY.finditer(text) for name in _unquoted(match[1]).split()}
+        found = {key: cell for key, cell in found.items() if key[0] not in anew}
         for match in _ALLOW.finditer(text):
             names, roles, commands, seen, written = (_unquoted(match[name]) for name in _ALLOW.groupindex)
             for part in re.finditer(r"([SIUD])(?: \(([^)]*)\))?", commands):
@@ -180,7 +186,7 @@ def web_role_sql(*, login: str, database: str, api: bool) -> str:
             "-- PostgREST: its login takes the roles, and finds out in app.bind_request() which one.",
             f"GRANT {', '.join(API_ROLES)} TO authenticator;",
             "GRANT USAGE ON SCHEMA app TO anon, authenticated, service_role;",
-            "GRANT EXECUTE ON FUNCTION app.bind_request(), app.caller_role() TO anon, authenticated, service_role;",
+            "GRANT EXECUTE ON FUNCTION app.bind_request(), app.sign_request() TO anon, authenticated, service_role;",
             "ALTER ROLE authenticator SET pgrst.db_pre_request = 'app.bind_request';",
             "NOTIFY pgrst, 'reload config';",
         ]
@@ -264,6 +270,7 @@ _ALLOW = re.compile(
     rf"(?P<seen>{_STRING})(?:,\s*(?P<written>{_STRING}))?\);",
     flags=re.M,
 )
+_LOCK_AWAY = re.compile(rf"^SELECT app\.lock_away\(({_STRING})\);", flags=re.M)
 _GRANTS = """
     SELECT c.relname, r.rolname::text, k.letter,
            CASE WHEN k.letter = 'D' THEN '{}'::text[] ELSE g.columns END, g.total

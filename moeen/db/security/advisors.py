@@ -36,6 +36,11 @@ _CALLS = re.compile(r"\b(?:auth|app)\.\w+\(|\bcurrent_setting\(")
 #: Columns that a condition compares; text in quotes is cut out first.
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 
+#: How a function of ours resolves names: what PostgreSQL brings first, temporary objects last.
+HERMETIC = "search_path=pg_catalog, pg_temp"
+#: The restrictive policy's condition, as PostgreSQL writes it.
+_SIGNED = "( SELECT app.is_bound() AS is_bound)"
+
 Rule = Callable[[Catalog], Iterator[Finding]]
 
 
@@ -118,11 +123,30 @@ def owners_views(live: Catalog) -> Iterator[Finding]:
             yield _finding(table.identity, "materialized view", "out of reach", "in schema public", Severity.UNSAFE)
 
 
-def mutable_search_path(live: Catalog) -> Iterator[Finding]:
-    """splinter 0011"""
+def hijackable_names(live: Catalog) -> Iterator[Finding]:
+    """splinter 0011, and more: with '' the caller's temporary schema comes first for tables and types."""
     for function in live.functions.values():
-        if function.schema == "app" and not any(setting.startswith("search_path=") for setting in function.settings):
-            yield _finding(function.identity, "search path", "set to ''", "the caller's", Severity.UNSAFE)
+        if function.schema == "app" and HERMETIC not in function.settings:
+            called = function.identity.identifier()
+            fix = compose("ALTER FUNCTION {f} SET search_path = pg_catalog, pg_temp", f=called)
+            found = ", ".join(s for s in function.settings if s.startswith("search_path=")) or "the caller's"
+            yield _finding(function.identity, "search path", HERMETIC, found, Severity.UNSAFE, fix)
+
+
+def unsigned_identities(live: Catalog) -> Iterator[Finding]:
+    """One restrictive policy of every table lets nothing through but what is signed (security/signing.py)."""
+    for table in live.tables.values():
+        if table.kind not in ("r", "p") or table.schema != "public" or not table.row_security:
+            continue
+        if not any(
+            not policy.permissive
+            and policy.command == "ALL"
+            and set(policy.roles) == set(ROLES)
+            and _SIGNED in (policy.using, policy.check or policy.using)
+            for policy in table.policies.values()
+        ):
+            at = table.identity
+            yield _finding(at, "unsigned identities", "let through by no one", "let through", Severity.UNSAFE)
 
 
 def always_true(live: Catalog) -> Iterator[Finding]:
@@ -182,7 +206,8 @@ RULES: tuple[Rule, ...] = (
     row_security_off,
     duplicate_indexes,
     owners_views,
-    mutable_search_path,
+    hijackable_names,
+    unsigned_identities,
     always_true,
     policies_for_everybody,
     unindexed_conditions,

@@ -1,27 +1,24 @@
-"""Who this transaction is: scopes that say it, and the SQL that tells the database.
+"""Who this transaction is: the scopes that say it.
 
-The engine binds every transaction to `current()` before its first statement. A scope belongs to the running thread or
-task; scopes nest and restore the outer one however they end. Without a scope, serving code is `moeen_anon`, whom the
-policies show next to nothing; operator commands (manage.py) are the login itself, the owner.
+The engine (engine/binding.py) binds every transaction to `current()` before its first statement. A scope belongs to
+the running thread or task; scopes nest and restore the outer one however they end. Without a scope, serving code is
+`moeen_anon`, whom the policies show next to nothing; operator commands (manage.py) are the login itself, the owner.
 
 A generator that holds a scope open across `yield` lends it to whoever consumes it: open the scope around each step.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from typing import Any
 
 import psycopg
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connections
-from psycopg import sql
 
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.roles import PEOPLE, PREFIX
@@ -34,11 +31,6 @@ class Identity:
     role: str
     claims: str = ""
     read_only: bool = False
-
-    @cached_property
-    def digest(self) -> str:
-        """16 hex digits that tell this identity from every other."""
-        return hashlib.sha256(f"{self.role}\0{self.claims}\0{self.read_only}".encode()).hexdigest()[:16]
 
 
 ANONYMOUS = Identity("moeen_anon")
@@ -149,34 +141,3 @@ def _holds(user_id: str, role: str, using: str) -> bool:
         if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
             return False
         raise
-
-
-@lru_cache(maxsize=4096)
-def binding_sql(identity: Identity, *, application: str, timezone: str, begin: bool) -> bytes:
-    """One statement that tells the database who this transaction is, until it ends; `begin` opens it as well.
-
-    The application's name carries a digest of the identity. The server reports that name to the client whenever it
-    changes, also when a rollback to a savepoint takes it back, so the client always knows what is bound.
-    """
-    values = {
-        "role": identity.role or "none",
-        "request.jwt.claims": identity.claims,
-        # An older form of the claims, which platforms' auth.uid() reads first.
-        "request.jwt.claim.sub": "",
-        # With off, a table whose policies would hide rows raises an error: an operator is never silently blind.
-        "row_security": "on" if identity.role else "off",
-        "application_name": application,
-    }
-    if timezone:
-        values["TimeZone"] = timezone
-    if identity.read_only and begin:
-        values["transaction_read_only"] = "on"
-    calls = sql.SQL(", ").join(
-        sql.SQL("pg_catalog.set_config({}, {}, true)").format(name, value) for name, value in values.items()
-    )
-    return sql.SQL("SELECT {}").format(calls).as_string(None).encode()
-
-
-def application_mark(identity: Identity, name: str) -> str:
-    """The application's name while `identity` is bound; the name itself for the login."""
-    return f"{name[:46]} {identity.digest}" if identity.role else name

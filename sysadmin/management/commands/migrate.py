@@ -11,6 +11,7 @@ from argparse import ArgumentTypeError
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.core.management.commands import migrate
 from django.db import connections
@@ -20,6 +21,7 @@ from django.db.migrations.loader import MigrationLoader
 from moeen.db import backups
 from moeen.db.errors import USAGE
 from moeen.db.migrate import plan, receipt, runner
+from moeen.db.security import signing
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
@@ -96,6 +98,8 @@ class Command(migrate.Command):
             runner.refuse_changed_history(connection, run.loader)
             self._print_plan(plan.describe(connection, run.plan, run.loader), as_json=options["json"])
         elif not options["check_unapplied"]:
+            if settings.IDENTITY_KEY_FILE and connection.settings_dict.get("EMBEDDED"):
+                signing.keep(connection, settings.IDENTITY_KEY_FILE)
             seconds = time.monotonic() - started
             done = receipt.migrated(connection, run=run.run, validation=run.validation, seconds=seconds)
             if options["json"] or not quiet:

@@ -1,0 +1,212 @@
+"""Signed identities: whoever can run SQL can set any setting, so what the engine binds is signed.
+
+Signed are the key's id, the second of expiry since 1970, the role and the claims, a line each, by HMAC-SHA256
+(RFC 2104). `app.is_bound()` checks it (sysadmin/sql/0008_identity.sql). The keys stand in `app.identity_keys`, which
+the owner alone reads, and in the serving process's settings.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.operations.base import Operation
+
+from moeen.db.errors import USAGE, ConfigurationError, MoeenError
+
+#: Seconds for which a signature holds; the engine renews it when half of them are over.
+LIFETIME = 300
+#: What IDENTITY_KEY looks like.
+FORM = re.compile(r"(?P<id>[0-9a-f]{8})\.(?P<secret>[0-9a-f]{64})")
+
+
+class NotPrepared(MoeenError):
+    """The roles or keys of row security are missing, or the login may not use them."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that identities are signed with: 8 hex digits that name it, and 32 bytes."""
+
+    id: str
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls) -> Key:
+        return cls(secrets.token_hex(4), secrets.token_bytes(32))
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """The key from the text of IDENTITY_KEY. Raises ConfigurationError."""
+        found = FORM.fullmatch(text)
+        if found is None:
+            raise ConfigurationError(
+                "IDENTITY_KEY has another form than a key: 8 hex digits, a dot, 64 hex digits.",
+                next_step="`manage.py rotate_identity_key --print` prints the key of this database.",
+            )
+        return cls(found["id"], bytes.fromhex(found["secret"]))
+
+    def text(self) -> str:
+        """What IDENTITY_KEY holds."""
+        return f"{self.id}.{self.secret.hex()}"
+
+    def sign(self, *, role: str, claims: str, expiry: int) -> str:
+        """The value of the setting `moeen.signature`; `expiry` in seconds since 1970 by the server's clock."""
+        mac = hmac.digest(self.secret, f"{self.id}\n{expiry}\n{role}\n{claims}".encode(), "sha256")
+        return f"{self.id}.{expiry}.{mac.hex()}"
+
+
+@dataclass(frozen=True)
+class Signer:
+    """What a connection signs with. `key` is None where the database knows no signatures yet (not migrated so far).
+
+    `offset`: by how many seconds the server's clock is ahead of ours.
+    """
+
+    key: Key | None
+    offset: float
+
+    def sign(self, *, role: str, claims: str) -> str:
+        """The signature, "" where the database knows none. Holds for LIFETIME seconds."""
+        if self.key is None:
+            return ""
+        return self.key.sign(role=role, claims=claims, expiry=int(time.time() + self.offset) + LIFETIME)
+
+
+def signer_for(connection: Any, *, configured: str) -> Signer:
+    """What a psycopg connection signs with; it acts as its login at this moment.
+
+    The owner takes the newest key from the database; others the `configured` one. Raises NotPrepared when there is
+    none.
+    """
+    with psycopg.Cursor(connection) as cursor:
+        began = time.time()
+        cursor.execute(_STANDING)
+        now, readable = cursor.fetchone() or (began, None)
+        offset = float(now) - (began + time.time()) / 2
+        if readable is None:
+            return Signer(None, offset)
+        if readable:
+            cursor.execute("SELECT id, secret FROM app.identity_keys ORDER BY created_at DESC, id LIMIT 1")
+            if row := cursor.fetchone():
+                return Signer(Key(row[0], bytes(row[1])), offset)
+        if configured:
+            return Signer(Key.parse(configured), offset)
+    raise NotPrepared(
+        "The database asks for signed identities, and this process has no key to sign with.",
+        next_step="Set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says.",
+        exit_code=USAGE,
+    )
+
+
+# By pg_class: to_regclass() fails for a login that may not use the schema.
+_STANDING = """
+    SELECT extract(epoch FROM clock_timestamp()),
+           (SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+            FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'app' AND c.relname = 'identity_keys')
+"""
+
+
+def keys(connection: BaseDatabaseWrapper) -> list[Key]:
+    """The keys that are valid, the newest first; none before the migration that makes their table. For the owner."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('app.identity_keys')")
+        if cursor.fetchone() == (None,):
+            return []
+        cursor.execute("SELECT id, secret FROM app.identity_keys ORDER BY created_at DESC, id")
+        return [Key(id_, bytes(secret)) for id_, secret in cursor.fetchall()]
+
+
+def add(connection: BaseDatabaseWrapper, key: Key) -> None:
+    """Let the database know a key. It signs from now on; older ones stay valid."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app.add_identity_key(%s, %s)", [key.id, key.secret])
+
+
+def retire(connection: BaseDatabaseWrapper) -> list[str]:
+    """Remove every key but the newest; their ids. What they signed is let through no more."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            DELETE FROM app.identity_keys
+            WHERE id <> (SELECT id FROM app.identity_keys ORDER BY created_at DESC, id LIMIT 1) RETURNING id
+        """)
+        return sorted(id_ for (id_,) in cursor.fetchall())
+
+
+def ensure(connection: BaseDatabaseWrapper) -> None:
+    """Let the database know the key of the connection's settings, or a new one where it knows none."""
+    configured = connection.settings_dict.get("IDENTITY_KEY") or ""
+    known = {key.id for key in keys(connection)}
+    if configured:
+        key = Key.parse(configured)
+        if key.id not in known:
+            add(connection, key)
+    elif not known:
+        add(connection, Key.new())
+
+
+def keep(connection: BaseDatabaseWrapper, path: Path) -> None:
+    """Keep the newest key in a file of its owner's, for serving processes that are no owner of the database."""
+    text = next((key.text() for key in keys(connection)), "")
+    if read(path) == text or not text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+    if os.geteuid() == 0:
+        # Made by root in somebody's checkout: theirs, so that they can serve without root.
+        folder = path.parent.stat()
+        os.chown(fresh, folder.st_uid, folder.st_gid)
+    fresh.replace(path)
+
+
+def read(path: Path) -> str:
+    """The key in a file, "" where there is none."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def standing(connection: BaseDatabaseWrapper, *, configured: str) -> tuple[bool, str, str]:
+    """Whether identities can be signed, what there is to say of it, and the next step ("" for none). For the owner."""
+    known = [key.id for key in keys(connection)]
+    if not known:
+        return False, "no key, so nothing is signed", "manage.py migrate"
+    if configured and Key.parse(configured).id not in known:
+        step = "set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says"
+        return False, f"IDENTITY_KEY names the key {Key.parse(configured).id}, which the database does not know", step
+    if len(known) > 1:
+        step = "restart what serves with the newest, then: manage.py rotate_identity_key --retire"
+        return True, f"signed with {known[0]}; older keys are valid: {', '.join(known[1:])}", step
+    return True, f"signed with the key {known[0]}", ""
+
+
+class EnsureIdentityKey(Operation):
+    """A key for signing identities, made where there is none; the table goes with the file that makes it."""
+
+    reversible = True
+    reduces_to_sql = False
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Keys are no part of the models' state."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if not schema_editor.collect_sql:
+            ensure(schema_editor.connection)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        """Nothing: see the class."""
+
+    def describe(self) -> str:
+        return "Make a key that signs who a transaction is"

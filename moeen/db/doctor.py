@@ -156,9 +156,7 @@ class _Examination:
         return FAIL, found.cause, step
 
     def identity(self) -> Answer:
-        good, says, step = signing.standing(
-            self.wrapper, configured=self.wrapper.settings_dict.get("IDENTITY_KEY") or ""
-        )
+        good, says, step = signing.standing(self.wrapper)
         return (WARN if step else OK) if good else FAIL, says, step
 
     def tls(self) -> Answer:

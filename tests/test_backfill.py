@@ -198,7 +198,7 @@ def test_audit__suspension_asked_for_by_a_web_role__is_not_heard(database, sql):
     """Only who owns the table, and could drop the trigger, may suspend it."""
     entries = "SELECT count(*) FROM audit_logs WHERE table_name = 'patients' AND action = 'UPDATE'"
     sql.execute("GRANT SELECT, UPDATE ON patients TO moeen_staff")
-    signer = signing.signer_for(sql, configured="")
+    signer = signing.signer_for(sql, configured=None)
     for role, counted in (("none", 0), ("moeen_staff", 1), ("moeen_admin", 2)):
         with sql.transaction():
             sql.execute(

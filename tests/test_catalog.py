@@ -5,10 +5,13 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from moeen.db import catalog
+from moeen.db.names import ObjectName
 from moeen.db.roles import ROLES
 from moeen.db.schema import canonical
 from moeen.db.security import trust
 from tests import states
+
+A, B = ObjectName("public", "a"), ObjectName("public", "b")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def test_read_whole__migrated_database__has_every_kind_of_object(connection):
     assert found.tables["users"].grants["moeen_admin"]
     assert "SELECT" in found.tables["users"].columns["password_hash"].grants["moeen_auth"]
     assert found.functions["app.generate_public_id(prefix text)"].grants.keys() >= {"moeen_admin"}
-    assert found.sequences["django_migrations_id_seq"].column == "public.django_migrations.id"
+    assert found.sequences["django_migrations_id_seq"].column == ObjectName("public", "django_migrations", "id")
     assert "auth.uid()" in found.platform
     assert found.platform_is_ours
 
@@ -78,7 +81,7 @@ def test_expression__one_letter_differs__stays_different():
 
 
 def test_fingerprint__order_of_columns_and_objects__does_not_matter():
-    one = canonical.Form({"table": {"a": {"x": 1, "y": 2}, "b": {}}}, {}, "", "")
-    other = canonical.Form({"table": {"b": {}, "a": {"y": 2, "x": 1}}}, {}, "me", "18")
+    one = canonical.Form({"table": {A: {"x": 1, "y": 2}, B: {}}}, {}, "", "")
+    other = canonical.Form({"table": {B: {}, A: {"y": 2, "x": 1}}}, {}, "me", "18")
     assert one.fingerprint == other.fingerprint
-    assert one.fingerprint != canonical.Form({"table": {"b": {}, "a": {"x": 1}}}, {}, "", "").fingerprint
+    assert one.fingerprint != canonical.Form({"table": {B: {}, A: {"x": 1}}}, {}, "", "").fingerprint

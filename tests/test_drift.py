@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import schema
-from moeen.db.schema import canonical, fix_script
+from moeen.db.schema import canonical, fix_script, validation
 from moeen.env import parse_database_url
 from tests import servers, states
 
@@ -634,7 +634,7 @@ def as_it_stands(connection):
     """What is expected is what this database is now; tests/test_schema.py holds the file against a fresh one."""
     stands = canonical.load(canonical.write(schema.read(connection).objects))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema, "load_expected", lambda: stands)
+        patch.setattr(validation, "load_expected", lambda: stands)
         yield stands
 
 

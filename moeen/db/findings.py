@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
+
+from moeen.db.names import ObjectName
 
 #: A text of more characters is not shown whole.
 LONG = 200
@@ -23,8 +25,8 @@ class Severity(enum.StrEnum):
 class Finding:
     """One difference between what should be and what is.
 
-    ``object`` names it as SQL would (``patients.email``); ``fix`` is a statement or command that mends it, or "";
-    ``why`` says what it matters for.
+    ``object`` names it for people (``table.column``), ``name`` is its identity where it is one object of the
+    database; ``fix`` is a statement or command that mends it, or ""; ``why`` says what it matters for.
     """
 
     object: str
@@ -34,6 +36,12 @@ class Finding:
     severity: Severity = Severity.BREAKS
     fix: str = ""
     why: str = ""
+    name: ObjectName | None = field(default=None, compare=False)
+
+    @property
+    def table(self) -> str:
+        """The relation it is about, in the `pretty` form of its name; what stands before the dot where no name is."""
+        return self.name.relation.pretty() if self.name else self.object.partition(".")[0]
 
     @property
     def is_advice(self) -> bool:
@@ -46,7 +54,7 @@ class Finding:
         return f"{line}\n    fix: {self.fix}" if self.fix else line
 
     def as_dict(self) -> dict[str, str]:
-        return asdict(self)
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "name"}
 
 
 def _contrast(expected: str, found: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from moeen.db.names import ObjectName
+
 #: The schemas that are ours to describe. ``auth`` belongs to the platform where there is one.
 SCHEMAS = ("public", "app")
 #: Role -> its privileges as SQL writes them, with ``*`` where it may grant them on. PUBLIC is a role here.
@@ -102,8 +104,12 @@ class Function:
     grants: Grants = field(default_factory=dict, compare=False)
 
     @property
+    def identity(self) -> ObjectName:
+        return ObjectName(self.schema, part=self.name, arguments=self.arguments)
+
+    @property
     def signature(self) -> str:
-        return f"{self.schema}.{self.name}({self.arguments})"
+        return self.identity.pretty()
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,11 @@ class Table:
     persistence: str = "p"
     definition: str = ""  # of a view
     replica_identity: str = "d"
-    parents: tuple[str, ...] = ()
+    parents: tuple[ObjectName, ...] = ()
+
+    @property
+    def identity(self) -> ObjectName:
+        return ObjectName(self.schema, self.name)
 
 
 @dataclass(frozen=True)
@@ -144,8 +154,9 @@ class Schema:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A sequence; ``column`` is ``table.column`` when it belongs to one, as those of identity columns do."""
+    """A sequence; ``column`` is the one it belongs to, if any, as those of identity columns do."""
 
+    schema: str
     name: str
     type: str
     start: int
@@ -155,21 +166,30 @@ class Sequence:
     cache: int
     cycle: bool
     persistence: str
-    column: str
+    column: ObjectName | None
     owner: str
     grants: Grants
+
+    @property
+    def identity(self) -> ObjectName:
+        return ObjectName(self.schema, self.name)
 
 
 @dataclass(frozen=True)
 class Type:
     """An enum (with its labels), a domain, a range or a type of several columns."""
 
+    schema: str
     name: str
     kind: str
     definition: str
     owner: str
     comment: str
     grants: Grants
+
+    @property
+    def identity(self) -> ObjectName:
+        return ObjectName(self.schema, self.name)
 
 
 @dataclass(frozen=True)
@@ -184,11 +204,12 @@ class Role:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All relations (by name, with the schema where it is not ``public``) and functions (by signature).
+    """All relations, functions and so on, by the `pretty` form of their names.
 
     The rest is there after ``read_whole``. ``platform``: the functions of schema auth; ``platform_is_ours``: whether
     a migration made that schema. ``others``: objects of further kinds in our schemas. ``defaults``: default
-    privileges, by schema and kind of object. ``superusers`` and ``platform_roles`` are those the cluster has.
+    privileges, by role, schema ("" for all) and kind of object. ``superusers`` and ``platform_roles`` are those the
+    cluster has.
     """
 
     tables: dict[str, Table]
@@ -199,9 +220,9 @@ class Catalog:
     sequences: dict[str, Sequence] = field(default_factory=dict)
     types: dict[str, Type] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    others: tuple[ObjectName, ...] = ()
     roles: dict[str, Role] = field(default_factory=dict)
-    defaults: dict[str, Grants] = field(default_factory=dict)
+    defaults: dict[tuple[str, str, str], Grants] = field(default_factory=dict)
     platform: dict[str, Function] = field(default_factory=dict)
     platform_is_ours: bool = False
     superusers: frozenset[str] = frozenset()

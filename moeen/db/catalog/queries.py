@@ -19,7 +19,11 @@ TABLES = """
            c.relrowsecurity, c.relforcerowsecurity, coalesce(obj_description(c.oid, 'pg_class'), ''),
            coalesce(c.reloptions, '{}'), c.relpersistence::text,
            CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END, c.relreplident::text,
-           ARRAY(SELECT i.inhparent::regclass::text FROM pg_inherits i WHERE i.inhrelid = c.oid)
+           ARRAY(SELECT ARRAY[pn.nspname::text, p.relname::text]
+                 FROM pg_inherits i
+                 JOIN pg_class p ON p.oid = i.inhparent
+                 JOIN pg_namespace pn ON pn.oid = p.relnamespace
+                 WHERE i.inhrelid = c.oid ORDER BY i.inhseqno)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = ANY (%s) ORDER BY n.nspname, c.relname
 """
@@ -119,21 +123,22 @@ NAMESPACES = f"""
 """  # noqa: S608 - our own words
 
 SEQUENCES = f"""
-    SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
+    SELECT n.nspname, c.relname,
            format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle,
            c.relpersistence::text,
-           coalesce((SELECT d.refobjid::regclass || '.' || a.attname
+           coalesce((SELECT ARRAY[tn.nspname::text, t.relname::text, a.attname::text]
                      FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                     JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
-                       AND d.refclassid = 'pg_class'::regclass), ''),
+                       AND d.refclassid = 'pg_class'::regclass), '{{}}'),
            pg_get_userbyid(c.relowner)::text, {_granted("c.relacl", "s", "c.relowner")}
     FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = ANY (%s)
-    ORDER BY 1
+    ORDER BY 1, 2
 """  # noqa: S608 - our own words
 
 TYPES = f"""
-    SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || t.typname,
+    SELECT n.nspname, t.typname,
            CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'composite' END,
            CASE t.typtype
                WHEN 'e' THEN (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
@@ -151,7 +156,7 @@ TYPES = f"""
            OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid
                       AND d.deptype = 'e')
-    ORDER BY 1
+    ORDER BY 1, 2
 """  # noqa: S608 - our own words
 # Whether a member holds the role's rights without SET ROLE: its own setting before 16, the membership's since. A member
 # whose logins all belong to neighbours, or cannot connect here, is none as far as this database goes.
@@ -175,9 +180,9 @@ ROLES = f"""
     FROM pg_roles r WHERE r.rolname = ANY (%s) ORDER BY 1
 """  # noqa: S608 - our own words
 DEFAULTS = """
-    SELECT concat_ws(' ', pg_get_userbyid(d.defaclrole), n.nspname,
-                     CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
-                                          WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE d.defaclobjtype::text END),
+    SELECT pg_get_userbyid(d.defaclrole)::text, coalesce(n.nspname, ''),
+           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
+                                WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' ELSE d.defaclobjtype::text END,
            ARRAY(SELECT CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(x.grantee)::text END || '='
                         || x.privilege_type FROM aclexplode(d.defaclacl) AS x)
     FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
@@ -188,7 +193,7 @@ REST = """
     SELECT ARRAY(SELECT e.extname || ' in ' || n.nspname
                  FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                  WHERE n.nspname = ANY (%(schemas)s) ORDER BY 1),
-           ARRAY(SELECT i.type || ' ' || i.identity
+           ARRAY(SELECT ARRAY[i.type, i.identity]
                  FROM pg_depend d, pg_identify_object(d.classid, d.objid, 0) AS i
                  WHERE d.refclassid = 'pg_namespace'::regclass AND d.deptype = 'n'
                    AND d.refobjid IN (SELECT oid FROM pg_namespace WHERE nspname = ANY (%(schemas)s))

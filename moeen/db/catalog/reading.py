@@ -49,6 +49,7 @@ from moeen.db.catalog.queries import (
     TRIGGERS,
     TYPES,
 )
+from moeen.db.names import ObjectName
 
 
 def read(connection: BaseDatabaseWrapper, *, schemas: Collection[str] = SCHEMAS) -> Catalog:
@@ -63,7 +64,7 @@ def read(connection: BaseDatabaseWrapper, *, schemas: Collection[str] = SCHEMAS)
         )
         tables = _tables(cursor, [oid for (oid,) in cursor.fetchall()])
         functions = _functions(cursor, schemas)
-    names = {t.name if t.schema == "public" else f"{t.schema}.{t.name}": t for t in tables}
+    names = {t.identity.pretty(): t for t in tables}
     return Catalog(tables=dict(sorted(names.items())), functions={f.signature: f for f in functions})
 
 
@@ -94,7 +95,7 @@ def read_whole_with(
     schemas = list(SCHEMAS)
     cursor.execute(
         """
-        SELECT c.oid, CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname
+        SELECT c.oid, n.nspname, c.relname
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
@@ -102,7 +103,7 @@ def read_whole_with(
         """,
         [schemas],
     )
-    standing = cursor.fetchall()
+    standing = [(oid, ObjectName(schema, name).pretty()) for oid, schema, name in cursor.fetchall()]
     known = [oid for oid, name in standing if only is None or name in only]
     beside = [oid for oid, name in standing if only is not None and name not in only]
     tables = _tables(cursor, known, beside=beside, whole=True)
@@ -110,26 +111,29 @@ def read_whole_with(
     cursor.execute(NAMESPACES, [schemas])
     found_schemas = {row[0]: Schema(row[0], row[1], row[2], _grants(row[3])) for row in cursor.fetchall()}
     cursor.execute(SEQUENCES, [schemas])
-    sequences = {row[0]: Sequence(*(*row[:11], _grants(row[11]))) for row in cursor.fetchall()}
+    sequences = [
+        Sequence(*(*row[:10], ObjectName(*row[10]) if row[10] else None, row[11], _grants(row[12])))
+        for row in cursor.fetchall()
+    ]
     cursor.execute(TYPES, [schemas])
-    types = {row[0]: Type(*(*row[:5], _grants(row[5]))) for row in cursor.fetchall()}
+    types = [Type(*(*row[:6], _grants(row[6]))) for row in cursor.fetchall()]
     cursor.execute(ROLES, [list(roles)])
     found_roles = {r[0]: Role(r[0], tuple(r[1]), tuple(r[2]), tuple(r[3])) for r in cursor.fetchall()}
     cursor.execute(DEFAULTS, [schemas])
-    defaults = {key: _grants(grants) for key, grants in cursor.fetchall()}
+    defaults = {(role, schema, what): _grants(grants) for role, schema, what, grants in cursor.fetchall()}
     cursor.execute(REST, {"schemas": schemas, "platform": list(platform_roles)})
     extensions, others, superusers, found_platform, ours, owner, version, events = cursor.fetchone()
-    names = {t.name if t.schema == "public" else f"{t.schema}.{t.name}": t for t in tables}
+    names = {t.identity.pretty(): t for t in tables}
     return Catalog(
         tables=dict(sorted(names.items())),
         functions={f.signature: f for f in functions if f.schema != "auth"},
         owner=owner or "",
         version=version,
         schemas=found_schemas,
-        sequences=sequences,
-        types=types,
+        sequences={sequence.identity.pretty(): sequence for sequence in sequences},
+        types={kind.identity.pretty(): kind for kind in types},
         extensions=tuple(extensions),
-        others=tuple(others),
+        others=tuple(ObjectName("", what, identity) for what, identity in others),
         roles=found_roles,
         defaults=defaults,
         platform={f.signature: f for f in functions if f.schema == "auth"},
@@ -234,7 +238,7 @@ def _tables(
             persistence=persistence,
             definition=definition,
             replica_identity=replica_identity,
-            parents=tuple(parents),
+            parents=tuple(ObjectName(*parent) for parent in parents),
         )
         for (
             oid, schema, name, kind, owner, row_security, forced, comment, options, persistence, definition,

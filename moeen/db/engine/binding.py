@@ -39,14 +39,14 @@ class Binder:
 
     application: str
     timezone: str
-    configured: str
+    configured: signing.Key | None
     signer: Signer | None = None
     who: identity.Identity | None = None
     mark: str = ""
     renew_at: float = 0.0
 
 
-def prepare(connection: Any, *, timezone: str = "", identity_key: str = "") -> None:
+def prepare(connection: Any, *, timezone: str = "", identity_key: signing.Key | None = None) -> None:
     """Note what binding needs about a new connection, see Binder."""
     connection.moeen_binder = Binder(_application(connection), timezone, identity_key)
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, KeysView, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
 
 from moeen.db import catalog
+from moeen.db.names import ObjectName
 from moeen.db.roles import API_ROLES
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
 
 #: Kind -> name -> attributes. Attributes that are absent are the ordinary ones: false, "", nothing.
-Objects = dict[str, dict[str, dict[str, Any]]]
+Objects = dict[str, dict[ObjectName, dict[str, Any]]]
 
 #: What a hosting platform's roles hold of ours by our own migrations.
 PLATFORM_GRANTS: Mapping[tuple[str, str], frozenset[str]] = {
@@ -31,7 +32,7 @@ PLATFORM_GRANTS: Mapping[tuple[str, str], frozenset[str]] = {
     ("function", "app.sign_request()"): frozenset({"EXECUTE"}),
 }
 #: What every policy calls, whoever made it.
-NEEDED = "auth.uid()"
+NEEDED = ObjectName("auth", part="uid", arguments="")
 #: What an owner has of its own, by kind. MAINTAIN came with PostgreSQL 17.
 _OWNERS = {
     "table": {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"},
@@ -62,7 +63,10 @@ class Form:
     @property
     def fingerprint(self) -> str:
         """32 hex digits; equal for two databases exactly when nothing that matters differs."""
-        text = json.dumps(self.objects, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        named = {
+            kind: {name.pretty(): entry for name, entry in entries.items()} for kind, entries in self.objects.items()
+        }
+        text = json.dumps(named, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -97,7 +101,7 @@ def conform(
             auth[name] = want
     for kind in objects.keys() | expected.keys():
         for name in objects.get(kind, {}).keys() | expected.get(kind, {}).keys():
-            if is_allowed(kind, name):
+            if is_allowed(kind, name.pretty()):
                 if name in expected.get(kind, {}):
                     objects.setdefault(kind, {})[name] = expected[kind][name]
                 else:
@@ -116,13 +120,13 @@ class _Reader:
         self.live = live
         self.platform = [role for role in PLATFORM_ROLES if role in live.platform_roles]
 
-    def objects(self, pending: Mapping[str, str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    def objects(self, pending: Mapping[str, str]) -> Iterator[tuple[str, ObjectName, dict[str, Any]]]:
         live = self.live
         for schema in live.schemas.values():
             public = schema.name == "public"
             yield (
                 "schema",
-                schema.name,
+                ObjectName(schema.name),
                 {
                     # Schema public is the database owner's, a superuser's or the platform's; its comment PostgreSQL's.
                     "owner": "" if public else self.owner(schema.owner),
@@ -131,19 +135,19 @@ class _Reader:
                 },
             )
         for name, table in live.tables.items():
-            yield from self.table(name, table, waits=name in pending)
+            yield from self.table(table, waits=name in pending)
         for function in live.functions.values():
-            yield "function", function.signature, self.function(function)
+            yield "function", function.identity, self.function(function)
         for function in live.platform.values():
             shown = self.function(function) if live.platform_is_ours else {"result": function.result, "platform": True}
-            yield "auth function", function.signature, shown
+            yield "auth function", function.identity, shown
         for sequence in live.sequences.values():
             yield (
                 "sequence",
-                sequence.name,
+                sequence.identity,
                 {
                     "type": sequence.type,
-                    "column": sequence.column.removeprefix("public."),
+                    "column": sequence.column.pretty() if sequence.column else "",
                     "start": sequence.start,
                     "increment": sequence.increment,
                     "minimum": sequence.minimum,
@@ -152,22 +156,22 @@ class _Reader:
                     "cycle": sequence.cycle,
                     "unlogged": sequence.persistence == "u",
                     "owner": self.owner(sequence.owner),
-                    "grants": self.grants("sequence", sequence.name, sequence.owner, sequence.grants),
+                    "grants": self.grants("sequence", sequence.identity.pretty(), sequence.owner, sequence.grants),
                 },
             )
         for kind in live.types.values():
             given = {role: held for role, held in kind.grants.items() if (role, held) != ("PUBLIC", ("USAGE",))}
             described = {"kind": kind.kind, "definition": kind.definition, "comment": kind.comment}
-            grants = self.grants("type", kind.name, kind.owner, given)
-            yield "type", kind.name, {**described, "owner": self.owner(kind.owner), "grants": grants}
+            grants = self.grants("type", kind.identity.pretty(), kind.owner, given)
+            yield "type", kind.identity, {**described, "owner": self.owner(kind.owner), "grants": grants}
         for name in live.extensions:
-            yield "extension", name, {}
-        for name in live.others:
-            yield "object", name, {}
+            yield "extension", ObjectName("", part=name), {}
+        for other in live.others:
+            yield "object", other, {}
         for name in live.event_triggers:
-            yield "event trigger", name, {}
+            yield "event trigger", ObjectName("", part=name), {}
         for role in live.roles.values():
-            yield "role", role.name, self.role(role)
+            yield "role", ObjectName("", part=role.name), self.role(role)
         yield from self.defaults()
 
     def owner(self, name: str) -> str:
@@ -202,7 +206,8 @@ class _Reader:
                 shown |= {role: ", ".join(sorted({"USAGE", *given.get(role, ())})) for role in self.live.roles}
         return dict(sorted(shown.items()))
 
-    def table(self, name: str, table: catalog.Table, *, waits: bool) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    def table(self, table: catalog.Table, *, waits: bool) -> Iterator[tuple[str, ObjectName, dict[str, Any]]]:
+        name = table.identity
         yield (
             "table",
             name,
@@ -216,8 +221,8 @@ class _Reader:
                 "unlogged": table.persistence == "u",
                 "definition": table.definition,
                 "replica_identity": "" if table.replica_identity == "d" else table.replica_identity,
-                "parents": [parent.removeprefix("public.") for parent in table.parents],
-                "grants": self.grants("table", name, table.owner, table.grants),
+                "parents": [parent.pretty() for parent in table.parents],
+                "grants": self.grants("table", name.pretty(), table.owner, table.grants),
             },
         )
         for column in table.columns.values():
@@ -231,10 +236,10 @@ class _Reader:
                 "comment": column.comment,
                 "grants": self.grants("column", "", table.owner, column.grants),
             }
-            yield "column", f"{name}.{column.name}", shown
+            yield "column", name.has(column.name), shown
         indexes = {index.constraint: index for index in table.indexes.values() if index.constraint}
         for constraint in table.constraints.values():
-            if waits and constraint.name == _required(name):
+            if waits and constraint.name == _required(table.name):
                 continue
             index = indexes.get(constraint.name)
             shown = {
@@ -243,20 +248,20 @@ class _Reader:
                 "switched_off": not constraint.enforced,
                 "comment": constraint.comment,
             }
-            yield "constraint", f"{name}.{constraint.name}", shown
+            yield "constraint", name.has(constraint.name), shown
         for index in table.indexes.values():
             if not index.constraint:
                 shown = {"unique": index.unique, "definition": expression(index.definition), "invalid": not index.valid}
-                yield "index", f"{name}.{index.name}", shown | {"comment": index.comment}
+                yield "index", name.has(index.name), shown | {"comment": index.comment}
         for trigger in table.triggers.values():
-            if waits and trigger.name == _filler(name):
+            if waits and trigger.name == _filler(table.name):
                 continue
             shown = {
                 "definition": expression(trigger.definition),
                 "state": _STATES[trigger.enabled],
                 "comment": trigger.comment,
             }
-            yield "trigger", f"{name}.{trigger.name}", shown
+            yield "trigger", name.has(trigger.name), shown
         for policy in table.policies.values():
             shown = {
                 "command": policy.command,
@@ -266,9 +271,9 @@ class _Reader:
                 "check": expression(policy.check),
                 "comment": policy.comment,
             }
-            yield "policy", f"{name}.{policy.name}", shown
+            yield "policy", name.has(policy.name), shown
         for rule, definition in table.rules.items():
-            yield "rule", f"{name}.{rule}", {"definition": definition}
+            yield "rule", name.has(rule), {"definition": definition}
 
     def function(self, function: catalog.Function) -> dict[str, Any]:
         return {
@@ -312,17 +317,17 @@ class _Reader:
             "member_of": list(role.member_of),
         }
 
-    def defaults(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    def defaults(self) -> Iterator[tuple[str, ObjectName, dict[str, Any]]]:
         """Default privileges of the owner that open what later migrations make; the platform's own aside."""
         live = self.live
-        for key, given in live.defaults.items():
-            role, *where = key.split(" ")
+        for (role, schema, what), given in live.defaults.items():
             if role != live.owner:
                 continue
             known = live.superusers | {live.owner} | live.platform_roles
             shown = {name: ", ".join(privileges) for name, privileges in given.items() if name not in known}
-            if shown != (_GLOBAL_DEFAULTS.get(where[-1], {}) if len(where) == 1 else {}):
-                yield "default privileges", " ".join(where), {"grants": shown or {"PUBLIC": "nothing"}}
+            if shown != ({} if schema else _GLOBAL_DEFAULTS.get(what, {})):
+                where = ObjectName("", part=f"{schema} {what}".strip())
+                yield "default privileges", where, {"grants": shown or {"PUBLIC": "nothing"}}
 
 
 def _required(table: str) -> str:
@@ -355,7 +360,8 @@ def write(objects: Objects) -> str:
     """The objects as a readable file: JSON, one object a line, sorted; the bodies of functions line by line."""
     kinds = []
     for kind, entries in sorted(objects.items()):
-        lines = [f"    {_json(name)}: {_entry(entry)}" for name, entry in sorted(entries.items())]
+        named = {name.pretty(): entry for name, entry in entries.items()}
+        lines = [f"    {_json(name)}: {_entry(entry)}" for name, entry in sorted(named.items())]
         kinds.append(f"  {_json(kind)}: {{\n" + ",\n".join(lines) + "\n  }")
     return "{\n" + ",\n".join(kinds) + "\n}\n"
 
@@ -374,7 +380,10 @@ def _json(value: Any) -> str:
 
 def load(text: str) -> Objects:
     """What ``write`` wrote."""
-    found: Objects = json.loads(text)
+    found: Objects = {
+        kind: {ObjectName.of(kind, name): entry for name, entry in entries.items()}
+        for kind, entries in json.loads(text).items()
+    }
     for entries in found.values():
         for entry in entries.values():
             if "body" in entry:
@@ -382,9 +391,9 @@ def load(text: str) -> Objects:
     return found
 
 
-def relations(objects: Objects) -> KeysView[str]:
-    """The names of the relations."""
-    return objects.get("table", {}).keys()
+def relations(objects: Objects) -> set[str]:
+    """The names of the relations, in their `pretty` form."""
+    return {name.pretty() for name in objects.get("table", {})}
 
 
 # PostgreSQL shows a list of varchar values in one of two ways, depending on whether the expression was written or

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from moeen.db.findings import Finding
+from moeen.db.findings import Finding, Severity
+from moeen.db.names import ObjectName
 from moeen.db.schema.canonical import Objects
 from moeen.db.schema.fixes import Mender
 from moeen.db.schema.grades import BREAKS, MISSING, UNSAFE, Entry, grade, grade_extra
@@ -18,32 +19,40 @@ def findings(expected: Objects, live: Objects, *, owner: str = "") -> list[Findi
     for kind in expected.keys() | live.keys():
         one, other = expected.get(kind, {}), live.get(kind, {})
         for name in one.keys() | other.keys():
-            if one.get(name) != other.get(name) and not _follows(kind, one.get(name), name, live):
+            if one.get(name) == other.get(name) or _follows(kind, one.get(name), name, live):
+                continue
+            # Of a table that is missing or unknown as a whole the parts are not told.
+            if kind not in _PARTS or (_stands(name, expected) and _stands(name, live)):
                 found.extend(_findings(mender, kind, name, one.get(name), other.get(name)))
-    gone, unknown = _absent(expected, live), _absent(live, expected)
-    return sorted(f for f in found if not _within(f, gone) and not _within(f, unknown))
+    return sorted(found)
 
 
-def _follows(kind: str, want: Entry | None, name: str, live: Objects) -> bool:
+_PARTS = ("column", "constraint", "index", "trigger", "policy", "rule")
+
+
+def _stands(name: ObjectName, objects: Objects) -> bool:
+    return name.relation in objects.get("table", {})
+
+
+def _follows(kind: str, want: Entry | None, name: ObjectName, live: Objects) -> bool:
     """Whether a sequence is missing with its identity column, which is found and mended by itself."""
     if kind != "sequence" or want is None or name in live.get("sequence", {}):
         return False
-    column = live.get("column", {}).get(want.get("column", ""))
-    return "." in want.get("column", "") and (column is None or not column.get("identity"))
+    if not want.get("column"):
+        return False
+    column = live.get("column", {}).get(ObjectName.of("column", want["column"]))
+    return column is None or not column.get("identity")
 
 
-def _absent(there: Objects, here: Objects) -> set[str]:
-    return there.get("table", {}).keys() - here.get("table", {}).keys()
+def _findings(
+    mender: Mender, kind: str, name: ObjectName, want: Entry | None, found: Entry | None
+) -> Iterator[Finding]:
+    """What differs of one object, which is expected, or stands, or both."""
 
+    def finding(told: str, expected: str, stands: str, grade: tuple[Severity, str], fix: str) -> Finding:
+        severity, why = grade
+        return Finding(name.pretty(), told, expected, stands, severity, fix, why, name)
 
-def _within(finding: Finding, tables: set[str]) -> bool:
-    """Whether it is about a part of a table that is itself a finding: missing or unknown as a whole."""
-    return finding.kind in ("column", "constraint", "index", "trigger", "policy", "rule") and (
-        finding.object.partition(".")[0] in tables or finding.object.rpartition(".")[0] in tables
-    )
-
-
-def _findings(mender: Mender, kind: str, name: str, want: Entry | None, found: Entry | None) -> Iterator[Finding]:
     if found is None:
         assert want is not None
         severity, why = MISSING.get(kind, (BREAKS, "the code relies on it"))
@@ -51,18 +60,16 @@ def _findings(mender: Mender, kind: str, name: str, want: Entry | None, found: E
             severity, why = UNSAFE, "values may occur twice"
         if kind == "policy" and want.get("restrictive"):
             severity, why = UNSAFE, "it keeps rows from those who must not have them"
-        yield Finding(name, kind, "present", "missing", severity, mender.missing(kind, name, want), why)
+        yield finding(kind, "present", "missing", (severity, why), mender.missing(kind, name, want))
     elif want is None:
-        severity, why = grade_extra(kind, found)
-        told = _telling(kind, found)
-        yield Finding(name, kind, "absent", told, severity, mender.extra(kind, name, found), why)
+        yield finding(kind, "absent", _telling(kind, found), grade_extra(kind, found), mender.extra(kind, name, found))
     else:
         differing = [key for key in sorted(want.keys() | found.keys()) if want.get(key) != found.get(key)]
         if kind in ("policy", "rule") and differing != ["comment"]:
             # Made anew as a whole, so told once.
             one, other = (", ".join(f"{key} {_words(e.get(key))}" for key in differing) for e in (want, found))
-            severity, why = grade(kind, differing[0], want, found)
-            yield Finding(name, kind, one, other, severity, mender.changed(kind, name, differing[0], want, found), why)
+            fix = mender.changed(kind, name, differing[0], want, found)
+            yield finding(kind, one, other, grade(kind, differing[0], want, found), fix)
             return
         if kind == "column" and "type" in differing and "collation" in differing:
             differing.remove("collation")  # both are mended by one change of type
@@ -71,10 +78,9 @@ def _findings(mender: Mender, kind: str, name: str, want: Entry | None, found: E
         if kind == "index" and len({"definition", "unique", "invalid"} & set(differing)) > 1:
             differing = [key for key in differing if key not in ("unique", "invalid") or "definition" not in differing]
         for key in differing:
-            severity, why = grade(kind, key, want, found)
             fix = mender.changed(kind, name, key, want, found)
             one, other = _told(key, want.get(key), found.get(key))
-            yield Finding(name, f"{kind} {key.replace('_', ' ')}", one, other, severity, fix, why)
+            yield finding(f"{kind} {key.replace('_', ' ')}", one, other, grade(kind, key, want, found), fix)
 
 
 def _telling(kind: str, found: Entry) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from moeen.db.findings import Finding
 from moeen.db.schema.grades import UNSAFE
+from moeen.db.statements import PATH, split
 
 #: In which order fixes are run: what others stand on first.
 ORDER = (
@@ -24,12 +25,18 @@ def script(findings: Iterable[Finding]) -> str:
         "SET lock_timeout = '5s';",
     ]
     for finding in sorted(findings, key=_position):
-        parts.append(f"\n-- {finding.severity}: {finding.object}: {finding.kind}: expected {_line(finding.expected)}")
+        what = f"{_line(finding.object)}: {finding.kind}"
+        parts.append(f"\n-- {finding.severity}: {what}: expected {_line(finding.expected)}")
         if finding.fix.startswith("manage.py") or not finding.fix:
             parts.append(f"-- {finding.fix or 'nothing can be said in SQL'}")
         else:
-            parts.append(finding.fix if finding.is_advice else f"{finding.fix};")
+            parts.append(_aside(finding.fix) if finding.is_advice else f"{finding.fix};")
     return "\n".join(parts) + "\n"
+
+
+def _aside(text: str) -> str:
+    """Advice, with every line of it a comment, those within a name too."""
+    return "\n".join(line if line.startswith("--") else f"-- {line}" for line in re.split(r"[\r\n]+", text))
 
 
 def _line(text: str) -> str:
@@ -44,10 +51,12 @@ def _position(finding: Finding) -> tuple[bool, int, int, Finding]:
     return (not _shuts(finding), ORDER.index(kind) if kind else len(ORDER), int(foreign), finding)
 
 
-_SHUTTING = re.compile(r"REVOKE |DROP POLICY |ALTER TABLE \S+ ENABLE ROW LEVEL SECURITY|ALTER ROLE |ALTER DEFAULT PRIV")
+_SHUTTING = re.compile(
+    rf"REVOKE |DROP POLICY |ALTER TABLE {PATH} ENABLE ROW LEVEL SECURITY|ALTER ROLE |ALTER DEFAULT PRIV"
+)
 
 
 def _shuts(finding: Finding) -> bool:
     """Whether its fix only takes rights away: it needs nothing that another fix makes first."""
-    statements = finding.fix.split(";\n")
-    return finding.severity is UNSAFE and all(_SHUTTING.match(statement) for statement in statements)
+    statements = [statement.words for statement in split(finding.fix)]
+    return finding.severity is UNSAFE and bool(statements) and all(map(_SHUTTING.match, statements))

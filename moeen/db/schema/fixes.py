@@ -13,19 +13,20 @@ from typing import Any
 
 from psycopg import sql
 
+from moeen.db.names import ObjectName
 from moeen.db.schema.canonical import Objects
 from moeen.db.schema.quoting import (
     KINDS,
     column_sql,
-    object_sql,
-    path_sql,
+    described_sql,
+    name_sql,
     privilege_words,
     role_sql,
-    signature_sql,
     target_sql,
 )
 from moeen.db.security.trust import AUTHENTICATOR
 from moeen.db.sql import compose, fragment
+from moeen.db.statements import PATH, parts_of
 
 Entry = Mapping[str, Any]
 _STATES = {"": "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
@@ -39,112 +40,111 @@ class Mender:
     live: Objects
     owner: str
 
-    def missing(self, kind: str, name: str, want: Entry) -> str:
+    def missing(self, kind: str, name: ObjectName, want: Entry) -> str:
         """What makes an object that is missing."""
-        table, _, part = name.partition(".")
+        part = name.part
         match kind:
             case "schema":
-                made = [compose("CREATE SCHEMA {n}", n=name)]
+                made = [compose("CREATE SCHEMA {n}", n=name.identifier())]
                 return _script([*made, *self._comment(kind, name, want), *self._grants(kind, name, want, {})])
             case "table" | "sequence" | "type":
                 return "-- restore it from a backup, or take its app's migrations back and run migrate again"
             case "column":
-                return self._add_column(table, part, want)
+                return self._add_column(name, want)
             case "constraint":
-                return self._constraint(table, part, want)
+                return self._constraint(name, want)
             case "index":
-                return _script([self._index(table, part, want), *self._comment(kind, name, want)])
+                return _script([self._index(name, want), *self._comment(kind, name, want)])
             case "trigger":
-                return _script([want["definition"], *self._state(table, part, want), *self._comment(kind, name, want)])
+                return _script([want["definition"], *self._state(name, want), *self._comment(kind, name, want)])
             case "policy":
-                return _script([self._policy(table, part, want), *self._comment(kind, name, want)])
+                return _script([self._policy(name, want), *self._comment(kind, name, want)])
             case "rule":
                 return str(want["definition"]).rstrip(";")
             case "function" | "auth function":
                 made = [_function(name, want), *self._comment(kind, name, want)]
                 return _script([*made, *self._grants("function", name, want, {"grants": {"PUBLIC": "EXECUTE"}})])
             case "role":
-                return _script([compose("CREATE ROLE {n} NOLOGIN", n=name), self._membership(name)])
+                return _script([compose("CREATE ROLE {n} NOLOGIN", n=part), self._membership(part)])
         return ""
 
-    def extra(self, kind: str, name: str, found: Entry) -> str:
+    def extra(self, kind: str, name: ObjectName, found: Entry) -> str:
         """What removes an object that is expected nowhere."""
-        table, _, part = name.partition(".")
+        table, part = name.relation.identifier(), name.part
         match kind:
             case "table" if found.get("kind") == "view":
-                return f"DROP VIEW {path_sql(name)}"
+                return f"DROP VIEW {name_sql(name)}"
             case "table" if found.get("kind") == "materialized view":
-                return f"DROP MATERIALIZED VIEW {path_sql(name)}"
+                return f"DROP MATERIALIZED VIEW {name_sql(name)}"
             case "table":
-                return f"-- it may hold rows; if nobody needs them: DROP TABLE {path_sql(name)}"
+                return f"-- it may hold rows; if nobody needs them: DROP TABLE {name_sql(name)}"
             case "column":
                 drop = compose("ALTER TABLE {t} DROP COLUMN {c}", t=table, c=part)
                 return f"-- it may hold values; if nobody needs them: {drop}"
             case "constraint":
                 return compose("ALTER TABLE {t} DROP CONSTRAINT {n}", t=table, n=part)
             case "index":
-                return compose("DROP INDEX CONCURRENTLY {n}", n=part)
+                return compose("DROP INDEX CONCURRENTLY {n}", n=name.identifier())
             case "trigger" | "policy" | "rule":
                 return compose("DROP {what} {n} ON {t}", what=fragment(kind.upper()), n=part, t=table)
             case "function" if found.get("result") == "event_trigger":
-                return f"-- after its event trigger: DROP FUNCTION {signature_sql(name)}"
+                return f"-- after its event trigger: DROP FUNCTION {name_sql(name)}"
             case "function" | "auth function":
                 what = {"": "FUNCTION", "window": "FUNCTION"}.get(found.get("kind", ""), str(found.get("kind")).upper())
-                return f"DROP {what} {signature_sql(name)}"
+                return f"DROP {what} {name_sql(name)}"
             case "sequence" if not found.get("column"):
-                return f"DROP SEQUENCE {path_sql(name)}"
+                return f"DROP SEQUENCE {name_sql(name)}"
             case "type":
-                return f"DROP {'DOMAIN' if found.get('kind') == 'domain' else 'TYPE'} {path_sql(name)}"
+                return f"DROP {'DOMAIN' if found.get('kind') == 'domain' else 'TYPE'} {name_sql(name)}"
             case "event trigger":
-                return f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=name)}"
+                return f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=part)}"
             case "default privileges":
-                return _script(self._defaults(name, found))
+                return _script(self._defaults(part, found))
             case "object":
-                what, _, identity = name.rpartition(" ")
-                return f"DROP {what.removesuffix(' object').upper()} {identity}"
+                return f"DROP {name.table.removesuffix(' object').upper()} {part}"
             case "extension":
-                return f"-- if nobody needs it: {compose('DROP EXTENSION {n}', n=name.split(' ')[0])}"
+                return f"-- if nobody needs it: {compose('DROP EXTENSION {n}', n=part.rpartition(' in ')[0])}"
         return ""
 
-    def changed(self, kind: str, name: str, attribute: str, want: Entry, found: Entry) -> str:
+    def changed(self, kind: str, name: ObjectName, attribute: str, want: Entry, found: Entry) -> str:
         """What brings one attribute of an object to what is expected."""
-        table, _, part = name.partition(".")
+        table, part = name.relation.identifier(), name.part
         if attribute == "comment":
             return _script(self._comment(kind, name, want))
         if attribute == "grants":
             return _script(self._grants("function" if kind == "auth function" else kind, name, want, found))
         if attribute == "owner":
-            what = f"{KINDS['function' if kind == 'auth function' else kind]} {object_sql(kind, name)}"
+            what = f"{KINDS['function' if kind == 'auth function' else kind]} {name_sql(name)}"
             return f"ALTER {what} OWNER TO {compose('{o}', o=self.owner)}"
         match kind:
             case "table":
                 return self._table(name, attribute, want, found)
             case "column":
-                return self._column(table, part, attribute, want, found)
+                return self._column(name, attribute, want, found)
             case "constraint" if attribute == "not_valid" and want.get("definition") == found.get("definition"):
                 unique = not want["definition"].startswith(("CHECK", "FOREIGN KEY"))
                 validate = compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=part)
-                return compose("REINDEX INDEX CONCURRENTLY {n}", n=part) if unique else validate
+                return compose("REINDEX INDEX CONCURRENTLY {n}", n=name.identifier()) if unique else validate
             case "constraint" if attribute == "switched_off":
                 return f"-- as a superuser: {compose('ALTER TABLE {t} ENABLE TRIGGER ALL', t=table)}"
             case "constraint":
-                return self._constraint(table, part, want, instead=True)
+                return self._constraint(name, want, instead=True)
             case "index" if attribute == "invalid" and want.get("definition") == found.get("definition"):
-                return compose("REINDEX INDEX CONCURRENTLY {n}", n=part)
+                return compose("REINDEX INDEX CONCURRENTLY {n}", n=name.identifier())
             case "index":
-                drop = compose("DROP INDEX CONCURRENTLY {n}", n=part)
-                return _script([drop, self._index(table, part, want), *self._comment(kind, name, want)])
+                drop = compose("DROP INDEX CONCURRENTLY {n}", n=name.identifier())
+                return _script([drop, self._index(name, want), *self._comment(kind, name, want)])
             case "trigger" if attribute == "state":
-                return _script(self._state(table, part, want, whatever=True))
+                return _script(self._state(name, want, whatever=True))
             case "trigger":
                 head, _, rest = str(want["definition"]).partition("CREATE TRIGGER ")
                 if rest and not head and not str(found["definition"]).startswith("CREATE CONSTRAINT"):
                     made = [f"CREATE OR REPLACE TRIGGER {rest}"]
                 else:
                     made = [compose("DROP TRIGGER {n} ON {t}", n=part, t=table), str(want["definition"])]
-                return _script([*made, *self._state(table, part, want)])
+                return _script([*made, *self._state(name, want)])
             case "policy":
-                return _script([*self._exchange(table, part, want, found), *self._comment(kind, name, want)])
+                return _script([*self._exchange(name, want, found), *self._comment(kind, name, want)])
             case "rule":
                 return str(want["definition"]).replace("CREATE RULE", "CREATE OR REPLACE RULE", 1).rstrip(";")
             case "function" | "auth function":
@@ -154,15 +154,15 @@ class Mender:
             case "sequence":
                 return self._sequence(name, attribute, want)
             case "role":
-                return self._role(name, attribute, want, found)
+                return self._role(part, attribute, want, found)
             case "default privileges":
-                return _script(self._defaults(name, found))
+                return _script(self._defaults(part, found))
         return ""
 
     # --- tables and columns ---------------------------------------------------------------------------------------
 
-    def _table(self, name: str, attribute: str, want: Entry, found: Entry) -> str:
-        table = path_sql(name)
+    def _table(self, name: ObjectName, attribute: str, want: Entry, found: Entry) -> str:
+        table = name_sql(name)
         match attribute:
             case "row_security":
                 return f"ALTER TABLE {table} {'ENABLE' if want.get(attribute) else 'DISABLE'} ROW LEVEL SECURITY"
@@ -184,11 +184,17 @@ class Mender:
                 return f"ALTER TABLE {table} REPLICA IDENTITY DEFAULT"
             case "parents":
                 gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
-                return _script([f"ALTER TABLE {table} NO INHERIT {path_sql(parent)}" for parent in sorted(gone)])
+                return _script(
+                    [
+                        f"ALTER TABLE {table} NO INHERIT {name_sql(ObjectName.of('table', parent))}"
+                        for parent in sorted(gone)
+                    ]
+                )
         return ""
 
-    def _add_column(self, table: str, column: str, want: Entry) -> str:
-        parts = [compose("ALTER TABLE {t} ADD COLUMN {c}", t=table, c=column), _type(want)]
+    def _add_column(self, name: ObjectName, want: Entry) -> str:
+        head = compose("ALTER TABLE {t} ADD COLUMN {c}", t=name.relation.identifier(), c=name.part)
+        parts = [head, _type(want)]
         if want.get("default"):
             parts.append(f"DEFAULT {want['default']}")
         if want.get("generated"):
@@ -197,20 +203,20 @@ class Mender:
             parts.append(f"GENERATED {want['identity']} AS IDENTITY")
         if want.get("not_null"):
             parts.append("NOT NULL")
-        name = f"{table}.{column}"
         made = _script([" ".join(parts), *self._comment("column", name, want), *self._grants("column", name, want, {})])
         if want.get("not_null") and not any(want.get(key) for key in ("default", "generated", "identity")):
             return _aside("its values are gone; restore them from a backup. In an empty table:", made)
         return made
 
-    def _column(self, table: str, column: str, attribute: str, want: Entry, found: Entry) -> str:
-        head = compose("ALTER TABLE {t} ALTER COLUMN {c}", t=table, c=column)
+    def _column(self, name: ObjectName, attribute: str, want: Entry, found: Entry) -> str:
+        column = name.part
+        head = compose("ALTER TABLE {t} ALTER COLUMN {c}", t=name.relation.identifier(), c=column)
         match attribute:
             case "type" | "collation":
                 change = f"{head} TYPE {_type(want)}"
                 if attribute == "type":
                     change += compose(" USING {c}::{k}", c=column, k=fragment(want["type"]))
-                return _script(self._apart(table, column, change, found, want))
+                return _script(self._apart(name, change, found, want))
             case "default":
                 return f"{head} SET DEFAULT {want['default']}" if want.get("default") else f"{head} DROP DEFAULT"
             case "not_null":
@@ -225,18 +231,20 @@ class Mender:
                 return f"{head} DROP EXPRESSION"
         return "-- its expression cannot be changed: drop the column and add it again"
 
-    def _apart(self, table: str, column: str, change: str, found: Entry, want: Entry) -> Iterator[str]:
+    def _apart(self, column: ObjectName, change: str, found: Entry, want: Entry) -> Iterator[str]:
         """A change of type, with the policies and triggers that read the column out of its way; and its default."""
-        word = re.compile(rf"\b{re.escape(column)}\b")
+        table = column.relation
         again = []
         for kind in ("policy", "trigger"):
             for name, entry in self.live.get(kind, {}).items():
-                home, _, part = name.partition(".")
                 text = " ".join(str(entry.get(key, "")) for key in ("using", "check", "definition"))
-                if word.search(text) and (home == table or re.search(rf"\b{table}\b", text)):
-                    yield compose("DROP {k} {n} ON {t}", k=fragment(kind.upper()), n=part, t=home)
-                    again.append(self._policy(home, part, entry) if kind == "policy" else str(entry["definition"]))
-        head = compose("ALTER TABLE {t} ALTER COLUMN {c}", t=table, c=column)
+                if _says(text, column.part) and (name.relation == table or _says(text, table.table)):
+                    what, home = fragment(kind.upper()), name.relation.identifier()
+                    yield compose("DROP {k} {n} ON {t}", k=what, n=name.part, t=home)
+                    again.append(self._policy(name, entry) if kind == "policy" else str(entry["definition"]))
+                    again += self._state(name, entry) if kind == "trigger" else []
+                    again += self._comment(kind, name, entry) if entry.get("comment") else []
+        head = compose("ALTER TABLE {t} ALTER COLUMN {c}", t=table.identifier(), c=column.part)
         if found.get("default"):
             yield f"{head} DROP DEFAULT"
         yield change
@@ -246,52 +254,54 @@ class Mender:
 
     # --- parts of tables ------------------------------------------------------------------------------------------
 
-    def _constraint(self, table: str, name: str, want: Entry, *, instead: bool = False) -> str:
+    def _constraint(self, name: ObjectName, want: Entry, *, instead: bool = False) -> str:
         """What adds it; `instead` of the one that stands, in one statement: where one fails, the other stays."""
         body = str(want["definition"])
         online = body.startswith(("CHECK", "FOREIGN KEY"))
-        drop = compose("DROP CONSTRAINT {n}, ", n=name) if instead else ""
-        add = compose("ADD CONSTRAINT {n} {b}", n=name, b=fragment(body))
+        table = name.relation.identifier()
+        drop = compose("DROP CONSTRAINT {n}, ", n=name.part) if instead else ""
+        add = compose("ADD CONSTRAINT {n} {b}", n=name.part, b=fragment(body))
         parts = [f"{compose('ALTER TABLE {t}', t=table)} {drop}{add}{' NOT VALID' if online else ''}"]
         if online and not want.get("not_valid"):
-            parts.append(compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=name))
-        made = _script([*parts, *self._comment("constraint", f"{table}.{name}", want)])
+            parts.append(compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=name.part))
+        made = _script([*parts, *self._comment("constraint", name, want)])
         goal = _referenced(body)
         if goal and goal in self.expected.get("table", {}) and goal not in self.live.get("table", {}):
-            return _aside(f"table {goal} is missing; once it stands:", made)
+            return _aside(f"table {goal.pretty()} is missing; once it stands:", made)
         return made
 
-    def _index(self, table: str, name: str, want: Entry) -> str:
+    def _index(self, name: ObjectName, want: Entry) -> str:
         return compose(
             "CREATE {u}INDEX CONCURRENTLY {n} ON {t} USING {d}",
             u=fragment("UNIQUE " if want.get("unique") else ""),
-            n=name,
-            t=table,
+            n=name.part,
+            t=name.relation.identifier(),
             d=fragment(want["definition"]),
         )
 
-    def _state(self, table: str, trigger: str, want: Entry, *, whatever: bool = False) -> list[str]:
+    def _state(self, name: ObjectName, want: Entry, *, whatever: bool = False) -> list[str]:
         state = want.get("state", "")
         if not state and not whatever:
             return []
-        return [compose("ALTER TABLE {t} {s} TRIGGER {n}", t=table, s=fragment(_STATES[state]), n=trigger)]
+        table = name.relation.identifier()
+        return [compose("ALTER TABLE {t} {s} TRIGGER {n}", t=table, s=fragment(_STATES[state]), n=name.part)]
 
-    def _exchange(self, table: str, name: str, want: Entry, found: Entry) -> Iterator[str]:
+    def _exchange(self, name: ObjectName, want: Entry, found: Entry) -> Iterator[str]:
         """One statement where ALTER can do it: a policy that is dropped, and not made again, may have kept rows in."""
-        made = self._policy(table, name, want)
+        made, table = self._policy(name, want), name.relation.identifier()
         fixed = all(want.get(key) == found.get(key) for key in ("command", "restrictive"))
         if fixed and all(want.get(key) or not found.get(key) for key in ("using", "check")):
             _, _, rest = made.partition(f" FOR {want['command']} TO ")
-            yield compose("ALTER POLICY {n} ON {t} TO {r}", n=name, t=table, r=fragment(rest))
+            yield compose("ALTER POLICY {n} ON {t} TO {r}", n=name.part, t=table, r=fragment(rest))
             return
-        yield compose("DROP POLICY {n} ON {t}", n=name, t=table)
+        yield compose("DROP POLICY {n} ON {t}", n=name.part, t=table)
         yield made
 
-    def _policy(self, table: str, name: str, want: Entry) -> str:
+    def _policy(self, name: ObjectName, want: Entry) -> str:
         text = compose(
             "CREATE POLICY {n} ON {t} AS {p} FOR {c} TO {r}",
-            n=name,
-            t=table,
+            n=name.part,
+            t=name.relation.identifier(),
             p=fragment("RESTRICTIVE" if want.get("restrictive") else "PERMISSIVE"),
             c=fragment(want["command"]),
             r=fragment(", ".join(role_sql(role) for role in want["roles"])),
@@ -301,8 +311,8 @@ class Mender:
 
     # --- the rest -------------------------------------------------------------------------------------------------
 
-    def _sequence(self, name: str, attribute: str, want: Entry) -> str:
-        head = f"ALTER SEQUENCE {path_sql(name)}"
+    def _sequence(self, name: ObjectName, attribute: str, want: Entry) -> str:
+        head = f"ALTER SEQUENCE {name_sql(name)}"
         match attribute:
             case "type":
                 return f"{head} AS {want['type']}"
@@ -349,43 +359,33 @@ class Mender:
         if usual:
             yield f"{head} GRANT {usual} ON {what} TO PUBLIC"
 
-    def _comment(self, kind: str, name: str, want: Entry) -> Iterator[str]:
+    def _comment(self, kind: str, name: ObjectName, want: Entry) -> Iterator[str]:
         current = self.live.get(kind, {}).get(name)
         if current is None and not want.get("comment"):
             return
         text = sql.Literal(want["comment"]).as_string(None).strip() if want.get("comment") else "NULL"
-        table, _, part = name.partition(".")
-        match kind:
-            case "constraint" | "trigger" | "policy" | "rule":
-                what = compose("{k} {n} ON {t}", k=fragment(kind.upper()), n=part, t=table)
-            case "index":
-                what = compose("INDEX {n}", n=part)
-            case "column":
-                what = compose("COLUMN {t}.{n}", t=table, n=part)
-            case _:
-                what = f"{'FUNCTION' if 'function' in kind else kind.upper()} {object_sql(kind, name)}"
-        yield f"COMMENT ON {what} IS {text}"
+        yield f"COMMENT ON {described_sql(kind, name)} IS {text}"
 
-    def _grants(self, kind: str, name: str, want: Entry, found: Entry) -> Iterator[str]:
+    def _grants(self, kind: str, name: ObjectName, want: Entry, found: Entry) -> Iterator[str]:
         """GRANT and REVOKE from what is held to what should be."""
         wanted, held = want.get("grants", {}), found.get("grants", {})
         for role in sorted(wanted.keys() | held.keys()):
             one, other = privilege_words(wanted.get(role, "")), privilege_words(held.get(role, ""))
             if role == "owner":
-                yield f"GRANT ALL ON {target_sql(kind, name, '')} TO {compose('{o}', o=self.owner)}"
+                yield f"GRANT ALL ON {target_sql(kind, name)} TO {compose('{o}', o=self.owner)}"
                 continue
             to = role_sql(role)
             if held.get(role) == "nothing":  # a role of the platform that lacks what it is meant to have
                 right = "EXECUTE" if kind == "function" else "USAGE"
-                yield f"GRANT {right} ON {target_sql(kind, name, '')} TO {to}"
+                yield f"GRANT {right} ON {target_sql(kind, name)} TO {to}"
                 continue
             regrant = {word for word in other if word.endswith("*")}
             if regrant or other - one:
                 gone = ", ".join(f"{word.removesuffix('*')}{column_sql(kind, name)}" for word in sorted(other - one))
-                yield f"REVOKE {gone} ON {target_sql(kind, name, '')} FROM {to} CASCADE"
+                yield f"REVOKE {gone} ON {target_sql(kind, name)} FROM {to} CASCADE"
             if one - other:
                 new = ", ".join(f"{word}{column_sql(kind, name)}" for word in sorted(one - other))
-                yield f"GRANT {new} ON {target_sql(kind, name, '')} TO {to}"
+                yield f"GRANT {new} ON {target_sql(kind, name)} TO {to}"
 
 
 def _script(statements: Any) -> str:
@@ -396,11 +396,15 @@ def _aside(why: str, statements: str) -> str:
     return f"-- {why} " + statements.replace("\n", "\n-- ")
 
 
-def _referenced(definition: str) -> str:
-    """The table that a foreign key points to, as the catalogs name it; "" of another constraint."""
-    found = re.match(r'FOREIGN KEY .*? REFERENCES ((?:"(?:[^"]|"")+"|[^\s("])+)', definition)
-    path = re.findall(r'"((?:[^"]|"")+)"|([^."]+)', found[1]) if found else []
-    return ".".join(quoted.replace('""', '"') or plain for quoted, plain in path).removeprefix("public.")
+def _referenced(definition: str) -> ObjectName | None:
+    """The table that a foreign key points to; None of another constraint."""
+    found = re.match(rf"FOREIGN KEY .*? REFERENCES ({PATH})", definition)
+    return ObjectName(*("public", *parts_of(found[1]))[-2:]) if found else None
+
+
+def _says(text: str, name: str) -> bool:
+    """Whether an expression that PostgreSQL wrote names this column or table, or something called like it."""
+    return bool(re.search(rf"(?<!\w){re.escape(name.replace(chr(34), chr(34) * 2))}(?!\w)", text))
 
 
 def _type(want: Entry) -> str:
@@ -408,14 +412,14 @@ def _type(want: Entry) -> str:
     return f"{want['type']} COLLATE {compose('{c}', c=collation)}" if collation else str(want["type"])
 
 
-def _function(name: str, want: Entry) -> str:
-    path = name.partition("(")[0]
+def _function(name: ObjectName, want: Entry) -> str:
+    path = sql.Identifier(name.schema, name.part).as_string(None)
     quote = "$function$"
     while quote in want["body"]:
         quote = quote[:-1] + "_$"
     parts = [
         f"CREATE OR REPLACE {'PROCEDURE' if want.get('kind') == 'procedure' else 'FUNCTION'} "
-        f"{path_sql(path)}({want.get('arguments', '')})",
+        f"{path}({want.get('arguments', '')})",
         f"RETURNS {want['result']}" if want.get("result") else "",
         f"LANGUAGE {want['language']}",
         want.get("volatility", ""),

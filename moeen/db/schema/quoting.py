@@ -1,10 +1,9 @@
-"""Names of the canonical form as SQL names them."""
+"""Names of the canonical form as GRANT, COMMENT and ALTER name them."""
 
 from __future__ import annotations
 
-from psycopg import sql
-
-from moeen.db.sql import compose
+from moeen.db.names import ObjectName
+from moeen.db.sql import compose, fragment
 
 KINDS = {"table": "TABLE", "sequence": "SEQUENCE", "function": "FUNCTION", "schema": "SCHEMA", "type": "TYPE"}
 
@@ -17,26 +16,25 @@ def role_sql(name: str) -> str:
     return "PUBLIC" if name in ("public", "PUBLIC") else compose("{n}", n=name)
 
 
-def path_sql(name: str) -> str:
-    """A relation's or type's name, quoted, with its schema where it is not public."""
-    return sql.Identifier(*name.split(".", 1)).as_string(None)
+def name_sql(name: ObjectName) -> str:
+    return name.identifier().as_string(None)
 
 
-def signature_sql(name: str) -> str:
-    """``schema.name(arguments)`` as DDL takes it."""
-    path, _, arguments = name.partition("(")
-    return f"{path_sql(path)}({arguments}"
-
-
-def object_sql(kind: str, name: str) -> str:
-    return signature_sql(name) if "function" in kind else path_sql(name)
-
-
-def target_sql(kind: str, name: str, _: str) -> str:
+def target_sql(kind: str, name: ObjectName) -> str:
     if kind == "column":
-        return f"TABLE {compose('{t}', t=name.partition('.')[0])}"
-    return f"{KINDS[kind]} {object_sql(kind, name)}"
+        return f"TABLE {name_sql(name.relation)}"
+    return f"{KINDS[kind]} {name_sql(name)}"
 
 
-def column_sql(kind: str, name: str) -> str:
-    return compose(" ({c})", c=name.partition(".")[2]) if kind == "column" else ""
+def column_sql(kind: str, name: ObjectName) -> str:
+    return compose(" ({c})", c=name.part) if kind == "column" else ""
+
+
+def described_sql(kind: str, name: ObjectName) -> str:
+    """What COMMENT ON names."""
+    if kind in ("constraint", "trigger", "policy", "rule"):
+        what = fragment(kind.upper())
+        return compose("{k} {n} ON {t}", k=what, n=name.part, t=name.relation.identifier())
+    if kind == "column":
+        return compose("COLUMN {t}.{n}", t=name.relation.identifier(), n=name.part)
+    return f"{'FUNCTION' if 'function' in kind else kind.upper()} {name_sql(name)}"

@@ -15,9 +15,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
-from moeen.db import public_ids
+from moeen.db import public_ids, registry
 from moeen.db.findings import Finding, Severity
 from moeen.db.history import files
+from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.schema.canonical import Form, Objects
 from moeen.db.sql import compose
 
@@ -57,11 +58,10 @@ MALFORMED = "malformed public ids"
 
 def after_rows(catalog: Iterable[Finding], rows: Iterable[Finding]) -> list[Finding]:
     """The catalog's findings; a fix that rows are in the way of, as advice."""
-    ill = {f.object.partition(".")[0] for f in rows if f.kind in (MALFORMED, PUBLIC_IDS_PENDING)}
+    ill = {f.table for f in rows if f.kind in (MALFORMED, PUBLIC_IDS_PENDING)}
     return [
         replace(f, fix="-- once the rows are mended: " + f.fix.replace("\n", "\n-- "))
-        if f.object.partition(".")[0] in ill
-        and ("public_id" in f.object and ("VALIDATE" in f.fix or "SET NOT NULL" in f.fix))
+        if f.table in ill and ("public_id" in f.object and ("VALIDATE" in f.fix or "SET NOT NULL" in f.fix))
         else f
         for f in catalog
     ]
@@ -73,16 +73,20 @@ def prefixes(form: Form) -> Iterator[Finding]:
     for name, column in form.objects.get("column", {}).items():
         found = re.match(r"app\.generate_public_id\('([a-z]{3}_)'", column.get("default", ""))
         if found:
-            bearers.setdefault(found[1], []).append(name.partition(".")[0])
+            bearers.setdefault(found[1], []).append(name.relation.pretty())
     for prefix, tables in bearers.items():
         if len(tables) > 1:
             why = "an id does not tell its table any more"
             yield Finding(prefix, "prefix", "one table", ", ".join(sorted(tables)), Severity.UNSAFE, why=why)
     for prefix in public_ids.PREFIXES.keys() - bearers.keys():
         table = public_ids.PREFIXES[prefix]._meta.db_table
-        if table in form.objects.get("table", {}):
+        if _stands(form, table):
             why = "new rows of the table get no id of their own"
             yield Finding(prefix, "prefix", f"default of {table}.public_id", "unused", Severity.BREAKS, why=why)
+
+
+def _stands(form: Form, table: str) -> bool:
+    return ObjectName(PUBLIC, table) in form.objects.get("table", {})
 
 
 class _Reader:
@@ -107,7 +111,7 @@ class _Reader:
     def reads(self, table: str) -> bool:
         if table in self.readable:
             return True
-        if table in self.form.objects.get("table", {}) and table not in self.found.skipped:
+        if _stands(self.form, table) and table not in self.found.skipped:
             self.found.skipped.append(table)
         return False
 
@@ -115,7 +119,7 @@ class _Reader:
         """Rows without or with malformed ids, where no validated constraint proves that there are none."""
         for model in public_ids.PREFIXES.values():
             table = model._meta.db_table
-            name = f"{table}.public_id"
+            name = ObjectName(PUBLIC, table, "public_id")
             column = self.form.objects.get("column", {}).get(name)
             if column is None:
                 continue
@@ -127,7 +131,7 @@ class _Reader:
                     why = "until then these rows cannot be reached by a public id"
                     fix = f"{_BACKFILL_FIX} --table {table}"
                     self._add(name, PUBLIC_IDS_PENDING, "0", found, Severity.UNSAFE, fix, why)
-            check = f"{table}.{table}_public_id_check"
+            check = name.has(f"{table}_public_id_check")
             proven = self.form.objects.get("constraint", {}).get(check)
             if proven is None or proven != self.expected.get("constraint", {}).get(check):
                 pattern = sql.Literal(public_ids.column_pattern(public_ids.prefix_of(model)))
@@ -141,13 +145,13 @@ class _Reader:
         """Rows whose public id is a date and a counter: whoever has one can write down the others.
 
         Found in the index of the column, which is sorted by bytes: the other forms begin with a letter, these with a
-        digit. The audit log is append-only and keeps its ids; it is not shown to those who could make use of them.
+        digit. Tables that are appended to only keep theirs.
         """
-        questions = []
+        questions, kept = [], registry.facts().append_only
         for prefix, model in public_ids.PREFIXES.items():
             table = model._meta.db_table
-            column = self.form.objects.get("column", {}).get(f"{table}.public_id")
-            if column is not None and table != public_ids.APPEND_ONLY and self.reads(table):
+            column = self.form.objects.get("column", {}).get(ObjectName(PUBLIC, table, "public_id"))
+            if column is not None and table not in kept and self.reads(table):
                 template = sql.SQL(
                     'SELECT {name}, count(*) FROM public.{t} WHERE public_id COLLATE "C" >= {first}'
                     ' AND public_id COLLATE "C" < {end} AND public_id ~ {form} HAVING count(*) > 0'
@@ -163,7 +167,9 @@ class _Reader:
             for table, count in cursor.fetchall():
                 why = "whoever has one of these ids can guess the others"
                 fix = f"manage.py remint_public_ids --form dated --table {table}"
-                self._add(f"{table}.public_id", GUESSABLE, "0", f"{count:,}", Severity.UNSAFE, fix, why)
+                self._add(
+                    ObjectName(PUBLIC, table, "public_id"), GUESSABLE, "0", f"{count:,}", Severity.UNSAFE, fix, why
+                )
 
     def _count(self, table: str, query: Any, **parts: sql.Composable) -> int:
         if not self.reads(table):
@@ -177,28 +183,36 @@ class _Reader:
         """Sequences whose next value is in use already: the next insert would fail."""
         questions = []
         for name, entry in self.form.objects.get("sequence", {}).items():
-            table, _, column = entry.get("column", "").partition(".")
-            numbered = self.form.objects.get("column", {}).get(entry.get("column", ""), {}).get("type") in _INTEGERS
+            if not entry.get("column") or name.schema != PUBLIC:
+                continue
+            column = ObjectName.of("column", entry["column"])
+            numbered = self.form.objects.get("column", {}).get(column, {}).get("type") in _INTEGERS
             # Other tables' are theirs to look after.
-            if numbered and table in self.expected["table"] and name in self.countable and self.reads(table):
+            ours = column.relation in self.expected["table"]
+            if numbered and ours and name.table in self.countable and self.reads(column.table):
                 questions.append(
                     sql.SQL("SELECT {}, (SELECT max({})::bigint FROM public.{}), last_value, is_called FROM public.{}")
-                    .format(sql.Literal(name), *map(sql.Identifier, (column, table, name)))
+                    .format(sql.Literal(name.table), *map(sql.Identifier, (column.part, column.table, name.table)))
                 )  # fmt: skip
         if not questions:
             return
         with self.connection.cursor() as cursor:
             cursor.execute(sql.SQL(" UNION ALL ").join(questions).as_string(None))
             values = cursor.fetchall()
-        for name, highest, last, called in values:
+        for sequence, highest, last, called in values:
+            name = ObjectName(PUBLIC, sequence)
             free = last + 1 if called else last
             if highest is not None and highest >= free:
-                fix = compose("SELECT setval({s}, {n})", s=sql.Literal(f'public."{name}"'), n=sql.Literal(highest))
+                fix = compose(
+                    "SELECT setval({s}, {n})",
+                    s=sql.Literal(sql.Identifier(PUBLIC, sequence).as_string(None)),
+                    n=sql.Literal(highest),
+                )
                 why = "the next inserts fail: their numbers are taken"
                 self._add(name, "sequence value", f"above {highest}", str(last), Severity.BREAKS, fix, why)
 
     def backfills(self) -> None:
-        if "backfill_runs" not in self.form.objects.get("table", {}) or not self.reads("backfill_runs"):
+        if not _stands(self.form, "backfill_runs") or not self.reads("backfill_runs"):
             return
         with self.connection.cursor() as cursor:
             cursor.execute(
@@ -211,9 +225,9 @@ class _Reader:
     def migrations(self, loader: MigrationLoader | None) -> None:
         """Applied but unknown, edited since, or missing."""
         for table in ("django_migrations", "migration_steps"):
-            if table in self.form.objects.get("table", {}) and not self.reads(table):
+            if _stands(self.form, table) and not self.reads(table):
                 return
-        recorded = {"django_migrations", "migration_steps"} <= self.form.objects.get("table", {}).keys()
+        recorded = all(_stands(self.form, table) for table in ("django_migrations", "migration_steps"))
         if loader is None and recorded and files.are_unchanged(self.connection):
             return
         from moeen.db.history import ledger, own_apps
@@ -226,5 +240,9 @@ class _Reader:
             why = "the database is older than the code"
             self._add(f"{app}.{name}", "migration", "applied", "missing", Severity.BREAKS, "manage.py migrate", why)
 
-    def _add(self, where: str, kind: str, expected: str, found: str, severity: Severity, fix: str, why: str) -> None:
-        self.found.findings.append(Finding(where, kind, expected, found, severity, fix, why))
+    def _add(
+        self, where: str | ObjectName, kind: str, expected: str, found: str, severity: Severity, fix: str, why: str
+    ) -> None:
+        name = where if isinstance(where, ObjectName) else None
+        shown = where if isinstance(where, str) else where.pretty()
+        self.found.findings.append(Finding(shown, kind, expected, found, severity, fix, why, name))

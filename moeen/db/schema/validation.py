@@ -22,6 +22,7 @@ from moeen.db.catalog import Catalog
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.logs import logger
+from moeen.db.names import PUBLIC
 from moeen.db.roles import ROLES
 from moeen.db.schema import canonical, drift, rows
 from moeen.db.schema.canonical import Form, Objects
@@ -114,7 +115,7 @@ def validate(
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
         names, labels = set(tables), set(apps_only)
-        found = [f for f in found if _table_of(f) in names or f.object.partition(".")[0] in labels]
+        found = [f for f in found if f.table in names or f.object.partition(".")[0] in labels]
     return _result(form, found, inside.skipped, started)
 
 
@@ -122,16 +123,18 @@ def _advice(connection: BaseDatabaseWrapper, live: Catalog, expected: Objects, n
     """What the advisors say of our tables where nothing was said yet, and of no object that is allowed to differ."""
     others = live.tables.keys() - canonical.relations(expected)
     objects = canonical.of(live).objects if settings.SCHEMA_ALLOWED else {}
-    allowed = {name for kind, entries in objects.items() for name in entries if is_allowed(kind, name)}
+    shown = {(kind, name.pretty()) for kind, entries in objects.items() for name in entries}
+    allowed = {name for kind, name in shown if is_allowed(kind, name)}
     for finding in advisors.advise(connection, live=live):
-        told = finding.object in named | allowed or finding.object.partition(".")[0] in others
+        told = finding.object in named | allowed or finding.table in others
         if not told and not is_allowed(finding.kind, finding.object):
             yield finding
 
 
 def exposed(connection: BaseDatabaseWrapper, *, expected: Objects | None = None) -> list[Finding]:
     """What shows rows past row security anywhere in the database, and is not allowed to."""
-    names = canonical.relations(load_expected() if expected is None else expected)
+    relations = (load_expected() if expected is None else expected).get("table", {})
+    names = [name.table for name in relations if name.schema == PUBLIC]
     found = exposure.findings(connection, tables=names)
     return [finding for finding in found if not is_allowed(finding.kind, finding.object)]
 
@@ -237,7 +240,3 @@ def _result(form: Form, found: Iterable[Finding], skipped: Iterable[str], starte
     ordered = tuple(sorted(unique(found), key=lambda f: (_ORDER.index(f.severity), f)))
     seconds = round(time.monotonic() - started, 3)
     return Validation(not ordered, form.fingerprint, form.version.split()[0], seconds, ordered, tuple(skipped))
-
-
-def _table_of(finding: Finding) -> str:
-    return finding.object.partition(".")[0]

@@ -13,19 +13,14 @@ from collections.abc import Callable, Iterator
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import catalog
+from moeen.db import catalog, registry
 from moeen.db.catalog import Catalog, Table
 from moeen.db.findings import Finding, Severity, unique
+from moeen.db.names import ObjectName
 from moeen.db.roles import PREFIX, ROLES
 from moeen.db.security import access
+from moeen.db.sql import compose
 
-#: "rule object" -> why it may be so.
-EXCEPTIONS = {
-    "always true users_update_auth": "signing in; column grants leave it password_hash and last_login",
-    "always true django_session_insert_auth": "a session is nobody's until somebody signs in",
-    "always true django_session_update_auth": "only the session store works as moeen_auth",
-    "always true django_session_delete_auth": "only the session store works as moeen_auth",
-}
 #: Roles whose cells say "all rows" on purpose; for others a policy that is always true is a mistake.
 _WIDE = {PREFIX + name for name in ("staff", "supervisor", "admin", "service")}
 _SENSITIVE = re.compile(r"password|secret|token|api_key|credit_card|ssn", re.I)
@@ -43,7 +38,7 @@ Rule = Callable[[Catalog], Iterator[Finding]]
 
 
 def advise(connection: BaseDatabaseWrapper, *, live: Catalog | None = None) -> list[Finding]:
-    """What the rules find, exceptions aside, sorted. Functions and tables of schemas `public` and `app`.
+    """What the rules find, what apps accept aside, sorted. Functions and tables of schemas `public` and `app`.
 
     ``live``: the catalog, where it has been read already.
     """
@@ -54,7 +49,8 @@ def advise(connection: BaseDatabaseWrapper, *, live: Catalog | None = None) -> l
         found += _sensitive_columns(connection, live)
         found += _unsafe_roles(connection)
         found += _foreign_grants(connection)
-    return [f for f in unique(found) if f"{f.kind} {f.object.rpartition('.')[2]}" not in EXCEPTIONS]
+    accepted = registry.facts().accepted_advice
+    return [f for f in unique(found) if f"{f.kind} {f.name.part if f.name else f.object}" not in accepted]
 
 
 def unindexed_foreign_keys(live: Catalog) -> Iterator[Finding]:
@@ -63,17 +59,16 @@ def unindexed_foreign_keys(live: Catalog) -> Iterator[Finding]:
         for key in table.constraints.values():
             # In the key's own order, as splinter compares them.
             if key.kind == "f" and not any(index[: len(key.columns)] == key.columns for index in _indexes(table)):
-                fix = f"CREATE INDEX CONCURRENTLY ON {table.name} ({', '.join(key.columns)})"
-                yield Finding(
-                    f"{table.name}.{key.name}", "unindexed foreign key", "an index", "none", Severity.SLOW, fix
-                )
+                at = table.identity
+                fix = compose("CREATE INDEX CONCURRENTLY ON {t} ({c})", t=at.identifier(), c=key.columns)
+                yield _finding(at.has(key.name), "unindexed foreign key", "an index", "none", Severity.SLOW, fix)
 
 
 def calls_per_row(live: Catalog) -> Iterator[Finding]:
     """splinter 0003, and the same of our own helpers: a call is wrapped as (SELECT f())."""
     for table, name, text in _expressions(live):
         if _CALLS.search(_without_selects(text)):
-            yield Finding(f"{table}.{name}", "call per row", "(SELECT f())", "a bare call", Severity.SLOW)
+            yield _finding(table.identity.has(name), "call per row", "(SELECT f())", "a bare call", Severity.SLOW)
 
 
 def several_permissive(live: Catalog) -> Iterator[Finding]:
@@ -88,8 +83,8 @@ def several_permissive(live: Catalog) -> Iterator[Finding]:
                         cells.setdefault((role, command), []).append(policy.name)
         for (role, command), names in cells.items():
             if len(names) > 1:
-                where = f"{table.name}.{role}"
-                yield Finding(
+                where = table.identity.has(role)
+                yield _finding(
                     where, f"several policies for {command}", "one", ", ".join(sorted(names)), Severity.UNSAFE
                 )
 
@@ -98,11 +93,11 @@ def row_security_off(live: Catalog) -> Iterator[Finding]:
     """splinter 0007 and 0013: policies without row security, or a table without it."""
     for table in live.tables.values():
         if table.kind in ("r", "p") and table.schema == "public" and not table.row_security:
-            fix = f"ALTER TABLE {table.name} ENABLE ROW LEVEL SECURITY"
-            yield Finding(table.name, "row security off", "enabled", "disabled", Severity.UNSAFE, fix)
+            fix = compose("ALTER TABLE {t} ENABLE ROW LEVEL SECURITY", t=table.identity.identifier())
+            yield _finding(table.identity, "row security off", "enabled", "disabled", Severity.UNSAFE, fix)
         if table.forced:
-            fix = f"ALTER TABLE {table.name} NO FORCE ROW LEVEL SECURITY"
-            yield Finding(table.name, "row security forced", "not forced", "forced", Severity.UNSAFE, fix)
+            fix = compose("ALTER TABLE {t} NO FORCE ROW LEVEL SECURITY", t=table.identity.identifier())
+            yield _finding(table.identity, "row security forced", "not forced", "forced", Severity.UNSAFE, fix)
 
 
 def duplicate_indexes(live: Catalog) -> Iterator[Finding]:
@@ -112,23 +107,24 @@ def duplicate_indexes(live: Catalog) -> Iterator[Finding]:
         for index in table.indexes.values():
             twin = seen.setdefault((index.definition, index.unique), index.name)
             if twin != index.name:
-                yield Finding(f"{table.name}.{index.name}", "duplicate index", "one", f"also {twin}", Severity.SLOW)
+                yield _finding(table.identity.has(index.name), "duplicate index", "one", f"also {twin}", Severity.SLOW)
 
 
 def owners_views(live: Catalog) -> Iterator[Finding]:
     """splinter 0010 and 0016: a view shows what its owner sees; a materialized one has no policies at all."""
     for table in live.tables.values():
         if table.kind == "m":
-            yield Finding(table.name, "materialized view", "out of reach", "in schema public", Severity.UNSAFE)
+            yield _finding(table.identity, "materialized view", "out of reach", "in schema public", Severity.UNSAFE)
 
 
 def hijackable_names(live: Catalog) -> Iterator[Finding]:
     """splinter 0011, and more: with '' the caller's temporary schema comes first for tables and types."""
     for function in live.functions.values():
         if function.schema == "app" and HERMETIC not in function.settings:
-            fix = f"ALTER FUNCTION {function.signature} SET search_path = pg_catalog, pg_temp"
+            called = function.identity.identifier()
+            fix = compose("ALTER FUNCTION {f} SET search_path = pg_catalog, pg_temp", f=called)
             found = ", ".join(s for s in function.settings if s.startswith("search_path=")) or "the caller's"
-            yield Finding(function.signature, "search path", HERMETIC, found, Severity.UNSAFE, fix)
+            yield _finding(function.identity, "search path", HERMETIC, found, Severity.UNSAFE, fix)
 
 
 def unsigned_identities(live: Catalog) -> Iterator[Finding]:
@@ -143,7 +139,8 @@ def unsigned_identities(live: Catalog) -> Iterator[Finding]:
             and _SIGNED in (policy.using, policy.check or policy.using)
             for policy in table.policies.values()
         ):
-            yield Finding(table.name, "unsigned identities", "let through by no one", "let through", Severity.UNSAFE)
+            at = table.identity
+            yield _finding(at, "unsigned identities", "let through by no one", "let through", Severity.UNSAFE)
 
 
 def always_true(live: Catalog) -> Iterator[Finding]:
@@ -154,7 +151,7 @@ def always_true(live: Catalog) -> Iterator[Finding]:
             # What may be changed is limited, and what it may become is not.
             lopsided = policy.command == "UPDATE" and policy.using != policy.check
             if writes and (lopsided or not set(policy.roles) <= _WIDE):
-                yield Finding(f"{table.name}.{policy.name}", "always true", "a condition", "true", Severity.UNSAFE)
+                yield _finding(table.identity.has(policy.name), "always true", "a condition", "true", Severity.UNSAFE)
 
 
 def policies_for_everybody(live: Catalog) -> Iterator[Finding]:
@@ -162,8 +159,8 @@ def policies_for_everybody(live: Catalog) -> Iterator[Finding]:
     for table in live.tables.values():
         for policy in table.policies.values():
             if not set(policy.roles) <= set(ROLES):
-                yield Finding(
-                    f"{table.name}.{policy.name}",
+                yield _finding(
+                    table.identity.has(policy.name),
                     "policy's role",
                     "one of ours",
                     ", ".join(policy.roles),
@@ -178,8 +175,8 @@ def unindexed_conditions(live: Catalog) -> Iterator[Finding]:
         for policy in table.policies.values():
             words = set(_WORD.findall(re.sub(r"'[^']*'", "", _without_selects(policy.using))))
             for column in sorted(words & table.columns.keys() - first):
-                yield Finding(
-                    f"{table.name}.{column}",
+                yield _finding(
+                    table.identity.has(column),
                     "unindexed condition",
                     "an index",
                     f"none, for {policy.name}",
@@ -193,7 +190,7 @@ def volatile_helpers(live: Catalog) -> Iterator[Finding]:
     for function in live.functions.values():
         used = f"app.{function.name}(" in policies
         if used and (function.volatility != "s" or not function.security_definer):
-            yield Finding(function.signature, "policy helper", "STABLE SECURITY DEFINER", "otherwise", Severity.UNSAFE)
+            yield _finding(function.identity, "policy helper", "STABLE SECURITY DEFINER", "otherwise", Severity.UNSAFE)
 
 
 RULES: tuple[Rule, ...] = (
@@ -240,15 +237,14 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 def _sensitive_columns(connection: BaseDatabaseWrapper, live: Catalog) -> Iterator[Finding]:
     """splinter 0023: secrets are read by those roles that work with them."""
-    permitted = {("users", "auth"), ("chatbot_integrations", "admin"), ("chatbot_integrations", "service")}
+    readers = registry.facts().secret_readers
     secret = {name: table for name, table in live.tables.items() if any(map(_SENSITIVE.search, table.columns))}
     for cell in access.effective(connection, tables=secret):
-        if cell.command == "S" and (cell.table, cell.role) not in permitted:
+        if cell.command == "S" and cell.role not in readers.get(cell.table, ()):
             for column in cell.columns or secret[cell.table].columns:
                 if _SENSITIVE.search(column):
-                    yield Finding(
-                        f"{cell.table}.{column}", "sensitive column", "not readable", f"by {cell.role}", Severity.UNSAFE
-                    )
+                    where = secret[cell.table].identity.has(column)
+                    yield _finding(where, "sensitive column", "not readable", f"by {cell.role}", Severity.UNSAFE)
 
 
 def _unsafe_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -284,16 +280,21 @@ def _foreign_grants(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             [list(ROLES)],
         )
         for table, role, privilege in cursor.fetchall():
-            fix = f"REVOKE {privilege} ON {table} FROM {role}"
-            yield Finding(table, f"grant of {privilege}", "to nobody", f"to {role}", Severity.UNSAFE, fix)
+            where, who = ObjectName("public", table), "PUBLIC" if role == "PUBLIC" else compose("{r}", r=role)
+            fix = f"REVOKE {privilege} ON {where.identifier().as_string(None)} FROM {who}"
+            yield _finding(where, f"grant of {privilege}", "to nobody", f"to {role}", Severity.UNSAFE, fix)
 
 
-def _expressions(live: Catalog) -> Iterator[tuple[str, str, str]]:
+def _finding(name: ObjectName, kind: str, expected: str, found: str, severity: Severity, fix: str = "") -> Finding:
+    return Finding(name.pretty(), kind, expected, found, severity, fix, name=name)
+
+
+def _expressions(live: Catalog) -> Iterator[tuple[Table, str, str]]:
     for table in live.tables.values():
         for policy in table.policies.values():
             for text in (policy.using, policy.check):
                 if text:
-                    yield table.name, policy.name, text
+                    yield table, policy.name, text
 
 
 @functools.lru_cache(maxsize=1024)  # most tables have the same few expressions, which several rules look at

@@ -161,10 +161,12 @@ def test_policies__each__is_for_one_command_and_one_role_and_says_so_in_its_name
                WHERE schemaname = 'public'"""
         ).fetchall()
     assert len(found) > 200
-    assert {table for table, name, *_ in found if name == f"{table}_bound"} == set(proof.probe.tables)
+    names = {(table, name) for table, name, *_ in found}
+    bound = {(table, role) for table in proof.probe.tables for role in ROLES}
+    assert {(table, role) for table, role in bound if (table, f"{table}_bound_{role}") in names} == bound
     for table, name, roles, command, permissive in found:
-        if name == f"{table}_bound":
-            assert (permissive, command, set(roles)) == ("RESTRICTIVE", "all", {f"moeen_{role}" for role in ROLES})
+        if name.startswith(f"{table}_bound_"):
+            assert (permissive, command, roles) == ("RESTRICTIVE", "all", [f"moeen_{name.rpartition('_')[2]}"])
             continue
         assert permissive == "PERMISSIVE"
         assert len(roles) == 1

@@ -93,4 +93,5 @@ DROP FUNCTION IF EXISTS app.user_id();
 DROP FUNCTION IF EXISTS app.require_bound(regprocedure);
 DROP FUNCTION IF EXISTS app.is_bound(text);
 DROP FUNCTION IF EXISTS app.add_identity_key(text, bytea);
+DROP TABLE IF EXISTS app.role_anchors;
 DROP TABLE IF EXISTS app.identity_keys;

@@ -11,7 +11,8 @@ CATALOG = {
     "policies": "SELECT * FROM pg_policies",
     "triggers": """SELECT tgrelid, tgname, tgenabled, tgfoid FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
                    WHERE relpersistence <> 't'""",
-    "roles": "SELECT rolname, rolsuper, rolinherit, rolcanlogin, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles",
+    "roles": """SELECT rolname, rolsuper, rolinherit, rolcanlogin, rolbypassrls, rolcreaterole, rolcreatedb
+                FROM pg_roles""",
     "memberships": "SELECT roleid, member, admin_option FROM pg_auth_members",
     "settings": "SELECT * FROM pg_db_role_setting",
     "databases": "SELECT datname, datacl, datdba FROM pg_database",

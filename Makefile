@@ -94,9 +94,27 @@ lock:  ## pin requirements*.in anew, with hashes and without naming an index
 
 # The environment. What is installed stands in .venv as a copy of the file it was installed from: a changed file
 # installs anew, a fresh checkout of the same file does not. An interrupted venv or pip leaves .venv/unfinished,
-# and whatever is half built is then built again from nothing.
+# and whatever is half built is then built again from nothing. One make builds at a time: the lock is held by
+# descriptor 9 of this shell and ends with it, however it ends. Python takes it, since macOS has no flock program.
 define environment
 	@set -e; \
+	is_ready() { \
+		[ ! -e .venv/unfinished ] && $(BIN)/python -c 'import pip' >/dev/null 2>&1 || return 1; \
+		for file in $(1); do cmp -s "$$file" ".venv/$$file" || return 1; done; \
+	}; \
+	lock() { \
+		for python in "$(PYTHON)" $(BIN)/python; do \
+			"$$python" -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX | $$1)" 2>/dev/null && return 0; \
+		done; \
+		return 1; \
+	}; \
+	if is_ready; then exit 0; fi; \
+	command -v "$(PYTHON)" >/dev/null || [ -x $(BIN)/python ] || { echo "$(PYTHON) was not found. Install Python 3.11 or newer, or say: make PYTHON=/path/to/python3" >&2; exit 2; }; \
+	exec 9>>.venv.lock; \
+	lock fcntl.LOCK_NB || { \
+		echo "Another make builds .venv; waiting for it ..." >&2; \
+		lock 0 || { echo "The file .venv.lock could not be locked. Is this folder on a file system without locks?" >&2; exit 1; }; \
+	}; \
 	if [ -e .venv/unfinished ] || ! $(BIN)/python -c 'import pip' >/dev/null 2>&1; then \
 		command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11 or newer, or say: make PYTHON=/path/to/python3" >&2; exit 2; }; \
 		"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$("$(PYTHON)" --version) is too old: Python 3.11 or newer is needed. Say: make PYTHON=/path/to/python3.11" >&2; exit 2; }; \

@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 
+import django
 from django.core.management import ManagementUtility
 from django.core.management.base import BaseCommand, CommandError
 
@@ -24,7 +25,15 @@ SERVING = {"runserver", "testserver"}
 
 
 class CommandLine(ManagementUtility):
-    """Django's, except that an unknown command is wrong usage, as a wrong option is."""
+    """Django's, except that an unknown command is wrong usage, as a wrong option is, and `version` is a command."""
+
+    def execute(self) -> None:
+        if self.argv[1:2] == ["version"] or self.argv[1:] == ["--version"]:
+            # Django would answer with its own version, and nothing else.
+            django.setup()
+            self.fetch_command("version").run_from_argv([self.argv[0], "version", *self.argv[2:]])
+        else:
+            super().execute()
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         try:

@@ -60,7 +60,7 @@ class Database:
     def identity_key(self) -> str:
         """What IDENTITY_KEY holds for a process that serves this database."""
         with self.connect() as owner:
-            return signing.signer_for(owner, configured="").key.text()
+            return signing.signer_for(owner, configured=None).key.text()
 
 
 @pytest.fixture(scope="session")

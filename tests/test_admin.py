@@ -349,6 +349,21 @@ def test_integration__secret__is_kept_replaced_and_removed(client, boss):
     assert stored(remove_webhook_secret="on") == (302, None)
 
 
+def test_patient__sign_in_linked__is_recorded_and_never_ones_own(client, boss):
+    other, row = factories.user(), factories.patient()
+    page = url(type(row), "change", row.pk)
+    form = _post(client.get(page).context["adminform"].form)
+    for user, status, linked in ((boss, 200, None), (other, 302, other.pk), (None, 302, None)):
+        assert client.post(page, form | {"user": user.pk if user else ""}).status_code == status
+        row.refresh_from_db()
+        assert row.user_id == linked
+    found = AuditLog.objects.filter(action="LINK_SIGN_IN", record_id=row.pk).order_by("created_at")
+    assert [(e.user_id, e.new_values["user_id"]) for e in found] == [(boss.pk, str(other.pk)), (boss.pk, None)]
+    added = client.post(url(type(row), "add"), form | {"user": other.pk, "email": "", "first_name": "new"})
+    assert added.status_code == 302, added.context["adminform"].form.errors
+    assert type(row).objects.get(first_name="new").user_id == other.pk
+
+
 def test_user__added_and_password_changed__can_sign_in(client, boss):
     fields = {"email": "new@Example.COM", "name": "New", "phone": "", "role": "doctor"}
     passwords = {"password1": factories.PASSWORD, "password2": factories.PASSWORD}

@@ -35,7 +35,7 @@ def connection(database):
 
 def claims(connection, text, *, role="none"):
     """Claims, signed for the role that is taken next, or for the owner; what is no JSON is never signed."""
-    signer = signing.signer_for(connection, configured="")
+    signer = signing.signer_for(connection, configured=None)
     signature = signer.sign(role=role, claims=text) if text.startswith(("{", '"', "[")) and text != "{" else ""
     query = "SELECT set_config('request.jwt.claims', %s, true), set_config('moeen.signature', %s, true)"
     connection.execute(query, [text, signature])

@@ -17,10 +17,11 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import backfill, catalog, public_ids, schema
+from moeen.db import backfill, catalog, public_ids, schema, version
 from moeen.db.backfill import engine, throttle
 from moeen.db.backfill.pace import Limit, Pace
 from moeen.db.errors import MoeenError
+from moeen.db.security import signing
 from tests import servers, states
 from tests.states import snapshots
 
@@ -121,6 +122,7 @@ def test_dry_run__json__has_the_agreed_form(database, sql):
     total = value(sql, "SELECT count(*) FROM patients")
     assert code == 0
     assert json.loads(out) == {
+        "version": version.project_version(),
         "dry_run": True,
         "complete": False,
         "tables": [
@@ -196,9 +198,14 @@ def test_audit__suspension_asked_for_by_a_web_role__is_not_heard(database, sql):
     """Only who owns the table, and could drop the trigger, may suspend it."""
     entries = "SELECT count(*) FROM audit_logs WHERE table_name = 'patients' AND action = 'UPDATE'"
     sql.execute("GRANT SELECT, UPDATE ON patients TO moeen_staff")
+    signer = signing.signer_for(sql, configured=None)
     for role, counted in (("none", 0), ("moeen_staff", 1), ("moeen_admin", 2)):
         with sql.transaction():
-            sql.execute("SELECT set_config('app.audit_suspended', 'on', true), set_config('role', %s, true)", [role])
+            sql.execute(
+                "SELECT set_config('app.audit_suspended', 'on', true), set_config('role', %s, true), "
+                "set_config('moeen.signature', %s, true)",
+                [role, signer.sign(role=role, claims="")],
+            )
             sql.execute("UPDATE patients SET phone = %s WHERE id = md5('more1')::uuid", [role])
         assert value(sql, entries) == counted, role
 

@@ -559,12 +559,12 @@ def test_json__keys__as_promised(kept, manage, filled):
     variables = backups.environment(filled, kept[0].folder)
     done = manage("backup_database", "--json", "--label", "x", "--to", f"{kept[0].folder.parent}/other/", **variables)
     assert done.returncode == 0, done.stderr
-    promised = "id path bytes files rows fingerprint encrypted seconds"
+    promised = "version id path bytes files rows fingerprint encrypted seconds"
     assert set(json.loads(done.stdout)) == set(promised.split())
     shown = manage("verify_backup", kept[1].id, "--json", **variables)
     assert shown.returncode == 0, shown.stderr
     document = json.loads(shown.stdout)
-    assert set(document) == {"id", "ok", "checked", "findings", "seconds"}
+    assert set(document) == {"version", "id", "ok", "checked", "findings", "seconds"}
     assert document["ok"] is True
 
 

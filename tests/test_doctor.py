@@ -16,6 +16,7 @@ NAMES = [
     "connection",
     "version",
     "role",
+    "identity",
     "web",
     "TLS",
     "disk",

@@ -162,7 +162,7 @@ SQL = [
         ],
         [
             DEFINER.format(set=HERMETIC) + REVOKE,
-            DEFINER.format(set="").replace("SECURITY DEFINER", "SECURITY INVOKER"),
+            DEFINER.format(set=HERMETIC).replace("SECURITY DEFINER", "SECURITY INVOKER"),
         ],
     ),
     (
@@ -289,15 +289,15 @@ def test_project__its_own_migrations__are_read_quickly_and_clean():
     assert {m.app_label for m in known} == {"sysadmin", "healthcare", "chatbot", "crm"}
     on_disk = [path for app in lint.project_apps() for path in Path(app.path).glob("migrations/[0-9]*.py")]
     assert len(known) == len(on_disk)
-    started = time.perf_counter()
+    started = time.process_time()
     found = lint.check(known)
-    assert time.perf_counter() - started < 0.3
+    assert time.process_time() - started < 0.3
     assert found == []
 
 
 def test_project__a_cell_of_its_policies_gone_wrong__is_found():
     """The files are really read: the same text with another role is caught."""
-    (rls,) = (m for m in lint.project_migrations() if m.app_label == "healthcare" and m.name.endswith("_rls"))
+    *_, rls = (m for m in lint.project_migrations() if m.app_label == "healthcare" and m.name.endswith("_rls"))
     (operation,) = (o for o in rls.operations if isinstance(o, RunSQLFile) and o.name == rls.name)
     text = "".join(operation.sql)
     assert ids(migration(text)) == []

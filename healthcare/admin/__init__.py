@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from healthcare.models import Appointment, Doctor, InsuranceClaim, Patient, Session
@@ -28,8 +31,37 @@ class PatientNameMixin:
         return f"{obj.patient.first_name} {obj.patient.last_name}" if obj.patient else "-"
 
 
+class PersonForm(forms.ModelForm):
+    """A sign-in is linked by somebody else than the person it belongs to; `acting` is who fills the form in."""
+
+    acting: Any = None
+
+    def clean_user(self) -> Any:
+        user = self.cleaned_data["user"]
+        if user is not None and user.pk == self.acting and "user" in self.changed_data:
+            raise ValidationError(_("Nobody links their own sign-in: another supervisor or administrator does."))
+        return user
+
+
 class PersonAdmin(ModelAdmin):
     """What patients and doctors share."""
+
+    form = PersonForm
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.acting = request.user.pk  # type: ignore[attr-defined]  # a class made for this request
+        return form
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """The sign-in is linked by the function that records it; no role writes the column."""
+        wanted = obj.user_id
+        if "user" in form.changed_data:
+            obj.user_id = form.initial.get("user")
+        super().save_model(request, obj, form, change)
+        if wanted != obj.user_id:
+            obj.link_sign_in(wanted)
+            obj.user_id = wanted
 
     @admin.display(description=_("name"), ordering="last_name")
     def full_name(self, obj: Any) -> str:

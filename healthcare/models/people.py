@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db.constraints import Index
@@ -11,7 +13,19 @@ from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 
 
-class Patient(TimestampedModel):
+class Person(TimestampedModel):
+    """Somebody with or without a sign-in of their own; who has it decides who sees what."""
+
+    class Meta:
+        abstract = True
+
+    def link_sign_in(self, user_id: uuid.UUID | None) -> None:
+        """Give this row a sign-in, or take it away. For supervisors and administrators, never their own; recorded."""
+        with connections[self._state.db or DEFAULT_DB_ALIAS].cursor() as cursor:
+            cursor.execute("SELECT app.link_sign_in(%s, %s, %s)", [self._meta.db_table, self.pk, user_id])
+
+
+class Patient(Person):
     """A person under care, with or without a sign-in of their own."""
 
     public_id = PublicIdField(prefix="pat_")
@@ -54,7 +68,7 @@ class Patient(TimestampedModel):
         return str(self.public_id or self.pk)
 
 
-class Doctor(TimestampedModel):
+class Doctor(Person):
     """A person who treats patients."""
 
     public_id = PublicIdField(prefix="doc_")

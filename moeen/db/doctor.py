@@ -24,7 +24,7 @@ from moeen.db.errors import MoeenError
 from moeen.db.explain import explain
 from moeen.db.migrate import preflight
 from moeen.db.schema.rows import DECLARED, GUESSABLE
-from moeen.db.security import serving
+from moeen.db.security import serving, signing
 from moeen.db.server import project
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -70,7 +70,7 @@ def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
     first = patient.line("connection", patient.connection)
     lines = [first]
     if first.state != FAIL:
-        for name in ("version", "role", "web", "TLS", "disk", "migrations", "backfills", "validation"):
+        for name in ("version", "role", "identity", "web", "TLS", "disk", "migrations", "backfills", "validation"):
             lines.append(patient.line(name, getattr(patient, name.lower())))
     lines.append(patient.line("backups", patient.backups))
     lines.append(patient.line("settings", patient.settings))
@@ -155,6 +155,10 @@ class _Examination:
             return OK, f"served as {settings.WEB_LOGIN}, which owns nothing and takes a role for each request", ""
         step = "manage.py migrate" if self.wrapper.settings_dict.get("EMBEDDED") else "manage.py print_web_role_sql"
         return FAIL, found.cause, step
+
+    def identity(self) -> Answer:
+        good, says, step = signing.standing(self.wrapper)
+        return (WARN if step else OK) if good else FAIL, says, step
 
     def tls(self) -> Answer:
         (encrypted, version) = self._one("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlparse
 from django.apps import apps as global_apps
+
+from moeen.db.statements import split
 
 _TRANSACTION = re.compile(r"^BEGIN;(?: -- (?P<table>\w+))?\n(?P<body>.*?)^COMMIT;\n", re.MULTILINE | re.DOTALL)
 
@@ -46,5 +47,4 @@ def read_texts(app_label: str, name: str) -> tuple[str, str]:
 
 
 def statements(text: str) -> list[str]:
-    parts = sqlparse.split(sqlparse.format(text, strip_comments=True))
-    return [part.rstrip(";").strip() for part in parts if part.strip()]
+    return [statement.text for statement in split(text)]

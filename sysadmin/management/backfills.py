@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from moeen.db import backfill
 from moeen.db.errors import FINDINGS
 from sysadmin.management.arguments import positive
+from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
 
@@ -54,7 +54,7 @@ class BackfillCommand(BaseCommand):
                 report = backfill.run(connection, items, self._options(display, options))
             lines = [line for table in report.tables for line in table.lines()]
         # The result goes to stdout, what it means for people to stderr.
-        self.stdout.write(json.dumps(report.as_dict(), indent=2) if options["json"] else "\n".join(lines))
+        self.stdout.write(as_json(report.as_dict()) if options["json"] else "\n".join(lines))
         if options["json"] and not report.complete and not report.dry_run:
             self.stderr.write("\n".join(lines))
         if not report.complete and not report.dry_run:

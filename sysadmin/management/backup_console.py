@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from moeen.db.backups.progress import Tell
 from moeen.db.errors import FINDINGS
+from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
 #: What the stages count, where it is not rows.
@@ -49,8 +49,8 @@ class BackupCommand(BaseCommand):
         words = "the file with the age or SSH secret key of an encrypted backup (BACKUP_IDENTITY)"
         parser.add_argument("--identity", type=Path, metavar="FILE", help=words)
 
-    def print_json(self, document: Mapping[str, Any] | Sequence[Any]) -> None:
-        self.stdout.write(json.dumps(document, ensure_ascii=False))
+    def print_json(self, document: Mapping[str, Any]) -> None:
+        self.stdout.write(as_json(document, indent=None))
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         # A control character in a cell would break the table, or steer the terminal.

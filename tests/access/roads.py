@@ -91,7 +91,7 @@ class OwnerRoad(DjangoRoad):
 
     def __init__(self, connection, world):
         self.connection, self.world = connection, world
-        self.signer = signing.signer_for(connection, configured="")
+        self.signer = signing.signer_for(connection, configured=None)
 
     @contextmanager
     def acting(self, role):

@@ -145,7 +145,8 @@ SELECT format('trigger %s enabled=%s comment=%s', pg_get_triggerdef(t.oid), t.tg
 FROM rel JOIN pg_trigger t ON t.tgrelid = rel.oid AND NOT t.tgisinternal
 UNION ALL
 SELECT format('policy %s %I %s permissive=%s roles=%s using=%s check=%s', rel.full_name, p.polname, p.polcmd,
-              p.polpermissive, p.polroles::regrole[], pg_get_expr(p.polqual, p.polrelid),
+              p.polpermissive, ARRAY(SELECT r::regrole::text FROM unnest(p.polroles) AS r ORDER BY 1),
+              pg_get_expr(p.polqual, p.polrelid),
               pg_get_expr(p.polwithcheck, p.polrelid))
 FROM rel JOIN pg_policy p ON p.polrelid = rel.oid
 UNION ALL

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import time
-import tomllib
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC
-from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.backups import digests, encryption, inventory, manifest, progress, tools
@@ -26,6 +23,7 @@ from moeen.db.backups.pg_dump import PgDump
 from moeen.db.backups.store import Store
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.logs import logger
+from moeen.db.version import project_version
 
 #: "moeen" in ASCII, and 2 for backup; migrate's lock is 1.
 LOCK = (0x6D6F65, 2)
@@ -200,15 +198,6 @@ def _take(
         left_out=tuple(scope.left_out),
         content=content,
     )
-
-
-def project_version() -> str:
-    """The version that pyproject.toml states."""
-    try:
-        text = (Path(settings.BASE_DIR) / "pyproject.toml").read_text(encoding="utf-8")
-        return str(tomllib.loads(text)["project"]["version"])
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
-        return "unknown"
 
 
 def _only_one(connection: Connection) -> None:

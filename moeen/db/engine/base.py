@@ -20,7 +20,7 @@ import psycopg
 from django.conf import settings
 from django.db.backends.postgresql import base
 
-from moeen.db.security import identity, web_login
+from moeen.db.security import identity, signing, web_login
 from moeen.db.server import project
 
 from . import binding
@@ -67,7 +67,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         binding.prepare(
             connection,
             timezone=self.timezone_name if self.is_pooled else "",
-            identity_key=self.settings_dict.get("IDENTITY_KEY") or "",
+            identity_key=signing.configured(self),
         )
         return connection
 

@@ -39,14 +39,14 @@ class Binder:
 
     application: str
     timezone: str
-    configured: str
+    configured: signing.Key | None
     signer: Signer | None = None
     who: identity.Identity | None = None
     mark: str = ""
     renew_at: float = 0.0
 
 
-def prepare(connection: Any, *, timezone: str = "", identity_key: str = "") -> None:
+def prepare(connection: Any, *, timezone: str = "", identity_key: signing.Key | None = None) -> None:
     """Note what binding needs about a new connection, see Binder."""
     connection.moeen_binder = Binder(_application(connection), timezone, identity_key)
 
@@ -105,7 +105,8 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
     """Bind the transaction; with `begin` it has not begun, and is opened where psycopg does not do that."""
     binder: Binder = connection.moeen_binder
     signer = binder.signer
-    first = signer is None and bool(who.role)
+    # A database that knew no signatures may have been migrated meanwhile.
+    first = bool(who.role) and (signer is None or signer.key is None)
     if first:
         signer = binder.signer = signing.signer_for(connection, configured=binder.configured)
     mark = f"{binder.application[:46]} {secrets.token_hex(8)}" if who.role else binder.application

@@ -1,6 +1,6 @@
 """What a migration must not do.
 
-`rules`: over SQL, as `statements` reads it, and over operations. `squawk`: the linter of that name. `project`: whose
+`rules`: over the SQL of `scripts` and over operations. `squawk`: the linter of that name. `project`: whose
 migrations are looked at. `authoring`: what `makemigrations` writes. `lock_levels`: what a statement locks.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from moeen.db.lint.project import project_apps, project_migrations
 from moeen.db.lint.rules import HINTS, REPLACEMENTS, SENSITIVE, TRUSTED, check
-from moeen.db.lint.statements import statements_inside
 
 __all__ = [
     "HINTS",
@@ -18,5 +17,4 @@ __all__ = [
     "check",
     "project_apps",
     "project_migrations",
-    "statements_inside",
 ]

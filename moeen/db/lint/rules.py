@@ -38,7 +38,7 @@ from django.db.migrations import Migration
 
 from moeen.db.errors import MoeenError
 from moeen.db.history import edits, ledger
-from moeen.db.lint.statements import Statement, reasons, scripts
+from moeen.db.lint.scripts import scripts
 from moeen.db.operations import (
     CONVERGING,
     AddColumn,
@@ -48,6 +48,7 @@ from moeen.db.operations import (
     RemoveTableConstraint,
     RunIndexFile,
 )
+from moeen.db.statements import Statement, reasons
 
 #: Everybody, by whatever name: PUBLIC, and the roles that a hosting platform gives to every request.
 EVERYBODY = frozenset({"public", "anon", "authenticated"})

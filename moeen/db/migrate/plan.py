@@ -10,18 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import sqlparse
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, lint, operations
+from moeen.db import catalog, operations
 from moeen.db.catalog.sizes import estimate_sizes, has_rows
 from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.converge.step import Step
 from moeen.db.errors import FINDINGS, MoeenError
-from moeen.db.lint.lock_levels import ACCESS_EXCLUSIVE, ROW_EXCLUSIVE, STOP_WRITES, is_harmless, rule_of, table_of
+from moeen.db.lint.lock_levels import ACCESS_EXCLUSIVE, ROW_EXCLUSIVE, STOP_WRITES, effect_of, is_harmless, tables_of
+from moeen.db.statements import Statement, inside, split
 
 #: A table larger than this must not be blocked without leave.
 THRESHOLD_ROWS = 100_000
@@ -182,8 +182,8 @@ def _sql_of(
                 # The tables' defaults name these functions; they go again with the transaction.
                 with connection.cursor() as cursor:
                     cursor.execute(script.body)
-            for sql in sqlparse.split(sqlparse.format(script.body, strip_comments=True)):
-                yield sql.rstrip(";"), None
+            for statement in split(script.body):
+                yield statement.text, None
         return
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         move = operation.database_backwards if backwards else operation.database_forwards
@@ -217,33 +217,46 @@ def classify(
     migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: Step | None = None
 ) -> Iterator[PlannedStatement]:
     """What a statement, and each one inside a DO block, means for the tables that stand (``sizes``: rows, bytes)."""
-    yield _classified(migration, operation, sql, sizes, step=step)
-    if sql.lstrip().upper().startswith("DO"):
-        for inner in lint.statements_inside(sql):
+    if not (statements := list(split(sql))):  # what runs is Python
+        yield PlannedStatement(migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict="ok")
+    for statement in statements:
+        yield _classified(migration, operation, statement, sizes, step=step)
+        for inner in inside(statement):
             known = _classified(migration, operation, inner, sizes)
             if known.lock:
                 yield known
 
 
 def _classified(
-    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: Step | None = None
+    migration: str,
+    operation: str,
+    statement: Statement,
+    sizes: Mapping[str, tuple[int, int]],
+    *,
+    step: Step | None = None,
 ) -> PlannedStatement:
-    words = " ".join(sql.split())
-    rule, table = rule_of(words), table_of(words)
-    rows, size = sizes.get(table, (None, None))
-    if rule is None or words.upper().startswith("CREATE TABLE"):
-        told = "ok" if is_harmless(words) or words.upper().startswith("DO") else "unknown"
+    effect, sql = effect_of(statement), statement.text
+    if effect is None:
+        told = "ok" if is_harmless(statement) else "unknown"
         return PlannedStatement(
             migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict=told
         )
     # The steps prove NOT NULL beforehand and know which conversions keep the stored values.
-    scans = rule.scans and (step is None or step.rewrites or rule.lock == ROW_EXCLUSIVE)
-    rewrites = rule.rewrites and (step is None or step.rewrites)
-    stops = rule.lock in STOP_WRITES
-    work = (scans or rewrites) and rows is not None
-    verdict = "blocking" if stops and work else "short" if stops and rows is not None else "ok"
+    scans = effect.scans and (step is None or step.rewrites or effect.lock == ROW_EXCLUSIVE)
+    rewrites = effect.rewrites and (step is None or step.rewrites)
+    tables = tables_of(statement)
+    standing = [name for name in tables if name in sizes]
+    table = max(standing, key=lambda name: sizes[name], default=tables[0] if tables else "")
+    rows, size = sizes.get(table, (None, None))
+    stops, work = effect.lock in STOP_WRITES, scans or rewrites
+    if stops and work and not tables:
+        verdict = "unknown"
+    elif stops and standing:
+        verdict = "blocking" if work else "short"
+    else:
+        verdict = "ok"
     return PlannedStatement(
-        migration, operation, sql, table, rule.lock, rows, size, scans, rewrites, verdict, rule.advice
+        migration, operation, sql, table, effect.lock, rows, size, scans, rewrites, verdict, effect.advice
     )
 
 

@@ -81,7 +81,7 @@ class Signer:
         return self.key.sign(role=role, claims=claims, expiry=int(time.time() + self.offset) + LIFETIME)
 
 
-def signer_for(connection: Any, *, configured: str) -> Signer:
+def signer_for(connection: Any, *, configured: Key | None) -> Signer:
     """What a psycopg connection signs with; it acts as its login at this moment.
 
     The owner takes the newest key from the database; others the `configured` one. Raises NotPrepared when there is
@@ -99,7 +99,7 @@ def signer_for(connection: Any, *, configured: str) -> Signer:
             if row := cursor.fetchone():
                 return Signer(Key(row[0], bytes(row[1])), offset)
         if configured:
-            return Signer(Key.parse(configured), offset)
+            return Signer(configured, offset)
     raise NotPrepared(
         "The database asks for signed identities, and this process has no key to sign with.",
         next_step="Set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says.",
@@ -142,12 +142,17 @@ def retire(connection: BaseDatabaseWrapper) -> list[str]:
         return sorted(id_ for (id_,) in cursor.fetchall())
 
 
+def configured(connection: BaseDatabaseWrapper) -> Key | None:
+    """The key of the connection's settings; as an object, so that no traceback shows it."""
+    text = connection.settings_dict.get("IDENTITY_KEY")
+    return Key.parse(text) if text else None
+
+
 def ensure(connection: BaseDatabaseWrapper) -> None:
     """Let the database know the key of the connection's settings, or a new one where it knows none."""
-    configured = connection.settings_dict.get("IDENTITY_KEY") or ""
-    known = {key.id for key in keys(connection)}
-    if configured:
-        key = Key.parse(configured)
+    key = configured(connection)
+    known = {each.id for each in keys(connection)}
+    if key is not None:
         if key.id not in known:
             add(connection, key)
     elif not known:
@@ -176,6 +181,21 @@ def read(path: Path) -> str:
         return path.read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+def standing(connection: BaseDatabaseWrapper) -> tuple[bool, str, str]:
+    """Whether identities can be signed, what there is to say of it, and the next step ("" for none). For the owner."""
+    known = [key.id for key in keys(connection)]
+    if not known:
+        return False, "no key, so nothing is signed", "manage.py migrate"
+    key = configured(connection)
+    if key is not None and key.id not in known:
+        step = "set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says"
+        return False, f"IDENTITY_KEY names the key {key.id}, which the database does not know", step
+    if len(known) > 1:
+        step = "restart what serves with the newest, then: manage.py rotate_identity_key --retire"
+        return True, f"signed with {known[0]}; older keys are valid: {', '.join(known[1:])}", step
+    return True, f"signed with the key {known[0]}", ""
 
 
 class EnsureIdentityKey(Operation):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -13,6 +12,7 @@ from moeen.db import schema
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.roles import OTHERS, PEOPLE
 from moeen.db.security import access
+from sysadmin.management.json_output import as_json
 
 
 class Command(BaseCommand):
@@ -36,7 +36,7 @@ class Command(BaseCommand):
                 "differences": [finding.as_dict() for finding in found],
                 "exposures": [finding.as_dict() for finding in past],
             }
-            self.stdout.write(json.dumps(result, indent=2))
+            self.stdout.write(as_json(result))
         else:
             self._print(cells)
         told = [("The matrix is not the declared one", found), ("Rows are shown past it", past)]

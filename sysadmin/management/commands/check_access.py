@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db.security import access
+from sysadmin.management.json_output import as_json
 
 
 class Command(BaseCommand):
@@ -28,4 +28,4 @@ class Command(BaseCommand):
         found = access.check(
             connections[options["database"]], who=options["who"], table=options["table"], role=options["role"]
         )
-        self.stdout.write(json.dumps(found.as_dict(), indent=2) if options["json"] else "\n".join(found.lines()))
+        self.stdout.write(as_json(found.as_dict()) if options["json"] else "\n".join(found.lines()))

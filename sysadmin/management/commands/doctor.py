@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import doctor
 from moeen.db.errors import FINDINGS
+from sysadmin.management.json_output import as_json
 
 
 class Command(BaseCommand):
@@ -26,6 +26,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = doctor.examine(connections[options["database"]])
-        self.stdout.write(json.dumps(found.as_dict(), indent=2) if options["json"] else found.pretty())
+        self.stdout.write(as_json(found.as_dict()) if options["json"] else found.pretty())
         if not found.ok:
             sys.exit(FINDINGS)

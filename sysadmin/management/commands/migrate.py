@@ -22,6 +22,7 @@ from moeen.db import backups
 from moeen.db.errors import USAGE
 from moeen.db.migrate import plan, receipt, runner
 from moeen.db.security import signing
+from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
 
@@ -102,7 +103,7 @@ class Command(migrate.Command):
             seconds = time.monotonic() - started
             done = receipt.migrated(connection, run=run.run, validation=run.validation, seconds=seconds)
             if options["json"] or not quiet:
-                self.stdout.write(json.dumps(done.as_dict(), indent=2) if options["json"] else done.pretty())
+                self.stdout.write(as_json(done.as_dict()) if options["json"] else done.pretty())
 
     def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
         if self.verbosity == 0 or not action.startswith(("apply", "unapply")):

@@ -30,9 +30,18 @@ class Command(BaseCommand):
             retired = signing.retire(connection)
             self.stdout.write(f"Retired: {', '.join(retired)}." if retired else "There is one key, and it stays.")
             return
-        if not options["print"]:
+        known = signing.keys(connection)
+        if known and not options["print"]:
             signing.add(connection, signing.Key.new())
-        newest = signing.keys(connection)[0]
+            known = signing.keys(connection)
+        newest = known[0] if known else signing.Key.new()
+        if not known:
+            self.stderr.write(
+                "This database knows no signed identities yet. Set this line for migrate, which lets the database know "
+                "the key, and for what serves: then nobody notices."
+            )
+            self.stdout.write(f"IDENTITY_KEY={newest.text()}")
+            return
         if settings.IDENTITY_KEY_FILE:
             signing.keep(connection, settings.IDENTITY_KEY_FILE)
         self.stdout.write(f"IDENTITY_KEY={newest.text()}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from moeen.db import schema
 from moeen.db.errors import FINDINGS, USAGE
 from moeen.db.schema import fix_script
+from sysadmin.management.json_output import as_json
 
 
 class Command(BaseCommand):
@@ -52,16 +52,14 @@ class Command(BaseCommand):
             from moeen.db.migrate import adoption_report  # what migrate consists of, which nothing else here needs
 
             report = adoption_report.report(connection)
-            self.stdout.write(json.dumps(report.as_dict(), indent=2) if options["json"] else report.pretty())
+            self.stdout.write(as_json(report.as_dict()) if options["json"] else report.pretty())
             sys.exit(FINDINGS if report.refused else 0)
         result = self._check(connection, options)
         schema.log(result)
         if options["sql"]:
             self.stdout.write(fix_script.script(result.findings))
         else:
-            self.stdout.write(
-                json.dumps(result.as_dict(), indent=2, ensure_ascii=False) if options["json"] else result.pretty()
-            )
+            self.stdout.write(as_json(result.as_dict()) if options["json"] else result.pretty())
         if not result.ok:
             sys.exit(FINDINGS)
 

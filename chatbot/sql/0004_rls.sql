@@ -5,7 +5,7 @@
 
 CREATE OR REPLACE FUNCTION app.published_flow_ids() RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ SELECT f.id FROM public.chatbot_flows AS f WHERE f.status = 'published' AND (SELECT app.is_bound()) $$;
+AS $$ SELECT f.id FROM public.chatbot_flows AS f WHERE f.status = 'published' AND (SELECT app.user_id()) IS NOT NULL $$;
 COMMENT ON FUNCTION app.published_flow_ids() IS 'Flows that everyone signed in may see';
 
 CREATE OR REPLACE FUNCTION app.my_flow_ids() RETURNS SETOF uuid
@@ -117,7 +117,7 @@ AS $$
 DECLARE
     secret text;
 BEGIN
-    PERFORM app.require_bound();
+    PERFORM app.require_bound('app.integration_secret(uuid)');
     SELECT i.webhook_secret INTO secret FROM public.chatbot_integrations AS i WHERE i.id = integration;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no such integration' USING ERRCODE = 'no_data_found';
@@ -133,7 +133,7 @@ CREATE OR REPLACE FUNCTION app.has_integration_secret(integration uuid) RETURNS 
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM app.require_bound();
+    PERFORM app.require_bound('app.has_integration_secret(uuid)');
     RETURN EXISTS (SELECT FROM public.chatbot_integrations AS i WHERE i.id = integration AND i.webhook_secret IS NOT NULL);
 END
 $$;

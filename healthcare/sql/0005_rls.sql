@@ -44,7 +44,7 @@ AS $$
 DECLARE
     before uuid;
 BEGIN
-    PERFORM app.require_bound();
+    PERFORM app.require_bound('app.link_sign_in(text, uuid, uuid)');
     IF sign_in = app.user_id() THEN
         RAISE EXCEPTION 'nobody links their own sign-in' USING ERRCODE = 'insufficient_privilege',
             HINT = 'Let another supervisor or administrator do it.';

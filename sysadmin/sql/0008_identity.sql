@@ -10,7 +10,6 @@ ALTER FUNCTION app.generate_public_id(text) SET search_path = pg_catalog, pg_tem
 ALTER FUNCTION app.fill_public_id() SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION app.set_updated_at() SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION app.audit_redacted(jsonb) SET search_path = pg_catalog, pg_temp;
-ALTER FUNCTION app.audit_statement() SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION app.refuse_change() SET search_path = pg_catalog, pg_temp;
 ALTER FUNCTION app.allow(text, text, text, text, text) SET search_path = pg_catalog, pg_temp;
 
@@ -39,19 +38,31 @@ CREATE TABLE IF NOT EXISTS app.identity_keys (
 );
 COMMENT ON TABLE app.identity_keys IS 'Keys that sign who a transaction is; read by the owner alone, never shown';
 ALTER TABLE app.identity_keys ENABLE ROW LEVEL SECURITY;
+
+-- Anybody may say DROP OWNED BY the role that they act in, and PostgreSQL then drops the policies that are for that role
+-- alone. It fails where the role holds a right on a column and none on its table: on this one, which stays empty.
+-- lint: allow moeen.W108: nobody reads it, so it has row security and no policy
+CREATE TABLE IF NOT EXISTS app.role_anchors (id text PRIMARY KEY);
+COMMENT ON TABLE app.role_anchors IS 'Empty; its grants make DROP OWNED BY fail for the roles of row security';
+ALTER TABLE app.role_anchors ENABLE ROW LEVEL SECURITY;
 -- Whatever default privileges gave.
 DO $do$
 DECLARE
-    grantee text;
+    given record;
 BEGIN
-    FOR grantee IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END
-                   FROM pg_catalog.pg_class AS c CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a
-                   LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
-                   WHERE c.oid = 'app.identity_keys'::pg_catalog.regclass AND a.grantee <> c.relowner LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON app.identity_keys FROM %s', grantee);
+    FOR given IN SELECT DISTINCT c.oid::regclass AS target,
+                                 CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END AS grantee
+                 FROM pg_catalog.pg_class AS c CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a
+                 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = a.grantee
+                 WHERE c.oid IN ('app.identity_keys'::pg_catalog.regclass, 'app.role_anchors'::pg_catalog.regclass)
+                   AND a.grantee <> c.relowner LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', given.target, given.grantee);
     END LOOP;
 END
 $do$;
+-- lint: allow moeen.E104: a column of an empty table
+GRANT SELECT (id) ON app.role_anchors TO
+    moeen_anon, moeen_patient, moeen_doctor, moeen_staff, moeen_supervisor, moeen_admin, moeen_service, moeen_auth;
 
 -- Keeps a key: its id, and 32 bytes of randomness.
 CREATE OR REPLACE FUNCTION app.add_identity_key(id text, secret bytea) RETURNS void
@@ -70,12 +81,12 @@ END
 $$;
 COMMENT ON FUNCTION app.add_identity_key(text, bytea) IS 'Keeps a new key for signing identities; the owner''s';
 
--- Whether the signature of this transaction fits its role and claims, now. Signed are, a line each: the key's id, the
--- second of expiry since 1970, the role, the claims. Asked by a restrictive policy of every table
--- and by every function that reads for the caller. In here current_user is the owner; the setting tells the caller's
--- role, and nobody can set it without taking that role. Equal hashes are compared, not the codes: how long that takes
--- says nothing about the right one. No exceptions are caught: that would forbid parallel plans.
-CREATE OR REPLACE FUNCTION app.is_bound() RETURNS boolean
+-- Whether the signature of this transaction fits its role and claims, now; with `wanted`, whether that role is the one.
+-- Signed are, a line each: the key's id, the second of expiry since 1970, the role, the claims. Asked by restrictive
+-- policies of every table and by every function that reads for the caller. In here current_user is the owner; the setting
+-- tells the caller's role, and nobody can set it without taking that role. Equal hashes are compared, not the codes: how
+-- long that takes says nothing about the right one. No exceptions are caught: that would forbid parallel plans.
+CREATE OR REPLACE FUNCTION app.is_bound(wanted text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -84,7 +95,7 @@ DECLARE
     key record;
 BEGIN
     -- A regular expression that counts would take as long as all the rest.
-    IF signature IS NULL
+    IF signature IS NULL OR wanted <> current_setting('role')
         OR signature NOT LIKE '________.__________.________________________________________________________________'
         OR translate(signature, '0123456789abcdef', '') <> '..' OR translate(part[2], 'abcdef', '') <> part[2] THEN
         RETURN false;
@@ -97,21 +108,26 @@ BEGIN
             || coalesce(current_setting('request.jwt.claims', true), ''), 'UTF8'))));
 END
 $$;
-COMMENT ON FUNCTION app.is_bound() IS 'Whether this transaction''s role and claims are signed, and the signature has not expired';
+COMMENT ON FUNCTION app.is_bound(text) IS
+    'Whether this transaction''s role (the wanted one, if any is) and claims are signed, and the signature has not expired';
 
--- Raises 42501 unless the caller is bound, or is the owner: asked by functions that act with the owner's rights.
-CREATE OR REPLACE FUNCTION app.require_bound() RETURNS void
+-- Raises 42501 unless the caller is bound, and in a role that may call the function `asked`; or is the owner. Asked by
+-- functions that act with the owner's rights. PostgreSQL has looked at current_user, which code that somebody made as
+-- another role (SECURITY DEFINER, where they may make any) takes without being that role.
+CREATE OR REPLACE FUNCTION app.require_bound(asked regprocedure DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF app.is_bound() IS NOT TRUE AND NOT pg_has_role(
-        coalesce(nullif(current_setting('role'), 'none'), session_user)::name, current_user, 'USAGE') THEN
+    IF (app.is_bound() AND (asked IS NULL OR has_function_privilege(current_setting('role'), asked, 'EXECUTE'))) IS NOT TRUE
+        AND NOT pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user)::name, current_user, 'USAGE')
+    THEN
         RAISE EXCEPTION 'nobody is bound to this transaction' USING ERRCODE = 'insufficient_privilege',
             HINT = 'Roles are taken by the application or by app.bind_request(), which sign them.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION app.require_bound() IS 'Raises an error unless this transaction''s role and claims are signed';
+COMMENT ON FUNCTION app.require_bound(regprocedure) IS
+    'Raises an error unless this transaction''s role and claims are signed, and the role may call the function `asked`';
 
 -- The person who acts: users.id from signed claims. NULL for nobody, and for whatever is not signed.
 CREATE OR REPLACE FUNCTION app.user_id() RETURNS uuid
@@ -132,15 +148,6 @@ END
 $$;
 COMMENT ON FUNCTION app.user_id() IS 'The person who acts, users.id, from signed claims; NULL for nobody';
 
-CREATE OR REPLACE FUNCTION app.audit_actor() RETURNS uuid
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    RETURN app.user_id();
-END
-$$;
-COMMENT ON FUNCTION app.audit_actor() IS 'The user who acts, by signed claims, or NULL';
-
 -- The roles that a transaction can be bound to.
 CREATE OR REPLACE FUNCTION app.bound_roles() RETURNS name[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -149,6 +156,74 @@ AS $$
                  'moeen_service', 'moeen_auth']::name[]
 $$;
 COMMENT ON FUNCTION app.bound_roles() IS 'The roles that a transaction can be bound to';
+
+-- A statement may end with other settings than it began with (RETURNING set_config(...)), an older signature of nobody's
+-- among them: whoever came as one of our roles writes nothing that the trail could not put their name to.
+CREATE OR REPLACE FUNCTION app.audit_actor() RETURNS uuid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    actor constant uuid := app.user_id();
+BEGIN
+    IF actor IS NULL AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r
+                                 WHERE r.rolname = ANY (app.bound_roles()) AND pg_has_role(session_user, r.oid, 'MEMBER')) THEN
+        PERFORM app.require_bound();
+        IF current_setting('role') = 'moeen_anon' THEN
+            RAISE EXCEPTION 'nobody writes here' USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END IF;
+    RETURN actor;
+END
+$$;
+COMMENT ON FUNCTION app.audit_actor() IS 'The user who acts, by signed claims, or NULL; raises an error where one of our roles is not signed';
+
+-- As it was, but that an identity that is not signed fails the statement.
+CREATE OR REPLACE FUNCTION app.audit_statement() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    actor constant uuid := app.audit_actor();  -- an error of a declaration is not caught below
+BEGIN
+    -- A backfill writes one entry for its run and suspends those of its rows, for its own transaction. Heard only from
+    -- a role that could switch the trigger off anyhow. current_user is this function's owner; the caller's is below.
+    IF current_setting('app.audit_suspended', true) = 'on' AND pg_has_role(
+        coalesce(nullif(current_setting('role', true), 'none'), session_user)::name,
+        (SELECT c.relowner FROM pg_catalog.pg_class AS c WHERE c.oid = TG_RELID), 'USAGE'
+    ) THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO public.audit_logs (user_id, action, table_name, record_id, new_values)
+        SELECT actor, TG_OP, TG_TABLE_NAME, n.id, app.audit_redacted(jsonb_strip_nulls(to_jsonb(n)))
+        FROM new_rows AS n;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO public.audit_logs (user_id, action, table_name, record_id, old_values)
+        SELECT actor, TG_OP, TG_TABLE_NAME, o.id, app.audit_redacted(jsonb_strip_nulls(to_jsonb(o)))
+        FROM old_rows AS o;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO public.audit_logs (user_id, action, table_name) VALUES (actor, TG_OP, TG_TABLE_NAME);
+    ELSE
+        -- Changed columns only; updated_at follows every change and says nothing by itself.
+        INSERT INTO public.audit_logs (user_id, action, table_name, record_id, old_values, new_values)
+        SELECT actor, TG_OP, TG_TABLE_NAME, coalesce(o.id, n.id),
+               app.audit_redacted(difference.before), app.audit_redacted(difference.after)
+        FROM old_rows AS o FULL JOIN new_rows AS n ON n.id = o.id
+        CROSS JOIN LATERAL (
+            SELECT jsonb_object_agg(key, b.value) AS before, jsonb_object_agg(key, a.value) AS after
+            FROM jsonb_each(to_jsonb(o)) AS b FULL JOIN jsonb_each(to_jsonb(n)) AS a USING (key)
+            WHERE a.value IS DISTINCT FROM b.value AND key <> 'updated_at'
+        ) AS difference
+        WHERE difference.after IS NOT NULL OR difference.before IS NOT NULL;
+    END IF;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    -- SQLSTATE alone: the message could repeat what the row holds.
+    RAISE WARNING 'audit trail of %.% not written (SQLSTATE %)', TG_TABLE_SCHEMA, TG_TABLE_NAME, SQLSTATE;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION app.audit_statement() IS
+    'Trigger: writes what a statement changed to audit_logs, secrets blacked out; fails the statement only where nobody is bound';
 
 -- Takes tables and their sequences out of everybody's reach but the owner's, the roles of a hosting platform and PUBLIC
 -- included: the platform's default privileges give them everything on each new one.
@@ -180,14 +255,23 @@ BEGIN
 END
 $$;
 
--- Nothing is let through for our roles but what is signed: the one restrictive policy of each table.
+-- Nothing is let through for our roles but what is signed: a restrictive policy for each role of each table. Each names
+-- its role: PostgreSQL takes the policies of current_user, or of a view's owner, which need not be the role that is
+-- bound where somebody may make functions or views. What is written is asked about row by row, since a statement's own
+-- set_config() would otherwise change who it is behind the first answer.
 CREATE OR REPLACE FUNCTION app.signed_only(target text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    role name;
+    policy text;
 BEGIN
-    EXECUTE format('DROP POLICY IF EXISTS %I ON public.%I', target || '_bound', target);
-    EXECUTE format('CREATE POLICY %I ON public.%I AS RESTRICTIVE TO %s USING ((SELECT app.is_bound()))',
-                   target || '_bound', target, array_to_string(app.bound_roles(), ', '));
+    FOREACH role IN ARRAY app.bound_roles() LOOP
+        policy := target || '_bound_' || substr(role, 7);
+        EXECUTE format('DROP POLICY IF EXISTS %I ON public.%I', policy, target);
+        EXECUTE format('CREATE POLICY %I ON public.%I AS RESTRICTIVE TO %I USING ((SELECT app.is_bound(%L))) '
+                       'WITH CHECK (app.is_bound(%L))', policy, target, role, role, role);
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION app.signed_only(text) IS 'Lets nothing of a table through for our roles but for signed identities';
@@ -266,7 +350,8 @@ CREATE OR REPLACE FUNCTION app.is_own_path(path text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN path ~ '^/([^/\\\s[:cntrl:]][^\\\s[:cntrl:]]*)?$';
+    -- No backslash in a literal: the caller's standard_conforming_strings says what that means.
+    RETURN path LIKE '/%' AND path NOT LIKE '//%' AND strpos(path, chr(92)) = 0 AND path !~ '[[:space:][:cntrl:]]';
 END
 $$;
 COMMENT ON FUNCTION app.is_own_path(text) IS 'Whether a text is a path of the application, such as /appointments';
@@ -299,7 +384,7 @@ CREATE OR REPLACE FUNCTION app.role_of(person uuid, wanted text DEFAULT NULL) RE
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM app.require_bound();
+    PERFORM app.require_bound('app.role_of(uuid, text)');
     RETURN app.held_role(person, wanted);
 END
 $$;
@@ -309,7 +394,7 @@ CREATE OR REPLACE FUNCTION app.row_of_alias(alias text) RETURNS uuid
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM app.require_bound();
+    PERFORM app.require_bound('app.row_of_alias(text)');
     RETURN (SELECT a.row_id FROM public.public_id_aliases AS a WHERE a.alias = $1);
 END
 $$;
@@ -336,6 +421,14 @@ BEGIN
       AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database());
     IF FOUND THEN
         RAISE EXCEPTION 'this transaction is bound already' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    -- Types and tables that an earlier request left come before those of the server where pg_temp is not named in the
+    -- search_path, and a statement made by PREPARE could stand in for one that the client means.
+    IF EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+               WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = pg_my_temp_schema())
+        OR EXISTS (SELECT FROM pg_catalog.pg_prepared_statements AS p WHERE p.from_sql) THEN
+        RAISE EXCEPTION 'an earlier request has left something in this session' USING ERRCODE = 'insufficient_privilege',
+            HINT = 'DISCARD ALL mends the session. Nobody needs TEMP on this database: REVOKE TEMP ON DATABASE ... FROM PUBLIC.';
     END IF;
     LOCK TABLE app.identity_keys IN ROW SHARE MODE;
     BEGIN
@@ -393,7 +486,7 @@ AS $$
 DECLARE
     made uuid;
 BEGIN
-    PERFORM app.require_bound();
+    PERFORM app.require_bound('app.notify(uuid, text, text, text, text)');
     IF NOT app.is_own_path(action_url) THEN
         RAISE EXCEPTION 'action_url must be a path of the application, such as /appointments'
             USING ERRCODE = 'invalid_parameter_value';
@@ -409,15 +502,16 @@ $$;
 DROP FUNCTION IF EXISTS app.caller_role();
 
 REVOKE EXECUTE ON FUNCTION
-    app.add_identity_key(text, bytea), app.is_bound(), app.require_bound(),
+    app.add_identity_key(text, bytea), app.is_bound(text), app.require_bound(regprocedure),
     app.user_id(), app.bound_roles(), app.lock_away(text), app.signed_only(text), app.guard(text, text, text, text), app.unguard(text),
     app.keep_identity(), app.is_own_path(text), app.held_role(uuid, text), app.role_of(uuid, text), app.row_of_alias(text),
-    app.sign_request(), app.bind_request(), app.my_message_ids(), app.notify(uuid, text, text, text, text), app.audit_actor()
+    app.sign_request(), app.bind_request(), app.my_message_ids(), app.notify(uuid, text, text, text, text), app.audit_actor(),
+    app.audit_statement()
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION app.user_id(), app.is_own_path(text) TO
     moeen_patient, moeen_doctor, moeen_staff, moeen_supervisor, moeen_admin, moeen_service, moeen_auth;
 -- lint: allow moeen.E104: the restrictive policy of public settings asks it for nobody in particular too
-GRANT EXECUTE ON FUNCTION app.is_bound() TO
+GRANT EXECUTE ON FUNCTION app.is_bound(text) TO
     moeen_anon, moeen_patient, moeen_doctor, moeen_staff, moeen_supervisor, moeen_admin, moeen_service, moeen_auth;
 
 -- The other road, where a platform brings it. Its own roles come as far as bind_request and no further.

@@ -110,7 +110,7 @@ def _kept(table, row, role, made_at="created_at"):
 #: Name and types of the arguments -> what must hold. A new function needs a line, see Probe.catalog_differences().
 FUNCTIONS = {
     # --- who is asking ---
-    "is_bound()": Function(EVERYBODY, True, (
+    "is_bound(text)": Function(EVERYBODY, True, (
         *each(True, EVERYBODY, "SELECT app.is_bound()"),
         *forged(False, "patient~: SELECT app.is_bound()", kinds=FORGERIES),
         *forged(0, "admin~: SELECT count(*) FROM patients", kinds=FORGERIES),
@@ -120,11 +120,13 @@ FUNCTIONS = {
         (False, "patient: SELECT set_config('request.jwt.claims', '{\"sub\": \"<users.p2>\"}', true); SELECT app.is_bound()"),
         (False, "patient: SELECT set_config('request.jwt.claims', '', true); SELECT app.is_bound()"),
         (False, "owner: SELECT app.is_bound()"),
+        (True, "patient: SELECT app.is_bound('moeen_patient')"),
+        (False, "patient: SELECT app.is_bound('moeen_admin')"),
         (True, "neighbour: SELECT set_config('role', 'moeen_service', true), set_config('moeen.signature', '[signature of service]', true); SELECT app.is_bound()"),
         (True, "owner: SELECT app.add_identity_key('0123abcd', decode(repeat('ab', 32), 'hex'))", "patient: SELECT app.is_bound()"),
         (False, "owner: DELETE FROM app.identity_keys", "patient: SELECT app.is_bound()"),
     )),
-    "require_bound()": Function("", False, (
+    "require_bound(regprocedure)": Function("", False, (
         *forged(REFUSED, "patient~: SELECT app.notify('<users.d1>', 't', 'm')", kinds=FORGERIES),
         ("t", "patient: SELECT app.notify('<users.d1>', 't', 'm'); SELECT 't'"),
         ("", "owner: SELECT app.require_bound()"),
@@ -460,7 +462,7 @@ FUNCTIONS = {
         ("S moeen_staff USAGE", SCRATCH, "owner: CREATE SEQUENCE scratch_other; GRANT USAGE ON SEQUENCE scratch_other TO moeen_staff; SELECT app.lock_away('scratch')", GRANTS),
     )),
     "signed_only(text)": Function("", False, (
-        (f"scratch_bound | RESTRICTIVE | {' '.join(sorted(BOUND_ROLES.split(', ')))} | ALL | ( SELECT app.is_bound() AS is_bound)", SCRATCH, "owner: SELECT app.signed_only('scratch'); SELECT app.signed_only('scratch')", POLICIES),
+        ("; ".join(f"scratch_bound_{role[6:]} | RESTRICTIVE | {role} | ALL | ( SELECT app.is_bound('{role}'::text) AS is_bound) | app.is_bound('{role}'::text)" for role in sorted(BOUND_ROLES.split(", "))), SCRATCH, "owner: SELECT app.signed_only('scratch'); SELECT app.signed_only('scratch')", POLICIES),
     )),
     "guard(text,text,text,text)": Function("", False, (
         (f"scratch_identity_keep O BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW {WHEN} EXECUTE FUNCTION app.keep_identity('abc_', 'created_at')", SCRATCH, "owner: SELECT app.guard('scratch', 'abc_'); SELECT app.guard('scratch', 'abc_')", TRIGGERS),

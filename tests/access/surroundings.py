@@ -84,16 +84,18 @@ def _triggers(owner):
 
 
 def _policies(owner):
-    """One restrictive policy a table, for all roles; the others let one role do one command, and say so by name."""
+    """A restrictive policy for each table and role; the others let one role do one command, and say so by name."""
     bound = set()
     for table, name, permissive, roles, command, using, check in owner.execute(
         """SELECT tablename, policyname, permissive, roles::text[], lower(cmd), qual, with_check FROM pg_policies
            WHERE schemaname IN ('public', 'app')"""
     ).fetchall():
-        if name == f"{table}_bound":
-            bound.add(table)
-            what = (permissive, command, sorted(roles), using, check)
-            if what != ("RESTRICTIVE", "all", sorted(OURS), "( SELECT app.is_bound() AS is_bound)", None):
+        if name.startswith(f"{table}_bound_"):
+            role = f"moeen_{name.removeprefix(f'{table}_bound_')}"
+            bound.add((table, role))
+            what = (permissive, command, roles, using, check)
+            asked = f"app.is_bound('{role}'::text)"
+            if what != ("RESTRICTIVE", "all", [role], f"( SELECT {asked} AS is_bound)", asked):
                 yield f"{name}: {what}"
         elif permissive != "PERMISSIVE" or roles[0] not in OURS or name != f"{table}_{command}_{roles[0][6:]}":
             yield f"{name}: {permissive} for {command} to {roles}"
@@ -102,8 +104,9 @@ def _policies(owner):
     for (table,) in owner.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
     ).fetchall():
-        if table not in bound:
-            yield f"{table}: no restrictive policy"
+        for role in OURS:
+            if (table, role) not in bound:
+                yield f"{table}: no restrictive policy for {role}"
 
 
 def _grants(owner):
@@ -131,6 +134,7 @@ def _grants(owner):
                 NOT is_grantable AND (
                     schema = 'public' AND kind IN ('r', 'c') AND r.rolname = ANY (%(ours)s)
                         AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+                    OR name = 'app.role_anchors.id' AND r.rolname = ANY (%(ours)s) AND privilege_type = 'SELECT'
                     OR kind = 'n' AND privilege_type = 'USAGE' AND r.rolname = ANY (%(all)s)))
             """,
             {"ours": OURS, "all": OURS + PLATFORM},

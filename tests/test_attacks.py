@@ -1,9 +1,9 @@
 """Whoever can run any SQL inside a request gains nothing: the attacks of tests/access/attacks, as every role.
 
-Each is run in a request of that role's, on both roads, through PgBouncer with one server connection for everybody.
-Asked are, in the attacked transaction, what is seen now; of the results, whether they hold what the role may not read;
-in the next request, another person's, whether they see exactly what the matrix says; of the database, whether anything
-has changed.
+Each is run in a request of that role's, on both roads, through PgBouncer with one server connection for everybody. Asked
+are, in the attacked transaction, what is seen now; of the results, whether they hold what the role may not read; in the
+next request, another person's, whether they see exactly what the matrix says; of the database, whether anything has
+changed.
 """
 
 import json
@@ -48,6 +48,11 @@ STOPPED = (DatabaseError, psycopg.Error, MoeenError)
 PLACES = [name for name in servers.versions() if name == next(iter(servers.versions())) or name.startswith("system-")]
 
 
+def _forget(alias):
+    connections[alias].close()
+    del connections[alias], connections.settings[alias]
+
+
 class Django:
     """A person's request through the engine, on a pooled connection."""
 
@@ -73,7 +78,7 @@ class Django:
                 connections[self.alias].close()
 
     def close(self):
-        del connections[self.alias], connections.settings[self.alias]
+        _forget(self.alias)
 
 
 class Api:
@@ -146,7 +151,7 @@ class Siege:
             "OPTIONS": {**entry["OPTIONS"], "server_side_binding": True},
         }
         connections.settings["beside"] = connections.configure_settings({"default": {}, "beside": entry})["beside"]
-        stack.callback(lambda: (connections["beside"].close(), connections.settings.pop("beside")))
+        stack.callback(_forget, "beside")
         with identity.bound(self.roads["django"].road.identity("admin")):
             connections["beside"].cursor().execute("SELECT id FROM users WHERE name = %s", ["told-statement"])
 

@@ -298,9 +298,6 @@ OBSTACLES = {
             BEGIN IF prefix = 'aud_' THEN RAISE EXCEPTION 'no'; END IF; RETURN prefix || md5(random()::text)
             ; END $$; ALTER TABLE users DROP CONSTRAINT users_public_id_check;
             ALTER TABLE patients DROP CONSTRAINT patients_public_id_check""",
-    "the actor cannot be found": """
-        CREATE OR REPLACE FUNCTION app.audit_actor() RETURNS uuid LANGUAGE plpgsql AS $$
-            BEGIN RAISE EXCEPTION 'no'; END $$""",
 }
 
 
@@ -313,6 +310,15 @@ def test_audit__log_cannot_be_written__the_write_stands(connection, obstacle, ta
     assert connection.execute(f"SELECT phone FROM {table} WHERE id = %s", [key]).fetchone() == ("kept",)
     connection.execute(f"DELETE FROM {table} WHERE id = %s", [key])
     assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_audit__nobody_could_be_named__the_write_fails(connection):
+    """Who acts is settled before the trail is written: an identity that is not signed writes nothing."""
+    connection.execute("""CREATE OR REPLACE FUNCTION app.audit_actor() RETURNS uuid LANGUAGE plpgsql AS $$
+                          BEGIN RAISE EXCEPTION 'nobody is bound' USING ERRCODE = 'insufficient_privilege'; END $$""")
+    for make in MAKERS.values():
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            make(connection)
 
 
 def test_audit__log_cannot_be_written__says_so_without_the_data(database):

@@ -17,8 +17,8 @@ _OLD = "on INSERT OLD is NULL, and the other part says the same of it"
 _COLLISION = "the OIDs of two catalogs would have to collide"
 #: Mutants of a body that do what the original does, function and part of what was left out -> why.
 EQUIVALENT = {
-    ("audit_statement()", "part of OR left out [35: difference.after IS NOT NULL OR]"): "there is a before as well",
-    ("audit_statement()", "part of OR left out [35: OR difference.before IS NOT NULL]"): "there is an after as well",
+    ("audit_statement()", "part of OR left out [34: difference.after IS NOT NULL OR]"): "there is a before as well",
+    ("audit_statement()", "part of OR left out [34: OR difference.before IS NOT NULL]"): "there is an after as well",
     (
         "is_bound(text)",
         "part of OR left out [8: signature IS NULL OR]",

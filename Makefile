@@ -77,7 +77,7 @@ bench-live: development  ## adopt a million patients under load: ours, plain Dja
 bench-rls: development  ## measure what row security costs at a million appointments
 	@$(BIN)/python -m tests.bench.bench_rls $(ARGS)
 
-test-mutation: development  ## drop or widen every policy and grant in turn; the proof must notice each
+test-mutation: development  ## break every policy, grant, function and role in turn; the proof must notice each
 	@$(BIN)/python -m tests.access.mutations $(ARGS)
 
 bench-validate: development  ## measure validate_schema against pg_dump --schema-only
@@ -96,6 +96,7 @@ lock:  ## pin requirements*.in anew, with hashes and without naming an index
 # installs anew, a fresh checkout of the same file does not. An interrupted venv or pip leaves .venv/unfinished,
 # and whatever is half built is then built again from nothing. One make builds at a time: the lock is held by
 # descriptor 9 of this shell and ends with it, however it ends. Python takes it, since macOS has no flock program.
+# Worktrees that share a .venv by a symbolic link share the lock beside it.
 define environment
 	@set -e; \
 	is_ready() { \
@@ -110,10 +111,10 @@ define environment
 	}; \
 	if is_ready; then exit 0; fi; \
 	command -v "$(PYTHON)" >/dev/null || [ -x $(BIN)/python ] || { echo "$(PYTHON) was not found. Install Python 3.11 or newer, or say: make PYTHON=/path/to/python3" >&2; exit 2; }; \
-	exec 9>>.venv.lock; \
+	exec 9>>"$$(readlink .venv || echo .venv).lock"; \
 	lock fcntl.LOCK_NB || { \
 		echo "Another make builds .venv; waiting for it ..." >&2; \
-		lock 0 || { echo "The file .venv.lock could not be locked. Is this folder on a file system without locks?" >&2; exit 1; }; \
+		lock 0 || { echo "The lock beside .venv could not be taken. Is this folder on a file system without locks?" >&2; exit 1; }; \
 	}; \
 	if [ -e .venv/unfinished ] || ! $(BIN)/python -c 'import pip' >/dev/null 2>&1; then \
 		command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11 or newer, or say: make PYTHON=/path/to/python3" >&2; exit 2; }; \

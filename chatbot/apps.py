@@ -5,9 +5,15 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db.registry import DatabaseFacts
+
 
 class ChatbotConfig(AppConfig):
     """What the bot says, where it listens, and what was said."""
 
     name = "chatbot"
     verbose_name = _("Chatbot")
+    database_facts = DatabaseFacts(
+        whole_table_roles={"chatbot_integrations": frozenset({"admin", "service"})},
+        secret_readers={"chatbot_integrations": frozenset({"admin", "service"})},
+    )

@@ -6,15 +6,32 @@ from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db.registry import DatabaseFacts
+
 
 class SysadminConfig(AppConfig):
     """Everything that is not healthcare, chatbot or CRM; ``sysadmin.User`` is the project's user model."""
 
     name = "sysadmin"
     verbose_name = _("System administration")
+    database_facts = DatabaseFacts(
+        audit_table="audit_logs",
+        append_only=frozenset({"audit_logs"}),
+        whole_table_roles={"audit_logs": frozenset({"admin"})},
+        secret_readers={"users": frozenset({"auth"})},
+        public_rows={"settings": "is_public"},
+        accepted_advice={
+            "always true users_update_auth": "signing in; column grants leave it password_hash and last_login",
+            "always true django_session_insert_auth": "a session is nobody's until somebody signs in",
+            "always true django_session_update_auth": "only the session store works as moeen_auth",
+            "always true django_session_delete_auth": "only the session store works as moeen_auth",
+        },
+        first_files=frozenset({"0001_functions"}),
+        exposure_checks=("sysadmin.exposure.system_roles",),
+    )
 
     def ready(self) -> None:
-        from sysadmin import checks, exposure  # noqa: F401 - they register by being imported
+        from sysadmin import checks  # noqa: F401 - they register by being imported
         from sysadmin.auth import note_sign_in
 
         # In place of Django's receiver, which is connected later and is dropped for having the same name.

@@ -8,10 +8,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.findings import Finding, Severity
 from moeen.db.roles import PEOPLE
-from moeen.db.security import exposure
 
 
-@exposure.register
 def system_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """The five roles that app.role_of knows by name are there, and are the system's."""
     with connection.cursor() as cursor:

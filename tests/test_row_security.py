@@ -1,6 +1,7 @@
 """Who may see and do what, tried on both roads and held against the matrix that is written down in tests/access."""
 
 import os
+import random
 import re
 
 import pytest
@@ -11,8 +12,10 @@ from psycopg import sql
 from moeen.db import public_ids, schema
 from moeen.db.security import identity
 from tests import servers, states
-from tests.access import roads, world
+from tests.access import mutants, mutations, roads, world
+from tests.access.functions import FUNCTIONS
 from tests.access.matrix import FORGERIES, MATRIX, MOVES, ROLES
+from tests.access.stage import Stage, StageRoad
 
 
 class Proof:
@@ -92,6 +95,38 @@ def test_grants_and_row_security__in_the_catalog__are_exactly_what_is_allowed(pr
         assert proof.probe.catalog_differences(owner) == []
 
 
+@pytest.fixture(scope="module")
+def stage(proof):
+    with proof.database.admin() as connection, proof.database.connect() as neighbour:
+        connection.execute("BEGIN")
+        yield Stage(connection, proof.world, proof.database.owner, neighbour=neighbour)
+        connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function__of_schema_app__does_what_is_written_down(stage, name):
+    assert stage.differences([name]) == []
+
+
+def test_function__new_and_not_written_down__is_found(proof, stage):
+    with stage.undone():
+        stage.connection.execute("CREATE FUNCTION app.newcomer() RETURNS boolean LANGUAGE sql RETURN true")
+        assert mutants.unmutated(stage.connection) == ["newcomer()"]
+        assert "function newcomer(): is not written down" in proof.probe.catalog_differences(stage.connection)
+
+
+def test_mutants__some_of_each_kind__are_noticed(proof, stage):
+    """`make test-mutation` tries all of them."""
+    judge = mutations.Proof(proof.probe, stage, StageRoad(stage))
+    chosen = {}
+    for mutant in mutants.every(stage.connection):
+        chosen.setdefault(mutant.kind, []).append(mutant)
+    assert mutants.unmutated(stage.connection) == []
+    tried = [mutant for several in chosen.values() for mutant in random.Random(1).sample(several, min(2, len(several)))]
+    assert len(chosen) > 20
+    assert [mutant.name for mutant in tried if not mutations.reason(mutant) and not judge.notices(mutant)] == []
+
+
 def value_of(proof, value):
     return proof.world.keys[value[0]][value[1]] if isinstance(value, tuple) else value
 
@@ -119,72 +154,11 @@ def test_insert__hung_on_what_is_not_seen__is_refused(proof, road, forgery):
     assert made is roads.REFUSED
 
 
-def test_grants__everything_beyond_the_four_commands__is_refused(proof):
-    with proof.database.connect() as owner:
-        found = owner.execute(
-            """
-            SELECT c.relname, coalesce(r.rolname, 'PUBLIC'), a.privilege_type
-            FROM pg_class c CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND a.grantee <> c.relowner
-              AND (a.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-                   OR a.is_grantable OR a.grantee = 0 OR r.rolname NOT LIKE 'moeen\\_%')
-            """
-        ).fetchall()
-    assert found == []
-
-
-def test_sequences__of_the_tables__are_the_owners_alone(proof):
-    """A platform's default privileges give its roles every new one."""
-    with proof.database.connect() as owner:
-        found = owner.execute(
-            """
-            SELECT c.relname, coalesce(r.rolname, 'PUBLIC') FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
-            LEFT JOIN pg_roles r ON r.oid = a.grantee
-            WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'S' AND a.grantee <> c.relowner
-            """
-        ).fetchall()
-        assert owner.execute("SELECT count(*) > 0 FROM pg_sequences WHERE schemaname = 'public'").fetchone() == (True,)
-    assert found == []
-
-
 def test_truncate__every_role__is_refused(proof):
     for role in proof.roads["django"].roles:
         with proof.roads["django"].acting(role) as execute:
             for table in proof.probe.tables:
                 assert roads._tried(execute, f'TRUNCATE "{table}" CASCADE') is roads.REFUSED, (role, table)
-
-
-def test_policies__each__is_for_one_command_and_one_role_and_says_so_in_its_name(proof):
-    with proof.database.connect() as owner:
-        found = owner.execute(
-            """SELECT tablename, policyname, roles::text[], lower(cmd), permissive FROM pg_policies
-               WHERE schemaname = 'public'"""
-        ).fetchall()
-    assert len(found) > 200
-    assert {table for table, name, *_ in found if name == f"{table}_bound"} == set(proof.probe.tables)
-    for table, name, roles, command, permissive in found:
-        if name == f"{table}_bound":
-            assert (permissive, command, set(roles)) == ("RESTRICTIVE", "all", {f"moeen_{role}" for role in ROLES})
-            continue
-        assert permissive == "PERMISSIVE"
-        assert len(roles) == 1
-        assert name == f"{table}_{command}_{roles[0].removeprefix('moeen_')}"
-        assert roles[0] in {f"moeen_{role}" for role in ROLES}
-
-
-def test_roles__of_the_cluster__are_flat_and_bound(proof):
-    with proof.database.connect() as owner:
-        rows = owner.execute(
-            """SELECT rolname, rolcanlogin, rolsuper, rolbypassrls, rolcreaterole FROM pg_roles
-               WHERE rolname LIKE 'moeen\\_%'"""
-        ).fetchall()
-        members = owner.execute(
-            """SELECT m.rolname FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member
-               WHERE m.rolname LIKE 'moeen\\_%' AND m.rolname <> 'moeen_web'"""
-        ).fetchall()
-    assert {row[0] for row in rows} >= {f"moeen_{role}" for role in ROLES}
-    assert [row for row in rows if row[0].removeprefix("moeen_") in ROLES and any(row[1:])] == []
-    assert members == []
 
 
 def test_auth_role__on_the_api_road__cannot_be_taken(proof):

@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import checks
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import public_ids, roles, schema
+from moeen.db import registry, roles, schema
 from moeen.db.backups import retention, store
 from moeen.db.errors import MoeenError
 from moeen.db.explain import explain
@@ -32,8 +33,6 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 OLDEST, NEWEST = 14, 18
 LOW_DISK_BYTES = 2 * 1024**3
 REST_SECONDS = 10.0
-#: The one table of which the outside may see rows: those that are public.
-PUBLIC_TABLE, PUBLIC_COLUMN = "settings", "is_public"
 
 
 @dataclass(frozen=True)
@@ -244,12 +243,12 @@ class _Examination:
         shown = [table for table in self._tables() if self._shows_rows(table)]
         if shown:
             return FAIL, f"the anon key reads rows of {', '.join(shown)}", "manage.py validate_schema, then migrate"
-        (user,) = (model._meta.db_table for prefix, model in public_ids.PREFIXES.items() if prefix == "usr_")
-        status, _ = self._get(f"{user}?select=id&limit=1", settings.SUPABASE_SERVICE_ROLE_KEY)
+        users = get_user_model()._meta.db_table
+        status, _ = self._get(f"{quote(users)}?select=id&limit=1", settings.SUPABASE_SERVICE_ROLE_KEY)
         if status != 200:
             step = "is db-pre-request = app.bind_request set, and is the key this project's?"
             return FAIL, f"the service key was answered {status}", step
-        return OK, "the anon key sees public settings at most; the service key is answered", ""
+        return OK, "the anon key sees public rows at most; the service key is answered", ""
 
     def _tables(self) -> Iterator[str]:
         with self.wrapper.cursor() as cursor:
@@ -260,7 +259,8 @@ class _Examination:
             yield from [name for (name,) in cursor.fetchall()]
 
     def _shows_rows(self, table: str) -> bool:
-        where = f"?{PUBLIC_COLUMN}=not.is.true&limit=1" if table == PUBLIC_TABLE else "?limit=1"
+        marker = registry.facts().public_rows.get(table)
+        where = f"?{quote(marker)}=not.is.true&limit=1" if marker else "?limit=1"
         status, rows = self._get(f"{quote(table)}{where}", settings.SUPABASE_ANON_KEY)
         if status >= 500:
             raise MoeenError(f"The REST road answered {status} for {table}.", next_step="try again later")

@@ -162,7 +162,7 @@ _LOOK = f"""
                        WHERE s.refclassid = 'pg_authid'::regclass AND o.rolname = ANY (%(ours)s)
                          AND s.dbid NOT IN (SELECT oid FROM here UNION ALL SELECT 0)) AS has_other_clinic
         FROM pg_roles
-    ), users AS (
+    ), own_logins AS (
         SELECT DISTINCT r.oid FROM pg_shdepend AS s JOIN pg_roles AS r ON r.oid = s.refobjid
         WHERE s.refclassid = 'pg_authid'::regclass AND s.dbid = (SELECT oid FROM here)
           AND r.rolname <> ALL (%(ours)s::text[] || %(platform)s::text[])
@@ -176,7 +176,7 @@ _LOOK = f"""
     ), weighed AS (
         SELECT o.name,
                o.name IN (%(web)s, current_user, session_user)
-               OR NOT o.is_neighbours AND EXISTS (SELECT FROM users AS u WHERE pg_has_role(o.oid, u.oid, 'MEMBER'))
+               OR NOT o.is_neighbours AND EXISTS (SELECT FROM own_logins AS u WHERE pg_has_role(o.oid, u.oid, 'MEMBER'))
                -- Who holds our roles works with them here, unless it may be with those of another clinic.
                OR NOT o.is_neighbours AND NOT c.has_other_clinic
                   AND EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = ANY (%(ours)s)

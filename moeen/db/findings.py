@@ -25,7 +25,7 @@ class Severity(enum.StrEnum):
 class Finding:
     """One difference between what should be and what is.
 
-    ``object`` names it for people (``patients.email``), ``name`` is its identity where it is one object of the
+    ``object`` names it for people (``table.column``), ``name`` is its identity where it is one object of the
     database; ``fix`` is a statement or command that mends it, or ""; ``why`` says what it matters for.
     """
 

@@ -37,8 +37,6 @@ from moeen.db.security import identity
 
 #: The SQL function that is every public_id column's default.
 SQL_GENERATOR = "app.generate_public_id"
-#: The table whose rows keep the ids they have.
-APPEND_ONLY = "audit_logs"
 MAX_LENGTH = 255  # what the older databases declared; keeping it spares them a rewrite
 LONGEST = 36  # prefix of 4, "c" and 31 characters
 PREFIX_PATTERN = re.compile(r"[a-z]{3}_")

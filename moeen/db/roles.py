@@ -17,7 +17,7 @@ from psycopg import sql
 
 from moeen.db.errors import FAILED, MoeenError
 
-#: The roles a person acts in, by the name that users.role holds.
+#: The roles a person acts in, by the name that a user's `role` holds.
 PEOPLE = ("patient", "doctor", "staff", "supervisor", "admin")
 #: Nobody in particular; the bot and integrations; sign-in and sessions.
 OTHERS = ("anon", "service", "auth")

@@ -1,129 +1,145 @@
-"""`make test-mutation`: is every policy and grant held by the proof? Each is dropped or widened in turn.
+"""`make test-mutation`: is everything that keeps people apart held by the proof? Each part is broken in turn.
 
-A mutation that the matrix does not notice survives, and is listed. Each is made in a transaction that is rolled back.
+A mutant that the proof does not notice survives, and is listed. The proof is what `make test` asks as well: the matrix,
+the functions' cases, the catalog and the advisors.
 """
 
+import argparse
+import random
 import sys
+import time
 from collections import Counter
 
-from psycopg import sql
-
 from tests import servers
+from tests.access import mutants, roads
 
-#: Functions made to say too much: definition, and the roles that have to notice.
-FUNCTIONS = {
-    "app.my_patient_id()": ("uuid", "SELECT id FROM public.patients WHERE first_name = 'p2'", ("patient",)),
-    "app.my_doctor_id()": ("uuid", "SELECT id FROM public.doctors WHERE first_name = 'd2'", ("doctor",)),
-    "app.my_patient_ids()": ("SETOF uuid", "SELECT id FROM public.patients", ("doctor",)),
-    "app.my_message_ids()": ("SETOF uuid", "SELECT id FROM public.internal_messages", ()),
-    "app.published_flow_ids()": ("SETOF uuid", "SELECT id FROM public.chatbot_flows", ("patient", "doctor", "staff")),
-    "app.my_flow_ids()": ("SETOF uuid", "SELECT id FROM public.chatbot_flows", ("staff",)),
-    "app.my_conversation_ids()": ("SETOF uuid", "SELECT id FROM public.conversations", ("patient",)),
-    "app.my_patients_conversation_ids()": ("SETOF uuid", "SELECT id FROM public.conversations", ("doctor",)),
+_OLD = "on INSERT OLD is NULL, and the other part says the same of it"
+_COLLISION = "the OIDs of two catalogs would have to collide"
+#: Mutants of a body that do what the original does, function and part of what was left out -> why.
+EQUIVALENT = {
+    ("audit_statement()", "part of OR left out [35: difference.after IS NOT NULL OR]"): "there is a before as well",
+    ("audit_statement()", "part of OR left out [35: OR difference.before IS NOT NULL]"): "there is an after as well",
+    ("is_bound()", "part of OR left out [8: signature IS NULL OR]"): "of NULL no key is found, which is false as well",
+    # Told by the case of `neighbour`, whose session has set no claims so far; it does not see what is mutated here.
+    ("is_bound()", "coalesce left out [18: "): "claims that were set once are never NULL again",
+    ("lock_away(text)", "part of AND left out [18: AND d.classid = 'pg_catalog.pg_class'::regclass]"): _COLLISION,
+    ("lock_away(text)", "part of AND left out [19: AND d.deptype IN ('a', 'i')]"): "sequences depend in no other way",
+    (
+        "sign_request()",
+        "part of AND left out [12: l.locktype = 'relation' AND]",
+    ): "only relations are locked in this mode",
+    ("sign_request()", "part of AND left out [14: AND l.database = "): "a session holds no locks in other databases",
+    ("sign_request()", "nullif left out [20: "): "an empty text is malformed, which ends the same",
+    ("sign_request()", "statement left out [23: person := NULL]"): "it is NULL where its assignment failed",
+    ("stamp_message()", "part of AND left out [4: TG_OP = 'UPDATE' AND]"): _OLD,
+    ("stamp_notification()", "part of OR left out [3: TG_OP = 'INSERT' OR]"): _OLD,
+    ("stamp_notification()", "part of OR left out [8: TG_OP = 'INSERT' OR]"): _OLD,
+    ("stamp_person()", "part of AND left out [3: TG_OP = 'UPDATE' AND]"): _OLD,
 }
-COMMANDS = {"SELECT": "S", "INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 
 
-def mutations(owner):
-    """(kind, statement, table, role, command) of every mutation; table None: all of them."""
-    policies = owner.execute(
-        """SELECT tablename, policyname, substr(roles[1], 7), cmd, qual, with_check FROM pg_policies
-           WHERE schemaname = 'public' ORDER BY 1, 2"""
-    ).fetchall()
-    for table, name, role, command, using, check in policies:
-        on = sql.SQL("{} ON {}").format(sql.Identifier(name), sql.Identifier(table))
-        yield "policy dropped", sql.SQL("DROP POLICY {}").format(on), table, role, COMMANDS[command]
-        if command == "UPDATE" and using != "true":
-            both = sql.SQL("ALTER POLICY {} USING (true) WITH CHECK (true)").format(on)
-            yield "policy wholly widened", both, table, role, "U"
-        for clause, expression in (("USING", using), ("WITH CHECK", check)):
-            if expression not in (None, "true"):
-                widened = sql.SQL("ALTER POLICY {} {} (true)").format(on, sql.SQL(clause))
-                yield f"policy's {clause} widened", widened, table, role, COMMANDS[command]
-    grants = owner.execute(
-        """
-        SELECT c.relname, r.rolname, a.privilege_type, NULL FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
-        JOIN pg_roles r ON r.oid = a.grantee
-        WHERE c.relnamespace = 'public'::regnamespace AND r.rolname LIKE 'moeen\\_%'
-        UNION ALL
-        SELECT c.relname, r.rolname, a.privilege_type, t.attname FROM pg_class c
-        JOIN pg_attribute t ON t.attrelid = c.oid CROSS JOIN aclexplode(t.attacl) a JOIN pg_roles r ON r.oid = a.grantee
-        WHERE c.relnamespace = 'public'::regnamespace AND r.rolname LIKE 'moeen\\_%' ORDER BY 1, 2, 3, 4
-        """
-    ).fetchall()
-    limited = {}
-    for table, role, privilege, column in grants:
-        what = sql.SQL(privilege) + (sql.SQL(" ({})").format(sql.Identifier(column)) if column else sql.SQL(""))
-        revoke = sql.SQL("REVOKE {} ON {} FROM {}").format(what, sql.Identifier(table), sql.Identifier(role))
-        yield "grant revoked", revoke, table, role[6:], COMMANDS[privilege]
-        limited.setdefault((table, role, privilege), column)
-    tables = [
-        name for (name,) in owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-    ]
-    roles = [
-        name for (name,) in owner.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'moeen\\_%'").fetchall()
-    ]
-    for table in sorted(tables):
-        for role in sorted(roles):
-            for privilege, command in COMMANDS.items():
-                if limited.get((table, role, privilege), "none") is not None:  # not granted, or some columns only
-                    grant = sql.SQL("GRANT {} ON {} TO {}").format(
-                        sql.SQL(privilege), sql.Identifier(table), sql.Identifier(role)
-                    )
-                    yield "grant widened", grant, table, role[6:], command
-        off = sql.SQL("ALTER TABLE {} DISABLE ROW LEVEL SECURITY").format(sql.Identifier(table))
-        yield "row security disabled", off, table, None, "S"
-    for name, (result, body, noticing) in FUNCTIONS.items():
-        statement = sql.SQL(
-            "CREATE OR REPLACE FUNCTION {} RETURNS {} LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS {}"
-        ).format(sql.SQL(name), sql.SQL(result), sql.Literal(body))
-        for role in noticing:
-            yield "helper widened", statement, None, role, "S"
+class Proof:
+    """Everything that the tests ask, on a stage, the cheapest and most likely first."""
 
+    def __init__(self, probe, stage, road):
+        self.probe, self.stage, self.road = probe, stage, road
 
-def notices(probe, road, owner, table, role, command):
-    """Whether the proof sees a difference."""
-    if probe.catalog_differences(owner):
-        return True
-    if role is None:
-        return False
-    return bool(probe.differences(road, role, [table] if table else None, command))
+    def notices(self, mutant):
+        with self.stage.undone():
+            if mutant.by_superuser:
+                with self.stage.as_superuser() as execute:
+                    execute(mutant.statement)
+            else:
+                self.stage.connection.execute(mutant.statement)
+            return any(self._differences(mutant))
+
+    def clean(self):
+        """What differs before anything is mutated."""
+        found = self.probe.catalog_differences(self.stage.connection) + self.stage.differences()
+        return found + [line for role in self.road.roles for line in self.probe.differences(self.road, role)]
+
+    def _differences(self, mutant):
+        """A list of lines from each question; the later ones are asked only where the earlier find nothing."""
+        owner, road = self.stage.connection, self.road
+        if mutant.kind != "function's body":
+            yield self.probe.catalog_differences(owner)
+        if mutant.function:
+            yield self.stage.differences([mutant.function])
+            yield self.stage.differences()
+        if mutant.role:
+            yield self.probe.differences(road, mutant.role, [mutant.table], mutant.command)
+        for role in road.roles:
+            yield self.probe.differences(road, role, [mutant.table] if mutant.table else None)
 
 
 def main():
-    server = servers.start()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kind", default="", help="only mutants whose kind begins so")
+    parser.add_argument("--function", default="", help="only mutants of this function, such as is_bound()")
+    parser.add_argument("--sample", type=int, default=0, help="so many mutants, taken at random")
+    options = parser.parse_args()
+    server = servers.start(shape="platform")
     target = servers.target_of(server)
     servers.set_up_project(server)
-    from tests.access import roads, world
+    from tests.access import world
+    from tests.access.stage import Stage, StageRoad
 
-    with target.connect(server.database, user=server.role) as owner:
+    class Database:
+        connect = staticmethod(lambda: target.connect(server.database, user=server.role))
 
-        class Database:
-            connect = staticmethod(lambda: target.connect(server.database, user=server.role))
-
+    with Database.connect() as owner:
         made = world.make(owner)
-        probe, road = roads.Probe(Database, made), roads.OwnerRoad(owner, made)
-        with owner.transaction():
-            clean = probe.catalog_differences(owner) + [
-                line for role in road.roles for line in probe.differences(road, role)
-            ]
-        if clean:
-            sys.exit("The proof fails before anything is mutated:\n" + "\n".join(clean))
-        tried, killed, survivors = Counter(), Counter(), []
-        for kind, statement, table, role, command in list(mutations(owner)):
-            with owner.transaction(force_rollback=True):
-                owner.execute(statement)
-                tried[kind] += 1
-                if notices(probe, road, owner, table, role, command):
-                    killed[kind] += 1
-                else:
-                    survivors.append(f"{kind}: {statement.as_string(None)}")
+    with target.connect(server.database) as connection, Database.connect() as neighbour:
+        stage = Stage(connection, made, server.role, neighbour=neighbour)
+        proof = Proof(roads.Probe(Database, made), stage, StageRoad(stage))
+        with connection.transaction(force_rollback=True):
+            return judge(proof, options)
+
+
+def reason(mutant):
+    """Its key in EQUIVALENT, or None."""
+    return next((key for key in EQUIVALENT if mutant.what.startswith(": ".join(key))), None)
+
+
+def _stale(chosen):
+    return sorted(EQUIVALENT.keys() - {reason(mutant) for mutant in chosen})
+
+
+def judge(proof, options):
+    owner = proof.stage.connection
+    if clean := proof.clean():
+        sys.exit("The proof fails before anything is mutated:\n" + "\n".join(clean))
+    if missing := mutants.unmutated(owner):
+        sys.exit(f"No mutant, or nothing written down in tests/access/functions.py: {', '.join(missing)}")
+    chosen = [
+        mutant
+        for mutant in mutants.every(owner)
+        if mutant.kind.startswith(options.kind) and (not options.function or mutant.function == options.function)
+    ]
+    if options.sample:
+        chosen = random.sample(chosen, options.sample)
+    if not (options.kind or options.function or options.sample) and (stale := _stale(chosen)):
+        sys.exit(f"There are no such mutants any more: {stale}")
+    tried, noticed, seconds = Counter(), Counter(), Counter()
+    survivors, equivalent = [], []
+    for mutant in chosen:
+        if reason(mutant):
+            equivalent.append(mutant)
+            continue
+        started = time.perf_counter()
+        tried[mutant.kind] += 1
+        if proof.notices(mutant):
+            noticed[mutant.kind] += 1
+        else:
+            survivors.append(mutant)
+            print(f"survived: {mutant.name}", file=sys.stderr, flush=True)
+        seconds[mutant.kind] += time.perf_counter() - started
     for kind in tried:
-        print(f"{kind:28} {killed[kind]:5} of {tried[kind]:5} noticed")
-    total, noticed = sum(tried.values()), sum(killed.values())
-    print(f"{'score':28} {noticed:5} of {total:5} = {100 * noticed / total:.1f} %")
-    for line in survivors:
-        print(f"survived: {line}", file=sys.stderr)
+        print(f"{kind:34} {noticed[kind]:5} of {tried[kind]:5} noticed {seconds[kind]:7.0f} s")
+    total, killed = tried.total(), noticed.total()
+    print(f"{'score':34} {killed:5} of {total:5} = {100 * killed / max(total, 1):.1f} % {seconds.total():10.0f} s")
+    if equivalent:
+        print(f"{len(equivalent)} more change nothing that could be noticed; tests/access/mutations.py says why")
     return 3 if survivors else 0
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.engine import Busy, Options, run
-from moeen.db.backfill.ids import KEPT, PublicIds, Remint, public_id_backfills, remint_backfills
+from moeen.db.backfill.ids import PublicIds, Remint, kept_words, public_id_backfills, remint_backfills
 from moeen.db.backfill.reports import Failure, Progress, Report, TableReport
 from moeen.db.backfill.surveys import Survey, survey
 
 __all__ = [
-    "KEPT",
     "Backfill",
     "Busy",
     "Failure",
@@ -24,6 +23,7 @@ __all__ = [
     "Report",
     "Survey",
     "TableReport",
+    "kept_words",
     "public_id_backfills",
     "remint_backfills",
     "run",

@@ -12,14 +12,13 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db import catalog, public_ids
+from moeen.db import catalog, public_ids, registry
 from moeen.db.adoption import Legacy
 from moeen.db.backfill.definition import Backfill
 from moeen.db.converge import declared, execution, steps, subject, values
 from moeen.db.errors import ConfigurationError
 
 COLUMN = "public_id"
-KEPT = f"Table {public_ids.APPEND_ONLY} is append-only, for its owner too: its entries keep their public ids."
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 #: Every three base-36 characters, in order; those from _LETTERS on begin with a letter.
 _TRIPLES = "".join(a + b + c for a in _DIGITS for b in _DIGITS for c in _DIGITS).encode()
@@ -129,14 +128,19 @@ def public_id_backfills(tables: Iterable[str] = ()) -> list[PublicIds]:
 
 
 def remint_backfills(form: str, tables: Collection[str] = ()) -> list[Remint]:
-    """The same for rows that have ids of an older form; of all tables but APPEND_ONLY, or of those named.
+    """The same for rows that have ids of an older form; of all tables but those appended to only, or of those named.
 
-    Raises ConfigurationError for that one as well.
+    Raises ConfigurationError for one of those as well.
     """
-    chosen = _models(tables)
-    if public_ids.APPEND_ONLY in tables:
-        raise ConfigurationError(f"{KEPT} Nothing was changed.", next_step="Leave it out.")
-    return [Remint(model, public_ids.Form(form)) for model in chosen if model._meta.db_table != public_ids.APPEND_ONLY]
+    chosen, kept = _models(tables), registry.facts().append_only
+    for table in kept.intersection(tables):
+        raise ConfigurationError(f"{kept_words(table)} Nothing was changed.", next_step="Leave it out.")
+    return [Remint(model, public_ids.Form(form)) for model in chosen if model._meta.db_table not in kept]
+
+
+def kept_words(table: str) -> str:
+    """Why the rows of a table are given no other ids."""
+    return f"Table {table} is append-only, for its owner too: its entries keep their public ids."
 
 
 def _models(tables: Iterable[str]) -> list[type[models.Model]]:

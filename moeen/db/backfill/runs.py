@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row
 
+from moeen.db import registry
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.reports import Failure
 
@@ -58,16 +59,14 @@ def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: i
         )
         run = cursor.fetchone()
         assert run is not None
-        cursor.execute(
-            """
-            INSERT INTO audit_logs (action, table_name, record_id, new_values) VALUES ('BACKFILL', %s, %s, %s)
-            """,
-            [
-                item.table,
-                run.id,
-                json.dumps({"backfill": item.name, "columns": list(item.columns), "rows": missing}),
-            ],
-        )
+        if audit := registry.facts().audit_table:
+            told = {"backfill": item.name, "columns": list(item.columns), "rows": missing}
+            cursor.execute(
+                sql.SQL(
+                    "INSERT INTO {} (action, table_name, record_id, new_values) VALUES ('BACKFILL', %s, %s, %s)"
+                ).format(sql.Identifier(audit)),
+                [item.table, run.id, json.dumps(told)],
+            )
         return run
 
 

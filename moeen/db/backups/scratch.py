@@ -1,6 +1,6 @@
 """A throwaway server: made for one verification, gone afterwards, also when we are killed.
 
-It holds patients' data in the clear. A small shell that waits for the end of our pipe stops it and removes it when
+It holds people's data in the clear. A small shell that waits for the end of our pipe stops it and removes it when
 this process ends in whatever way; a machine that lost power is cleaned at the next verification.
 """
 

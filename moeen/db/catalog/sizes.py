@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+from moeen.db.registry import LEDGER_TABLES
 from moeen.db.sql import compose
 
 #: Django's own, and the ledger's: they hold rows in a database that nobody has used yet.
-_BOOKKEEPING = ("django_migrations", "django_content_type", "auth_permission", "migration_runs", "migration_steps")
+_BOOKKEEPING = ("django_migrations", "django_content_type", "auth_permission", *LEDGER_TABLES)
 
 
 def has_rows(connection: BaseDatabaseWrapper, table: str, condition: sql.Composable | None = None) -> bool:

@@ -1,7 +1,7 @@
 """What a Django model means as PostgreSQL DDL: columns, constraints and indexes under PostgreSQL's own names.
 
-Names are those PostgreSQL would choose itself (``patients_pkey``, ``patients_email_key``, ``sessions_patient_id_fkey``,
-``sessions_patient_id_idx``), so that tables of older databases keep theirs. Foreign keys carry their ON DELETE rule,
+Names are those PostgreSQL would choose itself (``<table>_pkey``, ``<table>_<column>_key``, ``<table>_<column>_fkey``,
+``<table>_<column>_idx``), so that tables of older databases keep theirs. Foreign keys carry their ON DELETE rule,
 for writers that do not come through Django.
 """
 

@@ -7,12 +7,11 @@ migrations are looked at. `authoring`: what `makemigrations` writes. `lock_level
 from __future__ import annotations
 
 from moeen.db.lint.project import project_apps, project_migrations
-from moeen.db.lint.rules import HINTS, REPLACEMENTS, SENSITIVE, TRUSTED, check
+from moeen.db.lint.rules import HINTS, REPLACEMENTS, TRUSTED, check
 
 __all__ = [
     "HINTS",
     "REPLACEMENTS",
-    "SENSITIVE",
     "TRUSTED",
     "check",
     "project_apps",

@@ -36,6 +36,7 @@ from django.core.checks import CheckMessage
 from django.db import migrations
 from django.db.migrations import Migration
 
+from moeen.db import registry
 from moeen.db.errors import MoeenError
 from moeen.db.history import edits, ledger
 from moeen.db.lint.scripts import scripts
@@ -48,6 +49,7 @@ from moeen.db.operations import (
     RemoveTableConstraint,
     RunIndexFile,
 )
+from moeen.db.roles import PREFIX
 from moeen.db.statements import PATH, Statement, parts_of, reasons, without_brackets
 
 #: A name, in quotes or not; or what a text for EXECUTE has in its place.
@@ -60,15 +62,7 @@ ANONYMOUS = EVERYBODY | {"moeen_anon"}
 
 
 #: Roles that may see every row of a table, by "who may see and do what".
-TRUSTED = frozenset(f"moeen_{name}" for name in ("staff", "supervisor", "admin", "service", "auth"))
-
-
-#: Tables that fewer may see whole.
-SENSITIVE: Mapping[str, frozenset[str]] = {
-    "sessions": frozenset({"moeen_admin"}),
-    "audit_logs": frozenset({"moeen_admin"}),
-    "chatbot_integrations": frozenset({"moeen_admin", "moeen_service"}),
-}
+TRUSTED = frozenset(PREFIX + name for name in ("staff", "supervisor", "admin", "service", "auth"))
 
 
 #: Django's operation -> ours.
@@ -88,12 +82,12 @@ HINTS: Mapping[str, str] = {
     "moeen.E102": "Name the role: SELECT app.allow('table', 'staff', 'S', 'condition') makes one policy for each "
     "command and role.",
     "moeen.E103": "Say which rows: 'user_id = (SELECT app.user_id())'. Who may see a whole table stands in "
-    "moeen.db.lint.TRUSTED and SENSITIVE.",
+    "moeen.db.lint.TRUSTED, and in whole_table_roles of an app's database_facts where they are fewer.",
     "moeen.E104": "Grant to the role that needs it: SELECT app.allow(...) for tables, GRANT EXECUTE ... TO moeen_staff "
     "for functions.",
     "moeen.E105": "CREATE VIEW ... WITH (security_invoker = true) AS ... (PostgreSQL 15); a materialized view keeps "
     "rows outside row security: make a table with policies instead.",
-    "moeen.E106": "Add SET search_path = pg_catalog, pg_temp and write schemas out: public.patients, app.user_id(). "
+    "moeen.E106": "Add SET search_path = pg_catalog, pg_temp and write schemas out: public.<table>, app.user_id(). "
     "With '', the caller's temporary schema comes first for tables and types.",
     "moeen.E107": "REVOKE EXECUTE ON FUNCTION name(arguments) FROM PUBLIC in the same file, then GRANT it to the roles "
     "that need it.",
@@ -169,7 +163,8 @@ def _policies(statement: Statement) -> Iterator[tuple[str, str]]:
 
 
 def _every_row(table: str, roles: frozenset[str]) -> Iterator[tuple[str, str]]:
-    strangers = roles - SENSITIVE.get(table, TRUSTED)
+    fewer = registry.facts().whole_table_roles.get(table)
+    strangers = roles - (TRUSTED if fewer is None else {PREFIX + name for name in fewer})
     if strangers:
         yield "moeen.E103", f"Every row of {table} is open to {', '.join(sorted(strangers))}."
 

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import catalog, operations
+from moeen.db import catalog, operations, registry
 from moeen.db.catalog.sizes import estimate_sizes, has_rows
 from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.converge.step import Step
@@ -178,7 +178,7 @@ def _sql_of(
         return
     if isinstance(operation, operations.RunSQLFile):
         for script in operation.backwards if backwards else operation.forwards:
-            if operation.name == "0001_functions" and not backwards:
+            if not backwards and registry.runs_first(operation.app_label, operation.name):
                 # The tables' defaults name these functions; they go again with the transaction.
                 with connection.cursor() as cursor:
                     cursor.execute(script.body)

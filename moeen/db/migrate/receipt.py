@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -81,10 +82,11 @@ def migrated(
         for table in sorted(ours & set(nullable)):
             cursor.execute(compose("SELECT count(*) FROM {t} WHERE public_id IS NULL", t=sql.Identifier(table)))
             (lacking[table],) = cursor.fetchone()
-        cursor.execute("SELECT to_regclass('public.users') IS NOT NULL")
+        users = sql.Identifier("public", get_user_model()._meta.db_table)
+        cursor.execute(compose("SELECT to_regclass({t}) IS NOT NULL", t=sql.Literal(users.as_string(None))))
         (people,) = cursor.fetchone()
         if people:
-            cursor.execute("SELECT EXISTS (SELECT FROM users)")
+            cursor.execute(compose("SELECT EXISTS (SELECT FROM {t})", t=users))
             (people,) = cursor.fetchone()
     return Receipt(
         server=server.split()[0],

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
-from moeen.db import public_ids
+from moeen.db import public_ids, registry
 from moeen.db.findings import Finding, Severity
 from moeen.db.history import files
 from moeen.db.names import PUBLIC, ObjectName
@@ -145,13 +145,13 @@ class _Reader:
         """Rows whose public id is a date and a counter: whoever has one can write down the others.
 
         Found in the index of the column, which is sorted by bytes: the other forms begin with a letter, these with a
-        digit. The audit log is append-only and keeps its ids; it is not shown to those who could make use of them.
+        digit. Tables that are appended to only keep theirs.
         """
-        questions = []
+        questions, kept = [], registry.facts().append_only
         for prefix, model in public_ids.PREFIXES.items():
             table = model._meta.db_table
             column = self.form.objects.get("column", {}).get(ObjectName(PUBLIC, table, "public_id"))
-            if column is not None and table != public_ids.APPEND_ONLY and self.reads(table):
+            if column is not None and table not in kept and self.reads(table):
                 template = sql.SQL(
                     'SELECT {name}, count(*) FROM public.{t} WHERE public_id COLLATE "C" >= {first}'
                     ' AND public_id COLLATE "C" < {end} AND public_id ~ {form} HAVING count(*) > 0'

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import catalog
+from moeen.db import catalog, registry
 from moeen.db.catalog import Catalog, Table
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.names import ObjectName
@@ -21,13 +21,6 @@ from moeen.db.roles import PREFIX, ROLES
 from moeen.db.security import access
 from moeen.db.sql import compose
 
-#: "rule object" -> why it may be so.
-EXCEPTIONS = {
-    "always true users_update_auth": "signing in; column grants leave it password_hash and last_login",
-    "always true django_session_insert_auth": "a session is nobody's until somebody signs in",
-    "always true django_session_update_auth": "only the session store works as moeen_auth",
-    "always true django_session_delete_auth": "only the session store works as moeen_auth",
-}
 #: Roles whose cells say "all rows" on purpose; for others a policy that is always true is a mistake.
 _WIDE = {PREFIX + name for name in ("staff", "supervisor", "admin", "service")}
 _SENSITIVE = re.compile(r"password|secret|token|api_key|credit_card|ssn", re.I)
@@ -45,7 +38,7 @@ Rule = Callable[[Catalog], Iterator[Finding]]
 
 
 def advise(connection: BaseDatabaseWrapper, *, live: Catalog | None = None) -> list[Finding]:
-    """What the rules find, exceptions aside, sorted. Functions and tables of schemas `public` and `app`.
+    """What the rules find, what apps accept aside, sorted. Functions and tables of schemas `public` and `app`.
 
     ``live``: the catalog, where it has been read already.
     """
@@ -56,7 +49,8 @@ def advise(connection: BaseDatabaseWrapper, *, live: Catalog | None = None) -> l
         found += _sensitive_columns(connection, live)
         found += _unsafe_roles(connection)
         found += _foreign_grants(connection)
-    return [f for f in unique(found) if f"{f.kind} {f.name.part if f.name else f.object}" not in EXCEPTIONS]
+    accepted = registry.facts().accepted_advice
+    return [f for f in unique(found) if f"{f.kind} {f.name.part if f.name else f.object}" not in accepted]
 
 
 def unindexed_foreign_keys(live: Catalog) -> Iterator[Finding]:
@@ -243,10 +237,10 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 def _sensitive_columns(connection: BaseDatabaseWrapper, live: Catalog) -> Iterator[Finding]:
     """splinter 0023: secrets are read by those roles that work with them."""
-    permitted = {("users", "auth"), ("chatbot_integrations", "admin"), ("chatbot_integrations", "service")}
+    readers = registry.facts().secret_readers
     secret = {name: table for name, table in live.tables.items() if any(map(_SENSITIVE.search, table.columns))}
     for cell in access.effective(connection, tables=secret):
-        if cell.command == "S" and (cell.table, cell.role) not in permitted:
+        if cell.command == "S" and cell.role not in readers.get(cell.table, ()):
             for column in cell.columns or secret[cell.table].columns:
                 if _SENSITIVE.search(column):
                     where = secret[cell.table].identity.has(column)

@@ -48,7 +48,7 @@ class RoleNotHeld(MoeenError, PermissionDenied):
     def __init__(self, role: str) -> None:
         super().__init__(
             f"This person does not hold the role {role!r}.",
-            next_step="Roles that people hold besides their usual one stand in user_roles.",
+            next_step="Ask for a role that they hold, or have an administrator give them this one.",
             exit_code=FINDINGS,
         )
 
@@ -128,7 +128,7 @@ def of(user: Any, *, role: str | None = None, using: str = "default") -> Identit
 
 
 def person(user_id: str, role: str) -> Identity:
-    """The identity of users.id in a role of PEOPLE, without asking whether it is held."""
+    """The identity of the person with this id in a role of PEOPLE, without asking whether it is held."""
     return Identity(PREFIX + role, json.dumps({"sub": user_id, "app_role": role}))
 
 

@@ -1,7 +1,7 @@
 """Signed identities: whoever can run SQL can set any setting, so what the engine binds is signed.
 
 Signed are the key's id, the second of expiry since 1970, the role and the claims, a line each, by HMAC-SHA256
-(RFC 2104). `app.is_bound()` checks it (sysadmin/sql/0008_identity.sql). The keys stand in `app.identity_keys`, which
+(RFC 2104). `app.is_bound()`, which a migration makes, checks it. The keys stand in `app.identity_keys`, which
 the owner alone reads, and in the serving process's settings.
 """
 

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any
 
-from moeen.db import backfill
+from moeen.db import backfill, registry
 from sysadmin.management.backfills import BackfillCommand
 
 
@@ -25,5 +25,6 @@ class Command(BackfillCommand):
     def items(self, options: dict[str, Any]) -> Sequence[backfill.Backfill]:
         found = backfill.remint_backfills(options["form"], options["table"])
         if not options["table"] and options["verbosity"]:
-            self.stderr.write(backfill.KEPT)
+            for table in sorted(registry.facts().append_only):
+                self.stderr.write(backfill.kept_words(table))
         return found

@@ -2,32 +2,23 @@
 
 Held against no list of what is expected: whatever can reach our tables is found by the catalog's own dependencies,
 access lists and owners. The hosting platform's own things are known by their owner. What a clinic wants so is named in
-SCHEMA_ALLOWED.
+SCHEMA_ALLOWED. Apps have their own questions asked too (registry.DatabaseFacts.exposure_checks).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import entrance
+from moeen.db import entrance, registry
 from moeen.db.findings import Finding, unique
 from moeen.db.roles import ROLES
 from moeen.db.security.exposure import objects, surroundings
 from moeen.db.security.exposure.question import Words
 from moeen.db.security.strangers import strange_schemas
 from moeen.db.security.trust import PLATFORM_OWNERS, PLATFORM_ROLES
-
-Check = Callable[[BaseDatabaseWrapper], Iterable[Finding]]
-_registered: list[Check] = []
-
-
-def register(check: Check) -> Check:
-    """Have an app's own question asked as well: what must hold in its tables for the policies to hold."""
-    _registered.append(check)
-    return check
 
 
 def findings(connection: BaseDatabaseWrapper, *, tables: Collection[str]) -> tuple[Finding, ...]:
@@ -48,5 +39,5 @@ def _asked(connection: BaseDatabaseWrapper, words: Words) -> Iterator[Finding]:
             yield from ask(cursor, words)
     yield from entrance.findings(entrance.look(connection))
     yield from strange_schemas(connection)
-    for check in _registered:
+    for check in registry.exposure_checks():
         yield from check(connection)

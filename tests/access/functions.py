@@ -1,0 +1,473 @@
+# ruff: noqa: E501 - what is done, and what it must lead to, side by side
+"""What each function of schema app must do, and who may call it: written down, not derived from the SQL.
+
+A case is what must come out of its last step, and the steps: `who: statements`. Who: `owner`; a role, which the person
+of the matrix acts in (`patient`, or `patient/p2` for another); `neighbour`, another session of the owner's; `~` and how the signature is forged (see FORGERIES) where
+it is; `anon`, `authenticated/p1`, `service_role` of a platform, as its requests come, with the claims in braces where
+they are others, `~unbound` before app.bind_request(), `~as login unbound` where it is the login itself. `<table.label>` is the key of a row of the world,
+`[signature of service]` what the role would be signed with where it has no claims. All is undone.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Error:
+    """The SQLSTATE of an error."""
+
+    state: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Part of a warning, and what comes out besides. Where nothing is said of one, there must be none."""
+
+    text: str
+    result: object
+
+
+@dataclass(frozen=True)
+class Function:
+    """`callers`: who may execute it besides the owner. `definer`: runs with the owner's rights."""
+
+    callers: str
+    definer: bool
+    cases: tuple
+
+
+REFUSED, INVALID, NO_SUCH_ROW = Error("42501"), Error("22023"), Error("P0002")
+#: No row comes back.
+NOTHING = ()
+
+PEOPLE = "patient doctor staff supervisor admin"
+SIGNED_IN = f"{PEOPLE} service auth"
+EVERYBODY = f"anon {SIGNED_IN}"
+PLATFORM = "anon_ authenticated_ service_role_"
+
+#: How a signature may be wrong, see Stage.signature().
+FORGERIES = (
+    "unsigned", "nonsense", "expired", "role", "claims", "other claims", "unknown key", "other secret", "other id",
+    "longer", "shorter", "upper case", "no number",
+)  # fmt: skip
+#: Where one of these holds, any function that acts for the caller would be misled.
+TELLING = ("unsigned", "expired", "unknown key")
+
+
+def forged(expected, *steps, kinds=TELLING):
+    return tuple((expected, *(step.replace("~:", f"~{kind}:") for step in steps)) for kind in kinds)
+
+
+def each(expected, whos, statement):
+    return tuple((expected, f"{who}: {statement}") for who in whos.split())
+
+
+#: What a hosting platform would give its roles of each new table.
+CLOSED = " ".join(
+    f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {kind} FROM anon, authenticated, service_role;"
+    for kind in ("TABLES", "SEQUENCES")
+)
+SCRATCH = (
+    f"owner: {CLOSED} CREATE TABLE scratch "
+    "(id uuid PRIMARY KEY, public_id text, created_at timestamptz, note text, n serial)"
+)
+GRANTS = """owner: SELECT string_agg(concat_ws(' ', c.relkind::text, pg_get_userbyid(a.grantee), a.privilege_type, t.attname), ', '
+    ORDER BY c.relkind, pg_get_userbyid(a.grantee), a.privilege_type, t.attname)
+    FROM pg_class c LEFT JOIN pg_attribute t ON t.attrelid = c.oid AND t.attacl IS NOT NULL
+    CROSS JOIN aclexplode(coalesce(t.attacl, c.relacl)) a WHERE c.relname LIKE 'scratch%' AND a.grantee <> c.relowner"""
+POLICIES = """owner: SELECT string_agg(concat_ws(' | ', policyname, permissive, (SELECT string_agg(r, ' ' ORDER BY r) FROM unnest(roles) AS r), cmd, qual, with_check), '; ' ORDER BY policyname)
+    FROM pg_policies WHERE tablename = 'scratch'"""
+TRIGGERS = """owner: SELECT string_agg(concat_ws(' ', tgname, tgenabled, substr(pg_get_triggerdef(oid), strpos(pg_get_triggerdef(oid), 'BEFORE'))), '; ' ORDER BY tgname)
+    FROM pg_trigger WHERE tgrelid = 'scratch'::regclass"""
+BOUND_ROLES = ", ".join(f"moeen_{role}" for role in ("anon", *PEOPLE.split(), "service", "auth"))
+WHEN = "WHEN ((CURRENT_USER = ANY ('{" + BOUND_ROLES.replace(" ", "") + "}'::name[])))"
+LOG = "FROM audit_logs WHERE created_at = now() AND table_name ="
+NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"
+LINKED = "owner: SELECT user_id::text FROM"
+
+
+def _author(table, insert, update):
+    """The author of a row is who makes it, and stays."""
+    return (
+        ("<users.v1>", f"supervisor: {insert} RETURNING created_by::text"),
+        (REFUSED, f"supervisor: UPDATE {table} SET created_by = '<users.v1>' WHERE id = '<{update}>'"),
+        (REFUSED, f"admin: UPDATE {table} SET created_by = NULL WHERE id = '<{update}>'"),
+        (1, f"supervisor: UPDATE {table} SET created_by = created_by, name = 'other' WHERE id = '<{update}>'"),
+    )
+
+
+def _kept(table, row, role, made_at="created_at"):
+    """What no role writes stays, and the rest may be written."""
+    where = f"WHERE id = '<{table}.{row}>'"
+    return (
+        (REFUSED, f"{role}: UPDATE {table} SET id = gen_random_uuid() {where}"),
+        (REFUSED, f"{role}: UPDATE {table} SET public_id = left(public_id, 4) || repeat('a', 24) {where}"),
+        (REFUSED, f"{role}: UPDATE {table} SET {made_at} = '2020-01-01' {where}"),
+        (1, f"{role}: UPDATE {table} SET id = id, public_id = public_id, {made_at} = {made_at} {where}"),
+        (1, f"owner: UPDATE {table} SET {made_at} = '2020-01-01' {where}"),
+    )
+
+
+#: Name and types of the arguments -> what must hold. A new function needs a line, see Probe.catalog_differences().
+FUNCTIONS = {
+    # --- who is asking ---
+    "is_bound()": Function(EVERYBODY, True, (
+        *each(True, EVERYBODY, "SELECT app.is_bound()"),
+        *forged(False, "patient~: SELECT app.is_bound()", kinds=FORGERIES),
+        *forged(0, "admin~: SELECT count(*) FROM patients", kinds=FORGERIES),
+        *forged(0, "anon~: SELECT count(*) FROM settings", kinds=FORGERIES),
+        (False, "patient: SELECT set_config('role', 'moeen_admin', true); SELECT app.is_bound()"),
+        (0, "patient: SELECT set_config('role', 'moeen_admin', true); SELECT count(*) FROM patients"),
+        (False, "patient: SELECT set_config('request.jwt.claims', '{\"sub\": \"<users.p2>\"}', true); SELECT app.is_bound()"),
+        (False, "patient: SELECT set_config('request.jwt.claims', '', true); SELECT app.is_bound()"),
+        (False, "owner: SELECT app.is_bound()"),
+        (True, "neighbour: SELECT set_config('role', 'moeen_service', true), set_config('moeen.signature', '[signature of service]', true); SELECT app.is_bound()"),
+        (True, "owner: SELECT app.add_identity_key('0123abcd', decode(repeat('ab', 32), 'hex'))", "patient: SELECT app.is_bound()"),
+        (False, "owner: DELETE FROM app.identity_keys", "patient: SELECT app.is_bound()"),
+    )),
+    "require_bound()": Function("", False, (
+        *forged(REFUSED, "patient~: SELECT app.notify('<users.d1>', 't', 'm')", kinds=FORGERIES),
+        ("t", "patient: SELECT app.notify('<users.d1>', 't', 'm'); SELECT 't'"),
+        ("", "owner: SELECT app.require_bound()"),
+        (REFUSED, "owner: GRANT USAGE ON SCHEMA app TO authenticator; GRANT EXECUTE ON FUNCTION app.notify(uuid, text, text, text, text) TO authenticator", "authenticator~unbound: SELECT app.notify('<users.d1>', 't', 'm')"),
+    )),
+    "user_id()": Function(SIGNED_IN, True, (
+        ("<users.p1>", "patient: SELECT app.user_id()::text"),
+        ("<users.p2>", "patient/p2: SELECT app.user_id()::text"),
+        (None, "service: SELECT app.user_id()"),
+        (None, "patient{\"sub\": \"x\"}: SELECT app.user_id()"),
+        (None, "patient{\"sub\": \"----\"}: SELECT app.user_id()"),
+        (None, "patient{\"sub\": \"gggggggg-gggg-gggg-gggg-gggggggggggg\"}: SELECT app.user_id()"),
+        (None, "patient{\"sub\": \"<users.p1>x\"}: SELECT app.user_id()"),
+        *forged(None, "patient~: SELECT app.user_id()", kinds=FORGERIES),
+    )),
+    "audit_actor()": Function("", False, (
+        ("<users.p1>", "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT user_id::text {LOG} 'patients'"),
+    )),
+    "held_role(uuid,text)": Function("", False, (
+        ("moeen_patient", "owner: SELECT app.held_role('<users.p1>', NULL)"),
+        ("moeen_patient", "owner: SELECT app.held_role('<users.p1>', 'patient')"),
+        ("moeen_staff", "owner: SELECT app.held_role('<users.d2>', 'staff')"),
+        ("moeen_doctor", "owner: SELECT app.held_role('<users.d2>', NULL)"),
+        (None, "owner: SELECT app.held_role('<users.left>', NULL)"),
+        (None, "owner: SELECT app.held_role('<users.left>', 'admin')"),
+        (None, "owner: SELECT app.held_role(NULL, 'admin')"),
+        (REFUSED, "owner: SELECT app.held_role('<users.p1>', 'staff')"),
+        (REFUSED, "owner: SELECT app.held_role('<users.d2>', 'admin')"),
+        (REFUSED, "owner: SELECT app.held_role('<users.p1>', 'nurse')"),
+        (REFUSED, "owner: UPDATE roles SET is_system = true WHERE name = 'nurse'", "owner: SELECT app.held_role('<users.p1>', 'nurse')"),
+        (REFUSED, "owner: UPDATE roles SET is_system = false WHERE name = 'staff'", "owner: SELECT app.held_role('<users.d2>', 'staff')"),
+        *((f"moeen_{role}", f"owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s2>', '<roles.system {role}>')", f"owner: SELECT app.held_role('<users.s2>', '{role}')")
+          for role in PEOPLE.split()),
+    )),
+    "role_of(uuid,text)": Function("auth", True, (
+        ("moeen_staff", "auth: SELECT app.role_of('<users.d2>', 'staff')"),
+        ("moeen_doctor", "auth: SELECT app.role_of('<users.d2>')"),
+        (REFUSED, "auth: SELECT app.role_of('<users.d1>', 'staff')"),
+        *forged(REFUSED, "auth~: SELECT app.role_of('<users.d2>')"),
+    )),
+    "row_of_alias(text)": Function("auth", True, (
+        ("<patients.p2>", "auth: SELECT app.row_of_alias('pat_20251017_000002')::text"),
+        (None, "auth: SELECT app.row_of_alias('pat_20251017_000009')"),
+        *forged(REFUSED, "auth~: SELECT app.row_of_alias('pat_20251017_000002')"),
+    )),
+    "sign_request()": Function(PLATFORM, True, (
+        ("moeen_patient", "authenticated/p1: SELECT current_user::text"),
+        (True, "authenticated/p1: SELECT app.is_bound()"),
+        ("<users.p1>", "authenticated/p1: SELECT app.user_id()::text"),
+        ("moeen_service", "service_role: SELECT current_user::text"),
+        (True, "service_role: SELECT app.is_bound()"),
+        ("moeen_anon", "anon: SELECT current_user::text"),
+        ("moeen_anon", "anon/p1: SELECT current_user::text"),
+        (True, "anon/p1: SELECT app.is_bound()"),
+        ("moeen_anon", "authenticated/left: SELECT current_user::text"),
+        ("moeen_anon", "authenticated{\"sub\": \"\"}: SELECT current_user::text"),
+        ("moeen_anon", "authenticated{\"sub\": \"1 OR 1=1\"}: SELECT current_user::text"),
+        ("moeen_anon", "authenticated{\"sub\": }: SELECT current_user::text"),
+        ("moeen_anon", "authenticated{}: SELECT current_user::text"),
+        (1, "authenticated{\"sub\": }: SELECT count(*) FROM settings"),
+        ("moeen_patient", "authenticated/p1~unbound: SELECT (app.sign_request())[1]"),
+        ("moeen_patient", "authenticated/p1~as login unbound: SELECT (app.sign_request())[1]"),
+        ("moeen_staff", "authenticated{\"sub\": \"<users.d2>\", \"app_role\": \"staff\"}: SELECT current_user::text"),
+        ("moeen_staff", "authenticated{\"sub\": \"<users.d2>\", \"app_metadata\": {\"app_role\": \"staff\"}}: SELECT current_user::text"),
+        ("moeen_doctor", "authenticated{\"sub\": \"<users.d2>\", \"app_role\": \"\"}: SELECT current_user::text"),
+        (REFUSED, "authenticated{\"sub\": \"<users.d1>\", \"app_role\": \"admin\"}: SELECT 1"),
+        # Signed is what the role was at the entry: a bound request that takes the entry role again is refused.
+        (REFUSED, "authenticated/p1: SELECT set_config('role', 'service_role', true); SELECT app.sign_request()"),
+        (REFUSED, "authenticated/p1: SELECT set_config('role', 'authenticated', true), set_config('request.jwt.claims', '{\"sub\": \"<users.a1>\"}', true); SELECT app.bind_request()"),
+        # Half the time that a signature holds, from the newest key, by the server's clock.
+        (True, "authenticated/p1~unbound: SELECT split_part(signed[3], '.', 2)::bigint - extract(epoch FROM clock_timestamp()) BETWEEN 290 AND 300 FROM (SELECT app.sign_request() AS signed) AS s"),
+        ("0123abcd", "owner: SELECT app.add_identity_key('0123abcd', decode(repeat('ab', 32), 'hex'))", "authenticated/p1~unbound: SELECT split_part((app.sign_request())[3], '.', 1)"),
+        (Error("P0002"), "owner: DELETE FROM app.identity_keys", "authenticated/p1~unbound: SELECT app.sign_request()"),
+        # A lock that another session holds, or on another table, is none of this transaction's.
+        ("moeen_patient", "owner: LOCK TABLE patients IN ROW SHARE MODE; LOCK TABLE app.identity_keys IN ACCESS SHARE MODE", "authenticated/p1: SELECT current_user::text"),
+        ("moeen_patient", "neighbour: LOCK TABLE app.identity_keys IN ROW SHARE MODE", "authenticated/p1: SELECT current_user::text"),
+        (REFUSED, "owner: SELECT app.sign_request()", "owner: SELECT app.sign_request()"),
+        ("moeen_anon", "anon{\"role\": \"service_role\"}: SELECT current_user::text"),
+        ("moeen_anon", "anon{\"role\": \"authenticated\", \"sub\": \"<users.a1>\"}: SELECT current_user::text"),
+    )),
+    "bind_request()": Function(PLATFORM, False, (
+        ("moeen_patient", "authenticated/p1: SELECT current_user::text"),
+        ("on", "authenticated/p1: SELECT current_setting('row_security')"),
+        ("on", "authenticated/p1~unbound: SET LOCAL row_security = off; SELECT app.bind_request(); SELECT current_setting('row_security')"),
+        ("", "authenticated/p1~unbound: SELECT set_config('request.jwt.claim', 'x', true), set_config('request.jwt.claim.sub', 'x', true), set_config('request.jwt.claim.role', 'x', true); SELECT app.bind_request(); SELECT current_setting('request.jwt.claim') || current_setting('request.jwt.claim.sub') || current_setting('request.jwt.claim.role')"),
+        (1, "authenticated/p1: SELECT count(*) FROM patients"),
+        (REFUSED, "authenticated/p1~unbound: SELECT count(*) FROM patients"),
+    )),
+    # --- whose is it ---
+    "my_patient_id()": Function("patient", True, (
+        ("<patients.p1>", "patient: SELECT app.my_patient_id()::text"),
+        ("<patients.p2>", "patient/p2: SELECT app.my_patient_id()::text"),
+        (None, "patient/d1: SELECT app.my_patient_id()"),
+        *forged(None, "patient~: SELECT app.my_patient_id()"),
+    )),
+    "my_doctor_id()": Function("doctor", True, (
+        ("<doctors.d1>", "doctor: SELECT app.my_doctor_id()::text"),
+        ("<doctors.d2>", "doctor/d2: SELECT app.my_doctor_id()::text"),
+        (None, "doctor/p1: SELECT app.my_doctor_id()"),
+        *forged(None, "doctor~: SELECT app.my_doctor_id()"),
+    )),
+    "my_patient_ids()": Function("doctor", True, (
+        ("<patients.p1>", "doctor: SELECT string_agg(i::text, ' ') FROM app.my_patient_ids() AS i"),
+        (2, "doctor/d2: SELECT count(*) FROM app.my_patient_ids()"),
+        ("<patients.p1>", "owner: DELETE FROM sessions", "doctor: SELECT string_agg(i::text, ' ') FROM app.my_patient_ids() AS i"),
+        ("<patients.p1>", "owner: UPDATE appointments SET doctor_id = '<doctors.retired>'", "doctor: SELECT string_agg(i::text, ' ') FROM app.my_patient_ids() AS i"),
+        *forged(NOTHING, "doctor~: SELECT app.my_patient_ids()"),
+    )),
+    "my_message_ids()": Function("patient doctor staff supervisor", True, (
+        (2, "patient: SELECT count(*) FROM app.my_message_ids()"),
+        (1, "patient/p2: SELECT count(*) FROM app.my_message_ids()"),
+        (1, "doctor/d2: SELECT count(*) FROM app.my_message_ids()"),
+        *forged(NOTHING, "patient~: SELECT app.my_message_ids()"),
+    )),
+    "published_flow_ids()": Function("patient doctor staff", True, (
+        ("<chatbot_flows.pub>", "patient: SELECT string_agg(i::text, ' ') FROM app.published_flow_ids() AS i"),
+        *forged(NOTHING, "patient~: SELECT app.published_flow_ids()"),
+    )),
+    "my_flow_ids()": Function("staff", True, (
+        ("<chatbot_flows.s1>", "staff: SELECT string_agg(i::text, ' ') FROM app.my_flow_ids() AS i"),
+        (2, "staff/s2: SELECT count(*) FROM app.my_flow_ids()"),
+        *forged(NOTHING, "staff~: SELECT app.my_flow_ids()"),
+    )),
+    "my_unpublished_flow_ids()": Function("staff", True, (
+        ("<chatbot_flows.s1>", "staff: SELECT string_agg(i::text, ' ') FROM app.my_unpublished_flow_ids() AS i"),
+        ("<chatbot_flows.s2>", "staff/s2: SELECT string_agg(i::text, ' ') FROM app.my_unpublished_flow_ids() AS i"),
+        *forged(NOTHING, "staff~: SELECT app.my_unpublished_flow_ids()"),
+    )),
+    "my_conversation_ids()": Function("patient", True, (
+        ("<conversations.p1>", "patient: SELECT string_agg(i::text, ' ') FROM app.my_conversation_ids() AS i"),
+        *forged(NOTHING, "patient~: SELECT app.my_conversation_ids()"),
+    )),
+    "my_patients_conversation_ids()": Function("doctor", True, (
+        ("<conversations.p1>", "doctor: SELECT string_agg(i::text, ' ') FROM app.my_patients_conversation_ids() AS i"),
+        *forged(NOTHING, "doctor~: SELECT app.my_patients_conversation_ids()"),
+    )),
+    # --- what acts for the caller ---
+    "notify(uuid,text,text,text,text)": Function(f"{PEOPLE} service", True, (
+        ("<users.d1> t m warning /a <users.p1> t", "patient: SELECT app.notify('<users.d1>', 't', 'm', 'warning', '/a')",
+         "owner: SELECT concat_ws(' ', user_id, title, message, type, action_url, metadata ->> 'sent_by', NOT is_read) FROM notifications WHERE created_at = now() AND title = 't' AND type = 'warning'"),
+        (True, "patient: SELECT set_config('probe.made', app.notify('<users.d1>', 'made', 'm')::text, true)", "owner: SELECT id = current_setting('probe.made')::uuid FROM notifications WHERE title = 'made'"),
+        (INVALID, "patient: SELECT app.notify('<users.d1>', 't', 'm', 'info', 'javascript:x')"),
+        (INVALID, "staff: SELECT app.notify('<users.d1>', 't', 'm', 'info', E'/\\t/evil.example/x')"),
+        *forged(REFUSED, "patient~: SELECT app.notify('<users.d1>', 't', 'm')"),
+    )),
+    "is_own_path(text)": Function(SIGNED_IN, False, (
+        *((True, f"owner: SELECT app.is_own_path({text})") for text in ("'/'", "'/a'", "'/appointments?day=1#x'", "'/a//b'")),
+        *((False, f"owner: SELECT app.is_own_path({text})") for text in ("''", "'a'", "'//a'", "E'/\\\\a'", "E'/\\t/a'", "'https://a'", "'javascript:x'", "E'/a\\nb'", "'/a b'", "E'\\n/a'", "E'/a\\\\b'")),
+        (None, "owner: SELECT app.is_own_path(NULL)"),
+    )),
+    "link_sign_in(text,uuid,uuid)": Function("supervisor admin", True, (
+        ("<users.s2>", "supervisor: SELECT app.link_sign_in('patients', '<patients.walk-in>', '<users.s2>')", f"{LINKED} patients WHERE id = '<patients.walk-in>'"),
+        (None, "admin: SELECT app.link_sign_in('patients', '<patients.p1>', NULL)", f"{LINKED} patients WHERE id = '<patients.p1>'"),
+        ("<users.p2>", "admin: SELECT app.link_sign_in('patients', '<patients.walk-in>', '<users.s2>')", f"{LINKED} patients WHERE id = '<patients.p2>'"),
+        ("<users.s2>", "admin: SELECT app.link_sign_in('doctors', '<doctors.retired>', '<users.s2>')", f"{LINKED} doctors WHERE id = '<doctors.retired>'"),
+        ("<users.d1>", "admin: SELECT app.link_sign_in('doctors', '<doctors.retired>', '<users.s2>')", f"{LINKED} doctors WHERE id = '<doctors.d1>'"),
+        (REFUSED, "supervisor: SELECT app.link_sign_in('patients', '<patients.walk-in>', '<users.v1>')"),
+        (REFUSED, "admin: SELECT app.link_sign_in('doctors', '<doctors.retired>', '<users.a1>')"),
+        (INVALID, "admin: SELECT app.link_sign_in('users', '<users.p1>', '<users.s2>')"),
+        (NO_SUCH_ROW, "admin: SELECT app.link_sign_in('patients', '<doctors.d1>', '<users.s2>')"),
+        (NO_SUCH_ROW, "admin: SELECT app.link_sign_in('doctors', '<patients.p1>', '<users.s2>')"),
+        ("<users.v1> <patients.p1> {\"user_id\": \"<users.p1>\"} {\"user_id\": \"<users.s2>\"}",
+         "supervisor: SELECT app.link_sign_in('patients', '<patients.p1>', '<users.s2>')", f"owner: SELECT concat_ws(' ', user_id, record_id, old_values, new_values) {LOG} 'patients' AND action = 'LINK_SIGN_IN'"),
+        ("<users.a1> <doctors.d1> {\"user_id\": \"<users.d1>\"} {\"user_id\": null}",
+         "admin: SELECT app.link_sign_in('doctors', '<doctors.d1>', NULL)", f"owner: SELECT concat_ws(' ', user_id, record_id, old_values, new_values) {LOG} 'doctors' AND action = 'LINK_SIGN_IN'"),
+        *forged(REFUSED, "admin~: SELECT app.link_sign_in('patients', '<patients.walk-in>', '<users.s2>')"),
+    )),
+    "integration_secret(uuid)": Function("service", True, (
+        ("secret", "service: SELECT app.integration_secret('<chatbot_integrations.bot>')"),
+        (NO_SUCH_ROW, "service: SELECT app.integration_secret('<users.p1>')"),
+        ("<chatbot_integrations.bot>", "service: SELECT app.integration_secret('<chatbot_integrations.bot>')", f"owner: SELECT record_id::text {LOG} 'chatbot_integrations' AND action = 'READ_SECRET'"),
+        *forged(REFUSED, "service~: SELECT app.integration_secret('<chatbot_integrations.bot>')"),
+    )),
+    "has_integration_secret(uuid)": Function("admin", True, (
+        (True, "admin: SELECT app.has_integration_secret('<chatbot_integrations.bot>')"),
+        (False, "admin: SELECT app.has_integration_secret('<users.p1>')"),
+        (False, "admin: UPDATE chatbot_integrations SET webhook_secret = NULL", "admin: SELECT app.has_integration_secret('<chatbot_integrations.bot>')"),
+        *forged(REFUSED, "admin~: SELECT app.has_integration_secret('<chatbot_integrations.bot>')"),
+    )),
+    # --- what the server writes, whoever asks ---
+    "keep_identity()": Function("", False, (
+        *_kept("crm_leads", "s1", "staff"), *_kept("user_roles", "p1", "admin", "assigned_at"), *_kept("messages", "p1", "service", "sent_at"),
+        ("f led_ 28 t t", "staff: INSERT INTO crm_leads (id, public_id, created_at, name, owner_id) VALUES ('11111111-1111-4111-8111-111111111111', 'led_aaaaaaaaaaaaaaaaaaaaaaaa', '2020-01-01', 'n', '<users.s1>') RETURNING concat_ws(' ', id = '11111111-1111-4111-8111-111111111111', left(public_id, 4), length(public_id), public_id <> 'led_aaaaaaaaaaaaaaaaaaaaaaaa', created_at = now())"),
+        (True, "admin: INSERT INTO user_roles (user_id, role_id, assigned_at) VALUES ('<users.p1>', '<roles.system staff>', '2020-01-01') RETURNING assigned_at = now() AND public_id LIKE 'uro\\_%'"),
+        (True, "service: INSERT INTO messages (conversation_id, sender_type, content, sent_at) VALUES ('<conversations.p1>', 'bot', 'c', '2020-01-01') RETURNING sent_at = now()"),
+    )),
+    "stamp_notification()": Function("", False, (
+        (True, f"service: {NOTE} ('<users.p1>', 't', 'm', true, '2020-01-01', '/a') RETURNING read_at = now()"),
+        (None, f"service: {NOTE} ('<users.p1>', 't', 'm', false, '2020-01-01', '/a') RETURNING read_at"),
+        (INVALID, f"service: {NOTE} ('<users.p1>', 't', 'm', false, NULL, 'javascript:x')"),
+        ("t", f"service: {NOTE} ('<users.p1>', 't', 'm', false, NULL, NULL) RETURNING title"),
+        (None, "patient: UPDATE notifications SET read_at = '2020-01-01' RETURNING read_at"),
+        (True, "patient: UPDATE notifications SET is_read = true, read_at = '2020-01-01' RETURNING read_at = now()"),
+        (True, "owner: UPDATE notifications SET is_read = true, read_at = '2021-01-01'", "patient: UPDATE notifications SET is_read = true, read_at = '2020-01-01' RETURNING read_at = '2021-01-01'"),
+        (None, "owner: UPDATE notifications SET is_read = true, read_at = '2021-01-01'", "patient: UPDATE notifications SET is_read = false RETURNING read_at"),
+        (INVALID, "admin: UPDATE notifications SET action_url = 'javascript:x'"),
+        ("/b", "admin: UPDATE notifications SET action_url = '/b' RETURNING action_url"),
+        (1, "owner: ALTER TABLE notifications DROP CONSTRAINT IF EXISTS notifications_action_url_check; UPDATE notifications SET action_url = 'javascript:x'", "patient: UPDATE notifications SET is_read = true"),
+    )),
+    "stamp_internal_message()": Function("", False, (
+        ("f t", "patient: INSERT INTO internal_messages (sender_id, recipient_id, content, is_read, read_at) VALUES ('<users.p1>', '<users.d1>', 'c', true, '2020-01-01') RETURNING concat_ws(' ', is_read, read_at IS NULL)"),
+        (None, "patient: UPDATE internal_messages SET read_at = '2020-01-01' RETURNING read_at"),
+        (True, "patient: UPDATE internal_messages SET is_read = true, read_at = '2020-01-01' RETURNING read_at = now()"),
+        (True, "owner: UPDATE internal_messages SET is_read = true, read_at = '2021-01-01'", "patient: UPDATE internal_messages SET is_read = true, read_at = '2020-01-01' RETURNING read_at = '2021-01-01'"),
+        (None, "owner: UPDATE internal_messages SET is_read = true, read_at = '2021-01-01'", "patient: UPDATE internal_messages SET is_read = false RETURNING read_at"),
+    )),
+    "stamp_role()": Function("", False, (
+        (False, "admin: INSERT INTO roles (name, is_system) VALUES ('midwife', true) RETURNING is_system"),
+        (REFUSED, "admin: UPDATE roles SET is_system = true WHERE name = 'nurse'"),
+        (REFUSED, "admin: UPDATE roles SET is_system = false WHERE name = 'staff'"),
+        (REFUSED, "admin: UPDATE roles SET name = 'other' WHERE name = 'staff'"),
+        (1, "admin: UPDATE roles SET name = 'midwife' WHERE name = 'nurse'"),
+        (1, "admin: UPDATE roles SET description = 'd' WHERE name = 'staff'"),
+    )),
+    "stamp_user_role()": Function("", False, (
+        ("<users.a1>", "admin: INSERT INTO user_roles (user_id, role_id, assigned_by) VALUES ('<users.p1>', '<roles.system staff>', '<users.v1>') RETURNING assigned_by::text"),
+        ("<users.v1>", "owner: UPDATE user_roles SET assigned_by = '<users.v1>' WHERE id = '<user_roles.p1>'", "admin: UPDATE user_roles SET assigned_by = '<users.a1>' WHERE id = '<user_roles.p1>' RETURNING assigned_by::text"),
+    )),
+    "stamp_setting()": Function("", False, (
+        ("<users.a1>", "admin: INSERT INTO settings (key, value, updated_by) VALUES ('k', '1', '<users.v1>') RETURNING updated_by::text"),
+        ("<users.a1>", "admin: UPDATE settings SET updated_by = '<users.v1>' WHERE id = '<settings.public>' RETURNING updated_by::text"),
+    )),
+    "stamp_person()": Function("", False, (
+        *((REFUSED, f"staff: INSERT INTO {table} (first_name, last_name, user_id) VALUES ('n', 'n', '<users.s1>')") for table in ("patients", "doctors")),
+        ("n", "staff: INSERT INTO patients (first_name, last_name) VALUES ('n', 'n') RETURNING first_name"),
+        (REFUSED, "supervisor: UPDATE patients SET user_id = '<users.v1>' WHERE id = '<patients.walk-in>'"),
+        (REFUSED, "admin: UPDATE patients SET user_id = NULL WHERE id = '<patients.p1>'"),
+        (REFUSED, "admin: UPDATE doctors SET user_id = '<users.a1>' WHERE id = '<doctors.retired>'"),
+        (1, "staff: UPDATE patients SET user_id = user_id, first_name = 'n' WHERE id = '<patients.p1>'"),
+    )),
+    "stamp_author()": Function("", False, (
+        ("<users.a1>", "admin: INSERT INTO chatbot_integrations (provider, name, config, created_by) VALUES ('web', 'n', '{}', '<users.v1>') RETURNING created_by::text"),
+        (REFUSED, "admin: UPDATE chatbot_integrations SET created_by = '<users.a1>'"),
+        (1, "admin: UPDATE chatbot_integrations SET created_by = created_by, name = 'n'"),
+    )),
+    "stamp_flow()": Function("", False, (
+        *_author("chatbot_flows", "INSERT INTO chatbot_flows (name, created_by) VALUES ('n', '<users.s1>')", "chatbot_flows.s1"),
+        (None, "supervisor: INSERT INTO chatbot_flows (name, published_at) VALUES ('n', '2020-01-01') RETURNING published_at"),
+        (True, "supervisor: INSERT INTO chatbot_flows (name, status, published_at) VALUES ('n', 'published', '2020-01-01') RETURNING published_at = now()"),
+        (True, "supervisor: UPDATE chatbot_flows SET status = 'published', published_at = '2020-01-01' WHERE id = '<chatbot_flows.s1>' RETURNING published_at = now()"),
+        (None, "supervisor: UPDATE chatbot_flows SET published_at = '2020-01-01' WHERE id = '<chatbot_flows.s1>' RETURNING published_at"),
+        (True, "owner: UPDATE chatbot_flows SET published_at = '2021-01-01'", "supervisor: UPDATE chatbot_flows SET published_at = now() WHERE id = '<chatbot_flows.pub>' RETURNING published_at = '2021-01-01'"),
+        (True, "owner: UPDATE chatbot_flows SET published_at = '2021-01-01'", "supervisor: UPDATE chatbot_flows SET status = 'archived' WHERE id = '<chatbot_flows.pub>' RETURNING published_at = '2021-01-01'"),
+    )),
+    "stamp_template()": Function("", False, (
+        *_author("chatbot_templates", "INSERT INTO chatbot_templates (name, content, created_by) VALUES ('n', 'c', '<users.s1>')", "chatbot_templates.s1"),
+        (REFUSED, "supervisor: INSERT INTO chatbot_templates (name, content, is_approved) VALUES ('n', 'c', true)"),
+        (None, "supervisor: INSERT INTO chatbot_templates (name, content, approved_by) VALUES ('n', 'c', '<users.a1>') RETURNING approved_by"),
+        ("<users.v1>", "supervisor: UPDATE chatbot_templates SET is_approved = true, approved_by = '<users.a1>' WHERE id = '<chatbot_templates.s1>' RETURNING approved_by::text"),
+        (REFUSED, "supervisor/s1: UPDATE chatbot_templates SET is_approved = true WHERE id = '<chatbot_templates.s1>'"),
+        (None, "supervisor: UPDATE chatbot_templates SET approved_by = '<users.v1>' WHERE id = '<chatbot_templates.s1>' RETURNING approved_by"),
+        ("<users.a1>", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", "supervisor: UPDATE chatbot_templates SET approved_by = '<users.v1>' WHERE id = '<chatbot_templates.pub>' RETURNING approved_by::text"),
+        (True, "supervisor: UPDATE chatbot_templates SET content = 'other' WHERE id = '<chatbot_templates.pub>' RETURNING is_approved"),
+        ("f t", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", "supervisor/s2: UPDATE chatbot_templates SET content = 'other' WHERE id = '<chatbot_templates.pub>' RETURNING concat_ws(' ', is_approved, approved_by IS NULL)"),
+        ("t <users.a1>", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", "supervisor/s2: UPDATE chatbot_templates SET name = 'other' WHERE id = '<chatbot_templates.pub>' RETURNING concat_ws(' ', is_approved, approved_by)"),
+        ("f t", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", "supervisor: UPDATE chatbot_templates SET is_approved = false, approved_by = '<users.v1>' WHERE id = '<chatbot_templates.pub>' RETURNING concat_ws(' ', is_approved, approved_by IS NULL)"),
+    )),
+    "stamp_message()": Function("", False, (
+        (True, "service: UPDATE messages SET read_at = '2020-01-01' WHERE id = '<messages.p1>' RETURNING read_at = now()"),
+        (None, "service: UPDATE messages SET content = 'c' WHERE id = '<messages.p1>' RETURNING read_at"),
+        (True, "owner: UPDATE messages SET read_at = '2021-01-01'", "service: UPDATE messages SET read_at = '2020-01-01' WHERE id = '<messages.p1>' RETURNING read_at = '2021-01-01'"),
+        (None, "owner: UPDATE messages SET read_at = '2021-01-01'", "service: UPDATE messages SET read_at = NULL WHERE id = '<messages.p1>' RETURNING read_at"),
+        (True, "service: INSERT INTO messages (conversation_id, sender_type, content, read_at) VALUES ('<conversations.p1>', 'bot', 'c', '2020-01-01') RETURNING read_at = now()"),
+        (None, "service: INSERT INTO messages (conversation_id, sender_type, content) VALUES ('<conversations.p1>', 'bot', 'c') RETURNING read_at"),
+    )),
+    "stamp_lead()": Function("", False, (
+        (True, "staff: INSERT INTO crm_leads (name, owner_id, assigned_at) VALUES ('n', '<users.s1>', '2020-01-01') RETURNING assigned_at = now()"),
+        (True, "supervisor: INSERT INTO crm_leads (name, assigned_at) VALUES ('n', '2020-01-01') RETURNING assigned_at = now()"),
+        (True, "owner: UPDATE crm_leads SET assigned_at = '2021-01-01'", "staff: UPDATE crm_leads SET assigned_at = '2020-01-01' RETURNING assigned_at = '2021-01-01'"),
+        (True, "owner: UPDATE crm_leads SET assigned_at = '2021-01-01'", "supervisor: UPDATE crm_leads SET owner_id = '<users.s2>', assigned_at = '2020-01-01' WHERE id = '<crm_leads.s1>' RETURNING assigned_at = now()"),
+    )),
+    "set_updated_at()": Function("", False, (
+        (True, "owner: ALTER TABLE patients DISABLE TRIGGER USER; UPDATE patients SET updated_at = '2020-01-01'; ALTER TABLE patients ENABLE TRIGGER USER", "staff: UPDATE patients SET first_name = 'n', updated_at = '2020-01-01' WHERE id = '<patients.p1>' RETURNING updated_at = now()"),
+    )),
+    "fill_public_id()": Function("", False, (
+        (True, SCRATCH, "owner: CREATE TRIGGER scratch_fill BEFORE INSERT ON scratch FOR EACH ROW EXECUTE FUNCTION app.fill_public_id('pat_')",
+         "owner: INSERT INTO scratch (id) VALUES (gen_random_uuid()) RETURNING public_id ~ '^pat_[a-z][0-9a-z]{23}$'"),
+    )),
+    "generate_public_id(text)": Function(SIGNED_IN, False, (
+        (True, "owner: SELECT bool_and(app.generate_public_id('pat_') ~ '^pat_[a-z][0-9a-z]{23}$') FROM generate_series(1, 100)"),
+        (100, "owner: SELECT count(DISTINCT app.generate_public_id('pat_')) FROM generate_series(1, 100)"),
+    )),
+    # --- the audit trail ---
+    "audit_redacted(jsonb)": Function("", False, (
+        ('{"a": "b", "password_hash": "[redacted]", "webhook_secret": "[redacted]"}', """owner: SELECT app.audit_redacted('{"a": "b", "password_hash": "x", "webhook_secret": "y"}')::text"""),
+        ('{"password_hash": null}', """owner: SELECT app.audit_redacted('{"password_hash": null}')::text"""),
+        ("{}", "owner: SELECT app.audit_redacted('{}')::text"),
+    )),
+    "audit_statement()": Function("", True, (
+        ('UPDATE <patients.p1> <users.p1> {"phone": null} {"phone": "0500"}', "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT concat_ws(' ', action, record_id, user_id, old_values, new_values) {LOG} 'patients'"),
+        ("INSERT t n", "staff: INSERT INTO patients (first_name, last_name) VALUES ('n', 'n')", f"owner: SELECT concat_ws(' ', action, old_values IS NULL, new_values ->> 'first_name') {LOG} 'patients'"),
+        (False, "staff: INSERT INTO patients (first_name, last_name) VALUES ('n', 'n')", f"owner: SELECT new_values ? 'phone' {LOG} 'patients'"),
+        ("INSERT [redacted]", "admin: INSERT INTO users (email, name, password_hash) VALUES ('n@example.test', 'n', 'x')", f"owner: SELECT concat_ws(' ', action, new_values ->> 'password_hash') {LOG} 'users'"),
+        ("UPDATE [redacted] [redacted]", "auth: UPDATE users SET password_hash = 'y' WHERE id = '<users.p1>'", f"owner: SELECT concat_ws(' ', action, old_values ->> 'password_hash', new_values ->> 'password_hash') {LOG} 'users'"),
+        ("DELETE t <patients.walk-in>", "owner: DELETE FROM sessions; DELETE FROM appointments", f"owner: SELECT concat_ws(' ', action, new_values IS NULL, old_values ->> 'patient_id') {LOG} 'appointments' AND record_id = '<appointments.walk-in-d2>'"),
+        ("TRUNCATE", "owner: TRUNCATE appointments CASCADE", f"owner: SELECT action {LOG} 'appointments'"),
+        (0, "staff: UPDATE patients SET first_name = first_name", f"owner: SELECT count(*) {LOG} 'patients'"),
+        (3, "staff: UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
+        (0, "owner: SELECT set_config('app.audit_suspended', 'on', true); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
+        (3, "owner: UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
+        (3, "staff: SELECT set_config('app.audit_suspended', 'on', true); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
+        ("INSERT <users.left>, UPDATE <users.p1>, UPDATE <users.left>", "owner: INSERT INTO patients (id, first_name, last_name) VALUES ('<users.left>', 'n', 'n'); UPDATE patients SET id = '<users.p1>' WHERE id = '<users.left>'",
+         f"owner: SELECT string_agg(concat_ws(' ', action, record_id), ', ' ORDER BY action, record_id = '<users.p1>' DESC) {LOG} 'patients'"),
+        (Warned("audit trail of public.patients not written", 1), "owner: ALTER TABLE audit_logs ADD CONSTRAINT nothing CHECK (false) NOT VALID", "patient: UPDATE patients SET phone = '0500'"),
+    )),
+    "refuse_change()": Function("", False, (
+        *((REFUSED, f"owner: {statement}") for statement in ("UPDATE audit_logs SET action = 'x'", "DELETE FROM audit_logs", "TRUNCATE audit_logs")),
+    )),
+    # --- what migrations call ---
+    "add_identity_key(text,bytea)": Function("", False, (
+        (f"{'ab' * 32} {'9d' * 32 + '36' * 32} {'f7' * 32 + '5c' * 32}", "owner: SELECT app.add_identity_key('0123abcd', decode(repeat('ab', 32), 'hex'))",
+         "owner: SELECT concat_ws(' ', encode(secret, 'hex'), encode(inner_pad, 'hex'), encode(outer_pad, 'hex')) FROM app.identity_keys WHERE id = '0123abcd'"),
+    )),
+    "bound_roles()": Function("", False, ((BOUND_ROLES, "owner: SELECT array_to_string(app.bound_roles(), ', ')"),)),
+    "allow(text,text,text,text,text)": Function("", False, (
+        ("scratch_delete_staff | PERMISSIVE | moeen_staff | DELETE | (note = 'a'::text); scratch_insert_staff | PERMISSIVE | moeen_staff | INSERT | (note = 'b'::text); "
+         "scratch_select_admin | PERMISSIVE | moeen_admin | SELECT | true; scratch_select_staff | PERMISSIVE | moeen_staff | SELECT | true; "
+         "scratch_update_staff | PERMISSIVE | moeen_staff | UPDATE | (note = 'a'::text) | (note = 'b'::text)",
+         SCRATCH, "owner: SELECT app.allow('scratch', 'staff', 'IUD', $$note = 'a'$$, $$note = 'b'$$); SELECT app.allow('scratch', 'staff admin', 'S', 'false'); SELECT app.allow('scratch', 'staff admin', 'S', 'true')", POLICIES),
+        (None, "owner: CREATE TABLE scratch_other (id int); CREATE POLICY scratch_select_staff ON scratch_other", SCRATCH, "owner: SELECT app.allow('scratch', 'staff', 'S', 'true'); SELECT NULL"),
+        ("scratch_insert_staff | PERMISSIVE | moeen_staff | INSERT | true; scratch_update_staff | PERMISSIVE | moeen_staff | UPDATE | true | true", SCRATCH, "owner: SELECT app.allow('scratch', 'staff', 'IU', 'true')", POLICIES),
+        ("r moeen_admin INSERT, r moeen_admin SELECT, r moeen_staff INSERT, r moeen_staff SELECT", SCRATCH, "owner: SELECT app.allow('scratch', 'staff admin', 'SI', 'true')", GRANTS),
+        ("r moeen_staff UPDATE id, r moeen_staff UPDATE note", SCRATCH, "owner: SELECT app.allow('scratch', 'staff', 'U (id, note)', 'true')", GRANTS),
+        ("r moeen_staff SELECT created_at, r moeen_staff SELECT id, r moeen_staff SELECT public_id", SCRATCH, "owner: ALTER TABLE scratch ADD gone int; ALTER TABLE scratch DROP gone; SELECT app.allow('scratch', 'staff', 'S (all but note, n)', 'true')", GRANTS),
+    )),
+    "lock_away(text)": Function("", False, (
+        ("t others", SCRATCH, "owner: GRANT ALL ON scratch TO PUBLIC, moeen_staff, anon, authenticated, service_role; GRANT ALL ON SEQUENCE scratch_n_seq TO PUBLIC, moeen_staff, authenticated; CREATE POLICY others ON scratch TO CURRENT_USER; CREATE POLICY ours ON scratch TO moeen_staff; SELECT app.lock_away('missing scratch')",
+         "owner: SELECT concat_ws(' ', relrowsecurity, (SELECT string_agg(polname, ' ') FROM pg_policy WHERE polrelid = c.oid)) FROM pg_class c WHERE relname = 'scratch'"),
+        (None, SCRATCH, "owner: GRANT ALL ON scratch TO PUBLIC, moeen_staff, anon, authenticated, service_role; GRANT ALL ON SEQUENCE scratch_n_seq TO PUBLIC, moeen_staff, authenticated; SELECT app.lock_away('scratch')", GRANTS),
+        ("r pg_monitor SELECT", SCRATCH, "owner: GRANT SELECT ON scratch TO pg_monitor, moeen_staff; SELECT app.lock_away('scratch')", GRANTS),
+        (None, "owner: CREATE TABLE scratch (id int GENERATED ALWAYS AS IDENTITY); GRANT ALL ON SEQUENCE scratch_id_seq TO authenticated; SELECT app.lock_away('scratch')", GRANTS),
+        ("S moeen_staff USAGE", SCRATCH, "owner: CREATE TABLE scratch_other (n serial); GRANT USAGE ON SEQUENCE scratch_other_n_seq TO moeen_staff; SELECT app.lock_away('scratch')", GRANTS),
+        ("S moeen_staff USAGE", SCRATCH, "owner: CREATE SEQUENCE scratch_other; GRANT USAGE ON SEQUENCE scratch_other TO moeen_staff; SELECT app.lock_away('scratch')", GRANTS),
+    )),
+    "signed_only(text)": Function("", False, (
+        (f"scratch_bound | RESTRICTIVE | {' '.join(sorted(BOUND_ROLES.split(', ')))} | ALL | ( SELECT app.is_bound() AS is_bound)", SCRATCH, "owner: SELECT app.signed_only('scratch'); SELECT app.signed_only('scratch')", POLICIES),
+    )),
+    "guard(text,text,text,text)": Function("", False, (
+        (f"scratch_identity_keep O BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW {WHEN} EXECUTE FUNCTION app.keep_identity('abc_', 'created_at')", SCRATCH, "owner: SELECT app.guard('scratch', 'abc_'); SELECT app.guard('scratch', 'abc_')", TRIGGERS),
+        (f"scratch_identity_keep O BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW {WHEN} EXECUTE FUNCTION app.keep_identity('abc_', 'sent_at'); "
+         f"scratch_stamp O BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW {WHEN} EXECUTE FUNCTION app.stamp_author()", SCRATCH, "owner: SELECT app.guard('scratch', 'abc_', 'sent_at', 'stamp_author')", TRIGGERS),
+    )),
+    "unguard(text)": Function("", False, (
+        (None, SCRATCH, "owner: SELECT app.guard('scratch', 'abc_', stamp => 'stamp_author'); SELECT app.unguard('missing scratch')", TRIGGERS),
+    )),
+}  # fmt: skip

@@ -1,0 +1,45 @@
+"""What the project says of itself agrees with itself: the version, the hooks, the links."""
+
+import re
+import tomllib
+
+import pytest
+
+from tests import servers
+
+ROOT = servers.PROJECT
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+def test_hooks__of_pre_commit__are_the_commands_of_make_check():
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    commands = [line.strip().replace("$(MANAGE)", "$(BIN)/python manage.py") for line in recipe.splitlines()]
+    hooks = re.findall(r"entry: (.*?), language: system, ", (ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    assert hooks == [command.replace("$(BIN)", ".venv/bin") for command in commands]
+    assert len(hooks) >= 7
+
+
+def test_changelog__newest_entry__is_the_version_of_pyproject():
+    stated = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    newest = re.search(r"^## (\S+) \((.*)\)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest[1] == stated.partition(".dev")[0]
+    assert (newest[2] == "in progress") is (".dev" in stated)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links__within_the_project__lead_somewhere(document):
+    targets = re.findall(r"\]\((?!https?:)([^)#]*)#?[^)]*\)", document.read_text(encoding="utf-8"))
+    assert [target for target in targets if target and not (document.parent / target).exists()] == []
+
+
+def test_documents__paths_of_code_and_tests__exist():
+    named = {
+        (document.name, path)
+        for document in DOCUMENTS
+        if document.name != "CHANGELOG.md"  # older versions had other files
+        for path in re.findall(
+            r"`((?:moeen|sysadmin|tests|docs)/[\w/.]+\.(?:py|sql|md|json))`", document.read_text("utf-8")
+        )
+    }
+    assert [entry for entry in sorted(named) if not (ROOT / entry[1]).exists()] == []
+    assert named

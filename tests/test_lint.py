@@ -79,6 +79,7 @@ SQL = [
         [
             "ALTER TABLE patients DISABLE ROW LEVEL SECURITY",
             'alter table only "public"."patients"\n disable row level security',
+            'ALTER TABLE "old patients" ENABLE TRIGGER t, DISABLE ROW LEVEL SECURITY',
         ],
         [
             "ALTER TABLE patients ENABLE ROW LEVEL SECURITY",
@@ -99,6 +100,8 @@ SQL = [
             "CREATE POLICY p ON patients USING (id = auth.uid())",
             "CREATE POLICY p ON patients FOR SELECT TO moeen_staff, PUBLIC USING (is_x)",
             "CREATE POLICY p ON patients FOR ALL TO authenticated USING (id = auth.uid())",
+            'CREATE POLICY "see all" ON patients USING (id = auth.uid())',
+            'CREATE POLICY "p TO moeen_staff USING (x)" ON patients USING (id = auth.uid())',
         ],
         ["CREATE POLICY p ON patients FOR SELECT TO moeen_staff USING (is_active)"],
     ),
@@ -143,6 +146,7 @@ SQL = [
             "CREATE OR REPLACE VIEW v WITH (security_barrier = true) AS SELECT 1",
             "CREATE VIEW v WITH (security_invoker = false) AS SELECT 1",
             "CREATE MATERIALIZED VIEW v AS SELECT * FROM patients",
+            'CREATE VIEW "all patients" AS SELECT * FROM patients',
         ],
         [
             "CREATE VIEW v WITH (security_invoker = true) AS SELECT * FROM patients",
@@ -172,6 +176,8 @@ SQL = [
             "UPDATE ONLY public.patients SET notes = 'WHERE' ",
             "DELETE FROM messages",
             "UPDATE patients SET gender = '' WHERE true",
+            "UPDATE patients SET gender = (SELECT name FROM roles WHERE id = 1)",
+            'DELETE FROM "old WHERE patients"',
             "DO $$ BEGIN FOR t IN SELECT 1 LOOP UPDATE patients SET gender = ''; END LOOP; END $$",
         ],
         [

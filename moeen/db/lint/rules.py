@@ -50,8 +50,10 @@ from moeen.db.operations import (
     RunIndexFile,
 )
 from moeen.db.roles import PREFIX
-from moeen.db.statements import Statement, reasons
+from moeen.db.statements import PATH, Statement, parts_of, reasons, without_brackets
 
+#: A name, in quotes or not; or what a text for EXECUTE has in its place.
+_TARGET = rf"({PATH}|\S+)"
 #: Everybody, by whatever name: PUBLIC, and the roles that a hosting platform gives to every request.
 EVERYBODY = frozenset({"public", "anon", "authenticated"})
 
@@ -138,19 +140,19 @@ def _sql_findings(statements: Sequence[Statement]) -> Iterator[tuple[str, str]]:
 
 
 def _row_security(statement: Statement) -> Iterator[tuple[str, str]]:
-    found = statement.matches(r"^ALTER TABLE (?:IF EXISTS )?(?:ONLY )?(\S+) .*\bDISABLE ROW LEVEL SECURITY")
+    found = statement.matches(rf"^ALTER TABLE (?:IF EXISTS )?(?:ONLY )?{_TARGET} .*\bDISABLE ROW LEVEL SECURITY")
     if found:
         yield "moeen.E101", f"Row security of {_bare(found[1])} is switched off."
 
 
 def _policies(statement: Statement) -> Iterator[tuple[str, str]]:
-    if found := statement.matches(r"^CREATE POLICY (\S+) ON (\S+)"):
-        table = _bare(found[2])
-        to = statement.matches(r"\bTO (.+?)(?: USING\b| WITH CHECK\b|$)")
+    if found := statement.matches(rf"^CREATE POLICY {_TARGET} ON {_TARGET}"):
+        table, rest = _bare(found[2]), statement.words[found.end() :]
+        to = re.search(r"\bTO (.+?)(?: USING\b| WITH CHECK\b|$)", rest, re.IGNORECASE)
         roles = _names(to[1]) if to else frozenset({"public"})
         if roles & EVERYBODY:
             yield "moeen.E102", f"Policy {_bare(found[1])} on {table} is for {', '.join(sorted(roles & EVERYBODY))}."
-        if statement.matches(r"(USING|WITH CHECK) \(+ ?true ?\)"):
+        if re.search(r"(USING|WITH CHECK) \(+ ?true ?\)", rest, re.IGNORECASE):
             yield from _every_row(table, roles)
     elif statement.matches(r"^(SELECT|PERFORM) app\.allow ?\(") and len(statement.literals) >= 3:
         tables, people, _, *conditions = statement.literals
@@ -181,7 +183,7 @@ def _grants(statement: Statement) -> Iterator[tuple[str, str]]:
 
 def _views(statement: Statement) -> Iterator[tuple[str, str]]:
     found = statement.matches(
-        r"^CREATE (?:OR REPLACE )?(?:TEMP(?:ORARY)? )?(?:RECURSIVE )?(MATERIALIZED )?VIEW (?:IF NOT EXISTS )?(\S+)"
+        r"^CREATE (?:OR REPLACE )?(?:TEMP(?:ORARY)? )?(?:RECURSIVE )?(MATERIALIZED )?VIEW (?:IF NOT EXISTS )?" + _TARGET
     )
     if found and (
         found[1] or not statement.matches(r"WITH \([^)]*security_invoker(?: ?= ?(?:true|on|1))? ?[,)].*?\bAS\b")
@@ -201,8 +203,9 @@ def _functions(statement: Statement, revoked: str) -> Iterator[tuple[str, str]]:
 
 
 def _whole_tables(statement: Statement) -> Iterator[tuple[str, str]]:
-    found = statement.matches(r"^(UPDATE|DELETE FROM) (?:ONLY )?([\w.\"]+)")
-    if found and (not statement.matches(r"\bWHERE\b") or statement.matches(r"\bWHERE true$")):
+    found = statement.matches(rf"^(UPDATE|DELETE FROM) (?:ONLY )?{_TARGET}")
+    # What stands in brackets limits a question within, not the statement.
+    if found and not re.search(r"\bWHERE\b(?! true$)", without_brackets(statement.shape), re.IGNORECASE):
         yield "moeen.E112", f"{found[1].split()[0].upper()} of every row of {_bare(found[2])}."
 
 
@@ -239,14 +242,14 @@ def _tables_without_policies(found: Sequence[Migration]) -> Iterator[CheckMessag
                 made[operation.options.get("db_table") or f"{migration.app_label}_{operation.name_lower}"] = label
         for script in scripts(migration):
             for statement in script.statements:
-                creates = statement.matches(r"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?([\w.\"]+)")
+                creates = statement.matches(rf"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?{_TARGET}")
                 if creates and not excused and "moeen.W108" not in statement.allowed:
                     made[_bare(creates[1])] = script.name
                 if statement.matches(r"\bapp\.(allow|lock_away) ?\("):
                     # Adjacent literals are one.
                     named.update(word for literal in statement.literals for word in literal.split())
-                if policy := statement.matches(r"^CREATE POLICY \S+ ON (\S+)"):
-                    named.add(_bare(policy[1]))
+                if policy := statement.matches(rf"^CREATE POLICY {_TARGET} ON {_TARGET}"):
+                    named.add(_bare(policy[2]))
     for table in sorted(made.keys() - named):
         yield _message("moeen.W108", f"Table {table} has no policies.", made[table])
 
@@ -310,7 +313,7 @@ def _names(listed: str) -> frozenset[str]:
 
 def _bare(name: str) -> str:
     """The name without schema public and quotes."""
-    return name.replace('"', "").removeprefix("public.")
+    return ".".join(parts_of(name)).removeprefix("public.") or name
 
 
 def _source(code: Any) -> str:

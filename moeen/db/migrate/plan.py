@@ -141,7 +141,7 @@ def _statements(
     connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]], loader: MigrationLoader
 ) -> Iterator[PlannedStatement]:
     sizes = estimate_sizes(connection, count_to=THRESHOLD_ROWS)
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
     state = loader.project_state(applied, at_end=True)
     for migration, backwards in plan:
@@ -156,8 +156,10 @@ def _statements(
             state = after
         for operation, before, after in reversed(moves) if backwards else moves:
             for sql, known in _sql_of(connection, migration, operation, before, after, sizes, backwards=backwards):
-                if sql not in seen:
-                    seen.add(sql)
+                # The steps to a shape are run once, whichever operation asks first; other SQL by each migration.
+                mark = ("" if known else key, sql)
+                if mark not in seen:
+                    seen.add(mark)
                     purpose = f"{'Reverse: ' if backwards else ''}{operation.describe()}"
                     yield from classify(key, purpose, sql, sizes, step=known)
 

@@ -1,9 +1,9 @@
 """Whoever can run any SQL inside a request gains nothing: the attacks of tests/access/attacks, as every role.
 
-Each is run in a request of that role's, on both roads, through PgBouncer with one server connection for everybody. Asked
-are, in the attacked transaction, what is seen now; of the results, whether they hold what the role may not read; in the
-next request, another person's, whether they see exactly what the matrix says; of the database, whether anything has
-changed.
+Each is run in a request of that role's, on both roads, through PgBouncer with one server connection for everybody.
+Asked are, in the attacked transaction, what is seen now; of the results, whether they hold what the role may not read;
+in the next request, another person's, whether they see exactly what the matrix says; of the database, whether anything
+has changed.
 """
 
 import json

@@ -96,8 +96,11 @@ _serves = not identity.operates()
 if _web_database and _serves:
     _database = _web_database
 _pooled = env.flag("DATABASE_POOLED", default=_database.get("DISABLE_SERVER_SIDE_CURSORS", False))
-# What serving processes sign identities with. For the embedded server, migrate keeps the database's key in this file.
-IDENTITY_KEY_FILE = BASE_DIR / ".moeen" / "identity_key" if _database.get("EMBEDDED") else None
+# What serving processes sign identities with. For the embedded server, migrate keeps the database's key in a file, one
+# for each place of its data.
+IDENTITY_KEY_FILE = (
+    signing.key_file(BASE_DIR / ".moeen", data_dir=EMBEDDED_DATA_DIR) if _database.get("EMBEDDED") else None
+)
 IDENTITY_KEY = env.identity_key("IDENTITY_KEY") or (signing.read(IDENTITY_KEY_FILE) if IDENTITY_KEY_FILE else "")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {

@@ -109,6 +109,12 @@ def test_key_file__kept__is_the_owners_alone_and_follows_a_rotation(database):
     assert signing.Key.parse(signing.read(path)) == signing.keys(connection)[0]
 
 
+def test_key_file__two_places_of_data__have_one_each():
+    folder = servers.scratch()
+    places = [None, folder / "one", folder / "two"]
+    assert len({signing.key_file(folder, data_dir=place) for place in places}) == 3
+
+
 def test_binding__statement__is_seen_without_claims_and_signature(database):
     with identity.bound(PATIENT), connections[database.alias].cursor() as cursor:
         cursor.execute("SELECT 1")

@@ -7,6 +7,7 @@ the owner alone reads, and in the serving process's settings.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import re
@@ -157,6 +158,12 @@ def ensure(connection: BaseDatabaseWrapper) -> None:
             add(connection, key)
     elif not known:
         add(connection, Key.new())
+
+
+def key_file(folder: Path, *, data_dir: Path | None) -> Path:
+    """Where in `folder` the key of the embedded server's database stands; `data_dir`: its data, where not beside it."""
+    mark = f"-{hashlib.sha256(str(data_dir).encode()).hexdigest()[:8]}" if data_dir else ""
+    return folder / f"identity_key{mark}"
 
 
 def keep(connection: BaseDatabaseWrapper, path: Path) -> None:

@@ -321,6 +321,19 @@ def test_audit__nobody_could_be_named__the_write_fails(connection):
             make(connection)
 
 
+def test_audit__login_that_is_none_of_ours__writes_without_a_name(database):
+    """A clinic's own integration, which row security does not bind and which can take none of our roles."""
+    with database.admin() as admin, admin.transaction(force_rollback=True):
+        admin.execute("CREATE ROLE integration LOGIN BYPASSRLS; GRANT USAGE ON SCHEMA public, app TO integration")
+        admin.execute("GRANT INSERT, SELECT ON patients TO integration")
+        admin.execute("GRANT EXECUTE ON FUNCTION app.generate_public_id(text) TO integration")
+        admin.execute("SET SESSION AUTHORIZATION integration")
+        admin.execute("INSERT INTO patients (first_name, last_name) VALUES ('from', 'outside')")
+        admin.execute("RESET SESSION AUTHORIZATION")
+        found = admin.execute("SELECT user_id FROM audit_logs WHERE table_name = 'patients' AND created_at = now()")
+        assert found.fetchall() == [(None,)]
+
+
 def test_audit__log_cannot_be_written__says_so_without_the_data(database):
     notices = []
 

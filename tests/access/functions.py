@@ -131,6 +131,8 @@ FUNCTIONS = {
         ("t", "patient: SELECT app.notify('<users.d1>', 't', 'm'); SELECT 't'"),
         ("", "owner: SELECT app.require_bound()"),
         (REFUSED, "owner: GRANT USAGE ON SCHEMA app TO authenticator; GRANT EXECUTE ON FUNCTION app.notify(uuid, text, text, text, text) TO authenticator", "authenticator~unbound: SELECT app.notify('<users.d1>', 't', 'm')"),
+        # A patient's signature, and a function that signing in may call: as one made in the name of its role would ask.
+        (REFUSED, "owner: CREATE FUNCTION app.asked() RETURNS text LANGUAGE sql SECURITY DEFINER AS $$ SELECT app.row_of_alias('x')::text $$; GRANT EXECUTE ON FUNCTION app.asked() TO moeen_patient", "patient: SELECT app.asked()"),
     )),
     "user_id()": Function(SIGNED_IN, True, (
         ("<users.p1>", "patient: SELECT app.user_id()::text"),
@@ -144,6 +146,9 @@ FUNCTIONS = {
     )),
     "audit_actor()": Function("", False, (
         ("<users.p1>", "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT user_id::text {LOG} 'patients'"),
+        (REFUSED, "patient: UPDATE patients SET phone = '0500' RETURNING set_config('request.jwt.claims', '', true)"),
+        (REFUSED, "patient: UPDATE patients SET phone = '0500' RETURNING set_config('request.jwt.claims', '', true), set_config('role', 'moeen_anon', true), set_config('moeen.signature', '[signature of anon]', true)"),
+        (1, "auth: UPDATE users SET last_login = now() WHERE id = '<users.p1>'"),
     )),
     "held_role(uuid,text)": Function("", False, (
         ("moeen_patient", "owner: SELECT app.held_role('<users.p1>', NULL)"),
@@ -206,6 +211,7 @@ FUNCTIONS = {
         (REFUSED, "owner: SELECT app.sign_request()", "owner: SELECT app.sign_request()"),
         ("moeen_anon", "anon{\"role\": \"service_role\"}: SELECT current_user::text"),
         ("moeen_anon", "anon{\"role\": \"authenticated\", \"sub\": \"<users.a1>\"}: SELECT current_user::text"),
+        (REFUSED, "owner: CREATE TEMP TABLE scratch_left (id int)", "authenticated/p1~unbound: SELECT app.sign_request()"),
     )),
     "bind_request()": Function(PLATFORM, False, (
         ("moeen_patient", "authenticated/p1: SELECT current_user::text"),

@@ -15,8 +15,17 @@ from tests.access import mutants, roads
 
 _OLD = "on INSERT OLD is NULL, and the other part says the same of it"
 _COLLISION = "the OIDs of two catalogs would have to collide"
+# The stage has one session, of the owner's login.
+_OTHER_LOGIN = "told by test_audit's write of a login that is none of ours"
 #: Mutants of a body that do what the original does, function and part of what was left out -> why.
 EQUIVALENT = {
+    ("audit_actor()", "part of AND left out [5: actor IS NULL AND]"): "whoever has a name is bound, and not as anon",
+    ("audit_actor()", "part of AND left out [5: AND EXISTS "): _OTHER_LOGIN,
+    ("audit_actor()", "IF holds always [5: "): _OTHER_LOGIN,
+    ("audit_actor()", "part of AND left out [6: "): _OTHER_LOGIN,
+    ("audit_actor()", "WHERE holds always [6: "): _OTHER_LOGIN,
+    ("sign_request()", "part of AND left out [21: "): _COLLISION,
+    ("sign_request()", "part of OR left out [22: OR EXISTS "): "told by the attacks: PREPARE outlives what is undone",
     ("audit_statement()", "part of OR left out [34: difference.after IS NOT NULL OR]"): "there is a before as well",
     ("audit_statement()", "part of OR left out [34: OR difference.before IS NOT NULL]"): "there is an after as well",
     (
@@ -32,8 +41,8 @@ EQUIVALENT = {
         "part of AND left out [12: l.locktype = 'relation' AND]",
     ): "only relations are locked in this mode",
     ("sign_request()", "part of AND left out [14: AND l.database = "): "a session holds no locks in other databases",
-    ("sign_request()", "nullif left out [20: "): "an empty text is malformed, which ends the same",
-    ("sign_request()", "statement left out [23: person := NULL]"): "it is NULL where its assignment failed",
+    ("sign_request()", "nullif left out [28: "): "an empty text is malformed, which ends the same",
+    ("sign_request()", "statement left out [31: person := NULL]"): "it is NULL where its assignment failed",
     ("stamp_message()", "part of AND left out [4: TG_OP = 'UPDATE' AND]"): _OLD,
     ("stamp_notification()", "part of OR left out [3: TG_OP = 'INSERT' OR]"): _OLD,
     ("stamp_notification()", "part of OR left out [8: TG_OP = 'INSERT' OR]"): _OLD,

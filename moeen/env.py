@@ -18,6 +18,7 @@ import environ
 from psycopg import pq
 
 from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError
+from moeen.db.security import signing
 
 _TRUE = frozenset(("true", "on", "yes", "y", "1"))
 _FALSE = frozenset(("false", "off", "no", "n", "0"))
@@ -74,7 +75,7 @@ class Environment:
     def identity_key(self, name: str) -> str:
         """A key that identities are signed with, see moeen/db/security/signing.py."""
         value = self.text(name)
-        if value and not re.fullmatch(r"[0-9a-f]{8}\.[0-9a-f]{64}", value):
+        if value and not signing.FORM.fullmatch(value):
             raise _malformed(name, "what `manage.py rotate_identity_key --print` prints")
         return value
 

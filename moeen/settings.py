@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from moeen.db import secret_files
 from moeen.db.security import identity, signing, web_login
 from moeen.env import Environment
 
@@ -19,35 +19,12 @@ env = Environment(BASE_DIR / ".env")
 def _development_key() -> str:
     """A key for this checkout, made once. Its prefix lets `check --deploy` tell it from a real one."""
     path = BASE_DIR / ".moeen" / "secret_key"
-    try:
-        return path.read_text(encoding="ascii")
-    except OSError:
-        key = f"django-insecure-{secrets.token_urlsafe(48)}"
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        project = BASE_DIR.stat()
-        for owned in (path.parent, fresh):
-            if owned is fresh:
-                fresh.touch(mode=0o600)
-                fresh.write_text(key, encoding="ascii")
-            elif not owned.exists():
-                owned.mkdir(exist_ok=True)
-            else:
-                continue
-            if os.geteuid() == 0:
-                # Made by root in somebody's checkout: theirs, so that they can go on without root.
-                os.chown(owned, project.st_uid, project.st_gid)
-        # Two processes at once: the first link stays.
-        os.link(fresh, path)
-    except FileExistsError:
+    made = f"django-insecure-{secrets.token_urlsafe(48)}"
+    if not secret_files.read(path):
+        # Two processes at once: the first one's stays. A folder that cannot be written: it lives with the process.
         with suppress(OSError):
-            return path.read_text(encoding="ascii")
-    except OSError:
-        pass  # a folder that cannot be written: the key lives as long as the process
-    finally:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
-    return key
+            secret_files.write(path, made, first_stays=True)
+    return secret_files.read(path) or made
 
 
 SECRET_KEY = env.text("SECRET_KEY")
@@ -101,7 +78,7 @@ _pooled = env.flag("DATABASE_POOLED", default=_database.get("DISABLE_SERVER_SIDE
 IDENTITY_KEY_FILE = (
     signing.key_file(BASE_DIR / ".moeen", data_dir=EMBEDDED_DATA_DIR) if _database.get("EMBEDDED") else None
 )
-IDENTITY_KEY = env.identity_key("IDENTITY_KEY") or (signing.read(IDENTITY_KEY_FILE) if IDENTITY_KEY_FILE else "")
+IDENTITY_KEY = env.identity_key("IDENTITY_KEY") or (secret_files.read(IDENTITY_KEY_FILE) if IDENTITY_KEY_FILE else "")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "moeen.db.engine",

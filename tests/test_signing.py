@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from django.db import connections
 
+from moeen.db import secret_files
 from moeen.db.errors import ConfigurationError
 from moeen.db.security import identity, signing
 from tests import servers
@@ -103,10 +104,10 @@ def test_key_file__kept__is_the_owners_alone_and_follows_a_rotation(database):
     connection, path = connections[database.alias], servers.scratch() / "identity_key"
     signing.keep(connection, path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert signing.Key.parse(signing.read(path)) == signing.keys(connection)[0]
+    assert signing.Key.parse(secret_files.read(path)) == signing.keys(connection)[0]
     signing.add(connection, signing.Key.new())
     signing.keep(connection, path)
-    assert signing.Key.parse(signing.read(path)) == signing.keys(connection)[0]
+    assert signing.Key.parse(secret_files.read(path)) == signing.keys(connection)[0]
 
 
 def test_key_file__two_places_of_data__have_one_each():

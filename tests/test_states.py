@@ -408,10 +408,11 @@ def test_migrate__on_a_platform_that_grants_everything__outsiders_see_and_write_
 
 def test_migrate__on_a_platform__a_writer_fills_in_public_ids_as_it_goes(hosted):
     """An application that is not the owner writes rows with and without a public id."""
-    with hosted.connect() as connection, connection.transaction(force_rollback=True):
-        connection.execute("GRANT SELECT, INSERT, UPDATE ON patients, crm_leads TO service_role")
-        connection.execute("GRANT EXECUTE ON FUNCTION app.generate_public_id(text) TO service_role")
-        connection.execute("SET LOCAL ROLE service_role")
+    with hosted.admin() as connection, connection.transaction(force_rollback=True):
+        connection.execute("CREATE ROLE integration LOGIN BYPASSRLS; GRANT USAGE ON SCHEMA public, app TO integration")
+        connection.execute("GRANT SELECT, INSERT, UPDATE ON patients, crm_leads TO integration")
+        connection.execute("GRANT EXECUTE ON FUNCTION app.generate_public_id(text) TO integration")
+        connection.execute("SET SESSION AUTHORIZATION integration")
         for statement in (
             "INSERT INTO patients (first_name, last_name) VALUES ('مريض', 'جديد') RETURNING public_id",
             "UPDATE patients SET phone = '1' WHERE id = md5('patients3')::uuid RETURNING public_id",

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         moeen.db.operations.RunSQLFile(
             app_label="chatbot",
             name="0004_rls",
-            replaces="0003_rls",
+            replaces=["0003_rls"],
         ),
         migrations.AlterModelOptions(
             name="integration",

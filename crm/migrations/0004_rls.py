@@ -17,6 +17,6 @@ class Migration(migrations.Migration):
         moeen.db.operations.RunSQLFile(
             app_label="crm",
             name="0004_rls",
-            replaces="0003_rls",
+            replaces=["0003_rls"],
         ),
     ]

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         moeen.db.operations.RunSQLFile(
             app_label="healthcare",
             name="0005_rls",
-            replaces="0004_rls",
+            replaces=["0004_rls"],
         ),
         migrations.AlterModelOptions(
             name="patient",

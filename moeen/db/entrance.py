@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.operations.base import Operation
 
 from moeen.db import notes
 from moeen.db.catalog import neighbours
 from moeen.db.findings import Finding, Severity
 from moeen.db.roles import ROLES
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_OWNERS, PLATFORM_ROLES
+from moeen.db.server_operation import ServerOperation
 from moeen.db.sql import compose, fragment
 
 _WHY = {
@@ -105,30 +104,19 @@ def findings(entrance: Entrance) -> Iterator[Finding]:
         )
 
 
-class CloseDatabase(Operation):
+class CloseDatabase(ServerOperation):
     """CONNECT and TEMPORARY on the database are taken from PUBLIC; who uses it is let in by name first.
 
     Where the database is another's, nothing is changed and the statements are told. Backwards PUBLIC gets both again.
     """
 
-    reversible = True
-    reduces_to_sql = False
-
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """The database is no part of the models' state."""
-
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        try:
-            entrance = look(schema_editor.connection)
-        except OperationalError:
-            if not schema_editor.collect_sql:
-                raise
-            # sqlmigrate and squawk tell of it without a database, which alone knows the logins.
+        if schema_editor.collect_sql:
+            # sqlmigrate and squawk are answered without a look at the database, which alone knows the logins.
             schema_editor.execute("-- REVOKE CONNECT, TEMPORARY ON DATABASE FROM PUBLIC, where it is the owner's", None)
             return
-        if schema_editor.collect_sql and entrance.told():
-            schema_editor.execute(f"-- {entrance.told().replace(';', ',')}", None)
-        elif entrance.told():
+        entrance = look(schema_editor.connection)
+        if entrance.told():
             notes.note(entrance.told())
         if entrance.ours:
             for statement in entrance.statements():

@@ -199,17 +199,23 @@ class RunSQLFile(Ours, migrations.RunSQL):
     """RunSQL fed from ``<app>/sql/<name>.sql``, with ``<name>.reverse.sql`` for the way back.
 
     A file that locks several tables says BEGIN and COMMIT for each, so that no two are locked at a time.
-    ``replaces``: an earlier file of the app that this one says anew; on the way back it is run again, and then the
+    ``replaces``: earlier files of the app that this one says anew; on the way back they are run again, and then the
     reverse file takes away what only the newer one has.
     """
 
     def __init__(
-        self, app_label: str, name: str, *, replaces: str = "", texts: tuple[str, str] | None = None, **kwargs: Any
+        self,
+        app_label: str,
+        name: str,
+        *,
+        replaces: Sequence[str] = (),
+        texts: tuple[str, str] | None = None,
+        **kwargs: Any,
     ) -> None:
         """``texts``: what the two files will say, where they are yet to be written."""
-        self.app_label, self.name, self.replaces = app_label, name, replaces
+        self.app_label, self.name, self.replaces = app_label, name, tuple(replaces)
         self.texts = texts or read_texts(app_label, name)
-        replaced = read_texts(app_label, replaces)[0] + "\n" if replaces else ""
+        replaced = "".join(f"{read_texts(app_label, earlier)[0]}\n" for earlier in self.replaces)
         self.forwards, self.backwards = read_scripts(self.texts[0]), read_scripts(replaced + self.texts[1])
         # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(

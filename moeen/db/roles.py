@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.operations.base import Operation
 from psycopg import sql
 
 from moeen.db.errors import FAILED, MoeenError
+from moeen.db.server_operation import ServerOperation
 
 #: The roles a person acts in, by the name that a user's `role` holds.
 PEOPLE = ("patient", "doctor", "staff", "supervisor", "admin")
@@ -133,14 +133,8 @@ def drop(connection: BaseDatabaseWrapper) -> None:
         cursor.execute(script.as_string(None))
 
 
-class CreateRoles(Operation):
+class CreateRoles(ServerOperation):
     """The cluster's roles, made if they are missing; backwards, dropped if nothing else uses them."""
-
-    reversible = True
-    reduces_to_sql = False
-
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """Roles are no part of the models' state."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         if not schema_editor.collect_sql:

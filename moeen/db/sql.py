@@ -21,6 +21,11 @@ def compose(template: LiteralString, **parts: str | tuple[str, ...] | sql.Compos
     return sql.SQL(template).format(**ready).as_string(None)
 
 
+def role_sql(name: str) -> str:
+    """A role as GRANT and REVOKE name it."""
+    return "PUBLIC" if name in ("public", "PUBLIC") else compose("{n}", n=name)
+
+
 def fragment(text: str) -> sql.SQL:
     """SQL that PostgreSQL or Django's compiler wrote, to be used as it stands."""
     return sql.SQL(text)

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
             name="0008_identity",
-            replaces="0007_identity",
+            replaces=["0001_functions", "0004_audit", "0005_public_id_aliases", "0007_identity"],
         ),
         moeen.db.security.signing.EnsureIdentityKey(),
     ]

@@ -16,6 +16,6 @@ class Migration(migrations.Migration):
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
             name="0009_rls",
-            replaces="0007_rls",
+            replaces=["0007_rls"],
         ),
     ]

@@ -15,9 +15,6 @@ from moeen.db import registry
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.reports import Failure
 
-#: The setting that app.audit_statement() heeds, from the owner of a table only, and for one transaction.
-SUSPEND_AUDIT = "app.audit_suspended"
-
 
 @dataclass(frozen=True)
 class Run:

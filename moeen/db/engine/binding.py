@@ -94,8 +94,7 @@ def _transaction(connection: Any, who: identity.Identity) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
-            _execute(connection, b"ROLLBACK")
+        _give_up(connection)
         raise
     if connection.pgconn.transaction_status != TransactionStatus.IDLE:
         _execute(connection, b"COMMIT")
@@ -149,7 +148,7 @@ def _check(connection: Any, key: signing.Key) -> None:
             _give_up(connection)
             raise NotPrepared(
                 f"IDENTITY_KEY names the key {key.id}, which this database does not know.",
-                next_step="Set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says.",
+                next_step=signing.SET_KEY,
                 exit_code=USAGE,
             )
 

@@ -21,11 +21,10 @@ from moeen.db.schema.quoting import (
     described_sql,
     name_sql,
     privilege_words,
-    role_sql,
     target_sql,
 )
 from moeen.db.security.trust import AUTHENTICATOR
-from moeen.db.sql import compose, fragment
+from moeen.db.sql import compose, fragment, role_sql
 from moeen.db.statements import PATH, parts_of
 
 Entry = Mapping[str, Any]

@@ -12,10 +12,6 @@ def privilege_words(text: str) -> set[str]:
     return set(text.split(", ")) - {"", "nothing"}
 
 
-def role_sql(name: str) -> str:
-    return "PUBLIC" if name in ("public", "PUBLIC") else compose("{n}", n=name)
-
-
 def name_sql(name: ObjectName) -> str:
     return name.identifier().as_string(None)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import time
@@ -19,12 +18,16 @@ from typing import Any
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.operations.base import Operation
 
+from moeen.db import secret_files
 from moeen.db.errors import USAGE, ConfigurationError, MoeenError
+from moeen.db.server_operation import ServerOperation
 
 #: Seconds for which a signature holds; the engine renews it when half of them are over.
 LIFETIME = 300
+#: What to do where there is no key, or another database's.
+SET_KEY = "Set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says."
+_NEWEST_FIRST = "SELECT id, secret FROM app.identity_keys ORDER BY created_at DESC, id"
 #: What IDENTITY_KEY looks like.
 FORM = re.compile(r"(?P<id>[0-9a-f]{8})\.(?P<secret>[0-9a-f]{64})")
 
@@ -95,15 +98,13 @@ def signer_for(connection: Any, *, configured: Key | None) -> Signer:
         offset = float(now) - (began + time.time()) / 2
         if readable is None:
             return Signer(None, offset)
-        if readable:
-            cursor.execute("SELECT id, secret FROM app.identity_keys ORDER BY created_at DESC, id LIMIT 1")
-            if row := cursor.fetchone():
-                return Signer(Key(row[0], bytes(row[1])), offset)
+        if readable and (row := cursor.execute(_NEWEST_FIRST).fetchone()):
+            return Signer(Key(row[0], bytes(row[1])), offset)
         if configured:
             return Signer(configured, offset)
     raise NotPrepared(
         "The database asks for signed identities, and this process has no key to sign with.",
-        next_step="Set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says.",
+        next_step=SET_KEY,
         exit_code=USAGE,
     )
 
@@ -123,7 +124,7 @@ def keys(connection: BaseDatabaseWrapper) -> list[Key]:
         cursor.execute("SELECT to_regclass('app.identity_keys')")
         if cursor.fetchone() == (None,):
             return []
-        cursor.execute("SELECT id, secret FROM app.identity_keys ORDER BY created_at DESC, id")
+        cursor.execute(_NEWEST_FIRST)
         return [Key(id_, bytes(secret)) for id_, secret in cursor.fetchall()]
 
 
@@ -169,25 +170,8 @@ def key_file(folder: Path, *, data_dir: Path | None) -> Path:
 def keep(connection: BaseDatabaseWrapper, path: Path) -> None:
     """Keep the newest key in a file of its owner's, for serving processes that are no owner of the database."""
     text = next((key.text() for key in keys(connection)), "")
-    if read(path) == text or not text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(text)
-    if os.geteuid() == 0:
-        # Made by root in somebody's checkout: theirs, so that they can serve without root.
-        folder = path.parent.stat()
-        os.chown(fresh, folder.st_uid, folder.st_gid)
-    fresh.replace(path)
-
-
-def read(path: Path) -> str:
-    """The key in a file, "" where there is none."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    if text and secret_files.read(path) != text:
+        secret_files.write(path, text)
 
 
 def standing(connection: BaseDatabaseWrapper) -> tuple[bool, str, str]:
@@ -197,22 +181,15 @@ def standing(connection: BaseDatabaseWrapper) -> tuple[bool, str, str]:
         return False, "no key, so nothing is signed", "manage.py migrate"
     key = configured(connection)
     if key is not None and key.id not in known:
-        step = "set IDENTITY_KEY to what `manage.py rotate_identity_key --print` says"
-        return False, f"IDENTITY_KEY names the key {key.id}, which the database does not know", step
+        return False, f"IDENTITY_KEY names the key {key.id}, which the database does not know", SET_KEY
     if len(known) > 1:
         step = "restart what serves with the newest, then: manage.py rotate_identity_key --retire"
         return True, f"signed with {known[0]}; older keys are valid: {', '.join(known[1:])}", step
     return True, f"signed with the key {known[0]}", ""
 
 
-class EnsureIdentityKey(Operation):
+class EnsureIdentityKey(ServerOperation):
     """A key for signing identities, made where there is none; the table goes with the file that makes it."""
-
-    reversible = True
-    reduces_to_sql = False
-
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """Keys are no part of the models' state."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         if not schema_editor.collect_sql:

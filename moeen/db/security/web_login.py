@@ -14,6 +14,7 @@ from psycopg import sql
 
 from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError, MoeenError
 from moeen.db.roles import ROLES
+from moeen.db.sql import compose, fragment
 
 _ATTRIBUTES = sql.SQL("LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS")
 #: Predefined roles with which a login passes row security by, or leaves the database.
@@ -72,9 +73,9 @@ def script(*, login: str, database: str) -> list[str]:
     """How an administrator makes it: statements, the password left open."""
     # NOINHERIT: it holds no right of its own until it takes a role.
     return [
-        _text("CREATE ROLE {} LOGIN NOINHERIT PASSWORD '...';", login),
-        _text("GRANT CONNECT ON DATABASE {} TO {};", database, login),
-        _text(f"GRANT {', '.join(ROLES)} TO {{}};", login),
+        compose("CREATE ROLE {r} LOGIN NOINHERIT PASSWORD '...';", r=login),
+        compose("GRANT CONNECT ON DATABASE {d} TO {r};", d=database, r=login),
+        compose("GRANT {roles} TO {r};", roles=fragment(", ".join(ROLES)), r=login),
     ]
 
 
@@ -182,10 +183,6 @@ def _missing(administrator: psycopg.Connection[Any], login: str) -> Iterator[sql
     ).fetchone()
     if granted is None:
         yield sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, name)
-
-
-def _text(template: str, *names: str) -> str:
-    return sql.SQL(template).format(*map(sql.Identifier, names)).as_string(None)
 
 
 # MEMBER is any way into a role, the right to grant it to oneself included; USAGE is holding its rights all the time.

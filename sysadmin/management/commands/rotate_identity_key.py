@@ -31,19 +31,15 @@ class Command(BaseCommand):
             self.stdout.write(f"Retired: {', '.join(retired)}." if retired else "There is one key, and it stays.")
             return
         known = signing.keys(connection)
-        if known and not options["print"]:
-            signing.add(connection, signing.Key.new())
-            known = signing.keys(connection)
-        newest = known[0] if known else signing.Key.new()
+        key = known[0] if known and options["print"] else signing.Key.new()
         if not known:
             self.stderr.write(
                 "This database knows no signed identities yet. Set this line for migrate, which lets the database know "
                 "the key, and for what serves: then nobody notices."
             )
-            self.stdout.write(f"IDENTITY_KEY={newest.text()}")
-            return
+        elif not options["print"]:
+            signing.add(connection, key)
+            self.stderr.write("Restart what serves with this line, then: manage.py rotate_identity_key --retire")
         if settings.IDENTITY_KEY_FILE:
             signing.keep(connection, settings.IDENTITY_KEY_FILE)
-        self.stdout.write(f"IDENTITY_KEY={newest.text()}")
-        if not options["print"]:
-            self.stderr.write("Restart what serves with this line, then: manage.py rotate_identity_key --retire")
+        self.stdout.write(f"IDENTITY_KEY={key.text()}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from moeen.db.catalog import neighbours
 from moeen.db.findings import Finding, Severity
+from moeen.db.sql import role_sql
 
 #: Parameters of every query: ``tables`` of ours in public, ``roles`` of ours, the ``platform``'s roles, and the roles
 #: that are ``known`` to own what a platform brings.
@@ -74,4 +75,4 @@ def unsafe(where: str, kind: str, expected: str, found: str, fix: str, why: str)
 
 def listed(names: list[str]) -> str:
     """Role names as SQL takes them in GRANT and REVOKE."""
-    return ", ".join(name if name == "PUBLIC" else '"' + name.replace('"', '""') + '"' for name in names)
+    return ", ".join(map(role_sql, names))

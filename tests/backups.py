@@ -127,6 +127,14 @@ def take(database, at, **options) -> dump.Backup:
     return dump.take(connections[database.alias], store=at, **options)
 
 
+def login(database):
+    """The way in for programs, as its owner."""
+    from moeen.db.backups.login import Login
+
+    with database.connect() as connection:
+        return Login.of(connection)
+
+
 def environment(database, folder, **more) -> dict:
     """For `manage`: that database, and backups in that folder."""
     return {

@@ -211,6 +211,7 @@ def _put_back(
                 exit_code=FINDINGS,
             )
         content = verify.content_of(folder, paper, keys)
+        chosen = pg_restore.allowed_entries(folder, paper, keys)
         login = target.login
         with login.connect(application=swap.APPLICATION) as connection:
             major = connection.info.server_version // 10000
@@ -222,7 +223,6 @@ def _put_back(
             programs = tools.find(major, tls=login.tls)
             _may_create(connection, needed=not (target.exists and target.empty))
             created = pg_restore.create_roles(connection, content.roles)
-            rights = pg_restore.rights_of(connection, content)
         swap.sweep(login, target.database, say=say)
         before: Backup | None = None
         if not target.empty:
@@ -243,9 +243,13 @@ def _put_back(
         goal = login.to(fresh)
         kept = ""
         try:
+            with goal.connect(application=swap.APPLICATION) as connection:
+                unavailable = pg_restore.create_extensions(connection, content)
+                rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
             pg_restore.restore(
-                folder, paper, content, into=goal, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
-            )
+                folder, paper, content, chosen, into=goal, programs=programs, rights=rights, keys=keys, jobs=jobs,
+                tell=tell,
+            )  # fmt: skip
             findings, rows, tables = _compared(goal, paper, content, rights, major, tell)
             differing, unset = database_settings.apply(goal, content.settings)
             findings += differing
@@ -339,7 +343,7 @@ def _notes(content: Content, rights: pg_restore.Rights, login: Login) -> list[st
         if owners:
             notes.append(f"Objects of {owners} belong to {login.user} now, who may not act for them.")
     if rights.unavailable:
-        notes.append(f"Extensions that the server does not offer were left out: {', '.join(rights.unavailable)}.")
+        notes.append(f"Extensions that cannot be made there were left out: {', '.join(rights.unavailable)}.")
     return notes
 
 

@@ -1,0 +1,229 @@
+"""Forged backups: each is refused before anything of it runs. Some run always, all with `make test-forgery`."""
+
+import os
+import pwd
+import random
+
+import pyrage
+import pytest
+
+from moeen.db.backups import allowed, archive, inventory, restore, scratch, tools, verify
+from moeen.db.backups.manifest import Damaged
+from moeen.db.errors import FINDINGS, MoeenError
+from tests import backups, forgeries
+
+ROLES = "SELECT oid, rolname, rolsuper, rolcanlogin, rolpassword FROM pg_authid ORDER BY 1"
+
+
+@pytest.fixture(scope="module")
+def filled(new_database):
+    database = new_database()
+    backups.fill(database, rows=5, long_text=10)
+    with database.connect() as connection:
+        connection.execute("CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM visits")
+        connection.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO backup_staff")
+    return database
+
+
+@pytest.fixture(scope="module")
+def two(filled, tmp_path_factory):
+    """The folders of two backups of one database, in the form that lies open: one file for each table."""
+    at = backups.place(tmp_path_factory.mktemp("two"))
+    first = backups.take(filled, at, jobs=2)
+    with filled.connect() as connection:
+        connection.execute("INSERT INTO visits (person, v) VALUES (1, 1)")
+    second = backups.take(filled, at, jobs=2)
+    return at.folder / first.id, at.folder / second.id
+
+
+@pytest.fixture(scope="module")
+def all_forgeries(two):
+    toc = forgeries.Toc.read((two[1] / "dump" / "toc.dat").read_bytes())
+    return [*forgeries.contents(toc), *forgeries.papers(), *forgeries.files()]
+
+
+@pytest.fixture
+def watched(filled):
+    """What must not change by a forgery: roles, databases, and files beside the backup."""
+
+    def look():
+        with filled.admin() as connection:
+            return connection.execute(ROLES).fetchall(), connection.execute(
+                "SELECT datname FROM pg_database"
+            ).fetchall()
+
+    before = look()
+    yield
+    assert look() == before
+
+
+def refused(forgery, two, folder, database):
+    """Forge it; verify and restore must both refuse, and do nothing. Returns why not, or ""."""
+    into = folder / "store"
+    into.mkdir(parents=True)
+    at = backups.place(into)
+    older, newer = two
+    copy = forgeries.forged(forgery, folder=newer, other=older, into=into)
+    before = forgeries.state_of(folder)
+    try:
+        report = verify.prove(at, copy.name)
+    except MoeenError as error:
+        if error.exit_code != FINDINGS:
+            return f"exit code {error.exit_code}: {error}"
+    else:
+        if report.ok:
+            return "verified"
+        if any(finding.kind == "restore" for finding in report.findings):
+            return f"ran: {report.findings}"
+    target = restore.Target(backups.login(database), "moeen_forged", exists=False, empty=True)
+    try:
+        done = restore.put_back(at, copy.name, target)
+    except MoeenError as error:
+        if error.exit_code != FINDINGS:
+            return f"exit code {error.exit_code}: {error}"
+    else:
+        with database.admin() as connection:
+            connection.execute("DROP DATABASE IF EXISTS moeen_forged")
+        if not done.findings:
+            return "restored"
+    after = forgeries.state_of(folder)
+    record = os.path.join(copy, "verified.json")
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} - {record}
+    return f"changed {changed}" if changed else ""
+
+
+def test_forgery__some_of_each_sort__refused_and_nothing_run(all_forgeries, two, filled, tmp_path, watched):
+    chosen = random.Random(14).sample(all_forgeries, 24)
+    wrong = {
+        forgery.name: why
+        for number, forgery in enumerate(chosen)
+        if (why := refused(forgery, two, tmp_path / str(number), filled))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.long
+def test_forgery__all__refused_and_nothing_run(all_forgeries, two, filled, tmp_path, watched):
+    assert len(all_forgeries) >= 100
+    wrong = {
+        forgery.name: why
+        for number, forgery in enumerate(all_forgeries)
+        if (why := refused(forgery, two, tmp_path / str(number), filled))
+    }
+    assert wrong == {}
+
+
+def test_contents__as_pg_dump_wrote_them__every_entry_allowed(two, filled):
+    with (two[0] / "dump" / "toc.dat").open("rb") as source:
+        chosen = allowed.choose(archive.read(source, form="directory", file="dump"), file="dump")
+    assert {entry.kind for entry in chosen.left_out} <= {"DATABASE"}
+    kinds = {entry.kind for entry in chosen.run}
+    assert {"TABLE", "POLICY", "ACL", "FUNCTION", "TABLE DATA", "BLOBS", "DEFAULT ACL"} <= kinds
+
+
+@pytest.mark.parametrize("cut", [0, 4, 20, 200, -1])
+def test_contents__cut_anywhere__damaged_and_the_file_named(two, tmp_path, cut):
+    path = tmp_path / "toc.dat"
+    path.write_bytes((two[0] / "dump" / "toc.dat").read_bytes()[:cut])
+    with path.open("rb") as source, pytest.raises(Damaged, match=r"dump is damaged"):
+        archive.read(source, form="directory", file="dump")
+
+
+def test_scratch__who_restores__may_do_nothing_to_the_server(filled):
+    """What a function's body, which no list can judge, would run with."""
+    with filled.connect() as connection:
+        at = tools.find_server(connection.info.server_version // 10000)
+        roles = inventory.roles(connection)
+    with scratch.server(at) as superuser:
+        target = scratch.without_power(superuser, roles, database="restored", owner="moeen", encoding="UTF8")
+        assert not superuser.user.startswith("postgres")
+        with target.connect(application="test") as connection:
+            ((powers, member),) = connection.execute(
+                """
+                SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication,
+                       EXISTS (SELECT FROM pg_roles g WHERE (g.rolname LIKE 'pg\\_%' OR g.rolsuper OR g.rolcreaterole)
+                               AND g.rolname <> 'pg_database_owner' AND pg_has_role(current_user, g.oid, 'MEMBER'))
+                FROM pg_roles WHERE rolname = current_user
+                """
+            ).fetchall()
+            assert (powers, member) == (False, False)
+            for evil in ("COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('/etc/passwd')",
+                         "ALTER SYSTEM SET port = 1", "CREATE ROLE evil", "CREATE DATABASE evil",
+                         "COPY pg_class TO '/tmp/evil'", "SELECT lo_import('/etc/passwd')"):  # fmt: skip
+                with pytest.raises(Exception, match=r"permission denied|must be|Only roles"):
+                    connection.execute(evil)
+        folder = os.stat(superuser.parameters["host"])
+        assert folder.st_mode & 0o077 == 0
+        if os.geteuid() == 0:
+            assert pwd.getpwuid(folder.st_uid).pw_name in (scratch.OS_USER, "nobody")
+
+
+def test_verify__function_that_would_run_a_program__without_power_and_nothing_run(new_database, tmp_path):
+    """An honest-looking dump: the program is in the body of a function that COPY calls for a generated column."""
+    canary = tmp_path / "canary"
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute(
+            f"""
+            CREATE FUNCTION run(x int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+                IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR current_user LIKE 'restorer%' THEN
+                    EXECUTE $x$COPY (SELECT 1) TO PROGRAM 'touch {canary}'$x$;
+                END IF; RETURN x; END $$;
+            CREATE TABLE t (a int, b int GENERATED ALWAYS AS (public.run(a)) STORED);
+            INSERT INTO t (a) VALUES (1);
+            """
+        )
+    tmp_path.chmod(0o777)
+    at = backups.place(tmp_path / "store")
+    taken = backups.take(database, at)
+    report = verify.prove(at, taken.id)
+    assert not canary.exists()
+    assert [finding.kind for finding in report.findings] == ["restore"]
+    new_database.drop(database)
+
+
+@pytest.mark.parametrize("form", ["custom", "encrypted"])
+def test_forgery__other_forms__read_and_refused_alike(filled, tmp_path, form):
+    """The same list holds for one file, and for a stream that is decrypted on the way."""
+    identity = pyrage.x25519.Identity.generate()
+    key = tmp_path / "key"
+    key.write_text(f"{identity}\n")
+    at = backups.place(tmp_path / "store")
+    options = {"recipients": [str(identity.to_public())]} if form == "encrypted" else {"jobs": 1}
+    with filled.connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS aaaaaaaaaa (some_column integer, bbbb integer)")
+    taken = backups.take(filled, at, **options)
+    folder = at.folder / taken.id
+    paper = at.manifest(taken.id)
+    path = folder / paper.dump
+    plain = pyrage.decrypt(path.read_bytes(), [identity]) if form == "encrypted" else path.read_bytes()
+    honest = b"CREATE TABLE public.aaaaaaaaaa ("
+    evil = plain.replace(honest, b"LOAD '/tmp/x'; CREATE TABLE b (".ljust(len(honest)), 1)
+    assert evil != plain
+    path.write_bytes(pyrage.encrypt(evil, [identity.to_public()]) if form == "encrypted" else evil)
+    forgeries.reseal(folder)
+    report = verify.prove(at, taken.id, identity=key)
+    assert [finding.kind for finding in report.findings] == ["contents"]
+    assert "aaaaaaaaaa" in report.findings[0].found
+
+
+def test_restore__grants_and_owners_of_several__all_as_they_were(new_database, tmp_path):
+    """What took a superuser before: owners who may not create in a schema, and grants that others made."""
+    database = new_database()
+    with database.admin() as connection:
+        connection.execute("DO $$ BEGIN CREATE ROLE other_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        connection.execute("DO $$ BEGIN CREATE ROLE third; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        connection.execute(
+            """
+            CREATE SCHEMA own AUTHORIZATION moeen; CREATE TABLE own.t (a int); ALTER TABLE own.t OWNER TO other_owner;
+            CREATE TABLE public.u (a int); ALTER TABLE public.u OWNER TO third;
+            GRANT USAGE ON SCHEMA own TO other_owner;
+            GRANT SELECT ON public.u TO other_owner WITH GRANT OPTION;
+            SET ROLE other_owner; GRANT SELECT ON public.u TO moeen; RESET ROLE;
+            GRANT other_owner, third TO moeen;
+            """
+        )
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert verify.prove(at, taken.id).findings == ()
+    new_database.drop(database)

@@ -3,11 +3,13 @@
 import os
 import pwd
 import random
+from dataclasses import replace
 
 import pyrage
 import pytest
+from django.db import connections
 
-from moeen.db.backups import allowed, archive, inventory, restore, scratch, tools, verify
+from moeen.db.backups import allowed, archive, inventory, keys, manifest, restore, scratch, tools, trust, verify
 from moeen.db.backups.manifest import Damaged
 from moeen.db.errors import FINDINGS, MoeenError
 from tests import backups, forgeries
@@ -57,8 +59,11 @@ def watched(filled):
     assert look() == before
 
 
-def refused(forgery, two, folder, database):
-    """Forge it; verify and restore must both refuse, and do nothing. Returns why not, or ""."""
+def refused(forgery, two, folder, database, *, unsigned=""):
+    """Forge it; verify and restore must both refuse, and do nothing. Returns why not, or "".
+
+    With `unsigned` the signature is passed by, as for one who believes the forgery, or whose key was stolen.
+    """
     into = folder / "store"
     into.mkdir(parents=True)
     at = backups.place(into)
@@ -66,7 +71,7 @@ def refused(forgery, two, folder, database):
     copy = forgeries.forged(forgery, folder=newer, other=older, into=into)
     before = forgeries.state_of(folder)
     try:
-        report = verify.prove(at, copy.name)
+        report = verify.prove(at, copy.name, unsigned=unsigned)
     except MoeenError as error:
         if error.exit_code != FINDINGS:
             return f"exit code {error.exit_code}: {error}"
@@ -77,14 +82,14 @@ def refused(forgery, two, folder, database):
             return f"ran: {report.findings}"
     target = restore.Target(backups.login(database), "moeen_forged", exists=False, empty=True)
     try:
-        done = restore.put_back(at, copy.name, target)
+        done = restore.put_back(at, copy.name, target, unsigned=unsigned)
     except MoeenError as error:
         if error.exit_code != FINDINGS:
             return f"exit code {error.exit_code}: {error}"
     else:
         with database.admin() as connection:
             connection.execute("DROP DATABASE IF EXISTS moeen_forged")
-        if not done.findings:
+        if not (unsigned and done.findings):
             return "restored"
     after = forgeries.state_of(folder)
     record = os.path.join(copy, "verified.json")
@@ -92,25 +97,26 @@ def refused(forgery, two, folder, database):
     return f"changed {changed}" if changed else ""
 
 
-def test_forgery__some_of_each_sort__refused_and_nothing_run(all_forgeries, two, filled, tmp_path, watched):
-    chosen = random.Random(14).sample(all_forgeries, 24)
-    wrong = {
-        forgery.name: why
-        for number, forgery in enumerate(chosen)
-        if (why := refused(forgery, two, tmp_path / str(number), filled))
-    }
-    assert wrong == {}
+@pytest.mark.parametrize("unsigned", ["", "believed by the test"])
+def test_forgery__some_of_each_sort__refused_and_nothing_run(all_forgeries, two, filled, tmp_path, watched, unsigned):
+    chosen = random.Random(14).sample(all_forgeries, 16)
+    assert wrongly_taken(chosen, two, tmp_path, filled, unsigned=unsigned) == {}
 
 
 @pytest.mark.long
-def test_forgery__all__refused_and_nothing_run(all_forgeries, two, filled, tmp_path, watched):
+@pytest.mark.parametrize("unsigned", ["", "believed by the test"])
+def test_forgery__all__refused_and_nothing_run(all_forgeries, two, filled, tmp_path, watched, unsigned):
     assert len(all_forgeries) >= 100
-    wrong = {
-        forgery.name: why
-        for number, forgery in enumerate(all_forgeries)
-        if (why := refused(forgery, two, tmp_path / str(number), filled))
+    assert wrongly_taken(all_forgeries, two, tmp_path, filled, unsigned=unsigned) == {}
+
+
+def wrongly_taken(chosen, two, folder, database, *, unsigned):
+    found = {
+        forgery.name: refused(forgery, two, folder / str(number), database, unsigned=unsigned)
+        for number, forgery in enumerate(chosen)
     }
-    assert wrong == {}
+    assert not list(folder.rglob("canary"))
+    return {name: why for name, why in found.items() if why}
 
 
 def test_contents__as_pg_dump_wrote_them__every_entry_allowed(two, filled):
@@ -202,7 +208,7 @@ def test_forgery__other_forms__read_and_refused_alike(filled, tmp_path, form):
     assert evil != plain
     path.write_bytes(pyrage.encrypt(evil, [identity.to_public()]) if form == "encrypted" else evil)
     forgeries.reseal(folder)
-    report = verify.prove(at, taken.id, identity=key)
+    report = verify.prove(at, taken.id, identity=key, unsigned="by the test")
     assert [finding.kind for finding in report.findings] == ["contents"]
     assert "aaaaaaaaaa" in report.findings[0].found
 
@@ -227,3 +233,82 @@ def test_restore__grants_and_owners_of_several__all_as_they_were(new_database, t
     taken = backups.take(database, at)
     assert verify.prove(at, taken.id).findings == ()
     new_database.drop(database)
+
+
+# -- signatures ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(two, tmp_path):
+    """A copy of a backup, in a store of its own."""
+    return backups.copy(backups.place(two[1].parent), two[1].name, tmp_path / "store")
+
+
+def test_signature__another_key_or_none_or_an_older_format__refused(copied, two, settings, tmp_path):
+    name, folder = two[1].name, copied.folder / two[1].name
+    assert trust.state(copied, name) == trust.SIGNED
+    other = keys.Signer.made()
+    for signer, version, state in [(other, 3, trust.WRONG), (None, 3, trust.UNSIGNED), (None, 2, trust.UNSIGNED)]:
+        paper = replace(copied.manifest(name), version=version)
+        (folder / "manifest.json").write_bytes(manifest.sealed(paper, signer=signer))
+        assert trust.state(copied, name) == state
+        with pytest.raises(trust.Untrusted, match="Nothing was changed") as caught:
+            trust.manifest_of(copied, name)
+        assert caught.value.exit_code == FINDINGS
+        assert trust.manifest_of(copied, name, unsigned="made by hand") == paper
+        with pytest.raises(trust.Untrusted):
+            trust.manifest_of(copied, name, unsigned="  ")
+    settings.BACKUP_PUBLIC_KEYS = [other.public.text()]
+    (folder / "manifest.json").write_bytes(manifest.sealed(paper, signer=other))
+    assert trust.state(copied, name) == trust.SIGNED
+
+
+def test_signature__public_key_alone__verifies_and_no_key_refuses(copied, two, settings, tmp_path):
+    public = keys.signer().public.text()
+    settings.BACKUP_SIGNING_KEY = tmp_path / "nowhere" / "backup.key"
+    with pytest.raises(MoeenError, match="No public key is known") as caught:
+        trust.manifest_of(copied, two[1].name)
+    assert caught.value.exit_code == FINDINGS
+    settings.BACKUP_PUBLIC_KEYS = [public]
+    assert trust.manifest_of(copied, two[1].name).id == two[1].name
+
+
+def test_take__without_a_key__refused_and_made_for_the_embedded_server_alone(filled, settings, tmp_path):
+    settings.BACKUP_SIGNING_KEY = tmp_path / "keys" / "backup.key"
+    at = backups.place(tmp_path / "store")
+    with pytest.raises(MoeenError, match="no key to sign with"):
+        backups.take(filled, at)
+    assert at.ids() == []
+    connection = connections[filled.alias]
+    connection.settings_dict["EMBEDDED"] = True
+    try:
+        taken = backups.take(filled, at)
+    finally:
+        del connection.settings_dict["EMBEDDED"]
+    assert trust.state(at, taken.id) == trust.SIGNED
+    assert settings.BACKUP_SIGNING_KEY.stat().st_mode & 0o777 == 0o600
+
+
+def test_make_backup_keys__again__refused_and_rotated_keeps_older_backups_good(two, copied, manage, tmp_path):
+    place = tmp_path / "keys" / "backup.key"
+    first = manage("make_backup_keys", BACKUP_SIGNING_KEY=str(place))
+    assert first.returncode == 0, first.stderr
+    assert place.stat().st_mode & 0o777 == 0o600
+    again = manage("make_backup_keys", BACKUP_SIGNING_KEY=str(place))
+    assert again.returncode == FINDINGS
+    assert "--rotate" in again.stderr
+    rotated = manage("make_backup_keys", "--rotate", BACKUP_SIGNING_KEY=str(place))
+    assert rotated.returncode == 0
+    lines = place.with_suffix(".pub").read_text().split()
+    assert lines == [rotated.stdout.strip(), first.stdout.strip()]
+    secret = place.read_text().strip()
+    assert secret not in first.stdout + first.stderr + rotated.stdout + rotated.stderr
+
+
+def test_verify_backup__forged__exit_code_3_and_the_way_out_named(copied, two, manage):
+    forgeries.reseal(copied.folder / two[1].name)
+    done = manage("verify_backup", two[1].name, "--from", f"{copied.folder}/")
+    assert done.returncode == FINDINGS
+    assert "is not signed" in done.stderr
+    assert "--unsigned" in done.stderr
+    assert copied.verification(two[1].name) is None

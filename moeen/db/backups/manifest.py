@@ -1,8 +1,9 @@
 """The two papers of a backup: the manifest, which anybody may read, and the content, which a restore is measured by.
 
-`manifest.json` says what the backup is and lists every other file with size and SHA-256; its last line seals it with
-the SHA-256 of all bytes before. `content.json` holds counts and digests of tables, every object, grant and role; of
-an encrypted backup it is encrypted too, since the digest of a small table can be guessed at.
+`manifest.json` says what the backup is and lists every other file with size and SHA-256. Its last lines are a
+signature of what stands before (see `keys`), which nobody can forge, and a SHA-256, which finds damage by chance.
+`content.json` holds counts and digests of tables, every object, grant and role; of an encrypted backup it is encrypted
+too, since the digest of a small table can be guessed at.
 """
 
 from __future__ import annotations
@@ -18,17 +19,22 @@ from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 from moeen.db import statements
 from moeen.db.backups.digests import Digest
 from moeen.db.backups.inventory import Inventory, Role, Settings, Stub
+from moeen.db.backups.keys import Signer
 from moeen.db.errors import FINDINGS, MoeenError
 
+#: What a backup is for.
+NIGHTLY, CHANGE, PRE_ADOPTION = "nightly", "change", "pre-adoption"
+PURPOSES = (NIGHTLY, CHANGE, PRE_ADOPTION)
 NAME = "manifest.json"
 CONTENT = "content.json"
 VERIFIED = "verified.json"
-FORMAT = 2
+FORMAT = 3
 _DUMPS = {"directory": "dump", "custom": "dump.custom"}
 #: Kinds of objects that a restore looks up.
 _NEEDED = frozenset(("schema", "extension", "event trigger", "owner", "grant", "default grant"))
 _VERSION = re.compile(r"[1-9][0-9]{1,2}(?:\D|\Z)")
 _SEALED = re.compile(rb'\A(\{\n.*),\n  "seal": "([0-9a-f]{64})"\n\}\n\Z', re.S)
+_SIGNED = re.compile(rb'(.*),\n  "signature": "([0-9A-Za-z:+/=]*)"\Z', re.S)
 
 
 class Damaged(MoeenError):
@@ -89,11 +95,16 @@ class Manifest:
     migrations: dict[str, list[str]]
     seconds: float
     files: list[File]
+    #: The server's own number, which no other has, and what the backup is for. Both from format 3 on.
+    system: str = ""
+    purpose: str = NIGHTLY
     version: int = FORMAT
 
     def check(self) -> None:
         """Raises _Unfit for a value that could lead outside of the backup's folder, or into nothing."""
         datetime.fromisoformat(self.created_at)
+        if self.purpose not in PURPOSES:
+            raise _Unfit("nobody knows what it is for")
         if self.format not in _DUMPS or not _VERSION.match(self.server_version):
             raise _Unfit("its form or its server's version is none")
         for file in self.files:
@@ -182,11 +193,22 @@ def _declares(text: str) -> bool:
     return depth == 0
 
 
-def sealed(value: Manifest | Verification) -> bytes:
-    """The paper as it is written."""
+def sealed(value: Manifest | Verification, *, signer: Signer | None = None) -> bytes:
+    """The paper as it is written, signed where there is somebody who signs."""
     text = json.dumps(asdict(value), indent=2, ensure_ascii=False, sort_keys=True).encode()
     body = text.removesuffix(b"\n}")
+    if signer is not None:
+        body += f',\n  "signature": "{signer.sign(body)}"'.encode()
     return body + b',\n  "seal": "' + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
+
+
+def signature_of(data: bytes) -> tuple[bytes, str]:
+    """What is signed of a manifest, and its signature: "" where it has none, as before format 3. Raises Damaged."""
+    found = _SEALED.fullmatch(data)
+    if found is None:
+        raise Damaged(NAME, "its form is not the one it was written in")
+    signed = _SIGNED.fullmatch(found[1])
+    return (signed[1], signed[2].decode()) if signed else (found[1], "")
 
 
 def read(data: bytes, *, name: str = NAME) -> Manifest:
@@ -195,12 +217,13 @@ def read(data: bytes, *, name: str = NAME) -> Manifest:
     if fields.get("version") == 1:
         # It had one fingerprint, of everything in content.json.
         fields |= {"inventory": fields.get("fingerprint"), "fingerprint": ""}
-    elif fields.get("version") != FORMAT:
+    elif fields.get("version") not in (2, FORMAT):
         raise MoeenError(
             f"The backup was made by a newer version of the project (format {fields.get('version')}).",
             next_step="Use that version to verify or restore it.",
             exit_code=FINDINGS,
         )
+    fields.pop("signature", None)
     return _made(Manifest, fields, name=name)
 
 

@@ -69,12 +69,21 @@ class Store:
         return found[0]
 
     def manifest(self, name: str) -> Manifest:
-        """Raises manifest.Damaged."""
+        """Raises manifest.Damaged. Its signature is not looked at: `trust` does."""
+        return self.read_manifest(name, self.manifest_bytes(name))
+
+    def manifest_bytes(self, name: str) -> bytes:
+        """Raises manifest.Damaged where there are none."""
         if self.folder is not None and (self.folder / name).is_symlink():
             raise manifest.Damaged(manifest.NAME, "its folder is a link to another place", backup=name)
         if not self._exists(f"{name}/{manifest.NAME}"):
             raise manifest.Damaged(manifest.NAME, "it is missing", backup=name)
-        found = manifest.read(self._read(f"{name}/{manifest.NAME}"), name=manifest.NAME)
+        return self._read(f"{name}/{manifest.NAME}")
+
+    @staticmethod
+    def read_manifest(name: str, data: bytes) -> Manifest:
+        """The manifest in these bytes, if it is that backup's; raises manifest.Damaged."""
+        found = manifest.read(data, name=manifest.NAME)
         if found.id != name:
             raise manifest.Damaged(manifest.NAME, f"it belongs to backup {found.id}")
         return found

@@ -26,6 +26,7 @@ from moeen.db.backups import (
     scratch,
     stand_ins,
     tools,
+    trust,
 )
 from moeen.db.backups.content import read_content, refuse_if_blind
 from moeen.db.backups.inventory import Scope
@@ -70,11 +71,13 @@ def prove(
     identity: Path | None = None,
     live: BaseDatabaseWrapper | None = None,
     jobs: int | None = None,
+    unsigned: str = "",
     tell: progress.Tell = progress.silent,
 ) -> Report:
     """Restore the backup into a throwaway server and compare everything; with `live`, compare that database as well.
 
-    The result is recorded beside the backup. Damage becomes findings that name the file. Raises MoeenError where the
+    The result is recorded beside the backup. Damage becomes findings that name the file. Raises trust.Untrusted for one
+    that no known key has signed, unless `unsigned` gives a reason to believe it all the same, and MoeenError where the
     verification itself could not be done: no key, no server's programs, no space.
     """
     started = time.monotonic()
@@ -83,7 +86,7 @@ def prove(
     checked: dict[str, int] = {}
     version = ""
     try:
-        paper = store.manifest(backup_id)
+        paper = trust.manifest_of(store, backup_id, unsigned=unsigned)
     except Damaged as damage:
         findings = [_damage(damage)]
     else:

@@ -59,7 +59,7 @@ class Action(ABC):
     """Something done to one object; a subclass says its SQL, and what that does to the object's table meanwhile.
 
     ``lock``: the strongest on the table. ``scans``: it reads the table through while it holds it. ``rewrites``: it
-    writes the table anew, or every row of it. ``narrows``: it takes rights away and does nothing else. ``advice``: how
+    writes the table to a new file. ``narrows``: it takes rights away and does nothing else. ``advice``: how
     the same is had without the wait, where it scans or rewrites under a lock that stops somebody.
     """
 

@@ -108,10 +108,12 @@ class CreateSchema(Action):
 
 @dataclass(frozen=True)
 class AlterSequence(Action):
-    """``change``: such as ``INCREMENT 1``."""
+    """``change``: such as ``INCREMENT 1``. Its one row is written anew."""
 
     change: str = ""
     lock = Lock.SHARE_ROW_EXCLUSIVE
+    scans = True
+    rewrites = True
 
     def statements(self) -> tuple[str, ...]:
         return (compose("ALTER SEQUENCE {n} {c}", n=self.target.identifier(), c=fragment(self.change)),)

@@ -73,6 +73,9 @@ SHOWN = {
     "ALTER DATABASE {database} SET moeen.anything = 'x' !": [(Kind.SETTING, "moeen.anything of {database}")],
     WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'public.mine' !": [(Kind.SETTING, "pgrst.db_pre_request of web")],
     WEB + "ALTER ROLE web SET pgrst.db_schemas = 'public, app' !": [(Kind.SETTING, "pgrst.db_schemas of web")],
+    WEB + "ALTER ROLE web SET pgrst.jwt_secret = 'a-secret-of-thirty-two-characters' !": [(Kind.SETTING, "pgrst.jwt_secret of web")],
+    WEB + "ALTER ROLE web SET pgrst.db_anon_role = 'moeen_staff' !": [(Kind.SETTING, "pgrst.db_anon_role of web")],
+    "ALTER DATABASE {database} SET pgrst.jwt_role_claim_key = '.x' !": [(Kind.SETTING, "pgrst.jwt_role_claim_key of {database}")],
     # --- parameters ---
     WEB + "GRANT SET ON PARAMETER session_replication_role TO web !": [("parameter grant", "session_replication_role")],
     "GRANT SET ON PARAMETER session_replication_role TO PUBLIC !": [("parameter grant", "session_replication_role")],
@@ -107,7 +110,7 @@ HARMLESS = [
     "ALTER DATABASE {database} SET timezone = 'Asia/Riyadh'; ALTER DATABASE {database} SET row_security = on",
     "ALTER DATABASE {database} SET search_path = '$user', public",
     f"{OTHER} ALTER DATABASE {{database}} SET search_path = public, other, pg_temp",
-    WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'app.bind_request' !",
+    WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'app.bind_request'; ALTER ROLE web SET pgrst.db_max_rows = '1000' !",
     # Who cannot connect here does no harm here.
     f"{STRANGER} ALTER ROLE stranger SET row_security = off; GRANT pg_read_all_data TO stranger; GRANT SET ON PARAMETER session_replication_role TO stranger; GRANT moeen_admin TO stranger !",
     "GRANT pg_monitor, pg_read_all_data TO moeen; GRANT SET ON PARAMETER session_replication_role TO moeen !",
@@ -171,6 +174,7 @@ def test_exposed__something_shows_rows__finds_exactly_that(database, superuser, 
         assert sorted((f.kind, f.object) for f in found) == wanted
         assert {f.severity for f in found} == {Severity.UNSAFE}
         assert all(f.why and f.fix for f in found)
+        assert "a-secret" not in f"{found}{[f.fix for f in found]}"
         # What can be mended is, by the statement that is said; the rest names one, for a person to decide on.
         mends = [f.fix for f in found if not f.is_advice]
         for fix in mends:

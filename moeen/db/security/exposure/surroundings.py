@@ -20,13 +20,25 @@ _HARMLESS = {
     "standard_conforming_strings": ("on", "true", "yes", "1"),
     "transform_null_equals": ("off", "false", "no", "0"),
     "pgrst.db_pre_request": ("app.bind_request",),
+    "pgrst.db_anon_role": ("anon", ""),
 }
+#: What PostgREST may be told in the database, whatever it is: it decides neither who comes nor what runs for them.
+_HARMLESS_TO_TELL = {
+    f"pgrst.{name}"
+    for name in (
+        "db_aggregates_enabled", "db_config", "db_hoisted_tx_settings", "db_max_rows", "db_plan_enabled",
+        "db_prepared_statements", "db_timezone_enabled", "log_level", "log_query", "openapi_mode",
+        "openapi_security_active", "openapi_server_proxy_uri", "server_cors_allowed_origins", "server_timing_enabled",
+        "server_trace_header",
+    )
+}  # fmt: skip
 _WHY_SETTING = {
     "session_replication_role": "triggers and foreign keys do nothing then: the audit trail stops, too",
     "row_security": "policies hide nothing then: who is bound gets errors, who is not sees all rows",
     "role": "every session of the login begins in that role",
     "search_path": "names without a schema lead to somebody else's table or function",
 }
+_WHY_POSTGREST = "PostgREST takes it from the database, where its own login can set it and everybody can read it"
 #: Settings of these names say who is asking, or are our own.
 _OURS = ("request.", "moeen.", "app.")
 #: What an owner of our tables gains nothing by; the others lead to the server's files and programs.
@@ -48,7 +60,11 @@ def settings(cursor: Any, words: Words) -> Iterator[Finding]:
         where = " in ".join(part for part in (role, database) if part) or "every role"
         fix = f"ALTER {at or 'ROLE ALL'} RESET {name}"
         why = _WHY_SETTING.get(name.lower(), "sessions begin with what the code, and the policies, do not count on")
-        yield unsafe(f"{name} of {where}", Kind.SETTING, "not set", value, fix, why)
+        if name.lower().startswith("pgrst."):
+            why = _WHY_POSTGREST
+        # Whatever else is set may be a secret, such as what tokens are signed with.
+        shown = value if name.lower() in _HARMLESS | _WHY_SETTING else "a value that is not shown"
+        yield unsafe(f"{name} of {where}", Kind.SETTING, "not set", shown, fix, why)
 
 
 def parameters(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -119,7 +135,7 @@ def _is_harmless(name: str, value: str, trusted: set[str]) -> bool:
         return _is_safe_path(elements(value), trusted)
     if name in ("pgrst.db_schemas", "pgrst.db_schema", "pgrst.db_extra_search_path"):
         return not {"app", "auth"} & {word.strip() for word in value.split(",")}
-    return not name.startswith(_OURS)
+    return name in _HARMLESS_TO_TELL or not name.startswith((*_OURS, "pgrst."))
 
 
 def _is_safe_path(path: list[str], trusted: set[str]) -> bool:

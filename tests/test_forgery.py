@@ -12,6 +12,7 @@ from django.db import connections
 from moeen.db.backups import allowed, archive, inventory, keys, manifest, restore, scratch, tools, trust, verify
 from moeen.db.backups.manifest import Damaged
 from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.kinds import Kind
 from tests import backups, forgeries
 
 ROLES = "SELECT oid, rolname, rolsuper, rolcanlogin, rolpassword FROM pg_authid ORDER BY 1"
@@ -78,7 +79,7 @@ def refused(forgery, two, folder, database, *, unsigned=""):
     else:
         if report.ok:
             return "verified"
-        if any(finding.kind == "restore" for finding in report.findings):
+        if any(finding.kind == Kind.RESTORE for finding in report.findings):
             return f"ran: {report.findings}"
     target = restore.Target(backups.login(database), "moeen_forged", exists=False, empty=True)
     try:
@@ -184,7 +185,7 @@ def test_verify__function_that_would_run_a_program__without_power_and_nothing_ru
     taken = backups.take(database, at)
     report = verify.prove(at, taken.id)
     assert not canary.exists()
-    assert [finding.kind for finding in report.findings] == ["restore"]
+    assert [finding.kind for finding in report.findings] == [Kind.RESTORE]
     new_database.drop(database)
 
 
@@ -209,7 +210,7 @@ def test_forgery__other_forms__read_and_refused_alike(filled, tmp_path, form):
     path.write_bytes(pyrage.encrypt(evil, [identity.to_public()]) if form == "encrypted" else evil)
     forgeries.reseal(folder)
     report = verify.prove(at, taken.id, identity=key, unsigned="by the test")
-    assert [finding.kind for finding in report.findings] == ["contents"]
+    assert [finding.kind for finding in report.findings] == [Kind.DUMP_CONTENTS]
     assert "aaaaaaaaaa" in report.findings[0].found
 
 

@@ -142,10 +142,11 @@ def table_grants(owner):
 
 # --- functions ----------------------------------------------------------------------------------------------------
 
-_FITS = """ = sha256(sha256(key.outer_pad || sha256(key.inner_pad || convert_to(
-            part[1] || E'\\n' || part[2] || E'\\n' || {role} || E'\\n' || {claims}, 'UTF8'))))"""
+_FITS = """ = sha256(convert_to(encode(sha256(key.outer_pad || sha256(
+            key.inner_pad || convert_to(left(signature, 8) || E'\\n' || substr(signature, 10, 10) || E'\\n'
+            || {role} || E'\\n' || {claims}, 'UTF8'))), 'hex'), 'UTF8'))"""
 _CLAIMS = "coalesce(current_setting('request.jwt.claims', true), '')"
-_MAC = "sha256(decode(part[3], 'hex'))"
+_MAC = "sha256(convert_to(substr(signature, 21), 'UTF8'))"
 _ANY_ROLE = f"(SELECT r FROM unnest(app.bound_roles()) AS r WHERE {_MAC}{_FITS.format(role='r', claims=_CLAIMS)})"
 _ANY_CLAIMS = f"""(SELECT c FROM (SELECT '' AS c UNION SELECT '{{}}' UNION SELECT format('{{"sub": "%s", "app_role": "%s"}}', u.id, u.role)
     FROM public.users AS u) AS said WHERE {_MAC}{_FITS.format(role="current_setting('role')", claims="c")} LIMIT 1)"""

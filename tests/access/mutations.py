@@ -28,12 +28,8 @@ EQUIVALENT = {
     ("sign_request()", "part of OR left out [22: OR EXISTS "): "told by the attacks: PREPARE outlives what is undone",
     ("audit_statement()", "part of OR left out [34: difference.after IS NOT NULL OR]"): "there is a before as well",
     ("audit_statement()", "part of OR left out [34: OR difference.before IS NOT NULL]"): "there is an after as well",
-    (
-        "is_bound(text)",
-        "part of OR left out [8: signature IS NULL OR]",
-    ): "of NULL no key is found, which is false as well",
     # Told by the case of `neighbour`, whose session has set no claims so far; it does not see what is mutated here.
-    ("is_bound(text)", "coalesce left out [18: "): "claims that were set once are never NULL again",
+    ("is_bound(text)", "coalesce left out [14: "): "claims that were set once are never NULL again",
     ("lock_away(text)", "part of AND left out [18: AND d.classid = 'pg_catalog.pg_class'::regclass]"): _COLLISION,
     ("lock_away(text)", "part of AND left out [19: AND d.deptype IN ('a', 'i')]"): "sequences depend in no other way",
     (

@@ -247,7 +247,9 @@ def _damage(damage: Damaged) -> Finding:
 def _refusal(refusal: Damaged | allowed.Refused) -> Finding:
     if isinstance(refusal, Damaged):
         return _damage(refusal)
-    return Finding(refusal.file, Kind.DUMP_CONTENTS, "what pg_dump writes", "; ".join(refusal.found[:20]), Severity.UNSAFE)
+    return Finding(
+        refusal.file, Kind.DUMP_CONTENTS, "what pg_dump writes", "; ".join(refusal.found[:20]), Severity.UNSAFE
+    )
 
 
 def failed(report: Report) -> MoeenError:

@@ -101,7 +101,7 @@ class Toc:
 
 @dataclass(frozen=True)
 class Forgery:
-    """What is forged, and how: `change(folder, other)` edits a copy of a backup; `other` is another backup's folder."""
+    """What is forged, and how: `change(folder, other, cage)` edits a copy of a backup; `other` is another's folder."""
 
     name: str
     change: object
@@ -111,21 +111,17 @@ class Forgery:
 def of_contents(name, change):
     """A forgery of the dump's table of contents: `change(toc)`."""
 
-    def edit(folder, other):
+    def edit(folder, other, cage):
         path = folder / "dump" / "toc.dat"
         toc = Toc.read(path.read_bytes())
         change(toc)
         for entry in toc.entries:
             for part in FIELDS:
                 if isinstance(entry.get(part), str):
-                    entry[part] = entry[part].replace("%CANARY%", str(canary(folder)))
+                    entry[part] = entry[part].replace("%CANARY%", str(cage / "canary"))
         path.write_bytes(toc.bytes())
 
     return Forgery(name, edit)
-
-
-def canary(folder: Path) -> Path:
-    return folder.with_name("canary")
 
 
 def reseal(folder: Path, **changes) -> None:
@@ -149,7 +145,7 @@ def edit_json(path: Path, change) -> None:
 def of_paper(name, **changes):
     """A forgery of the manifest's fields, sealed anew."""
 
-    def edit(folder, other):
+    def edit(folder, other, cage):
         reseal(folder, **changes)
 
     return Forgery(name, edit, reseals=False)
@@ -159,7 +155,7 @@ def of_content(name, change):
     """A forgery of content.json; the manifest is made to fit it."""
     from moeen.db.backups import inventory
 
-    def edit(folder, other):
+    def edit(folder, other, cage):
         path = folder / manifest.CONTENT
         edit_json(path, change)
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -327,16 +323,16 @@ def contents(toc: Toc) -> list[Forgery]:
 
 
 def _write(name, data):
-    return lambda folder, other: (folder / name).write_bytes(data)
+    return lambda folder, other, cage: (folder / name).write_bytes(data)
 
 
-def _blobs(folder, other):
+def _blobs(folder, other, cage):
     (path,) = (folder / "dump").glob("blobs*.toc")
     path.write_text("16384 ../../../../../etc/passwd\n")
 
 
 def _link(name):
-    def change(folder, other):
+    def change(folder, other, cage):
         (folder / name).unlink()
         (folder / name).symlink_to("/etc/passwd")
 
@@ -384,7 +380,7 @@ def files() -> list[Forgery]:
     """Forgeries of whole files: links, swaps with another backup of the same database, and an older manifest."""
 
     def swap(*names):
-        def change(folder, other):
+        def change(folder, other, cage):
             for name in names:
                 path = folder / name
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -398,7 +394,7 @@ def files() -> list[Forgery]:
         Forgery("the other's manifest", swap("manifest.json"), reseals=False),
         Forgery("the other's dump and content", swap("dump", "content.json"), reseals=False),
         Forgery("all of the other", swap("dump", "content.json", "manifest.json"), reseals=False),
-        Forgery("no manifest", lambda folder, other: (folder / "manifest.json").unlink(), reseals=False),
+        Forgery("no manifest", lambda folder, other, cage: (folder / "manifest.json").unlink(), reseals=False),
         Forgery("an empty manifest", _write("manifest.json", b""), reseals=False),
         Forgery("a manifest of brackets", _write("manifest.json", b"[" * 100_000), reseals=False),
         Forgery("no content", _write("content.json", b""), reseals=True),
@@ -408,9 +404,15 @@ def files() -> list[Forgery]:
         Forgery("an empty table of contents", _write("dump/toc.dat", b""), reseals=True),
         Forgery("a file more", _write("planted", b"x"), reseals=False),
         Forgery("large objects from elsewhere", _blobs, reseals=True),
-        Forgery("a flipped byte in the dump", lambda folder, other: _flip(folder / "dump" / "toc.dat"), reseals=False),
-        Forgery("a flipped byte in the content", lambda folder, other: _flip(folder / "content.json"), reseals=False),
-        Forgery("a flipped byte in the manifest", lambda folder, other: _flip(folder / "manifest.json"), reseals=False),
+        Forgery(
+            "a flipped byte in the dump", lambda folder, other, cage: _flip(folder / "dump" / "toc.dat"), reseals=False
+        ),
+        Forgery(
+            "a flipped byte in the content", lambda folder, other, cage: _flip(folder / "content.json"), reseals=False
+        ),
+        Forgery(
+            "a flipped byte in the manifest", lambda folder, other, cage: _flip(folder / "manifest.json"), reseals=False
+        ),
     ]
 
 
@@ -420,11 +422,11 @@ def _flip(path: Path) -> None:
     path.write_bytes(data)
 
 
-def forged(forgery: Forgery, *, folder: Path, other: Path, into: Path) -> Path:
-    """A copy of the backup in `folder`, forged, in the store `into`."""
+def forged(forgery: Forgery, *, folder: Path, other: Path, into: Path, cage: Path) -> Path:
+    """A copy of the backup in `folder`, forged, in the store `into`. What runs makes a file in `cage`."""
     copy = into / folder.name
     shutil.copytree(folder, copy)
-    forgery.change(copy, other)
+    forgery.change(copy, other, cage)
     if forgery.reseals:
         reseal(copy)
     return copy

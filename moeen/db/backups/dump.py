@@ -172,6 +172,9 @@ def _take(
         applied = _applied(held)
         (version,) = _first(held, "SELECT split_part(current_setting('server_version'), ' ', 1)")
         write_content(staging, content, readers)
+        if purpose == manifest.CHANGE and content.tables and not applied:
+            # What stood before the project took it over: no later backup of the project's holds that.
+            purpose = manifest.PRE_ADOPTION
         files = [manifest.file_of(staging, path) for path in sorted(staging.rglob("*")) if path.is_file()]
         paper = Manifest(
             id=backup_id,

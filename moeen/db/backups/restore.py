@@ -25,6 +25,7 @@ from moeen.db.backups import (
     encryption,
     inventory,
     keys,
+    origin,
     pg_restore,
     progress,
     swap,
@@ -35,7 +36,7 @@ from moeen.db.backups import (
 from moeen.db.backups.content import read_content
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
-from moeen.db.backups.manifest import CHANGE, Content, Manifest
+from moeen.db.backups.manifest import RESTORE, Content, Manifest
 from moeen.db.backups.store import Store
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
@@ -88,6 +89,11 @@ class Target:
     database: str
     exists: bool
     empty: bool
+
+    @property
+    def origin(self) -> origin.Origin:
+        """Which database that is."""
+        return origin.Origin.of(self.login, self.database)
 
 
 def target_named(server: BaseDatabaseWrapper, database: str) -> Target:
@@ -155,6 +161,7 @@ def put_back(
     identity: Path | None = None,
     recipients: list[str] | None = None,
     jobs: int | None = None,
+    of: str = "",
     unsigned: str = "",
     tell: progress.Tell = progress.silent,
     say: Callable[[str], None] = lambda line: None,
@@ -162,7 +169,8 @@ def put_back(
     """Restore the backup to the target and verify it there.
 
     Raises MoeenError, and changes nothing, where no known key has signed the backup (and `unsigned` gives no reason to
-    believe it all the same), it is damaged or holds what no restore may run, the target is not empty (3) and
+    believe it all the same), it is of another database than the one it would replace (and `of` does not name that), it
+    is damaged or holds what no restore may run, the target is not empty (3) and
     `replace_existing` is not set, or a right is missing. With `drop_old` the replaced database is not kept, unless
     something was written to it after its backup.
     """
@@ -170,7 +178,18 @@ def put_back(
     try:
         with swap.interruptible():
             done = _put_back(
-                store, name, target, replace_existing, drop_old, identity, recipients or [], jobs, unsigned, tell, say
+                store,
+                name,
+                target,
+                replace_existing,
+                drop_old,
+                identity,
+                recipients or [],
+                jobs,
+                of,
+                unsigned,
+                tell,
+                say,
             )
     except BaseException as error:
         words = {"id": name, "database": target.database, "error": type(error).__name__}
@@ -193,6 +212,7 @@ def _put_back(
     identity: Path | None,
     recipients: list[str],
     jobs: int | None,
+    of: str,
     unsigned: str,
     tell: progress.Tell,
     say: Callable[[str], None],
@@ -206,6 +226,8 @@ def _put_back(
             next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
             exit_code=FINDINGS,
         )
+    if not target.empty:
+        origin.refuse_another(paper, target.origin, of=of)
     with ExitStack() as stack:
         folder = stack.enter_context(store.opened(name))
         damaged = verify.intact(folder, paper, tell=tell)
@@ -240,7 +262,7 @@ def _put_back(
                 store=store,
                 signer=keys.signer_or_none(),
                 label=f"before the restore of {name}",
-                purpose=CHANGE,
+                purpose=RESTORE,
                 recipients=recipients,
                 tell=tell,
             )

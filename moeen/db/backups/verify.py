@@ -142,7 +142,7 @@ def intact(folder: Path, paper: Manifest, *, tell: progress.Tell = progress.sile
                 findings.append(Finding(file.path, Kind.FILE_CHECKSUM, file.sha256, real))
         done += file.bytes
         tell("files", done, paper.bytes)
-    ours = {manifest.NAME, manifest.VERIFIED, f"{manifest.VERIFIED}.new"}
+    ours = {manifest.NAME} | {name + end for name in (manifest.VERIFIED, manifest.PIN) for end in ("", ".new")}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_dir() and name not in listed and name not in ours:

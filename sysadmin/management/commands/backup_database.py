@@ -24,8 +24,11 @@ class Command(BackupCommand):
                             help="encrypt to this recipient; repeat for several (BACKUP_RECIPIENTS)")  # fmt: skip
         self.add_store(parser, "--to")
         self.add_database(parser)
+        self.add_database_identity(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["database_identity"]:
+            self.target(options)
         recipients = options["encrypt_to"] or backups.default_recipients()
         with self.progress() as tell:
             done = dump.take(

@@ -21,6 +21,7 @@ from moeen.db.backups import (
     dump,
     encryption,
     manifest,
+    origin,
     pg_restore,
     program_errors,
     retention,
@@ -145,7 +146,7 @@ def test_storage__manifest_deleted__listed_as_damaged(filled, settings):
     at.storage.delete(f"{taken.id}/manifest.json")
     (entry,) = retention.entries(at)
     assert (entry.id, entry.damage) == (taken.id, "manifest.json: it is missing")
-    report = verify.prove(at, at.resolve("latest"))
+    report = verify.prove(at, origin.chosen(at, "latest", target=origin.Origin("any")))
     assert [(finding.object, finding.kind) for finding in report.findings] == [("manifest.json", Kind.FILE_DAMAGED)]
 
 
@@ -376,7 +377,7 @@ def test_take__unix_socket_and_sslmode__taken_as_migrate_does(filled, tmp_path, 
     url = f"{filled.url}&sslmode={mode}"
     done = manage("backup_database", **backups.environment(filled, folder, DATABASE_URL=url))
     assert done.returncode == 0, done.stderr
-    back = manage("restore_database", "latest", "--to", f"{filled.name}_socket",
+    back = manage("restore_database", "latest", "--of", filled.name, "--to", f"{filled.name}_socket",
                   **backups.environment(filled, folder, DATABASE_URL=url))  # fmt: skip
     assert back.returncode == 0, back.stderr
     filled.target.drop(f"{filled.name}_socket")

@@ -21,6 +21,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.pg_dump import PgDump
 from moeen.db.backups.store import Store
+from moeen.db.backups.swap import interruptible
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.logs import logger
 from moeen.db.version import project_version
@@ -95,7 +96,9 @@ def take_from(
     """`take`, for a login. Without a signer it is not signed."""
     log = logger("backup")
     try:
-        done = _take(login, store, signer, jobs, label, purpose, list(recipients), tell)
+        # SIGTERM ends pg_dump too, and leaves no unfinished dump in the clear.
+        with interruptible():
+            done = _take(login, store, signer, jobs, label, purpose, list(recipients), tell)
     except BaseException as error:
         log.error("backup failed", extra={"error": type(error).__name__, "cause": getattr(error, "cause", "")})
         raise

@@ -14,7 +14,7 @@ from moeen.db import backups
 from moeen.db.backups import origin, restore, store
 from moeen.db.backups.manifest import Manifest
 from moeen.db.errors import USAGE, MoeenError
-from sysadmin.management.arguments import positive
+from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found
 
 
@@ -32,7 +32,7 @@ class Command(BackupCommand):
         parser.add_argument("--replace", action="store_true", help="also where the database is not empty")
         parser.add_argument("--drop-old", action="store_true", help="with --replace: do not keep the old database")
         parser.add_argument("--yes", action="store_true", help="do not ask")
-        parser.add_argument("--jobs", type=positive, metavar="N", help="restore with so many parallel jobs")
+        parser.add_argument("--jobs", type=jobs, metavar="N", help="restore with so many parallel jobs")
         expect = "with --replace and --yes: the name of the database that is meant to be replaced"
         parser.add_argument("--expect", default="", metavar="DATABASE", help=expect)
         self.add_of(parser)

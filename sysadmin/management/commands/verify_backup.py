@@ -9,7 +9,7 @@ from django.db import connections
 
 from moeen.db import backups
 from moeen.db.backups import origin, store, verify
-from sysadmin.management.arguments import positive
+from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found
 
 
@@ -20,7 +20,7 @@ class Command(BackupCommand):
         super().add_arguments(parser)
         parser.add_argument("id", metavar="ID|latest")
         parser.add_argument("--against-live", action="store_true", help="compare with the database as it is now, too")
-        parser.add_argument("--jobs", type=positive, metavar="N", help="restore with so many parallel jobs")
+        parser.add_argument("--jobs", type=jobs, metavar="N", help="restore with so many parallel jobs")
         self.add_identity(parser)
         self.add_unsigned(parser)
         self.add_database(parser)

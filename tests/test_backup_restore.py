@@ -17,11 +17,23 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.backups import database_settings, inventory, manifest, origin, restore, retention, store, swap, verify
+from moeen.db.backups import (
+    database_settings,
+    dump,
+    inventory,
+    keys,
+    manifest,
+    origin,
+    restore,
+    retention,
+    store,
+    swap,
+    verify,
+)
 from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
 from moeen.db.errors import MoeenError
-from tests import backups, servers
+from tests import backups, servers, states
 from tests.states import snapshots
 
 
@@ -729,6 +741,43 @@ def test_scheduled__other_empty_or_unmigrated_database__refused_and_nothing_made
             assert (done.returncode, word in done.stderr) == (3, True), done.stderr
     assert not folder.exists()
     assert manage("backup_database", "--database-identity", identity, **right).returncode == 0
+
+
+def test_restore__platforms_backup_to_a_plain_server__stand_ins_made_and_said(new_database, tmp_path):
+    database = states.database(new_database, "full", place="supabase")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    plain = new_database()
+    done = restore.put_back(at, taken.id, restore.target_named(connections[plain.alias], f"{plain.name}_back"))
+    assert done.findings == ()
+    assert any("stand-ins" in note and "auth.uid" in note for note in done.notes), done.notes
+    with replace(plain, name=done.database).connect() as connection:
+        assert connection.execute("SELECT auth.uid()").fetchone() == (None,)
+    plain.target.drop(done.database)
+    new_database.drop(database)
+
+
+def test_restore__other_encoding__verified_and_put_back(new_database, filled, tmp_path):
+    name = "moeen_windows"
+    with filled.admin() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        connection.execute(
+            f"CREATE DATABASE {name} OWNER moeen TEMPLATE template0 ENCODING 'WIN1256' LOCALE_PROVIDER libc "
+            "LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    windows = replace(filled, name=name)
+    with windows.connect() as connection:
+        connection.execute("CREATE TABLE patients (name text); INSERT INTO patients VALUES ('سارة')")
+    at = backups.place(tmp_path)
+    taken = dump.take_from(backups.login(windows), store=at, signer=keys.signer())
+    assert verify.prove(at, taken.id).findings == ()
+    done = restore.put_back(at, taken.id, restore.target_named(connections[filled.alias], f"{name}_back"))
+    assert done.findings == ()
+    with replace(filled, name=f"{name}_back").connect() as connection:
+        assert connection.execute("SHOW server_encoding").fetchone() == ("WIN1256",)
+        assert connection.execute("SELECT name FROM patients").fetchone() == ("سارة",)
+    for made in (name, f"{name}_back"):
+        filled.target.drop(made)
 
 
 # -- kept for a reason -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ name of its own beside it, verified, and swapped in by renaming both. Any failur
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from moeen.db.backups import (
     origin,
     pg_restore,
     progress,
+    stand_ins,
     swap,
     tools,
     trust,
@@ -277,6 +278,7 @@ def _put_back(
         try:
             with goal.connect(application=swap.APPLICATION) as connection:
                 unavailable = pg_restore.create_extensions(connection, content)
+                stood_in = stand_ins.create(connection, content.stubs)
                 rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
             pg_restore.restore(
                 folder, paper, content, chosen, into=goal, programs=programs, rights=rights, keys=opening, jobs=jobs,
@@ -314,7 +316,7 @@ def _put_back(
         rows=rows,
         tables=tables,
         created_roles=tuple(created),
-        notes=(*_notes(content, rights, login), *unset),
+        notes=(*_notes(content, rights, login, stood_in), *unset),
         findings=tuple(findings),
         before=before.id if before else "",
         kept=kept,
@@ -354,11 +356,7 @@ def _without_power(connection: psycopg.Connection[Any]) -> None:
 
 def _create(login: Login, name: str, content: Content) -> None:
     with login.connect(application=swap.APPLICATION) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
-                sql.Identifier(name), sql.Literal(content.settings.encoding)
-            )
-        )
+        database_settings.create(connection, name, content.settings)
         # While it fills, nobody else may look in: who may, the backup tells at the end.
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
@@ -386,12 +384,17 @@ def _undo(login: Login, target: Target, fresh: str) -> None:
         logger("backup").warning("left behind", extra={"database": fresh})
 
 
-def _notes(content: Content, rights: pg_restore.Rights, login: Login) -> list[str]:
+def _notes(content: Content, rights: pg_restore.Rights, login: Login, stood_in: Sequence[str]) -> list[str]:
     notes = []
     if not rights.owners:
         owners = ", ".join(sorted(set(content.inventory["owner"].values()) - {login.user}))
         if owners:
             notes.append(f"Objects of {owners} belong to {login.user} now, who may not act for them.")
+    if stood_in:
+        notes.append(
+            f"Functions of the platform that the backup comes from were made as stand-ins that answer NULL: "
+            f"{', '.join(stood_in)}. Policies that ask them let nobody through."
+        )
     if rights.unavailable:
         notes.append(f"Extensions that cannot be made there were left out: {', '.join(rights.unavailable)}.")
     return notes

@@ -211,10 +211,7 @@ def _restored_into(
     jobs: int | None,
     tell: progress.Tell,
 ) -> tuple[str, list[Finding]]:
-    settings = content.settings
-    target = scratch.without_power(
-        superuser, content.roles, database=_DATABASE, owner=settings.owner, encoding=settings.encoding
-    )
+    target = scratch.without_power(superuser, content.roles, database=_DATABASE, settings=content.settings)
     superuser = superuser.to(_DATABASE)
     with superuser.connect(application="moeen verify_backup") as connection:
         unavailable = pg_restore.create_extensions(connection, content)

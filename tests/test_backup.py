@@ -465,7 +465,8 @@ def kill_somewhere(database, folder, *, seconds, chance):
 
 def test_take__terminated__pg_dump_ended_and_nothing_left(filled, tmp_path):
     folder = tmp_path / "backups"
-    with filled.connect() as holder:
+    # pg_stat_activity stays as it is within a transaction.
+    with filled.connect() as holder, filled.connect() as watcher:
         holder.execute("BEGIN; LOCK TABLE visits IN ACCESS EXCLUSIVE MODE")
         process = subprocess.Popen(
             [sys.executable, "manage.py", "backup_database"], cwd=servers.PROJECT, stdout=subprocess.DEVNULL,
@@ -475,9 +476,9 @@ def test_take__terminated__pg_dump_ended_and_nothing_left(filled, tmp_path):
 
         def dumping(expected):
             deadline = time.monotonic() + 60
-            while holder.execute(query, [filled.name]).fetchone()[0] != expected and time.monotonic() < deadline:
+            while watcher.execute(query, [filled.name]).fetchone()[0] != expected and time.monotonic() < deadline:
                 time.sleep(0.1)
-            return holder.execute(query, [filled.name]).fetchone()[0]
+            return watcher.execute(query, [filled.name]).fetchone()[0]
 
         assert dumping(1) == 1
         assert len(list(folder.iterdir())) == 1

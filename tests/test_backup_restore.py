@@ -33,7 +33,7 @@ from moeen.db.backups import (
 from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
 from moeen.db.errors import MoeenError
-from tests import backups, servers, states
+from tests import backups, servers
 from tests.states import snapshots
 
 
@@ -744,16 +744,21 @@ def test_scheduled__other_empty_or_unmigrated_database__refused_and_nothing_made
 
 
 def test_restore__platforms_backup_to_a_plain_server__stand_ins_made_and_said(new_database, tmp_path):
-    database = states.database(new_database, "full", place="supabase")
+    database = new_database()
+    with database.admin() as connection:
+        connection.execute("CREATE SCHEMA auth; GRANT USAGE ON SCHEMA auth TO moeen")
+        connection.execute("CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS 'SELECT NULL::uuid'")
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE t (id uuid); ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+        connection.execute("CREATE POLICY own ON t USING (id = (SELECT auth.uid()))")
     at = backups.place(tmp_path)
     taken = backups.take(database, at)
-    plain = new_database()
-    done = restore.put_back(at, taken.id, restore.target_named(connections[plain.alias], f"{plain.name}_back"))
+    done = restore.put_back(at, taken.id, restore.target_named(connections[database.alias], f"{database.name}_back"))
     assert done.findings == ()
     assert any("stand-ins" in note and "auth.uid" in note for note in done.notes), done.notes
-    with replace(plain, name=done.database).connect() as connection:
+    with replace(database, name=done.database).connect() as connection:
         assert connection.execute("SELECT auth.uid()").fetchone() == (None,)
-    plain.target.drop(done.database)
+    database.target.drop(done.database)
     new_database.drop(database)
 
 

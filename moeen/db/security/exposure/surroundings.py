@@ -7,6 +7,7 @@ from typing import Any
 
 from moeen.db.catalog import neighbours
 from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
 from moeen.db.security.exposure.question import OURS, Question, Words, listed, members, others, unsafe
 from moeen.db.sql import compose, elements
 
@@ -56,14 +57,14 @@ def settings(cursor: Any, words: Words) -> Iterator[Finding]:
         whose = f"ROLE {compose('{r}', r=role)}" if role else ""
         place = f"DATABASE {compose('{d}', d=database)}" if database else ""
         at = " IN ".join(part for part in (whose, place) if part)
-        where = " in ".join(part for part in (role, database) if part)
+        where = " in ".join(part for part in (role, database) if part) or "every role"
         fix = f"ALTER {at or 'ROLE ALL'} RESET {name}"
         why = _WHY_SETTING.get(name.lower(), "sessions begin with what the code, and the policies, do not count on")
         if name.lower().startswith("pgrst."):
             why = _WHY_POSTGREST
         # Whatever else is set may be a secret, such as what tokens are signed with.
         shown = value if name.lower() in _HARMLESS | _WHY_SETTING else "a value that is not shown"
-        yield unsafe(where or "every role", f"setting {name}", "not set", shown, fix, why)
+        yield unsafe(f"{name} of {where}", Kind.SETTING, "not set", shown, fix, why)
 
 
 def parameters(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -75,7 +76,7 @@ def parameters(cursor: Any, words: Words) -> Iterator[Finding]:
     for name, role, rights in cursor.fetchall():
         fix = f"-- as a superuser: REVOKE {rights} ON PARAMETER {name} FROM {listed([role])}"
         why = "session_replication_role and its kin switch off what everything else stands on"
-        yield unsafe(name, "parameter grant", f"not to {role}", f"{rights} to {role}", fix, why)
+        yield unsafe(name, Kind.PARAMETER_GRANT, f"not to {role}", f"{rights} to {role}", fix, why)
 
 
 def predefined(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -90,7 +91,7 @@ def predefined(cursor: Any, words: Words) -> Iterator[Finding]:
         through = [name.removesuffix("*") for name in logins if name.removesuffix("*") != member]
         found = "a member" + (f", through which {', '.join(through)}" if through else "")
         why = "these roles read or write all tables, the server's files, or other people's query texts"
-        yield unsafe(member, f"membership in {role}", "none", found, revoke, why)
+        yield unsafe(f"{member} in {role}", Kind.MEMBERSHIP, "none", found, revoke, why)
 
 
 def event_triggers(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -99,7 +100,7 @@ def event_triggers(cursor: Any, words: Words) -> Iterator[Finding]:
     for name, function, owner in cursor.fetchall():
         fix = f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=name)}"
         why = "its owner can change what it does, and migrate runs it with the rights of the owner of the tables"
-        yield unsafe(name, "event trigger elsewhere", "of a trusted owner", f"{function} of {owner}", fix, why)
+        yield unsafe(name, Kind.EVENT_TRIGGER_ELSEWHERE, "of a trusted owner", f"{function} of {owner}", fix, why)
 
 
 def defaults(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -111,7 +112,7 @@ def defaults(cursor: Any, words: Words) -> Iterator[Finding]:
         fix = f"{head} REVOKE ALL ON {what} FROM {listed(grantees)}"
         named = " ".join(part for part in (role, schema, what) if part)
         why = "whatever a later migration makes is open to these roles"
-        yield unsafe(named, "default privileges of another", "to nobody", f"to {', '.join(grantees)}", fix, why)
+        yield unsafe(named, Kind.DEFAULT_PRIVILEGES_OF_ANOTHER, "to nobody", f"to {', '.join(grantees)}", fix, why)
 
 
 def neighbours_logins(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -121,7 +122,7 @@ def neighbours_logins(cursor: Any, words: Words) -> Iterator[Finding]:
         fix = compose("REVOKE CONNECT ON DATABASE {d} FROM {g}", d=database, g=grantee)
         found = f"may connect and become {', '.join(roles)}"
         why = "it belongs to another database of the server, whose people it serves with these roles"
-        yield unsafe(login, "neighbour's login", "no way into this database", found, fix, why)
+        yield unsafe(login, Kind.NEIGHBOURS_LOGIN, "no way into this database", found, fix, why)
 
 
 QUESTIONS: tuple[Question, ...] = (settings, parameters, predefined, event_triggers, defaults, neighbours_logins)

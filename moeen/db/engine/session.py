@@ -17,8 +17,8 @@ import psycopg
 from ..errors import FINDINGS, MoeenError
 from ..sql import set_configs
 
-#: Parameters of PostgreSQL 14 and newer. Names lead to our tables first (an operator's temporary ones aside), values are
-#: written in one form, and no limit of the clinic's own ends a run; what needs a limit sets it for a transaction.
+#: Parameters of PostgreSQL 14 and newer. Names lead to our tables first (an operator's temporary ones aside), values
+#: are written in one form, and no limit of the clinic's own ends a run: what needs one sets it for a transaction.
 PINNED = {
     "search_path": "public",
     "DateStyle": "ISO, MDY",

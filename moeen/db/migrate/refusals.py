@@ -33,7 +33,8 @@ class SchemaDiffers(MoeenError):
         super().__init__(
             f"The migrations ran, but the schema is not what they should have made.\n{lines}",
             next_step="manage.py validate_schema shows all differences, with --sql what mends them. Where a new "
-            "migration is meant to make them, tell the code: validate_schema --write-expected.",
+            "migration is meant to make them, manage.py validate_schema --write-expected "
+            "tells the code.",
             exit_code=FINDINGS,
         )
 
@@ -64,7 +65,7 @@ class MissingPrivileges(MoeenError):
     def __init__(self, role: str, missing: Sequence[Finding]) -> None:
         self.findings = tuple(missing)
         lines = "\n".join(dict.fromkeys(f"  {finding.object}: {finding.expected}" for finding in missing))
-        grants = "\n".join(f"  {finding.fix};" for finding in missing)
+        grants = "\n".join(f"  {finding.fix.pretty()};" for finding in missing)
         super().__init__(
             f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
             next_step=f"Let an administrator run:\n{grants}",

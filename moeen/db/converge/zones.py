@@ -18,7 +18,7 @@ from psycopg import sql
 from moeen.db.converge import declared
 from moeen.db.converge.subject import Subject
 from moeen.db.errors import USAGE, ConfigurationError
-from moeen.db.findings import Finding
+from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 
 UTC = "UTC"
@@ -101,7 +101,9 @@ def findings(connection: BaseDatabaseWrapper, items: Sequence[Subject]) -> Itera
         with connection.cursor() as cursor:
             cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table)).as_string(None))
             if cursor.fetchone() == (True,):
-                yield Finding(f"{table}.{', '.join(columns)}", Kind.TIME_ZONE, UTC, f"sessions in {found}", fix=_HOW)
+                yield Finding(
+                    f"{table}.{', '.join(columns)}", Kind.TIME_ZONE, UTC, f"sessions in {found}", fix=Fix(advice=_HOW)
+                )
 
 
 def others(connection: BaseDatabaseWrapper) -> dict[str, str]:

@@ -15,7 +15,10 @@ Grants = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Column:
-    """A column; ``collation`` is "" where the type has none or the database's default applies."""
+    """A column; ``collation`` is "" where the type has none or the database's default applies.
+
+    ``storage``, ``compression`` and ``statistics`` (the target) are "" where the type's and the server's apply.
+    """
 
     name: str
     type: str
@@ -25,6 +28,10 @@ class Column:
     generated: str
     identity: str
     comment: str
+    storage: str = ""
+    compression: str = ""
+    statistics: str = ""
+    options: tuple[str, ...] = ()
     grants: Grants = field(default_factory=dict, compare=False)
 
 
@@ -114,7 +121,10 @@ class Function:
 
 @dataclass(frozen=True)
 class Table:
-    """A relation with its parts, each keyed by name. ``kind`` is ``relkind``: r table, v view, p partitioned..."""
+    """A relation with its parts, each keyed by name. ``kind`` is ``relkind``: r table, v view, p partitioned...
+
+    ``options``: ``name=value`` of its storage parameters, those of its TOAST table as ``toast.name=value``.
+    """
 
     oid: int = field(compare=False)
     schema: str

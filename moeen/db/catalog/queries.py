@@ -17,7 +17,9 @@ def _granted(acl: str, kind: str, owner: str) -> str:
 TABLES = """
     SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner),
            c.relrowsecurity, c.relforcerowsecurity, coalesce(obj_description(c.oid, 'pg_class'), ''),
-           coalesce(c.reloptions, '{}'), c.relpersistence::text,
+           coalesce(c.reloptions, '{}')
+           || ARRAY(SELECT 'toast.' || o FROM pg_class x, unnest(x.reloptions) o WHERE x.oid = c.reltoastrelid),
+           c.relpersistence::text,
            CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END, c.relreplident::text,
            ARRAY(SELECT ARRAY[pn.nspname::text, p.relname::text]
                  FROM pg_inherits i
@@ -33,7 +35,15 @@ COLUMNS = """
            CASE WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), '') ELSE '' END,
            CASE WHEN a.attcollation <> t.typcollation THEN coalesce(l.collname, '') ELSE '' END,
            CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE '' END,
-           a.attidentity::text, coalesce(col_description(a.attrelid, a.attnum), '')
+           a.attidentity::text, coalesce(col_description(a.attrelid, a.attnum), ''),
+           CASE WHEN a.attstorage <> t.typstorage THEN CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
+                                                                         WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END
+                ELSE '' END,
+           CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE '' END,
+           -- No target of its own is -1 before PostgreSQL 17, and NULL since.
+           CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text ELSE '' END,
+           -- Late minor releases keep a mark of their own there, pg_attver, which pg_dump leaves out as well.
+           ARRAY(SELECT o FROM unnest(a.attoptions) AS o WHERE o !~ '^pg_')
     FROM pg_attribute a
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum

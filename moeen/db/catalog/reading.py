@@ -227,14 +227,14 @@ def _tables(
             row_security=row_security,
             forced=forced,
             comment=comment,
-            columns={row[0]: Column(*(*row, _grants(granted.get((oid, row[0]), ())))) for row in columns[oid]},
+            columns={row[0]: _column(row, granted.get((oid, row[0]), ())) for row in columns[oid]},
             constraints={row[0]: _constraint(row) for row in constraints[oid]},
             indexes={row[0]: Index(*row) for row in indexes[oid]},
             triggers={row[0]: Trigger(*row) for row in triggers[oid]},
             policies={row[0]: Policy(row[0], row[1], row[2], tuple(row[3]), *row[4:]) for row in policies[oid]},
             grants=_grants(on_tables.get(oid, ())),
             rules=dict(rules[oid]),
-            options=tuple(options),
+            options=tuple(sorted(options)),
             persistence=persistence,
             definition=definition,
             replica_identity=replica_identity,
@@ -259,6 +259,11 @@ def _grants(given: Iterable[str]) -> Grants:
         role, _, privilege = word.rpartition("=")
         found[role].append(privilege)
     return {role: tuple(sorted(privileges)) for role, privileges in sorted(found.items())}
+
+
+def _column(row: tuple[Any, ...], granted: Iterable[str]) -> Column:
+    parts = (*row[:-1], tuple(sorted(row[-1])), _grants(granted))
+    return Column(*parts)
 
 
 def _constraint(row: tuple[Any, ...]) -> Constraint:

@@ -49,6 +49,7 @@ _STATES = {"O": "", "D": "disabled", "R": "replica", "A": "always"}
 _VOLATILITY = {"v": "", "s": "STABLE", "i": "IMMUTABLE"}
 _PARALLEL = {"u": "", "r": "RESTRICTED", "s": "SAFE"}
 _FUNCTIONS = {"f": "", "p": "procedure", "a": "aggregate", "w": "window"}
+_OFF = ("false", "off", "no", "0", "f", "n")
 _GLOBAL_DEFAULTS = {"FUNCTIONS": {"PUBLIC": "EXECUTE"}, "TYPES": {"PUBLIC": "USAGE"}}
 
 
@@ -231,7 +232,8 @@ class _Reader:
                 "forced": table.forced,
                 "owner": self.owner(table.owner),
                 "comment": table.comment,
-                "options": list(table.options),
+                "options": [option for option in table.options if not tunes_vacuum(option)],
+                "autovacuum": [option for option in table.options if tunes_vacuum(option)],
                 "unlogged": table.persistence == "u",
                 "definition": table.definition,
                 "replica_identity": "" if table.replica_identity == "d" else table.replica_identity,
@@ -248,6 +250,10 @@ class _Reader:
                 "generated": column.generated,
                 "identity": {"a": "ALWAYS", "d": "BY DEFAULT", "": ""}[column.identity],
                 "comment": column.comment,
+                "storage": column.storage,
+                "compression": column.compression,
+                "statistics": column.statistics,
+                "options": list(column.options),
                 "grants": self.grants("column", "", table.owner, column.grants),
             }
             yield "column", name.has(column.name), shown
@@ -342,6 +348,12 @@ class _Reader:
             if shown != ({} if schema else _GLOBAL_DEFAULTS.get(what, {})):
                 where = ObjectName("", part=f"{schema} {what}".strip())
                 yield "default privileges", where, {"grants": shown or {"PUBLIC": "nothing"}}
+
+
+def tunes_vacuum(option: str) -> bool:
+    """Whether a storage parameter says when and how a table is vacuumed; to switch autovacuum off is more than that."""
+    name, _, value = option.partition("=")
+    return "vacuum" in name and not (name.endswith("autovacuum_enabled") and value.lower() in _OFF)
 
 
 def _required(table: str) -> str:

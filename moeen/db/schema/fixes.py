@@ -7,7 +7,7 @@ a person to weigh. Everything else mends its finding when it is run by the owner
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from moeen.db.statements import PATH, parts_of
 
 Entry = Mapping[str, Any]
 _PLATFORMS = "-- schema auth is the hosting platform's own"
+_TUNING = ("storage", "compression", "statistics", "options")
 _STATES = {"": "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
 
 
@@ -176,16 +177,8 @@ class Mender:
                 return f"ALTER TABLE {table} {'' if want.get(attribute) else 'NO '}FORCE ROW LEVEL SECURITY"
             case "unlogged":
                 return f"ALTER TABLE {table} SET {'UNLOGGED' if want.get(attribute) else 'LOGGED'}"
-            case "options":
-                given = dict(option.split("=", 1) for option in found.get(attribute, ()))
-                wanted = dict(option.split("=", 1) for option in want.get(attribute, ()))
-                reset = ", ".join(sorted(given.keys() - wanted.keys()))
-                put = ", ".join(f"{key} = {value}" for key, value in sorted(wanted.items()))
-                parts = [
-                    f"ALTER TABLE {table} RESET ({reset})" if reset else "",
-                    put and f"ALTER TABLE {table} SET ({put})",
-                ]
-                return _script(parts)
+            case "options" | "autovacuum":
+                return _script(_options(f"ALTER TABLE {table}", want.get(attribute, ()), found.get(attribute, ())))
             case "replica_identity":
                 return f"ALTER TABLE {table} REPLICA IDENTITY DEFAULT"
             case "parents":
@@ -209,7 +202,9 @@ class Mender:
             parts.append(f"GENERATED {want['identity']} AS IDENTITY")
         if want.get("not_null"):
             parts.append("NOT NULL")
-        made = _script([" ".join(parts), *self._comment("column", name, want), *self._grants("column", name, want, {})])
+        tuned = [self._column(name, key, want, {}) for key in _TUNING if want.get(key)]
+        described = [*self._comment("column", name, want), *self._grants("column", name, want, {})]
+        made = _script([" ".join(parts), *tuned, *described])
         if want.get("not_null") and not any(want.get(key) for key in ("default", "generated", "identity")):
             return _aside("its values are gone; restore them from a backup. In an empty table:", made)
         return made
@@ -227,6 +222,14 @@ class Mender:
                 return f"{head} SET DEFAULT {want['default']}" if want.get("default") else f"{head} DROP DEFAULT"
             case "not_null":
                 return f"{head} {'SET' if want.get('not_null') else 'DROP'} NOT NULL"
+            case "storage":
+                return f"{head} SET STORAGE {want.get('storage') or _storage_of(want['type'])}"
+            case "compression":
+                return f"{head} SET COMPRESSION {want.get('compression') or 'default'}"
+            case "statistics":
+                return f"{head} SET STATISTICS {want.get('statistics') or '-1'}"
+            case "options":
+                return _script(_options(head, want.get("options", ()), found.get("options", ())))
             case "identity" if not found.get("identity"):
                 return f"{head} ADD GENERATED {want['identity']} AS IDENTITY"
             case "identity" if not want.get("identity"):
@@ -396,6 +399,20 @@ class Mender:
             if one - other:
                 new = ", ".join(f"{word}{column_sql(kind, name)}" for word in sorted(one - other))
                 yield f"GRANT {new} ON {target_sql(kind, name)} TO {to}"
+
+
+def _options(head: str, want: Iterable[str], found: Iterable[str]) -> Iterator[str]:
+    """What brings storage parameters, ``name=value``, from those found to those wanted."""
+    wanted, given = (dict(option.split("=", 1) for option in options) for options in (want, found))
+    if gone := sorted(given.keys() - wanted.keys()):
+        yield f"{head} RESET ({', '.join(gone)})"
+    if put := [f"{key} = {value}" for key, value in sorted(wanted.items()) if given.get(key) != value]:
+        yield f"{head} SET ({', '.join(put)})"
+
+
+def _storage_of(kind: str) -> str:
+    """How a type keeps values that are long; before PostgreSQL 16 there is no SET STORAGE DEFAULT."""
+    return "MAIN" if kind.partition("(")[0] in ("numeric", "inet", "cidr") else "EXTENDED"
 
 
 def _script(statements: Any) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moeen.db import catalog
+from moeen.db.actions import Action, DropConstraint, DropPolicy, DropTrigger
 from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject
-from moeen.db.sql import compose
 
 #: Functions of the older scripts; their triggers go, because the first breaks every write it guards.
 LEGACY_FUNCTIONS = frozenset({"public.audit_trigger_function", "public.update_updated_at_column"})
@@ -17,23 +17,19 @@ LEGACY_POLICIES = ("Users can ", "Admins can ", "System can ")
 
 def drop_leftovers(item: Subject) -> Iterator[Step]:
     """Broken triggers, leaky policies, constraints that have no place: gone before anything is written."""
-    statements = [
-        compose("DROP TRIGGER IF EXISTS {trigger} ON {table}", trigger=trigger.name, table=item.name)
+    actions: list[Action] = [
+        DropTrigger(item.has(trigger.name))
         for trigger in item.live.triggers.values()
         if trigger.function in LEGACY_FUNCTIONS
     ]
-    statements += [
-        compose("DROP POLICY IF EXISTS {policy} ON {table}", policy=policy.name, table=item.name)
+    actions += [
+        DropPolicy(item.has(policy.name))
         for policy in item.live.policies.values()
         if policy.name.startswith(LEGACY_POLICIES) and policy.roles == ("public",)
     ]
-    statements += [
-        compose("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}", table=item.name, name=name)
-        for name in item.legacy.constraints
-        if name in item.live.constraints
-    ]
-    if statements:
-        yield Step(item.name, "drop what the older scripts left", tuple(statements))
+    actions += [DropConstraint(item.has(name)) for name in item.legacy.constraints if name in item.live.constraints]
+    if actions:
+        yield Step("drop what the older scripts left", tuple(actions))
 
 
 def older_index_pattern(table: str) -> str:

@@ -11,11 +11,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog
+from moeen.db.actions import DropNotNull
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared
 from moeen.db.converge.conversions import conversion, mapped
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
-from moeen.db.findings import Finding
+from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
 
@@ -43,7 +44,7 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
             found.append(Finding(where, Kind.COLUMN_TYPE, pattern.type, stands.type))
         elif is_retyped(stands, pattern) and column.name in views:
             users = ", ".join(sorted(views[column.name]))
-            fix = "drop these views, migrate, make them again"
+            fix = Fix(advice="drop these views, migrate, make them again")
             found.append(Finding(where, Kind.TYPE_IN_USE, "no view that reads it", users, fix=fix))
     populated = has_rows(connection, name)
     for column in item.missing:
@@ -59,7 +60,7 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
                     Kind.UNKNOWN_COLUMN,
                     "a default, or no NOT NULL: new rows would be refused",
                     "NOT NULL without default",
-                    fix=compose("ALTER TABLE {t} ALTER COLUMN {c} DROP NOT NULL", t=name, c=extra),
+                    fix=Fix.by(DropNotNull(item.has(extra))),
                 )
             )
     return found

@@ -20,6 +20,7 @@ from django.db import connections
 from moeen.db.backups import database_settings, inventory, manifest, restore, retention, store, swap
 from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
+from moeen.db.catalog import normal
 from moeen.db.errors import MoeenError
 from tests import backups, servers
 from tests.states import snapshots
@@ -41,7 +42,7 @@ def kept(filled, tmp_path_factory):
 def everything(database):
     with database.connect() as connection:
         # A list of varchar literals takes another form when it is dumped and read again.
-        lines = {inventory.normal(line) for line in snapshots.lines(connection)}
+        lines = {normal.expression(line) for line in snapshots.lines(connection)}
         return lines, snapshots.tables(connection), [
             connection.execute(
                 f"""SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM "{name}" t"""

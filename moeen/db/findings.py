@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
@@ -44,13 +45,18 @@ class Fix:
     def pretty(self) -> str:
         """SQL that can be run, a comment that holds it, or words; "" of nothing."""
         script = ";\n".join(self.statements())
-        return f"-- {self.advice}: {script}".replace("\n", "\n-- ") if script and self.advice else script or self.advice
+        return commented(f"{self.advice}: {script}") if script and self.advice else script or self.advice
 
     def __bool__(self) -> bool:
         return bool(self.actions or self.advice)
 
     def __lt__(self, other: Fix) -> bool:
         return self.pretty() < other.pretty()
+
+
+def commented(text: str) -> str:
+    """As a comment of SQL, with every line of it, those within a name too."""
+    return "\n".join(f"-- {line}" for line in re.split(r"[\r\n]+", text))
 
 
 NO_FIX = Fix()

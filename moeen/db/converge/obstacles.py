@@ -142,9 +142,9 @@ def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Comp
         standing, pattern_of = item.live.constraints.get(constraint.name), item.pattern.constraints[constraint.name]
         proven = standing and standing.validated and standing.definition == pattern_of.definition
         if constraint.kind == "c" and not proven:
-            check = fragment(constraint.body.removeprefix("CHECK "))
+            check = fragment(constraint.condition)
             where = f"{item.name}.{constraint.name.removeprefix(item.name + '_').removesuffix('_check')}"
-            yield (where, Kind.VALUES_NOT_ALLOWED, constraint.body), sql.SQL("NOT {}").format(check)
+            yield (where, Kind.VALUES_NOT_ALLOWED, constraint.body), sql.SQL("NOT ({})").format(check)
 
 
 def _rows(count: int) -> str:

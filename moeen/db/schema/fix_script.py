@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from moeen.db.actions import AddForeignKey
-from moeen.db.findings import Finding, Severity
+from moeen.db.findings import Finding, Severity, commented
 from moeen.db.names import ObjectKind as Of
 
 #: In which order fixes are run: what others stand on first; then what is of no object of the catalog.
@@ -28,13 +27,11 @@ def script(findings: Iterable[Finding]) -> str:
         what = f"{_line(finding.object)}: {finding.kind}"
         parts.append(f"\n-- {finding.severity}: {what}: expected {_line(finding.expected)}")
         told = finding.fix.pretty() or "nothing can be said in SQL"
-        parts.append(_aside(told) if finding.fix.is_advice else f"{told};")
+        if finding.fix.actions:
+            parts.append(told if finding.fix.advice else f"{told};")
+        else:
+            parts.append(commented(told))
     return "\n".join(parts) + "\n"
-
-
-def _aside(text: str) -> str:
-    """Advice, with every line of it a comment, those within a name too."""
-    return "\n".join(line if line.startswith("--") else f"-- {line}" for line in re.split(r"[\r\n]+", text))
 
 
 def _line(text: str) -> str:

@@ -10,46 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from moeen.db.actions import (
-    Action,
-    AlterPolicy,
-    AlterSequence,
-    ChangeType,
-    Comment,
-    CreateRole,
-    CreateSchema,
-    DefaultPrivileges,
-    Disinherit,
-    Drop,
-    DropColumn,
-    DropConstraint,
-    DropExpression,
-    DropIndex,
-    DropNotNull,
-    DropPolicy,
-    DropRule,
-    DropTrigger,
-    EnableAllTriggers,
-    ForceRowSecurity,
-    Grant,
-    GrantRole,
-    RebuildIndex,
-    ResetReplicaIdentity,
-    Revoke,
-    RevokeRole,
-    SetCompression,
-    SetDefault,
-    SetIdentity,
-    SetLogged,
-    SetNotNull,
-    SetOwner,
-    SetParameters,
-    SetRowSecurity,
-    SetStatistics,
-    SetStorage,
-    TakeAttributes,
-    together,
-)
+from moeen.db import actions
+from moeen.db.actions import Action
 from moeen.db.findings import Fix
 from moeen.db.names import ObjectName
 from moeen.db.schema import making
@@ -62,8 +24,12 @@ _PLATFORMS = Fix(advice="schema auth is the hosting platform's own")
 #: What GRANT and ALTER ... OWNER call a kind of object.
 _KINDS = {"table": "TABLE", "sequence": "SEQUENCE", "function": "FUNCTION", "schema": "SCHEMA", "type": "TYPE"}
 _DROPPED_PARTS = {
-    "constraint": DropConstraint, "index": DropIndex, "trigger": DropTrigger, "policy": DropPolicy, "rule": DropRule,
-}  # fmt: skip
+    "constraint": actions.DropConstraint,
+    "index": actions.DropIndex,
+    "trigger": actions.DropTrigger,
+    "policy": actions.DropPolicy,
+    "rule": actions.DropRule,
+}
 _TUNING = ("storage", "compression", "statistics", "options")
 _SEQUENCE = {"start": "START", "increment": "INCREMENT", "minimum": "MINVALUE", "maximum": "MAXVALUE", "cache": "CACHE"}
 
@@ -81,7 +47,7 @@ class Mender:
         comment = self._comment(kind, name, want)
         match kind:
             case "schema":
-                return Fix.by(CreateSchema(name), *comment, *self._grants(kind, name, want, {}))
+                return Fix.by(actions.CreateSchema(name), *comment, *self._grants(kind, name, want, {}))
             case "table" | "sequence" | "type":
                 return Fix(advice="restore it from a backup, or take its app's migrations back and run migrate again")
             case "column":
@@ -106,7 +72,7 @@ class Mender:
                 usual = {"grants": {"PUBLIC": "EXECUTE"}}
                 return Fix.by(making.function(name, want), *comment, *self._grants("function", name, want, usual))
             case "role":
-                return Fix.by(CreateRole(name), *([GrantRole(name, self.owner)] if self.owner else []))
+                return Fix.by(actions.CreateRole(name), *([actions.GrantRole(name, self.owner)] if self.owner else []))
             case "default privileges":
                 return Fix.by(self._defaults(name, want, {}))
         return Fix()
@@ -116,30 +82,30 @@ class Mender:
         what = str(found.get("kind", "")).upper()
         match kind:
             case "table" if what in ("VIEW", "MATERIALIZED VIEW"):
-                return Fix.by(Drop(name, what))
+                return Fix.by(actions.Drop(name, what))
             case "table":
-                return Fix.by(Drop(name, "TABLE"), advice="it may hold rows; if nobody needs them")
+                return Fix.by(actions.Drop(name, "TABLE"), advice="it may hold rows; if nobody needs them")
             case "column":
-                return Fix.by(DropColumn(name), advice="it may hold values; if nobody needs them")
+                return Fix.by(actions.DropColumn(name), advice="it may hold values; if nobody needs them")
             case "constraint" | "index" | "trigger" | "policy" | "rule":
                 return Fix.by(_DROPPED_PARTS[kind](name))
             case "function" if found.get("result") == "event_trigger":
-                return Fix.by(Drop(name, "FUNCTION"), advice="after its event trigger")
+                return Fix.by(actions.Drop(name, "FUNCTION"), advice="after its event trigger")
             case "function" | "auth function":
-                return Fix.by(Drop(name, what if what in ("PROCEDURE", "AGGREGATE") else "FUNCTION"))
+                return Fix.by(actions.Drop(name, what if what in ("PROCEDURE", "AGGREGATE") else "FUNCTION"))
             case "sequence" if not found.get("column"):
-                return Fix.by(Drop(name, "SEQUENCE"))
+                return Fix.by(actions.Drop(name, "SEQUENCE"))
             case "type":
-                return Fix.by(Drop(name, "DOMAIN" if what == "DOMAIN" else "TYPE"))
+                return Fix.by(actions.Drop(name, "DOMAIN" if what == "DOMAIN" else "TYPE"))
             case "event trigger":
-                return Fix.by(Drop(name, "EVENT TRIGGER"), advice="as a superuser")
+                return Fix.by(actions.Drop(name, "EVENT TRIGGER"), advice="as a superuser")
             case "default privileges":
                 return Fix.by(self._defaults(name, {}, found))
             case "object":
-                return Fix.by(Drop(name, name.table.removesuffix(" object").upper(), name.part))
+                return Fix.by(actions.Drop(name, name.table.removesuffix(" object").upper(), name.part))
             case "extension":
                 extension = ObjectName("", part=name.part.rpartition(" in ")[0])
-                return Fix.by(Drop(extension, "EXTENSION"), advice="if nobody needs it")
+                return Fix.by(actions.Drop(extension, "EXTENSION"), advice="if nobody needs it")
         return Fix()
 
     def changed(self, kind: str, name: ObjectName, attribute: str, want: Entry, found: Entry) -> Fix:
@@ -150,7 +116,7 @@ class Mender:
         if attribute == "grants" and kind != "default privileges":
             return Fix.by(*self._grants(kind, name, want, found))
         if attribute == "owner":
-            return Fix.by(SetOwner(name, _KINDS[kind.removeprefix("auth ")], self.owner))
+            return Fix.by(actions.SetOwner(name, _KINDS[kind.removeprefix("auth ")], self.owner))
         same = want.get("definition") == found.get("definition")
         match kind:
             case "table":
@@ -161,19 +127,19 @@ class Mender:
                 return Fix.by(*self._column(name, attribute, want, found))
             case "constraint" if attribute == "not_valid" and same:
                 proof = making.proof(making.constraint(name, want), {})
-                return Fix.by(*(proof or [RebuildIndex(name)]))
+                return Fix.by(*(proof or [actions.RebuildIndex(name)]))
             case "constraint" if attribute == "switched_off":
-                return Fix.by(EnableAllTriggers(name.relation), advice="as a superuser")
+                return Fix.by(actions.EnableAllTriggers(name.relation), advice="as a superuser")
             case "constraint":
                 return self._constraint(name, want, instead=True)
             case "index" if attribute == "invalid" and same:
-                return Fix.by(RebuildIndex(name))
+                return Fix.by(actions.RebuildIndex(name))
             case "index":
-                return Fix.by(DropIndex(name), making.index(name, want), *comment)
+                return Fix.by(actions.DropIndex(name), making.index(name, want), *comment)
             case "trigger" if attribute == "state":
                 return Fix.by(making.trigger_state(name, want))
             case "trigger" if making.is_constraint_trigger(want) or making.is_constraint_trigger(found):
-                return Fix.by(DropTrigger(name), *making.trigger(name, want))
+                return Fix.by(actions.DropTrigger(name), *making.trigger(name, want))
             case "trigger":
                 return Fix.by(*making.trigger(name, want, anew=True))
             case "policy":
@@ -197,7 +163,7 @@ class Mender:
     def _constraint(self, name: ObjectName, want: Entry, *, instead: bool = False) -> Fix:
         """What adds it; `instead` of the one that stands, in one statement: where one fails, the other stays."""
         added = making.constraint(name, want)
-        first = together(DropConstraint(name), added) if instead else added
+        first = actions.together(actions.DropConstraint(name), added) if instead else added
         goal = making.referenced(want)
         lacking = goal in self.expected.get("table", {}) and goal not in self.live.get("table", {})
         advice = f"table {goal.pretty()} is missing; once it stands" if goal and lacking else ""
@@ -209,26 +175,26 @@ class Mender:
         match attribute:
             case "type" | "collation":
                 using = compose("{c}::", c=name.part) + want["type"] if attribute == "type" else ""
-                change = ChangeType(name, making.type_of(want), using)
+                change = actions.ChangeType(name, making.type_of(want), using)
                 yield from self._apart(change, found, want)
             case "default":
-                yield SetDefault(name, want.get("default", ""))
+                yield actions.SetDefault(name, want.get("default", ""))
             case "not_null":
-                yield SetNotNull(name) if want.get("not_null") else DropNotNull(name)
+                yield actions.SetNotNull(name) if want.get("not_null") else actions.DropNotNull(name)
             case "identity":
-                yield SetIdentity(name, identity, stands=bool(found.get("identity")))
+                yield actions.SetIdentity(name, identity, stands=bool(found.get("identity")))
             case "generated":
-                yield DropExpression(name)
+                yield actions.DropExpression(name)
             case "storage":
-                yield SetStorage(name, want.get("storage") or _storage_of(want["type"]))
+                yield actions.SetStorage(name, want.get("storage") or _storage_of(want["type"]))
             case "compression":
-                yield SetCompression(name, want.get("compression") or "default")
+                yield actions.SetCompression(name, want.get("compression") or "default")
             case "statistics":
-                yield SetStatistics(name, want.get("statistics") or "-1")
+                yield actions.SetStatistics(name, want.get("statistics") or "-1")
             case "options":
                 yield _parameters(name, attribute, want, found)
 
-    def _apart(self, change: ChangeType, found: Entry, want: Entry) -> Iterator[Action]:
+    def _apart(self, change: actions.ChangeType, found: Entry, want: Entry) -> Iterator[Action]:
         """A change of type, with the policies and triggers that read the column out of its way; and its default."""
         column, table = change.target, change.target.relation
         again: list[Action] = []
@@ -240,37 +206,37 @@ class Mender:
                     again += [making.policy(name, entry)] if kind == "policy" else making.trigger(name, entry)
                     again += self._comment(kind, name, entry) if entry.get("comment") else []
         if found.get("default"):
-            yield SetDefault(column)
+            yield actions.SetDefault(column)
         yield change
         if want.get("default"):
-            yield SetDefault(column, want["default"])
+            yield actions.SetDefault(column, want["default"])
         yield from again
 
     def _role(self, name: ObjectName, attribute: str, want: Entry, found: Entry) -> Iterator[Action]:
         gone = sorted(set(found.get(attribute, ())) - set(want.get(attribute, ())))
         match attribute:
             case "attributes":
-                yield TakeAttributes(name, tuple(gone))
+                yield actions.TakeAttributes(name, tuple(gone))
             case "members":
-                yield from (RevokeRole(name, member.removesuffix("*")) for member in gone)
+                yield from (actions.RevokeRole(name, member.removesuffix("*")) for member in gone)
             case "member_of":
-                yield from (RevokeRole(ObjectName("", part=other), name.part) for other in gone)
+                yield from (actions.RevokeRole(ObjectName("", part=other), name.part) for other in gone)
             case "not_members":
-                yield from (GrantRole(name, self.owner if who == "owner" else AUTHENTICATOR) for who in gone)
+                yield from (actions.GrantRole(name, self.owner if who == "owner" else AUTHENTICATOR) for who in gone)
 
-    def _defaults(self, name: ObjectName, want: Entry, found: Entry) -> DefaultPrivileges:
+    def _defaults(self, name: ObjectName, want: Entry, found: Entry) -> actions.DefaultPrivileges:
         schema, _, what = name.part.rpartition(" ")
         usual = {"FUNCTIONS": "EXECUTE", "TYPES": "USAGE"}.get(what, "") if not schema else ""
         wanted, held = want.get("grants", {}), found.get("grants", {})
         taken = [role for role in held if not (role == "PUBLIC" and usual) and held[role] != wanted.get(role)]
         given = [(rights, role) for role, rights in wanted.items() if rights not in ("nothing", held.get(role))]
         given += [(usual, "PUBLIC")] if usual and "PUBLIC" not in wanted else []
-        return DefaultPrivileges(name, self.owner, schema, what, tuple(taken), tuple(given))
+        return actions.DefaultPrivileges(name, self.owner, schema, what, tuple(taken), tuple(given))
 
     def _comment(self, kind: str, name: ObjectName, want: Entry) -> list[Action]:
         text = want.get("comment", "")
         stands = self.live.get(kind, {}).get(name) is not None
-        return [Comment(name, kind.removeprefix("auth "), text)] if stands or text else []
+        return [actions.Comment(name, kind.removeprefix("auth "), text)] if stands or text else []
 
     def _grants(self, kind: str, name: ObjectName, want: Entry, found: Entry) -> Iterator[Action]:
         """GRANT and REVOKE from what is held to what should be."""
@@ -283,16 +249,16 @@ class Mender:
         for role in sorted(wanted.keys() | held.keys()):
             one, other = _rights(wanted.get(role, "")), _rights(held.get(role, ""))
             if role == "owner":
-                yield Grant(name, "ALL", on, (self.owner,))
+                yield actions.Grant(name, "ALL", on, (self.owner,))
                 continue
             if held.get(role) == "nothing":  # a role of the platform that lacks what it is meant to have
-                yield Grant(name, "EXECUTE" if kind == "function" else "USAGE", on, (role,))
+                yield actions.Grant(name, "EXECUTE" if kind == "function" else "USAGE", on, (role,))
                 continue
             if any(right.endswith("*") for right in other) or other - one:
                 gone = ", ".join(f"{right.removesuffix('*')}{of}" for right in sorted(other - one))
-                yield Revoke(name, gone, on, (role,), cascade=True)
+                yield actions.Revoke(name, gone, on, (role,), cascade=True)
             if one - other:
-                yield Grant(name, ", ".join(f"{right}{of}" for right in sorted(one - other)), on, (role,))
+                yield actions.Grant(name, ", ".join(f"{right}{of}" for right in sorted(one - other)), on, (role,))
 
 
 def _rights(text: str) -> set[str]:
@@ -303,24 +269,24 @@ def _table(name: ObjectName, attribute: str, want: Entry, found: Entry) -> Itera
     on = bool(want.get(attribute))
     match attribute:
         case "row_security":
-            yield SetRowSecurity(name, on=on)
+            yield actions.SetRowSecurity(name, on=on)
         case "forced":
-            yield ForceRowSecurity(name, on=on)
+            yield actions.ForceRowSecurity(name, on=on)
         case "unlogged":
-            yield SetLogged(name, on=not on)
+            yield actions.SetLogged(name, on=not on)
         case "options" | "autovacuum":
             yield _parameters(name, attribute, want, found)
         case "replica_identity":
-            yield ResetReplicaIdentity(name)
+            yield actions.ResetReplicaIdentity(name)
         case "parents":
             gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
-            yield from (Disinherit(name, ObjectName.of("table", parent)) for parent in sorted(gone))
+            yield from (actions.Disinherit(name, ObjectName.of("table", parent)) for parent in sorted(gone))
 
 
-def _parameters(name: ObjectName, attribute: str, want: Entry, found: Entry) -> SetParameters:
+def _parameters(name: ObjectName, attribute: str, want: Entry, found: Entry) -> Action:
     """Of a table or a column."""
     given, wanted = (dict(option.split("=", 1) for option in e.get(attribute, ())) for e in (found, want))
-    return SetParameters(name, tuple(sorted((dict.fromkeys(given, "") | wanted).items())))
+    return actions.SetParameters(name, tuple(sorted((dict.fromkeys(given, "") | wanted).items())))
 
 
 def _storage_of(kind: str) -> str:
@@ -333,19 +299,19 @@ def _exchange(name: ObjectName, want: Entry, found: Entry) -> Iterator[Action]:
     made = making.policy(name, want)
     fixed = all(want.get(key) == found.get(key) for key in ("command", "restrictive"))
     if fixed and all(want.get(key) or not found.get(key) for key in ("using", "check")):
-        yield AlterPolicy(name, made.roles, made.using, made.check)
+        yield actions.AlterPolicy(name, made.roles, made.using, made.check)
     else:
-        yield from (DropPolicy(name), made)
+        yield from (actions.DropPolicy(name), made)
 
 
 def _sequence(name: ObjectName, attribute: str, want: Entry) -> Iterator[Action]:
     match attribute:
         case "type":
-            yield AlterSequence(name, f"AS {want['type']}")
+            yield actions.AlterSequence(name, f"AS {want['type']}")
         case "cycle":
-            yield AlterSequence(name, "CYCLE" if want.get("cycle") else "NO CYCLE")
+            yield actions.AlterSequence(name, "CYCLE" if want.get("cycle") else "NO CYCLE")
         case _ if attribute in _SEQUENCE:
-            yield AlterSequence(name, f"{_SEQUENCE[attribute]} {want.get(attribute, 0)}")
+            yield actions.AlterSequence(name, f"{_SEQUENCE[attribute]} {want.get(attribute, 0)}")
 
 
 def _says(text: str, name: str) -> bool:

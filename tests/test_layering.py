@@ -28,9 +28,9 @@ ROOMS = {
     "lint": {"actions", "converge", "history"},
     "engine": {"security", "server"},
     "schema": {"actions", "catalog", "history", "security"},
-    "backfill": {"catalog", "converge"},
+    "backfill": {"catalog", "converge", "engine"},
     "backups": {"catalog", "schema", "server", "engine"},
-    "migrate": {"actions", "catalog", "converge", "history", "lint", "schema", "security", "server"},
+    "migrate": {"actions", "catalog", "converge", "engine", "history", "lint", "schema", "security", "server"},
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from psycopg import sql
+
 from moeen.db import catalog
 from moeen.db.actions import (
     Action,
@@ -18,7 +20,7 @@ from moeen.db.actions import (
     build_anew,
     together,
 )
-from moeen.db.converge import conversions, declared
+from moeen.db.converge import conversions, declared, zones
 from moeen.db.converge.leftovers import older_indexes
 from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject, is_retyped
@@ -76,8 +78,10 @@ def convert_columns(item: Subject) -> Iterator[Step]:
 def _change_type(item: Subject, column: declared.Column, live: catalog.Column) -> ChangeType:
     way = conversions.conversion(live.type, item.pattern.columns[column.name].type)
     checked = any(c.kind == "c" and column.name in c.columns for c in item.live.constraints.values())
-    keeps = way is None or not way.rewrites
-    return ChangeType(item.has(column.name), column.type_sql, keeps=keeps, proven_anew=checked)
+    placed = zones.placed(item, column, sql.Identifier(column.name))
+    using = placed.as_string(None) if placed else ""
+    keeps = not using and (way is None or not way.rewrites)
+    return ChangeType(item.has(column.name), column.type_sql, using=using, keeps=keeps, proven_anew=checked)
 
 
 def _uniques_to_recollate(item: Subject, column: declared.Column) -> list[catalog.Constraint]:

@@ -23,6 +23,7 @@ from django.db.migrations.state import ProjectState
 from moeen.db import notes, schema
 from moeen.db.catalog.sizes import holds_rows
 from moeen.db.converge import locks
+from moeen.db.engine import session
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding, Severity
@@ -99,6 +100,7 @@ class Executor(MigrationExecutor):
         fake_initial: bool = False,
     ) -> ProjectState:
         options = self.options
+        session.refuse_shared(self.connection, "migrate")
         # Held until the command ends: Django's own work after the migrations (permissions, content types) races too.
         waited = options.held.enter_context(
             mutex.held(self.connection, wait_seconds=options.lock_wait, tell=options.tell)

@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import backups
+from moeen.db.converge import zones
 from moeen.db.errors import USAGE
 from moeen.db.migrate import plan, receipt, runner
 from moeen.db.security import signing
@@ -51,6 +52,14 @@ class Command(migrate.Command):
             help="Migrate only after the backup was restored elsewhere and compared, row by row.",
         )
         parser.add_argument(
+            "--times-are",
+            action="append",
+            default=[],
+            metavar="[TABLE.COLUMN=]ZONE",
+            help="The time zone of times that an older table keeps without one, such as Asia/Riyadh or UTC; for all "
+            "columns, or for one. May be repeated.",
+        )
+        parser.add_argument(
             "--accept-changed",
             default="",
             metavar="APP.NAME",
@@ -71,6 +80,8 @@ class Command(migrate.Command):
             self._accept(connection, options)
             return
         self._check_names(options["allow_blocking"])
+        said = zones.Zones.parse(options["times_are"])
+        zones.check_names(connection, said)
         quiet = options["verbosity"] == 0
         self.display = display = Display(self.stderr)
         run = runner.MigrateOptions(
@@ -86,7 +97,7 @@ class Command(migrate.Command):
         if options["json"] or options["plan"]:
             self.stdout = OutputWrapper(io.StringIO())  # Django's own lines
         try:
-            with display, runner.safely(migrate, run):
+            with display, zones.said(said), runner.safely(migrate, run):
                 super().handle(*args, **options)
         except CommandError as error:
             if run.loader is None:  # no plan yet: what was asked for is not there

@@ -32,6 +32,7 @@ from moeen.db.backups import (
 )
 from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
+from moeen.db.catalog import normal
 from moeen.db.errors import MoeenError
 from tests import backups, servers
 from tests.states import snapshots
@@ -53,7 +54,7 @@ def kept(filled, tmp_path_factory):
 def everything(database):
     with database.connect() as connection:
         # A list of varchar literals takes another form when it is dumped and read again.
-        lines = {inventory.normal(line) for line in snapshots.lines(connection)}
+        lines = {normal.expression(line) for line in snapshots.lines(connection)}
         return lines, snapshots.tables(connection), [
             connection.execute(
                 f"""SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM "{name}" t"""

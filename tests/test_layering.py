@@ -29,7 +29,7 @@ ROOMS = {
     "schema": {"catalog", "history", "security"},
     "backfill": {"catalog", "converge"},
     "backups": {"schema", "server", "engine"},
-    "migrate": {"catalog", "converge", "history", "lint", "schema", "security", "server"},
+    "migrate": {"backups", "catalog", "converge", "history", "lint", "schema", "security", "server"},
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

@@ -20,7 +20,7 @@ from django.db.migrations.state import ProjectState
 
 from moeen.db.adoption import Legacy
 from moeen.db.catalog import sizes
-from moeen.db.converge import declared, leftovers, locks, offline, values
+from moeen.db.converge import declared, failures, leftovers, locks, offline, values
 from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.sql import compose
@@ -79,7 +79,8 @@ class _Converging(Ours):
                         editor.execute(statement, None)
             else:
                 later = later_indexes(app_label, editor, want)
-                converge(want, editor, legacy=self.legacy, was=was, later=later)
+                bring = partial(converge, want, editor, legacy=self.legacy, was=was, later=later)
+                failures.attempt(editor.connection, bring, purpose="bring it to its shape", table=want.name)
 
 
 def later_indexes(app_label: str, editor: BaseDatabaseSchemaEditor, want: declared.Table) -> frozenset[str]:

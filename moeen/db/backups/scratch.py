@@ -1,7 +1,7 @@
-"""A throwaway server: made for one verification, gone afterwards, also when we are killed.
+"""A throwaway server: made for one verification or one rehearsal, gone afterwards, also when we are killed.
 
-It holds people's data in the clear. A small shell that waits for the end of our pipe stops it and removes it when
-this process ends in whatever way; a machine that lost power is cleaned at the next verification.
+It may hold people's data in the clear. A small shell that waits for the end of our pipe stops it and removes it when
+this process ends in whatever way; a machine that lost power is cleaned when the next one is made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from moeen.db.server import places, sockets, users
 from moeen.db.server.cluster import Server
 from moeen.db.server.programs import MAJOR, bin_dir
 
-_PREFIX = "moeen-verify-"
+_PREFIX = "moeen-{purpose}-"
 #: Fast and forgetful: nothing in it needs to outlive a crash.
 SETTINGS = (
     ("fsync", "off"),
@@ -39,17 +39,20 @@ _GUARD = 'read -r x; kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/n
 
 
 @contextmanager
-def server(programs: Path) -> Iterator[Login]:
-    """A running empty server of these programs; its superuser's way in, database `postgres`."""
-    parent = Path(tempfile.gettempdir())
-    _sweep(parent)
-    root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+def server(programs: Path, *, purpose: str = "verify", superuser: str = "postgres") -> Iterator[Login]:
+    """A running empty server of these programs; its superuser's way in, database `postgres`.
+
+    `purpose` is one word of its folder's name; what an ended process left behind for the same is removed first.
+    """
+    parent, prefix = Path(tempfile.gettempdir()), _PREFIX.format(purpose=purpose)
+    _sweep(parent, prefix)
+    root = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     # The user who runs the server for root passes through; the data folder itself is closed by initdb.
     root.chmod(0o711)
     handle = os.open(root, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     usable = places.usable_programs(programs, data_dir=root / "data")
-    made = Server(data_dir=root / "data", bin_dir=usable, settings=SETTINGS, durable=False)
+    made = Server(data_dir=root / "data", bin_dir=usable, superuser=superuser, settings=SETTINGS, durable=False)
     user = users.os_user(made.data_dir) if os.geteuid() == 0 else None
     # The other end of the guard's pipe stays open here, in no child, and is closed by the kernel when we end.
     inside, outside = os.pipe()
@@ -85,9 +88,9 @@ def _end(made: Server, root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
 
 
-def _sweep(parent: Path) -> None:
-    """End the servers of verifications that no longer run; the lock of one that does is held."""
-    for left in parent.glob(f"{_PREFIX}*"):
+def _sweep(parent: Path, prefix: str) -> None:
+    """End the servers of processes that no longer run; the lock of one that does is held."""
+    for left in parent.glob(f"{prefix}*"):
         try:
             if left.lstat().st_uid != os.geteuid():
                 continue

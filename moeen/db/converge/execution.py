@@ -55,6 +55,7 @@ def _page_ranges(connection: BaseDatabaseWrapper, table: str) -> Iterator[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int", [f'"{table}"'])
         (pages,) = cursor.fetchone()
-    for first in range(0, pages, BATCH_PAGES):
+    # An empty table counts as one page: on a twin, which holds no rows, the statement is to be tried nevertheless.
+    for first in range(0, max(pages, 1), BATCH_PAGES):
         tids = [sql.Literal(f"({page},0)") for page in (first, first + BATCH_PAGES)]
         yield sql.SQL("ctid >= {}::tid AND ctid < {}::tid").format(*tids).as_string(None)

@@ -57,6 +57,7 @@ class Run:
     error: str = ""
     backup_id: str = ""
     no_backup_reason: str = ""
+    decisions: str = ""
     fingerprint: str = ""
     lock_wait_seconds: float = 0.0
     steps: list[MigrationStep] = field(default_factory=list)
@@ -113,6 +114,8 @@ def write(connection: BaseDatabaseWrapper, run: Run) -> None:
     """Bring the tables to what the run says, if they stand; called after every step."""
     if not stands(connection):
         return
+    # A column of a later migration, which this run may be about to make.
+    decided = _has_column(connection, "migration_runs", "decisions")
     finished = None if run.outcome == "running" else datetime.now(UTC)
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(
@@ -161,6 +164,19 @@ def write(connection: BaseDatabaseWrapper, run: Run) -> None:
                     step.note,
                 ],
             )
+        if decided:
+            cursor.execute("UPDATE migration_runs SET decisions = %s WHERE id = %s", [run.decisions, run.id])
+
+
+def _has_column(connection: BaseDatabaseWrapper, table: str, column: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT EXISTS (SELECT FROM pg_attribute
+                              WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped)""",
+            [f"public.{table}", column],
+        )
+        (answer,) = cursor.fetchone()
+    return bool(answer)
 
 
 def mark_interrupted(connection: BaseDatabaseWrapper) -> int:

@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from moeen.db.catalog.sizes import count_rows
 from moeen.db.findings import Finding
-from moeen.db.migrate import preflight, refusals
+from moeen.db.migrate import refusals, runner
 from moeen.db.migrate.plan import PlannedStatement, describe
 from moeen.db.operations import CreateTable
 
@@ -69,14 +69,19 @@ class AdoptionReport:
 
 
 def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
-    """Look at an older database. What is made to look at it is rolled back. Raises MoeenError for missing rights."""
+    """Look at an older database, and rehearse the run on a twin. What is made to look at it is rolled back.
+
+    Raises MoeenError where nothing can be said: missing rights, a strange schema, no twin.
+    """
     executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    refused: Sequence[Finding] = ()
-    try:
-        preflight.check(connection, plan, executor.loader)
-    except refusals.AdoptionRefused as error:
-        refused = error.findings
+    options = runner.MigrateOptions()
+    options.targets = executor.loader.graph.leaf_nodes()
+    options.plan = plan = executor.migration_plan(options.targets)
+    options.loader = executor.loader
+    verdict = runner.judge(connection, options)
+    if verdict.refusal is not None and not isinstance(verdict.refusal, refusals.Findings):
+        raise verdict.refusal
+    refused: Sequence[Finding] = verdict.refusal.findings if verdict.refusal is not None else ()
     wanted = {
         operation.options["db_table"]
         for migration, _ in plan

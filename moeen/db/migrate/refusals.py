@@ -10,6 +10,12 @@ from moeen.db.errors import FAILED, FINDINGS, MoeenError
 from moeen.db.findings import Finding
 
 
+class Findings(MoeenError):
+    """A refusal that lists findings."""
+
+    findings: tuple[Finding, ...]
+
+
 class InvariantBroken(MoeenError):
     """A migration ran, but what must hold after each of them does not."""
 
@@ -84,7 +90,7 @@ class HalfAdopted(MoeenError):
         )
 
 
-class AdoptionRefused(MoeenError):
+class AdoptionRefused(Findings):
     """The database holds tables of our names that cannot be carried over; ``findings`` lists every mismatch."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:

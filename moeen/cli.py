@@ -16,6 +16,7 @@ import django
 from django.core.management import ManagementUtility
 from django.core.management.base import BaseCommand, CommandError
 
+from moeen import dry_run
 from moeen.db.errors import DONE, FAILED, INTERRUPTED, USAGE
 from moeen.db.explain import explain
 from moeen.db.security import identity
@@ -37,7 +38,9 @@ class CommandLine(ManagementUtility):
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         try:
-            return super().fetch_command(subcommand)
+            command = super().fetch_command(subcommand)
+            self.argv[2:2] = dry_run.words(command, subcommand, given=self.argv[2:])
+            return command
         except SystemExit:
             sys.exit(USAGE)
         finally:

@@ -56,6 +56,9 @@ SUPABASE_ANON_KEY = env.text("SUPABASE_ANON_KEY")
 SUPABASE_SERVICE_ROLE_KEY = env.text("SUPABASE_SERVICE_ROLE_KEY")
 SUPABASE_PROJECT_REF = env.label("SUPABASE_PROJECT_REF")
 
+# Commands say what they would do, and change nothing (moeen/dry_run.py).
+DRY_RUN = env.flag("DRY_RUN", default=False)
+
 EMBEDDED_DATA_DIR = env.folder("EMBEDDED_DATA_DIR", relative_to=BASE_DIR)
 _database: dict[str, Any] = env.database("DATABASE_URL") or {
     "EMBEDDED": True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
@@ -35,3 +36,15 @@ def check_web_login(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     ids = {web_login.ServedByOwner: "moeen.E121", web_login.Refused: "moeen.E122", web_login.NotMade: "moeen.E123"}
     return [checks.Error(found.cause, hint=found.next_step, id=ids[type(found)])]
+
+
+@register
+def check_project(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Which database is meant, where a hosted project and a server of this machine are both named."""
+    from moeen.db.engine.project import is_on_this_machine
+
+    entry = connections[DEFAULT_DB_ALIAS].settings_dict
+    if not settings.SUPABASE_PROJECT_REF or entry.get("EMBEDDED") or not is_on_this_machine(entry):
+        return []
+    words = f"The database is {entry['NAME']} on this machine, as DATABASE_URL says, not that of SUPABASE_PROJECT_REF."
+    return [checks.Info(words, hint="Leave one of the two out to have it said no more.", id="moeen.I124")]

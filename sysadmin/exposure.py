@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.findings import Finding, Severity
+from moeen.db.kinds import Kind
 from moeen.db.roles import PEOPLE
 
 
@@ -33,4 +34,4 @@ def system_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             fix = f"-- if nobody holds it who should not act in it: {mend}" if name in found else "-- restore its row"
             told = "a role of the clinic's own" if name in found else "missing"
             why = "the policies know it by name; whoever may write other roles may give, change or delete this one"
-            yield Finding(f"roles.{name}", "system role", "is_system", told, Severity.UNSAFE, fix, why)
+            yield Finding(f"roles.{name}", Kind.SYSTEM_ROLE, "is_system", told, Severity.UNSAFE, fix, why)

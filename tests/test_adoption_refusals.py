@@ -5,6 +5,7 @@ import re
 import pytest
 from django.core.management import call_command
 
+from moeen.db.kinds import Kind
 from moeen.db.migrate.refusals import AdoptionRefused, MissingPrivileges
 from moeen.db.security.identity import acting_as_operator
 from tests import servers, states
@@ -60,6 +61,15 @@ CASES = {
         (r"user_roles\.\S*user_id\S*.*", r"\b1\b"),
     ],
 }
+KINDS = {
+    "foreign_integer_keys": {Kind.COLUMN_TYPE},
+    "foreign_columns": {Kind.COLUMN_TYPE, Kind.NEW_COLUMN, Kind.PRIMARY_KEY, Kind.UNKNOWN_COLUMN},
+    "foreign_view": {Kind.COLUMN_TYPE, Kind.TABLE_KIND},
+    "unmappable_core": {
+        Kind.DUPLICATES, Kind.ORPHANS, Kind.VALUES_EMPTY, Kind.VALUES_NOT_ALLOWED, Kind.VALUES_TOO_LARGE,
+    },
+    "unmappable_full": {Kind.DUPLICATES, Kind.ORPHANS, Kind.VALUES_NOT_ALLOWED},
+}  # fmt: skip
 #: Values that stand in those databases; a report counts rows and never shows what they hold.
 SECRET = re.compile(
     r"nurse|no-idea|@example|twice@|ططط|-15|alarm|مجهول|\bsms\b|pat_\?|pat_A|مستخدم|مريض", re.IGNORECASE
@@ -73,11 +83,12 @@ def operator():
         yield
 
 
-def refusal(database):
+def refusal(database, kinds=frozenset()):
     """What ``migrate`` says when it refuses; the test fails when it does not."""
     with pytest.raises(AdoptionRefused) as caught:
         call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
     assert caught.value.exit_code == 3
+    assert {finding.kind for finding in caught.value.findings} == kinds or not kinds
     return str(caught.value)
 
 
@@ -91,7 +102,7 @@ def test_migrate__database_that_cannot_be_adopted__is_refused_with_every_mismatc
     database = states.database(new_database, state, place=place)
     with database.connect() as connection:
         before = snapshots.everything(connection)
-        report = refusal(database)
+        report = refusal(database, KINDS[state])
         assert [case for case in CASES[state] if not said(report, *case)] == [], report
         assert SECRET.search(report) is None, report
         after = snapshots.everything(connection)
@@ -107,36 +118,39 @@ def test_migrate__nothing_but_what_is_wrong__is_reported(new_database):
 
 
 @pytest.mark.parametrize(
-    ("change", "where", "what"),
+    ("change", "where", "what", "kinds"),
     [
         ("UPDATE patients SET created_at = NULL, updated_at = NULL WHERE id = md5('patients3')::uuid",
-         r"patients\.created_at", r"\b1 row\b"),
-        ("CREATE VIEW recent AS SELECT id, created_at FROM patients", r"patients\.created_at", r"recent"),
-        ("CREATE MATERIALIZED VIEW recent AS SELECT id, created_at FROM patients", r"patients\.created_at", r"recent"),
+         r"patients\.created_at", r"\b1 row\b", {Kind.VALUES_EMPTY}),
+        ("CREATE VIEW recent AS SELECT id, created_at FROM patients", r"patients\.created_at", r"recent",
+         {Kind.TYPE_IN_USE}),
+        ("CREATE MATERIALIZED VIEW recent AS SELECT id, created_at FROM patients", r"patients\.created_at", r"recent",
+         {Kind.TYPE_IN_USE}),
         ("ALTER TABLE patients ALTER COLUMN phone TYPE text; UPDATE patients SET phone = repeat('1', 51)"
-         " WHERE id = md5('patients1')::uuid", r"patients\.phone", r"\b1 row\b"),
+         " WHERE id = md5('patients1')::uuid", r"patients\.phone", r"\b1 row\b", {Kind.VALUES_TOO_LARGE}),
         ("ALTER TABLE insurance_claims ALTER COLUMN claim_amount TYPE numeric; UPDATE insurance_claims"
          " SET claim_amount = 0.001 WHERE id = md5('insurance_claims1')::uuid",
-         r"insurance_claims\.claim_amount", r"\b1 row\b"),
+         r"insurance_claims\.claim_amount", r"\b1 row\b", {Kind.VALUES_TOO_LARGE}),
         ("ALTER TABLE appointments ALTER COLUMN duration TYPE bigint; UPDATE appointments SET duration = 2147483648"
-         " WHERE id = md5('appointments1')::uuid", r"appointments\.duration", r"\b1 row\b"),
+         " WHERE id = md5('appointments1')::uuid", r"appointments\.duration", r"\b1 row\b", {Kind.VALUES_TOO_LARGE}),
         ("ALTER TABLE sessions RENAME TO held; CREATE TABLE sessions (LIKE held INCLUDING ALL)"
-         " PARTITION BY HASH (id)", r"sessions", r"partitioned"),
+         " PARTITION BY HASH (id)", r"sessions", r"partitioned", {Kind.TABLE_KIND}),
         ("ALTER TABLE patients DROP CONSTRAINT patients_email_key; UPDATE patients SET email = 'both@example.test'"
-         " WHERE id IN (md5('patients1')::uuid, md5('patients2')::uuid)", r"patients\.email", r"\b1\b"),
+         " WHERE id IN (md5('patients1')::uuid, md5('patients2')::uuid)", r"patients\.email", r"\b1\b",
+         {Kind.DUPLICATES}),
         ("ALTER TABLE insurance_claims DROP COLUMN created_at; ALTER TABLE insurance_claims ADD created_at"
          " timestamptz GENERATED ALWAYS AS ('2024-01-01 00:00Z'::timestamptz) STORED",
-         r"insurance_claims\.created_at", r"generated"),
+         r"insurance_claims\.created_at", r"generated", {Kind.COLUMN_GENERATED}),
     ],
     ids=["no-time-at-all", "view", "materialized-view", "too-long", "too-precise", "too-large", "partitioned",
          "duplicates", "generated"],
 )  # fmt: skip
-def test_migrate__core_with_one_obstacle__is_refused_and_unchanged(new_database, change, where, what):
+def test_migrate__core_with_one_obstacle__is_refused_and_unchanged(new_database, change, where, what, kinds):
     database = states.database(new_database, "core")
     with database.connect() as connection:
         connection.execute(change)
         before = snapshots.everything(connection)
-        report = refusal(database)
+        report = refusal(database, kinds)
         assert said(report, where, what), report
         assert SECRET.search(report) is None, report
         assert snapshots.everything(connection) == before
@@ -179,7 +193,9 @@ def test_migrate__a_table_that_another_role_owns__is_refused_before_anything_cha
     database = states.database(new_database, "core")
     with database.admin() as connection:
         connection.execute("ALTER TABLE insurance_claims OWNER TO CURRENT_USER")
+        connection.execute("ALTER SCHEMA public OWNER TO CURRENT_USER; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         before = snapshots.everything(connection)
-        with pytest.raises(MissingPrivileges, match="insurance_claims"):
+        with pytest.raises(MissingPrivileges, match="insurance_claims") as refused:
             call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+        assert {finding.kind for finding in refused.value.findings} == {Kind.PRIVILEGE, Kind.TABLE_OWNER}
         assert snapshots.everything(connection) == before

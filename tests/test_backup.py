@@ -32,6 +32,7 @@ from moeen.db.backups.content import read_content
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError
 from moeen.db.explain import explain
+from moeen.db.kinds import Kind
 from moeen.db.server import programs
 from tests import backups, servers, states
 
@@ -144,7 +145,7 @@ def test_storage__manifest_deleted__listed_as_damaged(filled, settings):
     (entry,) = retention.entries(at)
     assert (entry.id, entry.damage) == (taken.id, "manifest.json: it is missing")
     report = verify.prove(at, at.resolve("latest"))
-    assert [finding.object for finding in report.findings] == ["manifest.json"]
+    assert [(finding.object, finding.kind) for finding in report.findings] == [("manifest.json", Kind.FILE_DAMAGED)]
 
 
 def Failing():  # noqa: N802 - stands for a storage's class
@@ -197,27 +198,28 @@ def test_encrypt_to__malformed__refused_without_showing_a_secret(filled, tmp_pat
 @pytest.mark.parametrize(
     ("change", "kind", "named"),
     [
-        ("UPDATE people SET note = 'other' WHERE id = 7", "live digest", "public.people"),
+        ("UPDATE people SET note = 'other' WHERE id = 7", Kind.DIGEST, "public.people"),
         ("UPDATE people SET amount = amount::numeric(12, 3) WHERE id = 1", None, None),
-        ("UPDATE people SET raw = '{\"a\": 1, \"a\": 2}' WHERE id = 8", "live digest", "public.people"),
-        ("UPDATE people SET ratio = ratio + 1e-9 WHERE id = 9", "live digest", "public.people"),
-        ("UPDATE people SET feeling = 'ok' WHERE id = 9", "live digest", "public.people"),
-        ("DELETE FROM visits WHERE id = 3", "live rows", "public.visits"),
-        ("DROP POLICY staff_read ON people", "live policy", "public.people staff_read"),
-        ("ALTER POLICY staff_read ON people USING (true)", "live policy", "public.people staff_read"),
-        ("REVOKE SELECT ON people FROM backup_staff", "live grant", "relation public.people to backup_staff"),
-        ("GRANT DELETE ON visits TO backup_staff", "live grant", "relation public.visits to backup_staff"),
-        ("GRANT EXECUTE ON FUNCTION app.twice(integer) TO PUBLIC", "live grant",
+        ("UPDATE people SET raw = '{\"a\": 1, \"a\": 2}' WHERE id = 8", Kind.DIGEST, "public.people"),
+        ("UPDATE people SET ratio = ratio + 1e-9 WHERE id = 9", Kind.DIGEST, "public.people"),
+        ("UPDATE people SET feeling = 'ok' WHERE id = 9", Kind.DIGEST, "public.people"),
+        ("SELECT lo_from_bytea(0, 'x')", Kind.LARGE_OBJECTS, "large objects"),
+        ("DELETE FROM visits WHERE id = 3", Kind.ROWS, "public.visits"),
+        ("DROP POLICY staff_read ON people", Kind.INVENTORY, "policy public.people staff_read"),
+        ("ALTER POLICY staff_read ON people USING (true)", Kind.INVENTORY, "policy public.people staff_read"),
+        ("REVOKE SELECT ON people FROM backup_staff", Kind.INVENTORY_GRANT, "relation public.people to backup_staff"),
+        ("GRANT DELETE ON visits TO backup_staff", Kind.INVENTORY_GRANT, "relation public.visits to backup_staff"),
+        ("GRANT EXECUTE ON FUNCTION app.twice(integer) TO PUBLIC", Kind.INVENTORY_GRANT,
          "function app.twice(x integer) to PUBLIC"),
-        ("DROP INDEX visits_v_idx", "live index", "public.visits_v_idx"),
-        ("ALTER TABLE people DROP CONSTRAINT people_status_check", "live constraint",
-         "public.people people_status_check"),
-        ("ALTER TABLE people DISABLE ROW LEVEL SECURITY", "live table", "public.people"),
-        ("ALTER TABLE people DISABLE TRIGGER people_touch", "live trigger", "public.people people_touch"),
-        ("ALTER TABLE visits ALTER v SET NOT NULL", "live column", "public.visits.v"),
-        ("SELECT nextval('visits_id_seq')", "live sequence value", "public.visits_id_seq"),
+        ("DROP INDEX visits_v_idx", Kind.INVENTORY, "index public.visits_v_idx"),
+        ("ALTER TABLE people DROP CONSTRAINT people_status_check", Kind.INVENTORY,
+         "constraint public.people people_status_check"),
+        ("ALTER TABLE people DISABLE ROW LEVEL SECURITY", Kind.INVENTORY, "table public.people"),
+        ("ALTER TABLE people DISABLE TRIGGER people_touch", Kind.INVENTORY, "trigger public.people people_touch"),
+        ("ALTER TABLE visits ALTER v SET NOT NULL", Kind.INVENTORY, "column public.visits.v"),
+        ("SELECT nextval('visits_id_seq')", Kind.SEQUENCE_VALUE, "public.visits_id_seq"),
         ("CREATE OR REPLACE FUNCTION app.twice(x integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 0'",
-         "live function", "app.twice(x integer)"),
+         Kind.INVENTORY, "function app.twice(x integer)"),
     ],
 )  # fmt: skip
 def test_against_live__one_thing_changed__exactly_that_is_found(filled, kept, change, kind, named):
@@ -240,7 +242,7 @@ def test_against_live__one_thing_changed__exactly_that_is_found(filled, kept, ch
     if kind is None:
         assert found == []
     else:
-        assert [(f"live {finding.kind}", finding.object) for finding in found] == [(kind, named)]
+        assert [(finding.kind, finding.object) for finding in found] == [(kind, named)]
 
 
 def test_verify__resealed_after_damage_to_the_dump__found_by_the_restore(kept, tmp_path):
@@ -252,7 +254,7 @@ def test_verify__resealed_after_damage_to_the_dump__found_by_the_restore(kept, t
     files = [manifest.file_of(root, root / file.path) for file in paper.files]
     (root / "manifest.json").write_bytes(manifest.sealed(manifest.Manifest(**vars(paper) | {"files": files})))
     report = verify.prove(at, kept[1].id)
-    assert [finding.object for finding in report.findings] == ["dump.custom"]
+    assert [(finding.object, finding.kind) for finding in report.findings] == [("dump.custom", Kind.RESTORE)]
     assert not at.verification(kept[1].id).ok
 
 
@@ -268,8 +270,23 @@ def test_verify__dump_of_other_rows_under_this_content__found_by_digest_and_coun
     files = [manifest.file_of(root, root / file.path) for file in paper.files]
     (root / "manifest.json").write_bytes(manifest.sealed(manifest.Manifest(**vars(paper) | {"files": files})))
     found = {(finding.object, finding.kind) for finding in verify.prove(at, kept[1].id).findings}
-    assert ("public.people", "rows") in found
-    assert ("public.visits", "rows") in found
+    assert ("public.people", Kind.ROWS) in found
+    assert ("public.visits", Kind.ROWS) in found
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda dump: dump.unlink(), Kind.FILE_MISSING),
+        (lambda dump: dump.write_bytes(dump.read_bytes() + b"x"), Kind.FILE_SIZE),
+        (lambda dump: dump.write_bytes(bytes(reversed(dump.read_bytes()))), Kind.FILE_CHECKSUM),
+        (lambda dump: dump.with_name("other").write_bytes(b"x"), Kind.FILE_UNEXPECTED),
+    ],
+)
+def test_damage__one_sort__is_told_by_its_kind(kept, tmp_path, change, kind):
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    change(tmp_path / kept[1].id / "dump.custom")
+    assert [finding.kind for finding in verify.prove(at, kept[1].id).findings] == [kind]
 
 
 def test_damage__200_random_ones__each_noticed_and_the_file_named(filled, kept, tmp_path):

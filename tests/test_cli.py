@@ -46,13 +46,16 @@ def test_connection__bad_address__one_message_and_exit_code(manage, url, code, c
     ("url", "refused"),
     [
         ("postgresql://postgres:s3cret@db.otherref.supabase.co/postgres", True),
-        ("postgresql://postgres:s3cret@127.0.0.1:1/postgres", True),
+        ("postgresql://postgres:s3cret@127.0.0.2,db.otherref.supabase.co/postgres", True),
         ("postgresql://postgres.otherref:s3cret@127.0.0.1:1/postgres", True),
         ("postgresql://postgres:s3cret@db.myref-2.supabase.co.invalid/postgres", True),
         ("postgresql://postgres:s3cret@db.myrefs.invalid/postgres", True),
         ("postgresql://postgres:s3cret@db.myref.invalid/postgres?hostaddr=127.0.0.1&port=1", True),
         ("postgresql://postgres.myref:s3cret@db.otherref.supabase.co/postgres", True),
-        ("postgresql:///myref", True),
+        ("postgresql:///myref?service=other", True),
+        ("postgresql://postgres:s3cret@127.0.0.1:1/postgres", False),
+        ("postgresql://username:s3cret@localhost:1/moeen_db", False),
+        ("postgresql:///myref?host=/nonexistent", False),
         ("postgresql://postgres.myref:s3cret@127.0.0.1:1/postgres", False),
         ("postgresql://postgres:s3cret@db.myref.invalid/postgres", False),
     ],
@@ -62,6 +65,15 @@ def test_connection__project_reference__another_projects_database_is_refused(man
     assert ("SUPABASE_PROJECT_REF is 'myref', but" in first_line(done)) is refused
     assert done.returncode == (2 if refused else 1)
     assert "s3cret" not in done.stderr
+
+
+def test_check__project_reference_beside_this_machines_database__says_which_is_meant(manage):
+    env = {"DATABASE_URL": "postgresql://u:s3cret@localhost:1/clinic", "SUPABASE_PROJECT_REF": "myref"}
+    done = manage("check", **env)
+    assert (done.returncode, "The database is clinic on this machine" in done.stderr) == (0, True)
+    assert "s3cret" not in done.stderr
+    done = manage("check", **env | {"PGHOSTADDR": "192.0.2.1"})
+    assert "on this machine" not in done.stderr
 
 
 def test_connection__project_reference_without_database_url__embedded_server_serves(manage):

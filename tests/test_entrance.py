@@ -9,10 +9,12 @@ from django.core.management import call_command
 from django.db import connections, transaction
 
 from moeen.db import entrance, schema
+from moeen.db.kinds import Kind
 from moeen.db.roles import API_ROLES, ROLES
 from moeen.db.security import access
 from tests import servers
 
+DATABASE = {Kind.DATABASE_CONNECT, Kind.DATABASE_TEMPORARY, Kind.DATABASE_CREATE}
 DENIED = psycopg.OperationalError
 
 
@@ -135,7 +137,7 @@ def test_validate__neighbours_may_connect__closes_the_database_and_takes_nothing
     settings.WEB_LOGIN = mine.web
     with mine.database.connect() as owner:
         owner.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{mine.name}" TO PUBLIC')
-        found = [finding for finding in mine.findings() if finding.kind.startswith("database")]
+        found = [finding for finding in mine.findings() if finding.kind in DATABASE]
         assert [(finding.object, finding.kind) for finding in found] == [
             (mine.name, "database CONNECT"),
             (mine.name, "database TEMPORARY"),
@@ -146,7 +148,11 @@ def test_validate__neighbours_may_connect__closes_the_database_and_takes_nothing
         assert not any(login in script for login in (other.owner, other.web, other.api))
         for finding in found:
             owner.execute(finding.fix)
-        assert [finding for finding in mine.findings() if finding.kind.startswith("database")] == []
+        assert [finding for finding in mine.findings() if finding.kind in DATABASE] == []
+        owner.execute(f'GRANT CONNECT ON DATABASE "{mine.name}" TO {other.owner}')
+        (known,) = [finding for finding in mine.findings() if finding.kind is Kind.NEIGHBOURS_LOGIN]
+        assert known.object == other.owner
+        owner.execute(known.fix)
     for login in (mine.owner, mine.web, mine.api):
         mine.database.connect(user=login).close()
     with pytest.raises(DENIED):
@@ -160,7 +166,7 @@ def test_validate__database_of_another__says_who_may_close_it(two, told, setting
         admin.execute(f'ALTER DATABASE "{clinic.name}" OWNER TO postgres')
         admin.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{clinic.name}" TO PUBLIC')
         try:
-            found = [finding for finding in clinic.findings() if finding.kind.startswith("database")]
+            found = [finding for finding in clinic.findings() if finding.kind in DATABASE]
             assert all(finding.is_advice for finding in found)
             assert f'REVOKE CONNECT, TEMPORARY ON DATABASE "{clinic.name}" FROM PUBLIC' in found[0].fix
             assert clinic.owner in found[0].fix

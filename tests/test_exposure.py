@@ -9,6 +9,7 @@ from django.db import connections, transaction
 
 from moeen.db import schema
 from moeen.db.findings import Severity
+from moeen.db.kinds import Kind
 from moeen.db.schema import fix_script
 from moeen.env import parse_database_url
 from tests import servers, states
@@ -52,44 +53,47 @@ SHOWN = {
     "{stranger} GRANT ALL ON DATABASE {database} TO PUBLIC".replace("{stranger} ", ""): [("database CONNECT", "{database}"), ("database CREATE", "{database}"), ("database TEMPORARY", "{database}")],
     f"{STRANGER} ALTER DEFAULT PRIVILEGES FOR ROLE stranger IN SCHEMA public GRANT SELECT ON TABLES TO moeen_anon; ALTER TABLE settings OWNER TO stranger !": [("default privileges of another", "stranger public TABLES")],
     # --- publications ---
-    "CREATE PUBLICATION everything FOR ALL TABLES !": [("publication", "everything")],
-    "CREATE PUBLICATION part FOR TABLE patients, doctors": [("publication", "part")],
-    "CREATE PUBLICATION part FOR TABLES IN SCHEMA public !": [("publication", "part")],
+    "CREATE PUBLICATION everything FOR ALL TABLES !": [(Kind.PUBLICATION, "everything")],
+    "CREATE PUBLICATION part FOR TABLE patients, doctors": [(Kind.PUBLICATION, "part")],
+    "CREATE PUBLICATION part FOR TABLES IN SCHEMA public !": [(Kind.PUBLICATION, "part")],
     # --- settings ---
-    "ALTER DATABASE {database} SET session_replication_role = replica !": [("setting session_replication_role", "{database}")],
-    "ALTER ROLE ALL SET session_replication_role = replica !": [("setting session_replication_role", "every role")],
-    WEB + "ALTER ROLE web SET session_replication_role = replica !": [("setting session_replication_role", "web")],
-    WEB + "ALTER ROLE web IN DATABASE {database} SET row_security = off !": [("setting row_security", "web in {database}")],
-    "ALTER DATABASE {database} SET row_security = off": [("setting row_security", "{database}")],
-    f"{OTHER} ALTER DATABASE {{database}} SET search_path = other, public": [("setting search_path", "{database}")],
-    "ALTER DATABASE {database} SET search_path = pg_temp, public": [("setting search_path", "{database}")],
-    f"{OTHER} GRANT CREATE ON SCHEMA other TO PUBLIC; ALTER DATABASE {{database}} SET search_path = public, other": [("setting search_path", "{database}")],
-    WEB + "ALTER ROLE web SET search_path = nobodys !": [("setting search_path", "web")],
-    WEB + "ALTER ROLE web SET role = moeen_staff !": [("setting role", "web")],
-    "ALTER DATABASE {database} SET request.jwt.claims = '{{}}' !": [("setting request.jwt.claims", "{database}")],
-    "ALTER DATABASE {database} SET \"request.jwt.claim.sub\" = 'x' !": [("setting request.jwt.claim.sub", "{database}")],
-    "ALTER DATABASE {database} SET app.signature = 'x' !": [("setting app.signature", "{database}")],
-    "ALTER DATABASE {database} SET moeen.anything = 'x' !": [("setting moeen.anything", "{database}")],
-    WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'public.mine' !": [("setting pgrst.db_pre_request", "web")],
-    WEB + "ALTER ROLE web SET pgrst.db_schemas = 'public, app' !": [("setting pgrst.db_schemas", "web")],
+    "ALTER DATABASE {database} SET session_replication_role = replica !": [(Kind.SETTING, "session_replication_role of {database}")],
+    "ALTER ROLE ALL SET session_replication_role = replica !": [(Kind.SETTING, "session_replication_role of every role")],
+    WEB + "ALTER ROLE web SET session_replication_role = replica !": [(Kind.SETTING, "session_replication_role of web")],
+    WEB + "ALTER ROLE web IN DATABASE {database} SET row_security = off !": [(Kind.SETTING, "row_security of web in {database}")],
+    "ALTER DATABASE {database} SET row_security = off": [(Kind.SETTING, "row_security of {database}")],
+    f"{OTHER} ALTER DATABASE {{database}} SET search_path = other, public": [(Kind.SETTING, "search_path of {database}")],
+    "ALTER DATABASE {database} SET search_path = pg_temp, public": [(Kind.SETTING, "search_path of {database}")],
+    f"{OTHER} GRANT CREATE ON SCHEMA other TO PUBLIC; ALTER DATABASE {{database}} SET search_path = public, other": [(Kind.SETTING, "search_path of {database}")],
+    WEB + "ALTER ROLE web SET search_path = nobodys !": [(Kind.SETTING, "search_path of web")],
+    WEB + "ALTER ROLE web SET role = moeen_staff !": [(Kind.SETTING, "role of web")],
+    "ALTER DATABASE {database} SET request.jwt.claims = '{{}}' !": [(Kind.SETTING, "request.jwt.claims of {database}")],
+    "ALTER DATABASE {database} SET \"request.jwt.claim.sub\" = 'x' !": [(Kind.SETTING, "request.jwt.claim.sub of {database}")],
+    "ALTER DATABASE {database} SET app.signature = 'x' !": [(Kind.SETTING, "app.signature of {database}")],
+    "ALTER DATABASE {database} SET moeen.anything = 'x' !": [(Kind.SETTING, "moeen.anything of {database}")],
+    WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'public.mine' !": [(Kind.SETTING, "pgrst.db_pre_request of web")],
+    WEB + "ALTER ROLE web SET pgrst.db_schemas = 'public, app' !": [(Kind.SETTING, "pgrst.db_schemas of web")],
+    WEB + "ALTER ROLE web SET pgrst.jwt_secret = 'a-secret-of-thirty-two-characters' !": [(Kind.SETTING, "pgrst.jwt_secret of web")],
+    WEB + "ALTER ROLE web SET pgrst.db_anon_role = 'moeen_staff' !": [(Kind.SETTING, "pgrst.db_anon_role of web")],
+    "ALTER DATABASE {database} SET pgrst.jwt_role_claim_key = '.x' !": [(Kind.SETTING, "pgrst.jwt_role_claim_key of {database}")],
     # --- parameters ---
     WEB + "GRANT SET ON PARAMETER session_replication_role TO web !": [("parameter grant", "session_replication_role")],
     "GRANT SET ON PARAMETER session_replication_role TO PUBLIC !": [("parameter grant", "session_replication_role")],
     "GRANT ALTER SYSTEM ON PARAMETER log_statement TO moeen_admin !": [("parameter grant", "log_statement")],
     # --- memberships ---
-    WEB + "GRANT pg_execute_server_program TO web !": [("membership in pg_execute_server_program", "web")],
-    WEB + "GRANT pg_read_all_data TO web !": [("membership in pg_read_all_data", "web")],
-    WEB + "CREATE ROLE watchers IN ROLE pg_monitor; GRANT watchers TO web !": [("membership in pg_monitor", "watchers")],
-    "GRANT pg_read_all_data TO moeen_staff !": [("membership in pg_read_all_data", "moeen_staff")],
-    "GRANT pg_write_server_files TO moeen !": [("membership in pg_write_server_files", "moeen")],
+    WEB + "GRANT pg_execute_server_program TO web !": [(Kind.MEMBERSHIP, "web in pg_execute_server_program")],
+    WEB + "GRANT pg_read_all_data TO web !": [(Kind.MEMBERSHIP, "web in pg_read_all_data")],
+    WEB + "CREATE ROLE watchers IN ROLE pg_monitor; GRANT watchers TO web !": [(Kind.MEMBERSHIP, "watchers in pg_monitor")],
+    "GRANT pg_read_all_data TO moeen_staff !": [(Kind.MEMBERSHIP, "moeen_staff in pg_read_all_data")],
+    "GRANT pg_write_server_files TO moeen !": [(Kind.MEMBERSHIP, "moeen in pg_write_server_files")],
     # --- system roles, schema auth, event triggers ---
     "UPDATE roles SET is_system = false WHERE name = 'doctor'": [("system role", "roles.doctor")],
     "DELETE FROM roles WHERE name = 'admin'": [("system role", "roles.admin")],
-    f"{STRANGER} ALTER SCHEMA auth OWNER TO stranger !": [("owner", "schema auth")],
-    f"{STRANGER} ALTER FUNCTION auth.uid() OWNER TO stranger !": [("function's owner", "auth.uid()")],
-    f"{STRANGER} ALTER FUNCTION auth.jwt() OWNER TO stranger !": [("function's owner", "auth.jwt()")],
-    "GRANT CREATE ON SCHEMA auth TO moeen_staff": [("grant elsewhere", "auth"), ("right to create", "schema auth")],
-    "ALTER FUNCTION auth.uid() SECURITY DEFINER": [("function", "auth.uid()")],
+    f"{STRANGER} ALTER SCHEMA auth OWNER TO stranger !": [("stranger's schema", "schema auth")],
+    f"{STRANGER} ALTER FUNCTION auth.uid() OWNER TO stranger !": [("stranger's function", "auth.uid()")],
+    f"{STRANGER} ALTER FUNCTION auth.jwt() OWNER TO stranger !": [("stranger's function", "auth.jwt()")],
+    "GRANT CREATE ON SCHEMA auth TO moeen_staff": [("grant elsewhere", "auth"), ("stranger's right to create", "schema auth")],
+    "ALTER FUNCTION auth.uid() SECURITY DEFINER": [("definer function in auth", "auth.uid()")],
     f"{OTHER} {STRANGER} {TRIGGER} ALTER FUNCTION other.watch() OWNER TO stranger; CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION other.watch() !": [("event trigger elsewhere", "mine")],
 }  # fmt: skip
 #: What harms nobody, is the owner's own affair, or is said by validation already.
@@ -106,7 +110,7 @@ HARMLESS = [
     "ALTER DATABASE {database} SET timezone = 'Asia/Riyadh'; ALTER DATABASE {database} SET row_security = on",
     "ALTER DATABASE {database} SET search_path = '$user', public",
     f"{OTHER} ALTER DATABASE {{database}} SET search_path = public, other, pg_temp",
-    WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'app.bind_request' !",
+    WEB + "ALTER ROLE web SET pgrst.db_pre_request = 'app.bind_request'; ALTER ROLE web SET pgrst.db_max_rows = '1000' !",
     # Who cannot connect here does no harm here.
     f"{STRANGER} ALTER ROLE stranger SET row_security = off; GRANT pg_read_all_data TO stranger; GRANT SET ON PARAMETER session_replication_role TO stranger; GRANT moeen_admin TO stranger !",
     "GRANT pg_monitor, pg_read_all_data TO moeen; GRANT SET ON PARAMETER session_replication_role TO moeen !",
@@ -170,6 +174,7 @@ def test_exposed__something_shows_rows__finds_exactly_that(database, superuser, 
         assert sorted((f.kind, f.object) for f in found) == wanted
         assert {f.severity for f in found} == {Severity.UNSAFE}
         assert all(f.why and f.fix for f in found)
+        assert "a-secret" not in f"{found}{[f.fix for f in found]}"
         # What can be mended is, by the statement that is said; the rest names one, for a person to decide on.
         mends = [f.fix for f in found if not f.is_advice]
         for fix in mends:

@@ -1,14 +1,39 @@
 """Findings as people read them."""
 
+import json
+import re
+from pathlib import Path
+
 from moeen.db.findings import LONG, Finding
+from moeen.db.kinds import Kind
+from tests.test_drift import BETWEEN, CASES
+
+#: Not raised by any test, and why.
+UNTRIED = {}
+
+
+def test_kinds__each__is_raised_by_a_test():
+    """Those of comparing catalogs by the drifts; the others stand by name, or by their words, in the test of theirs."""
+    texts = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
+    tried = BETWEEN | {kind for case in CASES.values() for _, _, kind in case.found}
+    for kind in Kind:
+        words = f'|"{re.escape(kind)}"' if " " in kind else ""
+        named = any(re.search(rf"\bKind\.{kind.name}\b{words}", text) for text in texts)
+        assert (kind in tried or named) != (kind in UNTRIED), kind
+
+
+def test_kinds__each__has_words_of_its_own_and_is_found_by_them():
+    assert len({str(kind) for kind in Kind}) == len(Kind.__members__)
+    assert all(Kind(str(kind)) is kind for kind in Kind)
+    assert json.loads(json.dumps(Finding("x", Kind.COLUMN_TYPE, "a", "b").as_dict()))["kind"] == "column type"
 
 
 def pretty(expected, found):
-    return Finding("app.f()", "function definition", expected, found).pretty()
+    return Finding("app.f()", Kind.FUNCTION_BODY, expected, found).pretty()
 
 
 def test_finding__short_values__are_shown_whole():
-    assert pretty("one", "other") == "app.f(): function definition: expected one, found other"
+    assert pretty("one", "other") == "app.f(): function body: expected one, found other"
 
 
 def test_finding__long_body_that_differs_in_a_line__shows_that_line():

@@ -8,7 +8,7 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
 from moeen.db import schema
-from moeen.db.names import ObjectName
+from moeen.db.names import ObjectKind, ObjectName
 from moeen.db.schema import canonical, fix_script
 from tests.test_drift import as_it_stands, run, superuser_of
 
@@ -135,7 +135,7 @@ def test_fix_script__odd_names__mends_exactly_them(connection, loader, inside):
                 run(connection, filled(change, inside), superuser=superuser)
                 found = schema.validate(connection, loader=loader).findings
                 assert len(found) >= 4 * len(ODD), what
-                assert {f.name.schema for f in found if f.kind != "object"} == {inside}
+                assert {f.name.schema for f in found if f.kind.about is not ObjectKind.OBJECT} == {inside}
                 run(connection, fix_script.script(found), superuser=superuser)
                 left = schema.validate(connection, loader=loader)
                 assert left.findings == (), what

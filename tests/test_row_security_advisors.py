@@ -9,7 +9,8 @@ from django.apps import apps
 from django.db import connections, transaction
 
 from moeen.db import registry
-from moeen.db.security import advisors
+from moeen.db.kinds import Kind
+from moeen.db.security import access, advisors
 
 #: What is done to the schema -> (kind, object) of what is found.
 BREAKING = {
@@ -23,11 +24,11 @@ BREAKING = {
         "call per row", "messages.messages_select_patient",
     ),
     "CREATE POLICY another ON users FOR SELECT TO moeen_patient USING (is_active)": (
-        "several policies for SELECT", "users.moeen_patient",
+        "several policies", "users.moeen_patient",
     ),
-    "ALTER TABLE users DISABLE ROW LEVEL SECURITY": ("row security off", "users"),
-    "CREATE TABLE another (id int PRIMARY KEY)": ("row security off", "another"),
-    "ALTER TABLE users FORCE ROW LEVEL SECURITY": ("row security forced", "users"),
+    "ALTER TABLE users DISABLE ROW LEVEL SECURITY": ("table row security", "users"),
+    "CREATE TABLE another (id int PRIMARY KEY)": ("table row security", "another"),
+    "ALTER TABLE users FORCE ROW LEVEL SECURITY": ("table forced", "users"),
     "CREATE INDEX twin ON notifications (user_id)": ("duplicate index", "notifications.twin"),
     "CREATE VIEW shown AS SELECT * FROM patients": ("owner's view", "shown"),
     "CREATE MATERIALIZED VIEW stored AS SELECT * FROM patients": ("materialized view", "stored"),
@@ -45,10 +46,11 @@ BREAKING = {
         "open function", "all_patients()",
     ),
     "GRANT SELECT ON users TO moeen_staff": ("sensitive column", "users.password_hash"),
-    "GRANT SELECT ON patients TO PUBLIC": ("grant of SELECT", "patients"),
-    "GRANT TRUNCATE ON patients TO moeen_admin": ("grant of TRUNCATE", "patients"),
-    "GRANT moeen_admin TO moeen_patient": ("role's membership", "moeen_patient"),
-    "ALTER ROLE moeen_patient LOGIN": ("role", "moeen_patient"),
+    "GRANT SELECT ON patients TO PUBLIC": ("table grants", "patients"),
+    "GRANT TRUNCATE ON patients TO moeen_admin": ("table grants", "patients"),
+    "DROP POLICY users_bound_patient ON users": (Kind.UNSIGNED_IDENTITIES, "users"),
+    "GRANT moeen_admin TO moeen_patient": ("role member of", "moeen_patient"),
+    "ALTER ROLE moeen_patient LOGIN": ("role attributes", "moeen_patient"),
 }  # fmt: skip
 
 
@@ -72,6 +74,25 @@ def test_advise__broken_schema__finds_it(connection, statement):
         found = {(finding.kind, finding.object) for finding in advisors.advise(connection)}
         transaction.set_rollback(True, using=connection.alias)
     assert (kind, name) in found
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected", "found"),
+    [
+        ("GRANT DELETE ON settings TO moeen_anon; CREATE POLICY p ON settings FOR DELETE TO moeen_anon USING (true)",
+         "DELETE by moeen_anon: nothing", "all rows"),
+        ("DROP POLICY settings_select_anon ON settings", "SELECT by moeen_anon: some rows", "nothing"),
+    ],
+)  # fmt: skip
+def test_differences__matrix_is_another__tells_who_may_do_what(connection, statement, expected, found):
+    with transaction.atomic(using=connection.alias):
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        (told,) = access.differences(connection)
+        transaction.set_rollback(True, using=connection.alias)
+    assert (told.kind, told.object) == (Kind.ACCESS, "settings")
+    assert told.expected.startswith(expected)
+    assert told.found.startswith(found)
 
 
 def test_advise__without_its_exceptions__finds_exactly_those(connection, monkeypatch):

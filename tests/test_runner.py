@@ -268,11 +268,14 @@ def test_classification__do_block__each_statement_inside_counts():
 @pytest.mark.parametrize(
     ("break_it", "kind"),
     [
-        ("ALTER TABLE patients DISABLE ROW LEVEL SECURITY", "row security"),
-        ("ALTER TABLE patients DROP CONSTRAINT patients_public_id_key", "constraint"),
-        ("ALTER TABLE patients DROP CONSTRAINT patients_public_id_check", "constraint"),
-        ("ALTER TABLE patients ADD CHECK (phone <> '') NOT VALID", "constraint"),
-        ("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'sessions_doctor_id_idx'::regclass", "index"),
+        ("ALTER TABLE patients DISABLE ROW LEVEL SECURITY", "table row security"),
+        ("ALTER TABLE patients DROP CONSTRAINT patients_public_id_key", "missing constraint"),
+        ("ALTER TABLE patients DROP CONSTRAINT patients_public_id_check", "missing constraint"),
+        ("ALTER TABLE patients ADD CHECK (phone <> '') NOT VALID", "constraint not valid"),
+        (
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'sessions_doctor_id_idx'::regclass",
+            "index invalid",
+        ),
     ],
 )
 def test_invariants__one_broken__is_found(copy, break_it, kind):

@@ -13,8 +13,10 @@ from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import public_ids, schema
 from moeen.db.backups import restore
+from moeen.db.errors import MoeenError
 from moeen.db.history import files, ledger
-from moeen.db.schema import canonical, rows
+from moeen.db.kinds import Kind
+from moeen.db.schema import canonical
 from moeen.env import parse_database_url
 from tests import backups, servers, states
 
@@ -87,10 +89,10 @@ def test_validate__start_state_migrated__finds_only_ids_to_give(new_database, tm
     connection = connections[database.alias]
     result = schema.validate(connection)
     assert result.unexpected == ()
-    waiting = {f.object.partition(".")[0] for f in result.findings if f.kind == rows.PUBLIC_IDS_PENDING}
+    waiting = {f.object.partition(".")[0] for f in result.findings if f.kind == Kind.PUBLIC_IDS_PENDING}
     assert waiting == (set() if state == "fresh" else PENDING)
     assert result.settled
-    guessable = {f.object.partition(".")[0]: f.found for f in result.findings if f.kind == rows.GUESSABLE}
+    guessable = {f.object.partition(".")[0]: f.found for f in result.findings if f.kind == Kind.PUBLIC_IDS_GUESSABLE}
     assert guessable == dated(database)
     assert bool(guessable) == (state == "full")
     expected = canonical.load(schema.expected_path().read_text(encoding="utf-8"))
@@ -209,9 +211,35 @@ def test_validate__unrelated_tables_beside_ours__are_findings_and_allowed_by_set
         direct.execute("CREATE POLICY clinic ON doctors FOR INSERT TO moeen_auth WITH CHECK (true)")
     assert manage("validate_schema", DATABASE_URL=database.url).returncode == 3
     assert manage("validate_schema", DATABASE_URL=database.url, SCHEMA_ALLOWED=allowed).returncode == 0
-    refused = manage("validate_schema", DATABASE_URL=database.url, SCHEMA_ALLOWED='{"table branches": ""}')
-    assert refused.returncode == 2
-    assert "SCHEMA_ALLOWED" in refused.stderr
+    for wrong in ('{"table branches": ""}', '{"tabel branches": "no kind of object or finding"}'):
+        refused = manage("validate_schema", DATABASE_URL=database.url, SCHEMA_ALLOWED=wrong)
+        assert refused.returncode == 2
+        assert "SCHEMA_ALLOWED" in refused.stderr
+
+
+def test_validate__one_sort_of_difference_is_allowed__the_others_are_found(fresh, settings):
+    connection = connections[fresh.alias]
+    with transaction.atomic(using=fresh.alias), connection.cursor() as cursor:
+        clean = schema.validate(connection).fingerprint
+        cursor.execute(
+            "ALTER TABLE messages SET (fillfactor = 50); CREATE TABLE branches (id int);"
+            "DROP INDEX migration_runs_started_at_idx; ALTER POLICY users_select_patient ON users USING (true)"
+        )
+        settings.SCHEMA_ALLOWED = {
+            "table options mess*": "tuned", "unexpected table branches": "ours", "policy definition users.*": "open",
+            "missing index migration_runs.*": "looked up by nobody",
+        }  # fmt: skip
+        assert schema.validate(connection).findings == ()
+        assert schema.validate(connection).fingerprint == clean
+        cursor.execute(
+            "ALTER TABLE messages DISABLE ROW LEVEL SECURITY; COMMENT ON POLICY users_select_patient ON users IS 'x'"
+        )
+        assert [f.kind for f in schema.validate(connection).findings] == [Kind.TABLE_ROW_SECURITY, Kind.POLICY_COMMENT]
+        settings.SCHEMA_ALLOWED = {"tables branches": "no kind"}
+        with pytest.raises(MoeenError, match="begins with no kind") as refused:
+            schema.validate(connection)
+        assert refused.value.exit_code == 2
+        transaction.set_rollback(True, using=fresh.alias)
 
 
 def test_validate__many_rows__are_looked_up_in_indexes(fresh):
@@ -234,7 +262,7 @@ def test_validate__many_rows__are_looked_up_in_indexes(fresh):
         cursor.execute("ANALYZE patients")
         with connection.execute_wrapper(note):
             found = {f.kind: f.found for f in schema.validate(connection, advice=True).findings}
-        assert (found[rows.GUESSABLE], found[rows.PUBLIC_IDS_PENDING]) == ("3", "6")
+        assert (found[Kind.PUBLIC_IDS_GUESSABLE], found[Kind.PUBLIC_IDS_PENDING]) == ("3", "6")
         of_rows = [query for query, parameters in asked if parameters is None and "public.patients" in unquoted(query)]
         assert len(of_rows) == 2
         for query in of_rows:
@@ -257,9 +285,9 @@ def test_validate__migration_recorded_edited_missing_unknown__is_found(new_datab
         direct.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('crm', '9999_later', now())")
     found = {(f.object, f.kind) for f in schema.validate(connections[database.alias]).findings}
     assert found == {
-        ("crm.0001_tables", "applied migration"),
-        ("crm.0002_indexes", "migration"),
-        ("crm.9999_later", "applied migration"),
+        ("crm.0001_tables", "edited migration"),
+        ("crm.0002_indexes", "missing migration"),
+        ("crm.9999_later", "unknown migration"),
     }
 
 

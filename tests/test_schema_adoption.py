@@ -7,6 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from moeen.db.kinds import Kind
 from moeen.db.migrate import adoption_report
 from moeen.db.migrate.refusals import AdoptionRefused
 from tests import states
@@ -64,7 +65,7 @@ def test_adoption__refused_database__tells_refusals_and_everything_else_and_chan
     for words, statements in ((added, table.add), (converted, table.convert), (dropped, table.drop)):
         assert [word for word in words if not any(word in statement for statement in statements)] == []
     # What is refused is not said to be converted as well.
-    types = {f.object for f in found if f.kind == "type"}
+    types = {f.object for f in found if f.kind is Kind.COLUMN_TYPE}
     for table in survey.tables:
         for statement in table.convert:
             column = re.search(r'ALTER COLUMN "?(\w+)"? TYPE', statement)

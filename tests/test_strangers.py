@@ -16,31 +16,31 @@ WHO = "AS $$ SELECT '00000000-0000-0000-0000-000000000001'::uuid $$"
 PLANTED = {
     "schema of a stranger": (
         "CREATE SCHEMA auth AUTHORIZATION stranger",
-        [("schema auth", "owner")],
+        [("schema auth", "stranger's schema")],
     ),
     "schema and functions of a stranger": (
         f"CREATE SCHEMA auth AUTHORIZATION stranger; CREATE {UID} SECURITY DEFINER {WHO};"
         "ALTER FUNCTION auth.uid() OWNER TO stranger",
-        [("auth.uid()", "function's owner"), ("schema auth", "owner")],
+        [("auth.uid()", "stranger's function"), ("schema auth", "stranger's schema")],
     ),
     "function of a stranger in a schema of ours": (
         f"CREATE SCHEMA auth AUTHORIZATION moeen; CREATE {UID} {WHO}; ALTER FUNCTION auth.uid() OWNER TO stranger",
-        [("auth.uid()", "function's owner")],
+        [("auth.uid()", "stranger's function")],
     ),
     "function of a stranger in a superuser's schema": (
         f"CREATE SCHEMA auth; CREATE {UID} {WHO}; ALTER FUNCTION auth.uid() OWNER TO stranger",
-        [("auth.uid()", "function's owner")],
+        [("auth.uid()", "stranger's function")],
     ),
     "definer function of ours that we never made": (
         f"CREATE SCHEMA auth AUTHORIZATION moeen; CREATE {UID} SECURITY DEFINER {WHO};"
         "ALTER FUNCTION auth.uid() OWNER TO moeen",
-        [("auth.uid()", "function")],
+        [("auth.uid()", "definer function in auth")],
     ),
     "a schema that anybody may put functions into": (
         "CREATE SCHEMA auth AUTHORIZATION moeen; GRANT CREATE ON SCHEMA auth TO PUBLIC, stranger",
-        [("schema auth", "right to create"), ("schema auth", "right to create")],
+        [("schema auth", "stranger's right to create"), ("schema auth", "stranger's right to create")],
     ),
-    "schema app of a stranger": ("CREATE SCHEMA app AUTHORIZATION stranger", [("schema app", "owner")]),
+    "schema app of a stranger": ("CREATE SCHEMA app AUTHORIZATION stranger", [("schema app", "stranger's schema")]),
 }  # fmt: skip
 #: What stands beforehand and is nobody's harm.
 TRUSTED = {

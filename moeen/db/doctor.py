@@ -23,8 +23,9 @@ from moeen.db import registry, roles, schema
 from moeen.db.backups import retention, store
 from moeen.db.errors import MoeenError
 from moeen.db.explain import explain
+from moeen.db.kinds import Kind
 from moeen.db.migrate import preflight
-from moeen.db.schema.rows import DECLARED, GUESSABLE
+from moeen.db.schema.rows import DECLARED
 from moeen.db.security import serving, signing
 from moeen.db.server import project
 
@@ -33,6 +34,7 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 OLDEST, NEWEST = 14, 18
 LOW_DISK_BYTES = 2 * 1024**3
 REST_SECONDS = 10.0
+_MIGRATIONS = frozenset({Kind.MIGRATION_MISSING, Kind.MIGRATION_UNKNOWN, Kind.MIGRATION_EDITED})
 
 
 @dataclass(frozen=True)
@@ -183,10 +185,10 @@ class _Examination:
         return OK, f"{free / 1e9:.1f} GB free {whose}", ""
 
     def migrations(self) -> Answer:
-        found = [f for f in self.result.findings if f.kind in ("migration", "applied migration")]
+        found = [f for f in self.result.findings if f.kind in _MIGRATIONS]
         if not found:
             return OK, "all are applied, none was edited", ""
-        missing = sum(f.kind == "migration" for f in found)
+        missing = sum(f.kind is Kind.MIGRATION_MISSING for f in found)
         if missing:
             return FAIL, f"{missing} not applied", "manage.py migrate"
         return FAIL, f"{found[0].object}: {found[0].found}", found[0].fix
@@ -195,7 +197,7 @@ class _Examination:
         found = [f for f in self.result.findings if f.kind in DECLARED]
         if not found:
             return OK, "nothing is waiting", ""
-        waiting = sorted({f.object for f in found if f.kind != GUESSABLE})
+        waiting = sorted({f.object for f in found if f.kind is not Kind.PUBLIC_IDS_GUESSABLE})
         if waiting:
             step = "manage.py backfill_public_ids --dry-run, then without --dry-run"
             return WARN, f"not finished: {', '.join(waiting)}", step
@@ -203,8 +205,7 @@ class _Examination:
         return WARN, f"can be guessed: {', '.join(f.object for f in found)}", step
 
     def validation(self) -> Answer:
-        kinds = {"migration", "applied migration", *DECLARED}
-        found = [f for f in self.result.findings if f.kind not in kinds]
+        found = [f for f in self.result.findings if f.kind not in _MIGRATIONS | DECLARED]
         if not found:
             return OK, f"the catalog is what the code says; fingerprint {self.result.fingerprint}", ""
         worst = found[0]

@@ -17,15 +17,23 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db import notes
 from moeen.db.catalog import neighbours
 from moeen.db.findings import Finding, Severity
+from moeen.db.kinds import Kind
 from moeen.db.roles import ROLES
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_OWNERS, PLATFORM_ROLES
 from moeen.db.server_operation import ServerOperation
 from moeen.db.sql import compose, fragment
 
-_WHY = {
-    "CONNECT": "roles belong to the server: a login of a neighbour's that holds ours can read every row here",
-    "TEMPORARY": "a temporary table or function can take the place of ours, and in a pool it meets the next person",
-    "CREATE": "anybody can put a schema of their own here, with what looks like ours",
+#: A right on the database that PUBLIC has -> the kind of finding, and what it matters for.
+_OPEN = {
+    "CONNECT": (
+        Kind.DATABASE_CONNECT,
+        "roles belong to the server: a login of a neighbour's that holds ours can read every row here",
+    ),
+    "TEMPORARY": (
+        Kind.DATABASE_TEMPORARY,
+        "a temporary table or function can take the place of ours, and in a pool it meets the next person",
+    ),
+    "CREATE": (Kind.DATABASE_CREATE, "anybody can put a schema of their own here, with what looks like ours"),
 }
 
 
@@ -99,9 +107,8 @@ def findings(entrance: Entrance) -> Iterator[Finding]:
         found = "PUBLIC may" + (
             f", so {', '.join(entrance.losing)} as well" if right == "CONNECT" and entrance.losing else ""
         )
-        yield Finding(
-            entrance.database, f"database {right}", "granted by name", found, Severity.UNSAFE, fix, _WHY[right]
-        )
+        kind, why = _OPEN[right]
+        yield Finding(entrance.database, kind, "granted by name", found, Severity.UNSAFE, fix, why)
 
 
 class CloseDatabase(ServerOperation):

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
+from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 
 #: A text of more characters is not shown whole.
@@ -30,7 +31,7 @@ class Finding:
     """
 
     object: str
-    kind: str
+    kind: Kind
     expected: str
     found: str
     severity: Severity = Severity.BREAKS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,30 @@ _PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
 _PATH = re.compile(r'((?:"(?:[^"]|"")*"|[^"(])*)(?:\((.*)\))?', re.DOTALL)
 #: Kinds of object that pg_identify_object writes in two words.
 _OTHER = re.compile(r"(operator class|operator family|statistics object|text search \w+|\w+) (.*)", re.DOTALL)
+
+
+class ObjectKind(enum.StrEnum):
+    """What an object is. A view is a table here, a procedure a function; an object is of any rarer kind."""
+
+    SCHEMA = "schema"
+    TABLE = "table"
+    COLUMN = "column"
+    CONSTRAINT = "constraint"
+    INDEX = "index"
+    TRIGGER = "trigger"
+    POLICY = "policy"
+    RULE = "rule"
+    FUNCTION = "function"
+    AUTH_FUNCTION = "auth function"
+    SEQUENCE = "sequence"
+    TYPE = "type"
+    EXTENSION = "extension"
+    OBJECT = "object"
+    EVENT_TRIGGER = "event trigger"
+    DEFAULT_PRIVILEGES = "default privileges"
+    ROLE = "role"
+
+
 #: Kinds whose objects stand in no schema.
 OUTSIDE = frozenset({"role", "extension", "event trigger", "default privileges"})
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from moeen.db.backups.digests import Digest
 from moeen.db.backups.inventory import Inventory
 from moeen.db.backups.manifest import Content
 from moeen.db.backups.pg_restore import Rights
 from moeen.db.findings import Finding, Severity
+from moeen.db.kinds import Kind
 
 
 def compare(expected: Content, found: Content, *, rights: Rights, majors: tuple[int, int]) -> list[Finding]:
@@ -16,11 +18,7 @@ def compare(expected: Content, found: Content, *, rights: Rights, majors: tuple[
         [
             *_tables(expected, found),
             *_sequences(expected.sequences, found.sequences),
-            *_values(
-                "large objects",
-                {"large objects": str(expected.large_objects)},
-                {"large objects": str(found.large_objects)},
-            ),
+            *_large_objects(expected.large_objects, found.large_objects),
             *_inventories(expected.inventory, found.inventory, rights, majors),
         ]
     )
@@ -42,12 +40,19 @@ def checked(expected: Content) -> dict[str, int]:
 def _tables(expected: Content, found: Content) -> Iterator[Finding]:
     for label in sorted(expected.tables.keys() | found.tables.keys()):
         want, got = expected.tables.get(label), found.tables.get(label)
-        if want is None or got is None:
-            yield Finding(label, "table", "present" if want else "absent", "present" if got else "missing")
+        if want is None:
+            yield Finding(label, Kind.UNEXPECTED_TABLE, "absent", "present")
+        elif got is None:
+            yield Finding(label, Kind.MISSING_TABLE, "present", "missing")
         elif want.rows != got.rows:
-            yield Finding(label, "rows", f"{want.rows:,}", f"{got.rows:,}")
+            yield Finding(label, Kind.ROWS, f"{want.rows:,}", f"{got.rows:,}")
         elif want != got:
-            yield Finding(label, "digest", f"{want.sum}/{want.xor}", f"{got.sum}/{got.xor}")
+            yield Finding(label, Kind.DIGEST, f"{want.sum}/{want.xor}", f"{got.sum}/{got.xor}")
+
+
+def _large_objects(want: Digest, got: Digest) -> Iterator[Finding]:
+    if want != got:
+        yield Finding("large objects", Kind.LARGE_OBJECTS, str(want), str(got))
 
 
 def _sequences(expected: Mapping[str, list[str]], found: Mapping[str, list[str]]) -> Iterator[Finding]:
@@ -55,11 +60,11 @@ def _sequences(expected: Mapping[str, list[str]], found: Mapping[str, list[str]]
     for label in sorted(expected.keys() | found.keys()):
         want, got = expected.get(label), found.get(label)
         if want is None or got is None:
-            yield Finding(label, "sequence value", "present" if want else "absent", "present" if got else "missing")
+            yield Finding(label, Kind.SEQUENCE_VALUE, "present" if want else "absent", "present" if got else "missing")
             continue
         low, high = sorted((_number(want[0]), _number(want[1])))
         if got[0] not in want and not low < _number(got[0]) < high:
-            yield Finding(label, "sequence value", " to ".join(dict.fromkeys(want)), got[0])
+            yield Finding(label, Kind.SEQUENCE_VALUE, " to ".join(dict.fromkeys(want)), got[0])
 
 
 def _number(value: str) -> int:
@@ -87,12 +92,15 @@ def _without_maintain(grants: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _values(kind: str, expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Finding]:
+def _values(about: str, expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Finding]:
+    kind = Kind.INVENTORY_GRANT if about == "grant" else Kind.INVENTORY
     for name in sorted(expected.keys() | found.keys()):
         want, got = expected.get(name), found.get(name)
+        shown = name if about == "grant" else f"{about} {name}"
         if want is None:
-            yield Finding(name, kind, "absent", "present", Severity.UNSAFE if kind == "grant" else Severity.COSMETIC)
+            severity = Severity.UNSAFE if about == "grant" else Severity.COSMETIC
+            yield Finding(shown, kind, "absent", "present", severity)
         elif got is None:
-            yield Finding(name, kind, "present", "missing")
+            yield Finding(shown, kind, "present", "missing")
         elif want != got:
-            yield Finding(name, kind, want, got)
+            yield Finding(shown, kind, want, got)

@@ -12,6 +12,7 @@ from moeen.db.backups.inventory import Settings
 from moeen.db.backups.login import Login
 from moeen.db.backups.swap import APPLICATION
 from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
 from moeen.db.sql import elements
 
 #: Their values are stored as a list that is quoted already; pg_dumpall knows the same ones (dumputils.c).
@@ -92,9 +93,9 @@ def _compared(wanted: Settings, found: Settings, refused: set[tuple[str, str]]) 
         if (role, key) in refused or got == value:
             continue
         if got is None:
-            yield Finding(_label(role, key), "database setting", value, "missing")
+            yield Finding(_label(role, key), Kind.DATABASE_SETTING, value, "missing")
         elif key.lower() not in _LISTS or elements(got) != elements(value):
-            yield Finding(_label(role, key), "database setting", value, got)
+            yield Finding(_label(role, key), Kind.DATABASE_SETTING, value, got)
 
 
 def _label(role: str, key: str) -> str:

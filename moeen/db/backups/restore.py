@@ -38,6 +38,7 @@ from moeen.db.backups.store import Store
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
 from moeen.db.logs import logger
 
 
@@ -317,7 +318,7 @@ def _compared(
     findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
     if not rights.superuser:
         # What was created here belongs to this role already; grants of its own are no difference.
-        findings = [f for f in findings if not (f.kind == "grant" and f.object.endswith("to <owner>"))]
+        findings = [f for f in findings if not (f.kind is Kind.INVENTORY_GRANT and f.object.endswith("to <owner>"))]
     return findings, found.rows, len(found.tables)
 
 

@@ -23,6 +23,7 @@ from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
 from moeen.db.backups.store import Store
 from moeen.db.errors import MoeenError
 from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
 from moeen.db.logs import logger
 from moeen.db.server.programs import major_of
 
@@ -114,22 +115,22 @@ def intact(folder: Path, paper: Manifest, *, tell: progress.Tell = progress.sile
     for file in paper.files:
         path = folder / file.path
         if not path.is_file():
-            findings.append(Finding(file.path, "file", "present", "missing"))
+            findings.append(Finding(file.path, Kind.FILE_MISSING, "present", "missing"))
             continue
         size = path.stat().st_size
         if size != file.bytes:
-            findings.append(Finding(file.path, "size", f"{file.bytes:,} bytes", f"{size:,} bytes"))
+            findings.append(Finding(file.path, Kind.FILE_SIZE, f"{file.bytes:,} bytes", f"{size:,} bytes"))
         else:
             real = manifest.file_of(folder, path).sha256
             if real != file.sha256:
-                findings.append(Finding(file.path, "SHA-256", file.sha256, real))
+                findings.append(Finding(file.path, Kind.FILE_CHECKSUM, file.sha256, real))
         done += file.bytes
         tell("files", done, paper.bytes)
     ours = {manifest.NAME, manifest.VERIFIED, f"{manifest.VERIFIED}.new"}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_dir() and name not in listed and name not in ours:
-            findings.append(Finding(name, "file", "absent", "present"))
+            findings.append(Finding(name, Kind.FILE_UNEXPECTED, "absent", "present"))
     return findings
 
 
@@ -156,7 +157,7 @@ def against_live(content: Content, paper: Manifest, live: BaseDatabaseWrapper) -
         major = connection.info.server_version // 10000
     rights = pg_restore.Rights(owners=True, superuser=True)
     found = compare.compare(content, now, rights=rights, majors=(paper.major, major))
-    return [replace(finding, kind=f"live {finding.kind}") for finding in found]
+    return [replace(finding, object=f"{finding.object} in the live database") for finding in found]
 
 
 def read_restored(connection: psycopg.Connection[Any], content: Content, tell: progress.Tell) -> Content:
@@ -195,7 +196,7 @@ def _restored(
                 folder, paper, content, into=target, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
             )
         except MoeenError as error:
-            return content, version, [Finding(paper.dump, "restore", "complete", error.cause)]
+            return content, version, [Finding(paper.dump, Kind.RESTORE, "complete", error.cause)]
         with target.connect(application="moeen verify_backup") as connection:
             restored = read_restored(connection, content, tell)
             major = connection.info.server_version // 10000
@@ -229,7 +230,7 @@ def _schemas(content: Content) -> set[str]:
 
 
 def _damage(damage: Damaged) -> Finding:
-    return Finding(damage.file, "file", "as it was written", damage.what)
+    return Finding(damage.file, Kind.FILE_DAMAGED, "as it was written", damage.what)
 
 
 def failed(report: Report) -> MoeenError:

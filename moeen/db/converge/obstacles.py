@@ -16,6 +16,7 @@ from moeen.db.converge import declared
 from moeen.db.converge.conversions import conversion, mapped
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
 
 
@@ -24,38 +25,38 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
     live, name = item.live, item.name
     if live.kind != "r":
         kinds = {"v": "a view", "m": "a materialized view", "p": "a partitioned table", "f": "a foreign table"}
-        return [Finding(name, "kind", "a table", kinds.get(live.kind, live.kind))]
+        return [Finding(name, Kind.TABLE_KIND, "a table", kinds.get(live.kind, live.kind))]
     found = []
     keys = [c for c in live.constraints.values() if c.kind == "p"]
     wanted_key = next(c.columns for c in item.want.constraints if c.kind == "p")
     key = keys[0].columns if keys else ()
     if key != wanted_key:
         found.append(
-            Finding(name, "primary key", f"({', '.join(wanted_key)})", f"({', '.join(key)})" if key else "none")
+            Finding(name, Kind.PRIMARY_KEY, f"({', '.join(wanted_key)})", f"({', '.join(key)})" if key else "none")
         )
     views = catalog.dependent_views(connection, live)
     for column, stands, pattern in item.columns:
         where = f"{name}.{column.name}"
         if stands.generated:
-            found.append(Finding(where, "generated column", "a plain column", "GENERATED ALWAYS"))
+            found.append(Finding(where, Kind.COLUMN_GENERATED, "a plain column", "GENERATED ALWAYS"))
         if conversion(stands.type, pattern.type) is None:
-            found.append(Finding(where, "type", pattern.type, stands.type))
+            found.append(Finding(where, Kind.COLUMN_TYPE, pattern.type, stands.type))
         elif is_retyped(stands, pattern) and column.name in views:
             users = ", ".join(sorted(views[column.name]))
             fix = "drop these views, migrate, make them again"
-            found.append(Finding(where, "type in use", "no view that reads it", users, fix=fix))
+            found.append(Finding(where, Kind.TYPE_IN_USE, "no view that reads it", users, fix=fix))
     populated = has_rows(connection, name)
     for column in item.missing:
         if column.not_null and not column.default and populated:
             wanted = "present already, or a db_default or null=True in the model: the table holds rows"
-            found.append(Finding(f"{name}.{column.name}", "new column", wanted, "missing, NOT NULL without default"))
+            found.append(Finding(f"{name}.{column.name}", Kind.NEW_COLUMN, wanted, "missing, NOT NULL without default"))
     for extra in live.columns.keys() - item.want.names:
         stands = live.columns[extra]
         if stands.not_null and not (stands.default or stands.identity or stands.generated):
             found.append(
                 Finding(
                     f"{name}.{extra}",
-                    "unknown column",
+                    Kind.UNKNOWN_COLUMN,
                     "a default, or no NOT NULL: new rows would be refused",
                     "NOT NULL without default",
                     fix=compose("ALTER TABLE {t} ALTER COLUMN {c} DROP NOT NULL", t=name, c=extra),
@@ -92,14 +93,14 @@ def value_findings(
             )
             (count,) = cursor.fetchone()
             if count:
-                found.append(Finding(where, "duplicates", "every value once", f"{count} repeated"))
+                found.append(Finding(where, Kind.DUPLICATES, "every value once", f"{count} repeated"))
         for key, condition in _unproven_foreign_keys(item, live_tables):
             cursor.execute(compose("SELECT count(*) FROM {t} WHERE {c}", t=item.name, c=condition))
             (count,) = cursor.fetchone()
             if count:
                 where = f"{item.name}.{', '.join(key.columns)}"
                 orphans = f"{count} {_rows(count)} without one"
-                found.append(Finding(where, "orphans", f"a row of {key.to_table}", orphans))
+                found.append(Finding(where, Kind.ORPHANS, f"a row of {key.to_table}", orphans))
     return found
 
 
@@ -125,7 +126,7 @@ def _future_rows(item: Subject) -> sql.Composable:
     return sql.SQL("(SELECT {} FROM {}) AS {}").format(sql.SQL(", ").join(parts), table, table)
 
 
-def _conditions(item: Subject) -> Iterator[tuple[tuple[str, str, str], sql.Composable]]:
+def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Composable]]:
     """(object, kind, expected) -> the condition on a future row that a finding counts."""
     for column, stands, pattern in item.columns:
         way, name = conversion(stands.type, pattern.type), sql.Identifier(column.name)
@@ -133,16 +134,16 @@ def _conditions(item: Subject) -> Iterator[tuple[tuple[str, str, str], sql.Compo
         if way is None:
             continue
         if way.misfit:
-            yield (where, "values too large", pattern.type), fragment(way.misfit).format(name)
+            yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(way.misfit).format(name)
         if column.not_null and not column.prefix and not stands.not_null:
-            yield (where, "empty values", "a value in every row"), sql.SQL("{} IS NULL").format(name)
+            yield (where, Kind.VALUES_EMPTY, "a value in every row"), sql.SQL("{} IS NULL").format(name)
     for constraint in item.want.constraints:
         standing, pattern_of = item.live.constraints.get(constraint.name), item.pattern.constraints[constraint.name]
         proven = standing and standing.validated and standing.definition == pattern_of.definition
         if constraint.kind == "c" and not proven:
             check = fragment(constraint.body.removeprefix("CHECK "))
             where = f"{item.name}.{constraint.name.removeprefix(item.name + '_').removesuffix('_check')}"
-            yield (where, "values not allowed", constraint.body), sql.SQL("NOT {}").format(check)
+            yield (where, Kind.VALUES_NOT_ALLOWED, constraint.body), sql.SQL("NOT {}").format(check)
 
 
 def _rows(count: int) -> str:

@@ -5,24 +5,26 @@ from __future__ import annotations
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.findings import Finding, Severity
+from moeen.db.kinds import Kind
 
 _QUERY = r"""
-    SELECT c.oid::regclass || '.' || i.relname, 'index', 'valid', 'invalid: left by an interrupted build', 'slow'
+    SELECT c.oid::regclass || '.' || i.relname, 'index invalid', 'valid', 'invalid: left by an interrupted build',
+           'slow'
     FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
     WHERE c.relnamespace = 'public'::regnamespace AND NOT x.indisvalid
     UNION ALL
-    SELECT c.oid::regclass || '.' || k.conname, 'constraint', 'validated', 'NOT VALID', 'unsafe'
+    SELECT c.oid::regclass || '.' || k.conname, 'constraint not valid', 'validated', 'NOT VALID', 'unsafe'
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
     WHERE c.relnamespace = 'public'::regnamespace AND NOT k.convalidated
       AND k.conname <> c.relname || '_public_id_required'
     UNION ALL
-    SELECT c.oid::regclass::text, 'row security', 'enabled', 'off', 'unsafe'
+    SELECT c.oid::regclass::text, 'table row security', 'enabled', 'off', 'unsafe'
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'public_id' AND NOT a.attisdropped
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
       AND EXISTS (SELECT FROM pg_attrdef d WHERE d.adrelid = c.oid AND d.adnum = a.attnum
                   AND pg_get_expr(d.adbin, d.adrelid) LIKE '%app.generate_public_id(%')
     UNION ALL
-    SELECT c.oid::regclass || '.public_id', 'constraint', want.what, 'missing', 'unsafe'
+    SELECT c.oid::regclass || '.public_id', 'missing constraint', want.what, 'missing', 'unsafe'
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'public_id' AND NOT a.attisdropped
     JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     CROSS JOIN (VALUES ('u', 'unique'), ('c', 'a check of its form')) AS want (kind, what)
@@ -39,6 +41,6 @@ def findings(connection: BaseDatabaseWrapper) -> list[Finding]:
         # psycopg takes % for a parameter only when parameters are given.
         cursor.execute(_QUERY)
         return sorted(
-            Finding(where, kind, expected, found, Severity(severity))
+            Finding(where, Kind(kind), expected, found, Severity(severity))
             for where, kind, expected, found, severity in cursor
         )

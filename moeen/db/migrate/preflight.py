@@ -19,6 +19,7 @@ from moeen.db.adoption import Legacy
 from moeen.db.catalog.sizes import estimate_sizes
 from moeen.db.converge import declared, obstacles, subject
 from moeen.db.findings import Finding, unique
+from moeen.db.kinds import Kind
 from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges, StrangersSchema
 from moeen.db.operations import CONVERGING, CreateTable
 from moeen.db.security.strangers import strange_schemas
@@ -105,11 +106,13 @@ def missing_privileges(
             # Row security passes USAGE of the schema on to the roles that it makes, where PUBLIC does not have it.
             option = fragment(" WITH GRANT OPTION" if what == "schema public" else "")
             grant = compose("GRANT {right} ON {on} TO {to}{option}", right=fragment(right), on=on, to=to, option=option)
-            found.append(Finding(what, "privilege", right, "not granted", fix=grant))
+            found.append(Finding(what, Kind.PRIVILEGE, right, "not granted", fix=grant))
     for table in tables.values():
         if table.owner not in owned:
             grant = compose("GRANT {owner} TO {to}", owner=table.owner, to=to)
-            found.append(Finding(f"table {table.name}", "owner", f"membership in {table.owner}", role, fix=grant))
+            found.append(
+                Finding(f"table {table.name}", Kind.TABLE_OWNER, f"membership in {table.owner}", role, fix=grant)
+            )
     return role, tuple(found)
 
 
@@ -134,7 +137,9 @@ def unattainable_roles(connection: BaseDatabaseWrapper) -> tuple[Finding, ...]:
     if able:
         return ()
     return tuple(
-        Finding("roles of the cluster", "privilege", "CREATEROLE, or made by an administrator", "not granted", fix=fix)
+        Finding(
+            "roles of the cluster", Kind.PRIVILEGE, "CREATEROLE, or made by an administrator", "not granted", fix=fix
+        )
         for fix in (statement.as_string(None) for statement in statements)
     )
 

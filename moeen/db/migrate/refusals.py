@@ -68,6 +68,7 @@ class MissingPrivileges(MoeenError):
     """The connecting role may not do what the migrations need; each right is named with its GRANT."""
 
     def __init__(self, role: str, missing: Sequence[Finding]) -> None:
+        self.findings = tuple(missing)
         lines = "\n".join(dict.fromkeys(f"  {finding.object}: {finding.expected}" for finding in missing))
         grants = "\n".join(f"  {finding.fix};" for finding in missing)
         super().__init__(

@@ -17,12 +17,14 @@ from typing import Any
 from django.conf import settings
 
 from moeen.db import catalog
+from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.roles import API_ROLES
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
 
+Entry = dict[str, Any]
 #: Kind -> name -> attributes. Attributes that are absent are the ordinary ones: false, "", nothing.
-Objects = dict[str, dict[ObjectName, dict[str, Any]]]
+Objects = dict[str, dict[ObjectName, Entry]]
 
 #: What a hosting platform's roles hold of ours by our own migrations.
 PLATFORM_GRANTS: Mapping[tuple[str, str], frozenset[str]] = {
@@ -100,17 +102,29 @@ def conform(
         if foreign and (auth[name].get("result") == want.get("result") if name in auth else not needed):
             auth[name] = want
     for kind in objects.keys() | expected.keys():
-        for name in objects.get(kind, {}).keys() | expected.get(kind, {}).keys():
-            if is_allowed(kind, name.pretty()):
-                if name in expected.get(kind, {}):
-                    objects.setdefault(kind, {})[name] = expected[kind][name]
-                else:
-                    objects[kind].pop(name)
+        wanted, standing = expected.get(kind, {}), objects.setdefault(kind, {})
+        for name in standing.keys() | wanted.keys():
+            entry = _allowed(kind, name.pretty(), wanted.get(name), standing.pop(name, None), is_allowed)
+            if entry is not None:
+                standing[name] = entry
     # An extra function of the platform's schema is the platform's.
     for name in [name for name, found in auth.items() if found.get("platform")]:
         if name not in expected.get("auth function", {}):
             auth.pop(name)
     return replace(form, objects={kind: objects[kind] for kind in sorted(objects) if objects[kind]})
+
+
+def _allowed(
+    kind: str, name: str, want: Entry | None, found: Entry | None, is_allowed: Callable[[str, str], bool]
+) -> Entry | None:
+    """What stands, with what is allowed to differ as it is expected."""
+    if want == found or is_allowed(kind, name):
+        return want
+    if want is None or found is None:
+        return want if is_allowed(Kind.unexpected(kind) if want is None else Kind.missing(kind), name) else found
+    differing = [key for key in want.keys() | found.keys() if want.get(key) != found.get(key)]
+    excused = {key: want.get(key) for key in differing if is_allowed(Kind.changed(kind, key), name)}
+    return {key: value for key, value in {**found, **excused}.items() if value is not None}
 
 
 class _Reader:

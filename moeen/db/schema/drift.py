@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from moeen.db.findings import Finding, Severity
+from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.schema.canonical import Objects
 from moeen.db.schema.fixes import Mender
-from moeen.db.schema.grades import BREAKS, MISSING, UNSAFE, Entry, grade, grade_extra
+from moeen.db.schema.grades import Entry, grade
 
 
 def findings(expected: Objects, live: Objects, *, owner: str = "") -> list[Finding]:
@@ -49,27 +50,22 @@ def _findings(
 ) -> Iterator[Finding]:
     """What differs of one object, which is expected, or stands, or both."""
 
-    def finding(told: str, expected: str, stands: str, grade: tuple[Severity, str], fix: str) -> Finding:
-        severity, why = grade
+    def finding(told: Kind, expected: str, stands: str, fix: str, attribute: str = "") -> Finding:
+        severity, why = grade(told, attribute, want or {}, found or {})
         return Finding(name.pretty(), told, expected, stands, severity, fix, why, name)
 
     if found is None:
         assert want is not None
-        severity, why = MISSING.get(kind, (BREAKS, "the code relies on it"))
-        if kind == "index" and want.get("unique"):
-            severity, why = UNSAFE, "values may occur twice"
-        if kind == "policy" and want.get("restrictive"):
-            severity, why = UNSAFE, "it keeps rows from those who must not have them"
-        yield finding(kind, "present", "missing", (severity, why), mender.missing(kind, name, want))
+        yield finding(Kind.missing(kind), "present", "missing", mender.missing(kind, name, want))
     elif want is None:
-        yield finding(kind, "absent", _telling(kind, found), grade_extra(kind, found), mender.extra(kind, name, found))
+        yield finding(Kind.unexpected(kind), "absent", _telling(kind, found), mender.extra(kind, name, found))
     else:
         differing = [key for key in sorted(want.keys() | found.keys()) if want.get(key) != found.get(key)]
         if kind in ("policy", "rule") and differing != ["comment"]:
             # Made anew as a whole, so told once.
             one, other = (", ".join(f"{key} {_words(e.get(key))}" for key in differing) for e in (want, found))
-            fix = mender.changed(kind, name, differing[0], want, found)
-            yield finding(kind, one, other, grade(kind, differing[0], want, found), fix)
+            fix = mender.changed(kind, name, "definition", want, found)
+            yield finding(Kind.changed(kind, "definition"), one, other, fix)
             return
         if kind == "column" and "type" in differing and "collation" in differing:
             differing.remove("collation")  # both are mended by one change of type
@@ -80,7 +76,7 @@ def _findings(
         for key in differing:
             fix = mender.changed(kind, name, key, want, found)
             one, other = _told(key, want.get(key), found.get(key))
-            yield finding(f"{kind} {key.replace('_', ' ')}", one, other, grade(kind, key, want, found), fix)
+            yield finding(Kind.changed(kind, key), one, other, fix, key)
 
 
 def _telling(kind: str, found: Entry) -> str:

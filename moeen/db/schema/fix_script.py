@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from moeen.db.findings import Finding
-from moeen.db.schema.grades import UNSAFE
+from moeen.db.findings import Finding, Severity
+from moeen.db.names import ObjectKind as Of
 from moeen.db.statements import PATH, split
 
-#: In which order fixes are run: what others stand on first.
+#: In which order fixes are run: what others stand on first; then what is of no object of the catalog.
 ORDER = (
-    "role", "schema", "type", "function", "auth function", "table", "sequence", "column", "constraint", "index",
-    "rule", "trigger", "policy", "extension", "object", "event trigger", "default privileges",
+    Of.ROLE, Of.SCHEMA, Of.TYPE, Of.FUNCTION, Of.AUTH_FUNCTION, Of.TABLE, Of.SEQUENCE, Of.COLUMN, Of.CONSTRAINT,
+    Of.INDEX, Of.RULE, Of.TRIGGER, Of.POLICY, Of.EXTENSION, Of.OBJECT, Of.EVENT_TRIGGER, Of.DEFAULT_PRIVILEGES, None,
 )  # fmt: skip
 
 
@@ -46,9 +46,8 @@ def _line(text: str) -> str:
 def _position(finding: Finding) -> tuple[bool, int, int, Finding]:
     """Leaks are shut first; then functions before tables before what stands on them; grants and comments of a missing
     table have no use."""
-    kind = next((k for k in sorted(ORDER, key=len, reverse=True) if finding.kind.startswith(k)), "")
     foreign = "FOREIGN KEY" in finding.fix
-    return (not _shuts(finding), ORDER.index(kind) if kind else len(ORDER), int(foreign), finding)
+    return (not _shuts(finding), ORDER.index(finding.kind.about), int(foreign), finding)
 
 
 _SHUTTING = re.compile(
@@ -59,4 +58,4 @@ _SHUTTING = re.compile(
 def _shuts(finding: Finding) -> bool:
     """Whether its fix only takes rights away: it needs nothing that another fix makes first."""
     statements = [statement.words for statement in split(finding.fix)]
-    return finding.severity is UNSAFE and bool(statements) and all(map(_SHUTTING.match, statements))
+    return finding.severity is Severity.UNSAFE and bool(statements) and all(map(_SHUTTING.match, statements))

@@ -28,6 +28,7 @@ from moeen.db.sql import compose, fragment, role_sql
 from moeen.db.statements import PATH, parts_of
 
 Entry = Mapping[str, Any]
+_PLATFORMS = "-- schema auth is the hosting platform's own"
 _STATES = {"": "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
 
 
@@ -60,11 +61,15 @@ class Mender:
                 return _script([self._policy(name, want), *self._comment(kind, name, want)])
             case "rule":
                 return str(want["definition"]).rstrip(";")
+            case "auth function" if want.get("platform"):
+                return _PLATFORMS
             case "function" | "auth function":
                 made = [_function(name, want), *self._comment(kind, name, want)]
                 return _script([*made, *self._grants("function", name, want, {"grants": {"PUBLIC": "EXECUTE"}})])
             case "role":
                 return _script([compose("CREATE ROLE {n} NOLOGIN", n=part), self._membership(part)])
+            case "default privileges":
+                return _script(self._defaults(part, want, {}))
         return ""
 
     def extra(self, kind: str, name: ObjectName, found: Entry) -> str:
@@ -98,7 +103,7 @@ class Mender:
             case "event trigger":
                 return f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=part)}"
             case "default privileges":
-                return _script(self._defaults(part, found))
+                return _script(self._defaults(part, {}, found))
             case "object":
                 return f"DROP {name.table.removesuffix(' object').upper()} {part}"
             case "extension":
@@ -110,7 +115,7 @@ class Mender:
         table, part = name.relation.identifier(), name.part
         if attribute == "comment":
             return _script(self._comment(kind, name, want))
-        if attribute == "grants":
+        if attribute == "grants" and kind != "default privileges":
             return _script(self._grants("function" if kind == "auth function" else kind, name, want, found))
         if attribute == "owner":
             what = f"{KINDS['function' if kind == 'auth function' else kind]} {name_sql(name)}"
@@ -146,6 +151,8 @@ class Mender:
                 return _script([*self._exchange(name, want, found), *self._comment(kind, name, want)])
             case "rule":
                 return str(want["definition"]).replace("CREATE RULE", "CREATE OR REPLACE RULE", 1).rstrip(";")
+            case "auth function" if want.get("platform"):
+                return _PLATFORMS
             case "function" | "auth function":
                 if attribute in ("result", "kind", "arguments"):
                     return f"-- triggers and policies may stand on it: drop it, then: {_function(name, want)}"
@@ -155,7 +162,7 @@ class Mender:
             case "role":
                 return self._role(part, attribute, want, found)
             case "default privileges":
-                return _script(self._defaults(part, found))
+                return _script(self._defaults(part, want, found))
         return ""
 
     # --- tables and columns ---------------------------------------------------------------------------------------
@@ -316,13 +323,13 @@ class Mender:
             case "type":
                 return f"{head} AS {want['type']}"
             case "start":
-                return f"{head} START {want['start']}"
+                return f"{head} START {want.get('start', 0)}"
             case "increment":
-                return f"{head} INCREMENT {want['increment']}"
+                return f"{head} INCREMENT {want.get('increment', 0)}"
             case "minimum":
-                return f"{head} MINVALUE {want['minimum']}"
+                return f"{head} MINVALUE {want.get('minimum', 0)}"
             case "maximum":
-                return f"{head} MAXVALUE {want['maximum']}"
+                return f"{head} MAXVALUE {want.get('maximum', 0)}"
             case "cache":
                 return f"{head} CACHE {want['cache']}"
             case "cycle":
@@ -347,15 +354,19 @@ class Mender:
     def _membership(self, name: str) -> str:
         return "" if not self.owner else compose("GRANT {r} TO {o}", r=name, o=self.owner)
 
-    def _defaults(self, name: str, found: Entry) -> Iterator[str]:
+    def _defaults(self, name: str, want: Entry, found: Entry) -> Iterator[str]:
         *schema, what = name.split(" ")
         where = f" IN SCHEMA {schema[0]}" if schema else ""
         head = f"ALTER DEFAULT PRIVILEGES FOR ROLE {compose('{o}', o=self.owner)}{where}"
         usual = {"FUNCTIONS": "EXECUTE", "TYPES": "USAGE"}.get(what, "") if not schema else ""
-        for role in found.get("grants", {}):
-            if not (role == "PUBLIC" and usual):
+        wanted, held = want.get("grants", {}), found.get("grants", {})
+        for role in held:
+            if not (role == "PUBLIC" and usual) and held[role] != wanted.get(role):
                 yield f"{head} REVOKE ALL ON {what} FROM {role_sql(role)}"
-        if usual:
+        for role in wanted:
+            if wanted[role] not in ("nothing", held.get(role)):
+                yield f"{head} GRANT {wanted[role]} ON {what} TO {role_sql(role)}"
+        if usual and "PUBLIC" not in wanted:
             yield f"{head} GRANT {usual} ON {what} TO PUBLIC"
 
     def _comment(self, kind: str, name: ObjectName, want: Entry) -> Iterator[str]:

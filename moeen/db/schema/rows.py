@@ -18,15 +18,13 @@ from psycopg import sql
 from moeen.db import public_ids, registry
 from moeen.db.findings import Finding, Severity
 from moeen.db.history import files
+from moeen.db.kinds import Kind
 from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.schema.canonical import Form, Objects
 from moeen.db.sql import compose
 
 #: Findings that are expected after an older database was adopted, until backfill_public_ids and remint_public_ids ran.
-PUBLIC_IDS_PENDING = "rows without public id"
-GUESSABLE = "guessable public ids"
-BACKFILL = "backfill"
-DECLARED = frozenset({PUBLIC_IDS_PENDING, GUESSABLE, BACKFILL})
+DECLARED = frozenset({Kind.PUBLIC_IDS_PENDING, Kind.PUBLIC_IDS_GUESSABLE, Kind.BACKFILL})
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _BACKFILL_FIX = "manage.py backfill_public_ids"
 
@@ -53,12 +51,9 @@ def examine(
     return reader.found
 
 
-MALFORMED = "malformed public ids"
-
-
 def after_rows(catalog: Iterable[Finding], rows: Iterable[Finding]) -> list[Finding]:
     """The catalog's findings; a fix that rows are in the way of, as advice."""
-    ill = {f.table for f in rows if f.kind in (MALFORMED, PUBLIC_IDS_PENDING)}
+    ill = {f.table for f in rows if f.kind in (Kind.PUBLIC_IDS_MALFORMED, Kind.PUBLIC_IDS_PENDING)}
     return [
         replace(f, fix="-- once the rows are mended: " + f.fix.replace("\n", "\n-- "))
         if f.table in ill and ("public_id" in f.object and ("VALIDATE" in f.fix or "SET NOT NULL" in f.fix))
@@ -77,12 +72,12 @@ def prefixes(form: Form) -> Iterator[Finding]:
     for prefix, tables in bearers.items():
         if len(tables) > 1:
             why = "an id does not tell its table any more"
-            yield Finding(prefix, "prefix", "one table", ", ".join(sorted(tables)), Severity.UNSAFE, why=why)
+            yield Finding(prefix, Kind.PREFIX_SHARED, "one table", ", ".join(sorted(tables)), Severity.UNSAFE, why=why)
     for prefix in public_ids.PREFIXES.keys() - bearers.keys():
         table = public_ids.PREFIXES[prefix]._meta.db_table
         if _stands(form, table):
             why = "new rows of the table get no id of their own"
-            yield Finding(prefix, "prefix", f"default of {table}.public_id", "unused", Severity.BREAKS, why=why)
+            yield Finding(prefix, Kind.PREFIX_UNUSED, f"default of {table}.public_id", "unused", why=why)
 
 
 def _stands(form: Form, table: str) -> bool:
@@ -130,7 +125,7 @@ class _Reader:
                     found = f"{lacking:,}" if lacking else "none, but its column is still declared as pending"
                     why = "until then these rows cannot be reached by a public id"
                     fix = f"{_BACKFILL_FIX} --table {table}"
-                    self._add(name, PUBLIC_IDS_PENDING, "0", found, Severity.UNSAFE, fix, why)
+                    self._add(name, Kind.PUBLIC_IDS_PENDING, "0", found, Severity.UNSAFE, fix, why)
             check = name.has(f"{table}_public_id_check")
             proven = self.form.objects.get("constraint", {}).get(check)
             if proven is None or proven != self.expected.get("constraint", {}).get(check):
@@ -139,7 +134,7 @@ class _Reader:
                 if malformed:
                     why = "these rows cannot be reached by their public id"
                     fix = "-- give each a new public id, after looking at where the old ones are in use"
-                    self._add(name, MALFORMED, "0", f"{malformed:,}", Severity.BREAKS, fix, why)
+                    self._add(name, Kind.PUBLIC_IDS_MALFORMED, "0", f"{malformed:,}", Severity.BREAKS, fix, why)
 
     def guessable(self) -> None:
         """Rows whose public id is a date and a counter: whoever has one can write down the others.
@@ -167,9 +162,8 @@ class _Reader:
             for table, count in cursor.fetchall():
                 why = "whoever has one of these ids can guess the others"
                 fix = f"manage.py remint_public_ids --form dated --table {table}"
-                self._add(
-                    ObjectName(PUBLIC, table, "public_id"), GUESSABLE, "0", f"{count:,}", Severity.UNSAFE, fix, why
-                )
+                where = ObjectName(PUBLIC, table, "public_id")
+                self._add(where, Kind.PUBLIC_IDS_GUESSABLE, "0", f"{count:,}", Severity.UNSAFE, fix, why)
 
     def _count(self, table: str, query: Any, **parts: sql.Composable) -> int:
         if not self.reads(table):
@@ -209,7 +203,7 @@ class _Reader:
                     n=sql.Literal(highest),
                 )
                 why = "the next inserts fail: their numbers are taken"
-                self._add(name, "sequence value", f"above {highest}", str(last), Severity.BREAKS, fix, why)
+                self._add(name, Kind.SEQUENCE_VALUE, f"above {highest}", str(last), Severity.BREAKS, fix, why)
 
     def backfills(self) -> None:
         if not _stands(self.form, "backfill_runs") or not self.reads("backfill_runs"):
@@ -220,7 +214,7 @@ class _Reader:
             )
             for name, table, status in cursor.fetchall():
                 why = "what stands on its values waits for it"
-                self._add(f"{name} {table}", BACKFILL, "finished", status, Severity.UNSAFE, _BACKFILL_FIX, why)
+                self._add(f"{name} {table}", Kind.BACKFILL, "finished", status, Severity.UNSAFE, _BACKFILL_FIX, why)
 
     def migrations(self, loader: MigrationLoader | None) -> None:
         """Applied but unknown, edited since, or missing."""
@@ -238,10 +232,11 @@ class _Reader:
         self.found.findings += [replace(finding, why=why) for finding in changed]
         for app, name in sorted(loader.disk_migrations.keys() - loader.applied_migrations.keys()):
             why = "the database is older than the code"
-            self._add(f"{app}.{name}", "migration", "applied", "missing", Severity.BREAKS, "manage.py migrate", why)
+            missing = (Kind.MIGRATION_MISSING, "applied", "missing", Severity.BREAKS, "manage.py migrate", why)
+            self._add(f"{app}.{name}", *missing)
 
     def _add(
-        self, where: str | ObjectName, kind: str, expected: str, found: str, severity: Severity, fix: str, why: str
+        self, where: str | ObjectName, kind: Kind, expected: str, found: str, severity: Severity, fix: str, why: str
     ) -> None:
         name = where if isinstance(where, ObjectName) else None
         shown = where if isinstance(where, str) else where.pretty()

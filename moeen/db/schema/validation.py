@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from moeen.db import catalog
 from moeen.db.catalog import Catalog
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.findings import Finding, Severity, unique
+from moeen.db.kinds import Kind
 from moeen.db.logs import logger
-from moeen.db.names import PUBLIC
+from moeen.db.names import PUBLIC, ObjectKind
 from moeen.db.roles import ROLES
 from moeen.db.schema import canonical, drift, rows
 from moeen.db.schema.canonical import Form, Objects
@@ -32,6 +34,7 @@ from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
 #: Where an app keeps the expected catalog.
 EXPECTED = Path("schema") / "expected.json"
 _ORDER = list(Severity)
+_OWNERS = frozenset({Kind.SCHEMA_OWNER, Kind.TABLE_OWNER, Kind.FUNCTION_OWNER, Kind.SEQUENCE_OWNER, Kind.TYPE_OWNER})
 _PLATFORM = (*PLATFORM_ROLES, AUTHENTICATOR)
 
 
@@ -165,7 +168,7 @@ def compare(expected: Catalog, live: Catalog) -> list[Finding]:
     """What differs between two catalogs as they are, rows that wait for public ids included, whoever owns them."""
     one, other = (canonical.of(c, waiting=False) for c in (expected, live))
     found = drift.findings(one.objects, other.objects, owner=other.owner)
-    return [finding for finding in found if not finding.kind.endswith(" owner")]
+    return [finding for finding in found if finding.kind not in _OWNERS]
 
 
 def fingerprint(connection: BaseDatabaseWrapper) -> str:
@@ -225,8 +228,30 @@ def write_expected(connection: BaseDatabaseWrapper, path: Path) -> Form:
 
 
 def is_allowed(kind: str, name: str) -> bool:
-    """Whether SCHEMA_ALLOWED (``"kind object"``, with ``*`` and ``?`` -> reason) lets this object differ."""
-    return any(fnmatchcase(f"{kind} {name}", pattern) for pattern in settings.SCHEMA_ALLOWED)
+    """Whether SCHEMA_ALLOWED (``"kind object"``, with ``*`` and ``?`` in the object -> reason) lets this differ.
+
+    The kind is one of objects, of which everything may differ then, or one of findings. Raises MoeenError for another.
+    """
+    return any(
+        kind == allowed and fnmatchcase(name, pattern) for allowed, pattern in _allowed(*settings.SCHEMA_ALLOWED)
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _allowed(*entries: str) -> tuple[tuple[str, str], ...]:
+    """Kind and pattern of the object, of each entry."""
+    kinds = sorted([*ObjectKind, *Kind], key=len, reverse=True)
+    found = []
+    for entry in entries:
+        kind = next((kind for kind in kinds if entry.startswith(f"{kind} ")), None)
+        if kind is None:
+            raise MoeenError(
+                f"SCHEMA_ALLOWED: {entry!r} begins with no kind of object or finding.",
+                next_step="Write it as validate_schema prints it: 'table branches', \"owner's view reports.*\".",
+                exit_code=USAGE,
+            )
+        found.append((str(kind), entry.removeprefix(f"{kind} ")))
+    return tuple(found)
 
 
 def log(result: Validation) -> None:

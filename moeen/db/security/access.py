@@ -22,6 +22,7 @@ from psycopg import sql
 from moeen.db import catalog, public_ids
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.findings import Finding, unique
+from moeen.db.kinds import Kind
 from moeen.db.roles import API_ROLES, OTHERS, PEOPLE, PREFIX, ROLES
 from moeen.db.security import identity, web_login
 
@@ -145,7 +146,8 @@ def differences(connection: BaseDatabaseWrapper) -> tuple[Finding, ...]:
         expected, present = (cells[key].pretty() if key in cells else "nothing" for cells in (wanted, live))
         if expected != present:
             table, role, command = key
-            found.append(Finding(table, f"{COMMANDS[command]} by {PREFIX}{role}", expected, present))
+            who = f"{COMMANDS[command]} by {PREFIX}{role}"
+            found.append(Finding(table, Kind.ACCESS, f"{who}: {expected}", present))
     return unique(found)
 
 

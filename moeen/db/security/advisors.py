@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db import catalog, registry
 from moeen.db.catalog import Catalog, Table
 from moeen.db.findings import Finding, Severity, unique
+from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.roles import PREFIX, ROLES
 from moeen.db.security import access
@@ -62,7 +63,7 @@ def unindexed_foreign_keys(live: Catalog) -> Iterator[Finding]:
             if key.kind == "f" and not any(index[: len(key.columns)] == key.columns for index in _indexes(table)):
                 at = table.identity
                 fix = compose("CREATE INDEX CONCURRENTLY ON {t} ({c})", t=at.identifier(), c=key.columns)
-                yield _finding(at.has(key.name), "unindexed foreign key", "an index", "none", Severity.SLOW, fix)
+                yield _finding(at.has(key.name), Kind.UNINDEXED_FOREIGN_KEY, "an index", "none", Severity.SLOW, fix)
 
 
 def calls_per_row(live: Catalog) -> Iterator[Finding]:
@@ -70,7 +71,7 @@ def calls_per_row(live: Catalog) -> Iterator[Finding]:
     signed = {_SIGNED_ROW.format(role=role) for role in ROLES}  # of every written row: see app.signed_only()
     for table, name, text in _expressions(live):
         if text not in signed and _CALLS.search(_without_selects(text)):
-            yield _finding(table.identity.has(name), "call per row", "(SELECT f())", "a bare call", Severity.SLOW)
+            yield _finding(table.identity.has(name), Kind.CALL_PER_ROW, "(SELECT f())", "a bare call", Severity.SLOW)
 
 
 def several_permissive(live: Catalog) -> Iterator[Finding]:
@@ -85,10 +86,8 @@ def several_permissive(live: Catalog) -> Iterator[Finding]:
                         cells.setdefault((role, command), []).append(policy.name)
         for (role, command), names in cells.items():
             if len(names) > 1:
-                where = table.identity.has(role)
-                yield _finding(
-                    where, f"several policies for {command}", "one", ", ".join(sorted(names)), Severity.UNSAFE
-                )
+                where, found = table.identity.has(role), ", ".join(sorted(names))
+                yield _finding(where, Kind.SEVERAL_POLICIES, f"one for {command}", found, Severity.UNSAFE)
 
 
 def row_security_off(live: Catalog) -> Iterator[Finding]:
@@ -96,10 +95,10 @@ def row_security_off(live: Catalog) -> Iterator[Finding]:
     for table in live.tables.values():
         if table.kind in ("r", "p") and table.schema == "public" and not table.row_security:
             fix = compose("ALTER TABLE {t} ENABLE ROW LEVEL SECURITY", t=table.identity.identifier())
-            yield _finding(table.identity, "row security off", "enabled", "disabled", Severity.UNSAFE, fix)
+            yield _finding(table.identity, Kind.TABLE_ROW_SECURITY, "enabled", "disabled", Severity.UNSAFE, fix)
         if table.forced:
             fix = compose("ALTER TABLE {t} NO FORCE ROW LEVEL SECURITY", t=table.identity.identifier())
-            yield _finding(table.identity, "row security forced", "not forced", "forced", Severity.UNSAFE, fix)
+            yield _finding(table.identity, Kind.TABLE_FORCED, "not forced", "forced", Severity.UNSAFE, fix)
 
 
 def duplicate_indexes(live: Catalog) -> Iterator[Finding]:
@@ -109,14 +108,16 @@ def duplicate_indexes(live: Catalog) -> Iterator[Finding]:
         for index in table.indexes.values():
             twin = seen.setdefault((index.definition, index.unique), index.name)
             if twin != index.name:
-                yield _finding(table.identity.has(index.name), "duplicate index", "one", f"also {twin}", Severity.SLOW)
+                yield _finding(
+                    table.identity.has(index.name), Kind.DUPLICATE_INDEX, "one", f"also {twin}", Severity.SLOW
+                )
 
 
 def owners_views(live: Catalog) -> Iterator[Finding]:
     """splinter 0010 and 0016: a view shows what its owner sees; a materialized one has no policies at all."""
     for table in live.tables.values():
         if table.kind == "m":
-            yield _finding(table.identity, "materialized view", "out of reach", "in schema public", Severity.UNSAFE)
+            yield _finding(table.identity, Kind.MATERIALIZED_VIEW, "out of reach", "in schema public", Severity.UNSAFE)
 
 
 def hijackable_names(live: Catalog) -> Iterator[Finding]:
@@ -126,7 +127,7 @@ def hijackable_names(live: Catalog) -> Iterator[Finding]:
             called = function.identity.identifier()
             fix = compose("ALTER FUNCTION {f} SET search_path = pg_catalog, pg_temp", f=called)
             found = ", ".join(s for s in function.settings if s.startswith("search_path=")) or "the caller's"
-            yield _finding(function.identity, "search path", HERMETIC, found, Severity.UNSAFE, fix)
+            yield _finding(function.identity, Kind.SEARCH_PATH, HERMETIC, found, Severity.UNSAFE, fix)
 
 
 def unsigned_identities(live: Catalog) -> Iterator[Finding]:
@@ -142,7 +143,7 @@ def unsigned_identities(live: Catalog) -> Iterator[Finding]:
         wanted = {(role, _SIGNED.format(role=role), _SIGNED_ROW.format(role=role)) for role in ROLES}
         if not wanted <= found:
             at = table.identity
-            yield _finding(at, "unsigned identities", "let through by no one", "let through", Severity.UNSAFE)
+            yield _finding(at, Kind.UNSIGNED_IDENTITIES, "let through by no one", "let through", Severity.UNSAFE)
 
 
 def always_true(live: Catalog) -> Iterator[Finding]:
@@ -153,7 +154,9 @@ def always_true(live: Catalog) -> Iterator[Finding]:
             # What may be changed is limited, and what it may become is not.
             lopsided = policy.command == "UPDATE" and policy.using != policy.check
             if writes and (lopsided or not set(policy.roles) <= _WIDE):
-                yield _finding(table.identity.has(policy.name), "always true", "a condition", "true", Severity.UNSAFE)
+                yield _finding(
+                    table.identity.has(policy.name), Kind.ALWAYS_TRUE, "a condition", "true", Severity.UNSAFE
+                )
 
 
 def policies_for_everybody(live: Catalog) -> Iterator[Finding]:
@@ -163,7 +166,7 @@ def policies_for_everybody(live: Catalog) -> Iterator[Finding]:
             if not set(policy.roles) <= set(ROLES):
                 yield _finding(
                     table.identity.has(policy.name),
-                    "policy's role",
+                    Kind.POLICY_ROLE,
                     "one of ours",
                     ", ".join(policy.roles),
                     Severity.UNSAFE,
@@ -179,7 +182,7 @@ def unindexed_conditions(live: Catalog) -> Iterator[Finding]:
             for column in sorted(words & table.columns.keys() - first):
                 yield _finding(
                     table.identity.has(column),
-                    "unindexed condition",
+                    Kind.UNINDEXED_CONDITION,
                     "an index",
                     f"none, for {policy.name}",
                     Severity.SLOW,
@@ -192,7 +195,9 @@ def volatile_helpers(live: Catalog) -> Iterator[Finding]:
     for function in live.functions.values():
         used = f"app.{function.name}(" in policies
         if used and (function.volatility != "s" or not function.security_definer):
-            yield _finding(function.identity, "policy helper", "STABLE SECURITY DEFINER", "otherwise", Severity.UNSAFE)
+            yield _finding(
+                function.identity, Kind.POLICY_HELPER, "STABLE SECURITY DEFINER", "otherwise", Severity.UNSAFE
+            )
 
 
 RULES: tuple[Rule, ...] = (
@@ -223,7 +228,7 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         )
         for (name,) in cursor.fetchall():
             fix = f"REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC"
-            yield Finding(name, "open function", "granted by name", "open to PUBLIC", Severity.UNSAFE, fix)
+            yield Finding(name, Kind.OPEN_FUNCTION, "granted by name", "open to PUBLIC", Severity.UNSAFE, fix)
         cursor.execute(
             """
             SELECT c.oid::regclass::text FROM pg_class c
@@ -234,7 +239,7 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         )
         for (name,) in cursor.fetchall():
             fix = f"ALTER VIEW {name} SET (security_invoker = true)"
-            yield Finding(name, "owner's view", "security_invoker", "its owner's rights", Severity.UNSAFE, fix)
+            yield Finding(name, Kind.OWNERS_VIEW, "security_invoker", "its owner's rights", Severity.UNSAFE, fix)
 
 
 def _sensitive_columns(connection: BaseDatabaseWrapper, live: Catalog) -> Iterator[Finding]:
@@ -246,7 +251,7 @@ def _sensitive_columns(connection: BaseDatabaseWrapper, live: Catalog) -> Iterat
             for column in cell.columns or secret[cell.table].columns:
                 if _SENSITIVE.search(column):
                     where = secret[cell.table].identity.has(column)
-                    yield _finding(where, "sensitive column", "not readable", f"by {cell.role}", Severity.UNSAFE)
+                    yield _finding(where, Kind.SENSITIVE_COLUMN, "not readable", f"by {cell.role}", Severity.UNSAFE)
 
 
 def _unsafe_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -262,9 +267,9 @@ def _unsafe_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         for name, unsafe, member in cursor.fetchall():
             if unsafe:
                 fix = f"ALTER ROLE {name} NOSUPERUSER NOBYPASSRLS NOLOGIN"
-                yield Finding(name, "role", "bound, without login", "otherwise", Severity.UNSAFE, fix)
+                yield Finding(name, Kind.ROLE_ATTRIBUTES, "bound, without login", "otherwise", Severity.UNSAFE, fix)
             if member:
-                yield Finding(name, "role's membership", "in no other role", "in another", Severity.UNSAFE)
+                yield Finding(name, Kind.ROLE_MEMBER_OF, "in no other role", "in another", Severity.UNSAFE)
 
 
 def _foreign_grants(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -284,10 +289,10 @@ def _foreign_grants(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         for table, role, privilege in cursor.fetchall():
             where, who = ObjectName("public", table), "PUBLIC" if role == "PUBLIC" else compose("{r}", r=role)
             fix = f"REVOKE {privilege} ON {where.identifier().as_string(None)} FROM {who}"
-            yield _finding(where, f"grant of {privilege}", "to nobody", f"to {role}", Severity.UNSAFE, fix)
+            yield _finding(where, Kind.TABLE_GRANTS, f"{privilege} to nobody", f"to {role}", Severity.UNSAFE, fix)
 
 
-def _finding(name: ObjectName, kind: str, expected: str, found: str, severity: Severity, fix: str = "") -> Finding:
+def _finding(name: ObjectName, kind: Kind, expected: str, found: str, severity: Severity, fix: str = "") -> Finding:
     return Finding(name.pretty(), kind, expected, found, severity, fix, name=name)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.findings import Finding, Severity
+from moeen.db.kinds import Kind
 from moeen.db.roles import ROLES
 from moeen.db.security.trust import AUTH_OWNERS
 from moeen.db.sql import compose
@@ -26,19 +27,20 @@ def strange_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             name = compose("{s}", s=schema)
             if is_strange:
                 fix = f"-- look at what is in it; if nobody needs it, as {owner}: DROP SCHEMA {name} CASCADE"
-                yield _finding(f"schema {schema}", "owner", "ours or the platform's", owner, fix)
+                yield _finding(f"schema {schema}", Kind.STRANGERS_SCHEMA, "ours or the platform's", owner, fix)
             for role in creators:
                 fix = f"-- as {owner}: REVOKE CREATE ON SCHEMA {name} FROM {role}"
-                yield _finding(f"schema {schema}", "right to create", "nobody else's", role, fix)
+                yield _finding(f"schema {schema}", Kind.STRANGERS_RIGHT, "nobody else's", role, fix)
             for function, of in functions:
                 fix = f"-- as {of}, if nobody needs it: DROP ROUTINE {function}"
-                yield _finding(function, "function's owner", "ours or the platform's", of, fix)
+                yield _finding(function, Kind.STRANGERS_FUNCTION, "ours or the platform's", of, fix)
             for function, of in definers:
                 fix = f"-- as {of}: ALTER FUNCTION {function} SECURITY INVOKER"
-                yield _finding(function, "function", "SECURITY INVOKER", "SECURITY DEFINER, made by no migration", fix)
+                made = "SECURITY DEFINER, made by no migration"
+                yield _finding(function, Kind.STRANGE_DEFINER, "SECURITY INVOKER", made, fix)
 
 
-def _finding(where: str, kind: str, expected: str, found: str, fix: str) -> Finding:
+def _finding(where: str, kind: Kind, expected: str, found: str, fix: str) -> Finding:
     return Finding(where, kind, expected, found, Severity.UNSAFE, fix, _WHY)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
 from moeen.db.security.exposure.question import (
     NOT_ELSEWHERE,
     OURS,
@@ -26,11 +27,11 @@ def views(cursor: Any, words: Words) -> Iterator[Finding]:
         found = f"readable by {', '.join(readers)}" if readers else "nobody else may read it yet"
         if kind == "m":
             fix = f"-- it holds copies of rows; if nobody needs them: DROP MATERIALIZED VIEW {name}"
-            yield unsafe(name, "materialized view", "nothing that holds our rows", found, fix, _COPY)
+            yield unsafe(name, Kind.MATERIALIZED_VIEW, "nothing that holds our rows", found, fix, _COPY)
         else:
             invoker = f"ALTER VIEW {name} SET (security_invoker = true)"
             fix = f"-- before PostgreSQL 15 no view can be bound: DROP VIEW {name}" if old else invoker
-            yield unsafe(name, "owner's view", "security_invoker", f"its owner's rights, {found}", fix, _VIEW)
+            yield unsafe(name, Kind.OWNERS_VIEW, "security_invoker", f"its owner's rights, {found}", fix, _VIEW)
 
 
 def rules(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -39,7 +40,7 @@ def rules(cursor: Any, words: Words) -> Iterator[Finding]:
     for rule, table, ours in cursor.fetchall():
         fix = f"DROP RULE {rule} ON {table}"
         why = "whoever writes there reads or writes our table with the rights of the other one's owner"
-        yield unsafe(f"{table}.{rule}", "rule elsewhere", "none that uses our tables", f"uses {ours}", fix, why)
+        yield unsafe(f"{table}.{rule}", Kind.RULE_ELSEWHERE, "none that uses our tables", f"uses {ours}", fix, why)
 
 
 def functions(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -47,7 +48,7 @@ def functions(cursor: Any, words: Words) -> Iterator[Finding]:
     cursor.execute(_FUNCTIONS, words)
     for name, owner, definer, callers in cursor.fetchall():
         fix = f"REVOKE EXECUTE ON ROUTINE {name} FROM {listed(callers)}"
-        kind = "definer function elsewhere" if definer else "untrusted function elsewhere"
+        kind = Kind.DEFINER_ELSEWHERE if definer else Kind.UNTRUSTED_ELSEWHERE
         why = "it runs with its owner's rights, past every policy" if definer else "it may do whatever the server can"
         found = f"of {owner}, called by {', '.join(callers)}"
         yield unsafe(name, kind, "called by nobody else", found, fix, why)
@@ -60,12 +61,12 @@ def tables(cursor: Any, words: Words) -> Iterator[Finding]:
         change = "DETACH PARTITION" if partition else "NO INHERIT"
         fix = f"ALTER TABLE {parent} {change} {name}" if partition else f"ALTER TABLE {name} {change} {parent}"
         why = "rows of the one are read through the other, and each has its own policies"
-        yield unsafe(name, "inheriting table", "no heir of our tables", f"inherits {parent}", fix, why)
+        yield unsafe(name, Kind.INHERITING_TABLE, "no heir of our tables", f"inherits {parent}", fix, why)
     cursor.execute(_FOREIGN_KEYS, words)
     for name, constraint, target in cursor.fetchall():
         fix = compose("ALTER TABLE {t} DROP CONSTRAINT {n}", t=fragment(name), n=constraint)
         why = "whoever writes there learns which rows of ours exist, and may keep them from being deleted"
-        yield unsafe(f"{name}.{constraint}", "foreign key elsewhere", "none to our tables", f"to {target}", fix, why)
+        yield unsafe(f"{name}.{constraint}", Kind.FOREIGN_KEY_ELSEWHERE, "none to our tables", f"to {target}", fix, why)
 
 
 def copies(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -79,7 +80,7 @@ def copies(cursor: Any, words: Words) -> Iterator[Finding]:
             parts = [f"-- a foreign table has no row security; if nobody needs it: DROP FOREIGN TABLE {name}"]
         elif not secured:
             parts.append(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
-        yield unsafe(name, "copy elsewhere", "closed, or no copy of our rows", found, ";\n".join(parts), _COPY)
+        yield unsafe(name, Kind.COPY_ELSEWHERE, "closed, or no copy of our rows", found, ";\n".join(parts), _COPY)
 
 
 def grants(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -89,7 +90,7 @@ def grants(cursor: Any, words: Words) -> Iterator[Finding]:
         if owns:
             fix = f"-- give it to another owner, or drop it: {kind} {identity}"
             why = "an owner may do anything to it, and whoever acts in the role is that owner"
-            yield unsafe(identity, "owned by a role of ours", "nothing", f"{kind} of {role}", fix, why)
+            yield unsafe(identity, Kind.OWNED_BY_ROLE, "nothing", f"{kind} of {role}", fix, why)
             continue
         if kind == "default acl":
             where, _, what = identity.rpartition(" on ")
@@ -98,7 +99,7 @@ def grants(cursor: Any, words: Words) -> Iterator[Finding]:
             what, on = (f" ({column})", relation) if column else ("", identity)
             fix = f"REVOKE ALL{what} ON {_REVOKED.get(kind, kind.upper())} {on} FROM {role}"
         why = "people hold it whenever they act in the role, and no policy of ours is asked"
-        yield unsafe(identity, "grant elsewhere", f"nothing to {role}", f"{kind} granted to {role}", fix, why)
+        yield unsafe(identity, Kind.GRANT_ELSEWHERE, f"nothing to {role}", f"{kind} granted to {role}", fix, why)
 
 
 def publications(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -118,7 +119,12 @@ def publications(cursor: Any, words: Words) -> Iterator[Finding]:
             what += held
             parts.append(f"ALTER PUBLICATION {publication} DROP TABLE {', '.join(held)}")
         yield unsafe(
-            name, "publication", "none of our tables", ", ".join(what), ";\n".join(parts), "every row leaves, unasked"
+            name,
+            Kind.PUBLICATION,
+            "none of our tables",
+            ", ".join(what),
+            ";\n".join(parts),
+            "every row leaves, unasked",
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from moeen.db.catalog import neighbours
 from moeen.db.findings import Finding, Severity
+from moeen.db.kinds import Kind
 from moeen.db.sql import role_sql
 
 #: Parameters of every query: ``tables`` of ours in public, ``roles`` of ours, the ``platform``'s roles, and the roles
@@ -68,7 +69,7 @@ def is_of_extension(catalog: str, oid: str) -> str:
                        AND e.deptype = 'e')"""
 
 
-def unsafe(where: str, kind: str, expected: str, found: str, fix: str, why: str) -> Finding:
+def unsafe(where: str, kind: Kind, expected: str, found: str, fix: str, why: str) -> Finding:
     """A finding of the one severity there is here."""
     return Finding(where, kind, expected, found, Severity.UNSAFE, fix, why)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from moeen.db.catalog import neighbours
 from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
 from moeen.db.security.exposure.question import OURS, Question, Words, listed, members, others, unsafe
 from moeen.db.sql import compose, elements
 
@@ -19,13 +20,25 @@ _HARMLESS = {
     "standard_conforming_strings": ("on", "true", "yes", "1"),
     "transform_null_equals": ("off", "false", "no", "0"),
     "pgrst.db_pre_request": ("app.bind_request",),
+    "pgrst.db_anon_role": ("anon", ""),
 }
+#: What PostgREST may be told in the database, whatever it is: it decides neither who comes nor what runs for them.
+_HARMLESS_TO_TELL = {
+    f"pgrst.{name}"
+    for name in (
+        "db_aggregates_enabled", "db_config", "db_hoisted_tx_settings", "db_max_rows", "db_plan_enabled",
+        "db_prepared_statements", "db_timezone_enabled", "log_level", "log_query", "openapi_mode",
+        "openapi_security_active", "openapi_server_proxy_uri", "server_cors_allowed_origins", "server_timing_enabled",
+        "server_trace_header",
+    )
+}  # fmt: skip
 _WHY_SETTING = {
     "session_replication_role": "triggers and foreign keys do nothing then: the audit trail stops, too",
     "row_security": "policies hide nothing then: who is bound gets errors, who is not sees all rows",
     "role": "every session of the login begins in that role",
     "search_path": "names without a schema lead to somebody else's table or function",
 }
+_WHY_POSTGREST = "PostgREST takes it from the database, where its own login can set it and everybody can read it"
 #: Settings of these names say who is asking, or are our own.
 _OURS = ("request.", "moeen.", "app.")
 #: What an owner of our tables gains nothing by; the others lead to the server's files and programs.
@@ -44,10 +57,14 @@ def settings(cursor: Any, words: Words) -> Iterator[Finding]:
         whose = f"ROLE {compose('{r}', r=role)}" if role else ""
         place = f"DATABASE {compose('{d}', d=database)}" if database else ""
         at = " IN ".join(part for part in (whose, place) if part)
-        where = " in ".join(part for part in (role, database) if part)
+        where = " in ".join(part for part in (role, database) if part) or "every role"
         fix = f"ALTER {at or 'ROLE ALL'} RESET {name}"
         why = _WHY_SETTING.get(name.lower(), "sessions begin with what the code, and the policies, do not count on")
-        yield unsafe(where or "every role", f"setting {name}", "not set", value, fix, why)
+        if name.lower().startswith("pgrst."):
+            why = _WHY_POSTGREST
+        # Whatever else is set may be a secret, such as what tokens are signed with.
+        shown = value if name.lower() in _HARMLESS | _WHY_SETTING else "a value that is not shown"
+        yield unsafe(f"{name} of {where}", Kind.SETTING, "not set", shown, fix, why)
 
 
 def parameters(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -59,7 +76,7 @@ def parameters(cursor: Any, words: Words) -> Iterator[Finding]:
     for name, role, rights in cursor.fetchall():
         fix = f"-- as a superuser: REVOKE {rights} ON PARAMETER {name} FROM {listed([role])}"
         why = "session_replication_role and its kin switch off what everything else stands on"
-        yield unsafe(name, "parameter grant", f"not to {role}", f"{rights} to {role}", fix, why)
+        yield unsafe(name, Kind.PARAMETER_GRANT, f"not to {role}", f"{rights} to {role}", fix, why)
 
 
 def predefined(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -74,7 +91,7 @@ def predefined(cursor: Any, words: Words) -> Iterator[Finding]:
         through = [name.removesuffix("*") for name in logins if name.removesuffix("*") != member]
         found = "a member" + (f", through which {', '.join(through)}" if through else "")
         why = "these roles read or write all tables, the server's files, or other people's query texts"
-        yield unsafe(member, f"membership in {role}", "none", found, revoke, why)
+        yield unsafe(f"{member} in {role}", Kind.MEMBERSHIP, "none", found, revoke, why)
 
 
 def event_triggers(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -83,7 +100,7 @@ def event_triggers(cursor: Any, words: Words) -> Iterator[Finding]:
     for name, function, owner in cursor.fetchall():
         fix = f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=name)}"
         why = "its owner can change what it does, and migrate runs it with the rights of the owner of the tables"
-        yield unsafe(name, "event trigger elsewhere", "of a trusted owner", f"{function} of {owner}", fix, why)
+        yield unsafe(name, Kind.EVENT_TRIGGER_ELSEWHERE, "of a trusted owner", f"{function} of {owner}", fix, why)
 
 
 def defaults(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -95,7 +112,7 @@ def defaults(cursor: Any, words: Words) -> Iterator[Finding]:
         fix = f"{head} REVOKE ALL ON {what} FROM {listed(grantees)}"
         named = " ".join(part for part in (role, schema, what) if part)
         why = "whatever a later migration makes is open to these roles"
-        yield unsafe(named, "default privileges of another", "to nobody", f"to {', '.join(grantees)}", fix, why)
+        yield unsafe(named, Kind.DEFAULT_PRIVILEGES_OF_ANOTHER, "to nobody", f"to {', '.join(grantees)}", fix, why)
 
 
 def neighbours_logins(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -105,7 +122,7 @@ def neighbours_logins(cursor: Any, words: Words) -> Iterator[Finding]:
         fix = compose("REVOKE CONNECT ON DATABASE {d} FROM {g}", d=database, g=grantee)
         found = f"may connect and become {', '.join(roles)}"
         why = "it belongs to another database of the server, whose people it serves with these roles"
-        yield unsafe(login, "neighbour's login", "no way into this database", found, fix, why)
+        yield unsafe(login, Kind.NEIGHBOURS_LOGIN, "no way into this database", found, fix, why)
 
 
 QUESTIONS: tuple[Question, ...] = (settings, parameters, predefined, event_triggers, defaults, neighbours_logins)
@@ -118,7 +135,7 @@ def _is_harmless(name: str, value: str, trusted: set[str]) -> bool:
         return _is_safe_path(elements(value), trusted)
     if name in ("pgrst.db_schemas", "pgrst.db_schema", "pgrst.db_extra_search_path"):
         return not {"app", "auth"} & {word.strip() for word in value.split(",")}
-    return not name.startswith(_OURS)
+    return name in _HARMLESS_TO_TELL or not name.startswith((*_OURS, "pgrst."))
 
 
 def _is_safe_path(path: list[str], trusted: set[str]) -> bool:

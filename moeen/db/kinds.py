@@ -173,6 +173,9 @@ class Kind(enum.StrEnum):
     VALUES_NOT_ALLOWED = "values not allowed"
     DUPLICATES = "duplicates"
     ORPHANS = "orphans"
+    REHEARSAL = "rehearsal"
+    TWIN = "twin"
+    FOREIGN_POLICY = "policy of others"
 
     # --- rules of row security ------------------------------------------------------------------------------------
     ACCESS = "access"

@@ -32,6 +32,14 @@ class MigrationRun(Model):
         blank=True,
         db_comment="What the operator said for the run besides: a rehearsal left out, a policy kept, with the reasons.",
     )
+    own_objects = models.JSONField(
+        _("the clinic's own"),
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+        db_comment="Objects that stood at adoption and that no migration made: they stay, and are no finding.",
+    )
     fingerprint = models.CharField(
         _("fingerprint"),
         max_length=64,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from moeen.db import catalog
-from moeen.db.converge import conversions, declared
+from moeen.db.converge import conversions, declared, dependents
 from moeen.db.converge.leftovers import older_indexes
 from moeen.db.converge.step import Step, add_unique_using, build_index, drop_constraint, drop_index, set_default
 from moeen.db.converge.subject import Subject, is_retyped
@@ -34,7 +36,7 @@ def add_columns(item: Subject) -> Iterator[Step]:
         yield Step(item.name, f"add {', '.join(c.name for c in item.missing)}", tuple(statements))
 
 
-def convert_columns(item: Subject) -> Iterator[Step]:
+def convert_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
     retyped = [(column, live) for column, live, pattern in item.columns if is_retyped(live, pattern)]
     if not retyped:
         return
@@ -42,7 +44,7 @@ def convert_columns(item: Subject) -> Iterator[Step]:
     for index in older_indexes(item):
         if on_retyped_column(item, index):
             yield drop_index(item, index.name)
-    drops, adds, changes = [], [], []
+    drops, dropped, adds, changes = [], [], [], []
     for column, live in retyped:
         changes.append(compose("ALTER COLUMN {c} TYPE {type}", c=column.name, type=column.type_sql))
         if live.default and column.default:
@@ -63,12 +65,18 @@ def convert_columns(item: Subject) -> Iterator[Step]:
                 ),
             )
             drops.append(drop_constraint(item, unique.name))
+            dropped.append(unique.name)
             adds.append(add_unique_using(item, unique.name, twin))
     alter = compose("ALTER TABLE {t} {changes}", t=item.name, changes=fragment(", ".join(changes)))
     names = ", ".join(column.name for column, _ in retyped)
     ways = [conversions.conversion(live.type, item.pattern.columns[column.name].type) for column, live in retyped]
     rewrites = any(way is not None and way.rewrites for way in ways)
-    yield Step(item.name, f"convert {names}", (*drops, alter, *adds), rewrites=rewrites)
+    aside = dependents.of_columns(connection, item.live, [column.name for column, _ in retyped])
+    aside += [it for it in dependents.of_constraints(connection, item.live, dropped) if it not in aside]
+    reads = any(it.reads for it in aside)
+    yield Step(
+        item.name, f"convert {names}", dependents.around((*drops, alter, *adds), aside), rewrites=rewrites or reads
+    )
 
 
 def _uniques_to_recollate(item: Subject, column: declared.Column) -> list[catalog.Constraint]:

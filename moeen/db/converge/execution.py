@@ -34,8 +34,8 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
 
 
 def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:
-    # VALIDATE reads the whole table under a lock that stops nobody.
-    unlimited = any("VALIDATE CONSTRAINT" in statement for statement in statements)
+    # VALIDATE reads the whole table under a lock that stops nobody; a view that holds rows is filled again.
+    unlimited = any("VALIDATE CONSTRAINT" in it or "MATERIALIZED VIEW" in it for it in statements)
     with locks.short_transaction(connection, unlimited=unlimited), connection.cursor() as cursor:
         # timestamp to timestamptz keeps the stored values only when the session counts in UTC.
         cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")

@@ -5,14 +5,16 @@ Findings count what cannot be carried over; they never hold a row's contents.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog
 from moeen.db.catalog.sizes import has_rows
-from moeen.db.converge import declared
+from moeen.db.converge import declared, subject
 from moeen.db.converge.conversions import conversion, mapped
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.findings import Finding
@@ -34,17 +36,13 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
         found.append(
             Finding(name, Kind.PRIMARY_KEY, f"({', '.join(wanted_key)})", f"({', '.join(key)})" if key else "none")
         )
-    views = catalog.dependent_views(connection, live)
     for column, stands, pattern in item.columns:
         where = f"{name}.{column.name}"
         if stands.generated:
             found.append(Finding(where, Kind.COLUMN_GENERATED, "a plain column", "GENERATED ALWAYS"))
         if conversion(stands.type, pattern.type) is None:
             found.append(Finding(where, Kind.COLUMN_TYPE, pattern.type, stands.type))
-        elif is_retyped(stands, pattern) and column.name in views:
-            users = ", ".join(sorted(views[column.name]))
-            fix = "drop these views, migrate, make them again"
-            found.append(Finding(where, Kind.TYPE_IN_USE, "no view that reads it", users, fix=fix))
+    found += expression_findings(connection, item)
     populated = has_rows(connection, name)
     for column in item.missing:
         if column.not_null and not column.default and populated:
@@ -63,6 +61,42 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
                 )
             )
     return found
+
+
+def expression_findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
+    """Indexes on an expression that is not immutable any more once a time has a zone: nothing can put them back.
+
+    Tried on the pattern, which goes again: what a day is depends on the session from then on.
+    """
+    clocks = [
+        column.name
+        for column, stands, pattern in item.columns
+        if is_retyped(stands, pattern) and pattern.type == "timestamp with time zone"
+    ]
+    for index in item.live.indexes.values():
+        named = [name for name in clocks if re.search(rf"\b{re.escape(name)}\b", index.definition)]
+        if not named or re.fullmatch(r"\w+ \([\w, ]+\)", index.definition):
+            continue
+        says = psycopg.errors.InvalidObjectDefinition
+        if not isinstance(subject.tried_index(connection, item.want, index), says):
+            continue
+        body = index.definition
+        for name in named:
+            body = re.sub(rf"\b{re.escape(name)}\b", f"({name} AT TIME ZONE 'UTC')", body)
+        create = compose(
+            "CREATE {unique}INDEX CONCURRENTLY {i} ON {t} USING {body}",
+            unique=fragment("UNIQUE " if index.unique else ""),
+            i=index.name,
+            t=item.name,
+            body=fragment(body),
+        )
+        yield Finding(
+            f"{item.name}.{index.name}",
+            Kind.INDEX_DEFINITION,
+            f"an expression that stays immutable when {', '.join(named)} has a time zone",
+            index.definition,
+            fix=f"-- {compose('DROP INDEX CONCURRENTLY {i}', i=index.name)}; migrate; then: {create}",
+        )
 
 
 def value_findings(

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import catalog
 from moeen.db.adoption import Legacy
 from moeen.db.converge import declared
+from moeen.db.sql import compose, fragment
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,21 @@ def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defau
         table = catalog.read_temporary_table(connection, want.name)
         transaction.set_rollback(True, using=connection.alias)
     return table
+
+
+def tried_index(connection: BaseDatabaseWrapper, want: declared.Table, index: catalog.Index) -> BaseException | None:
+    """What PostgreSQL says when a live index is made on the pattern, None where it can be; nothing of it stays."""
+    said: BaseException | None = None
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for statement in declared.create_table(want.without_defaults(), temporary=True):
+            cursor.execute(statement)
+        create = compose("CREATE INDEX ON pg_temp.{t} USING {d}", t=want.name, d=fragment(index.definition))
+        try:
+            cursor.execute(create)
+        except DatabaseError as error:
+            said = error.__cause__
+        transaction.set_rollback(True, using=connection.alias)
+    return said
 
 
 def same_reference(live: catalog.Constraint, key: declared.ForeignKey) -> bool:

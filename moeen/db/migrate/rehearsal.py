@@ -17,13 +17,12 @@ from moeen.db.catalog import sizes
 from moeen.db.converge import failures
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding, Severity, unique
+from moeen.db.kinds import Kind
 from moeen.db.migrate import likeness, twin
 from moeen.db.migrate.refusals import Findings
 
 #: What a rehearsal is given to run on the twin: it returns the findings that would stop a real run.
 Run = Callable[[BaseDatabaseWrapper], Sequence[Finding]]
-#: The kind of a finding that says what could not be done on the twin: ``expected`` is the purpose, ``found`` why.
-KIND = "rehearsal"
 _NO_REHEARSAL = 'manage.py migrate --no-rehearsal "REASON" leaves the rehearsal out; the reason is recorded'
 
 
@@ -86,8 +85,8 @@ def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True
 
 
 def told(finding: Finding) -> str:
-    """One or two lines for a person."""
-    if finding.kind != KIND:
+    """One or two lines for a person: where, what was to be done, what the server said."""
+    if finding.kind != Kind.REHEARSAL:
         return finding.pretty()
     line = f"{finding.object}: to {finding.expected}: {finding.found}"
     return f"{line}\n    {finding.fix}" if finding.fix else line
@@ -96,13 +95,13 @@ def told(finding: Finding) -> str:
 def _lacking(objects: Iterable[likeness.Lacking]) -> Iterator[Finding]:
     for each in objects:
         if not each.extension:
-            yield Finding(f"{each.kind} {each.name}", "twin", "made as in the database", each.why, fix=_NO_REHEARSAL)
+            yield Finding(f"{each.kind} {each.name}", Kind.TWIN, "made as in the database", each.why, fix=_NO_REHEARSAL)
 
 
 def _failed(failed: Iterable[failures.Failure]) -> Iterator[Finding]:
     for each in failed:
         fix = f"-- {each.next_step}" if each.next_step else ""
-        yield Finding(each.table or "database", KIND, each.purpose, each.words, Severity.BREAKS, fix)
+        yield Finding(each.table or "database", Kind.REHEARSAL, each.purpose, each.words, Severity.BREAKS, fix)
 
 
 class CannotRehearse(MoeenError):

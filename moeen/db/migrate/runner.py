@@ -29,7 +29,7 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import invariants, mutex, preflight, rehearsal
+from moeen.db.migrate import invariants, mutex, policies, preflight, rehearsal
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.security import web_login
@@ -43,6 +43,7 @@ BackupHook = Callable[[BaseDatabaseWrapper], str]
 class MigrateOptions:
     """How a run is to be made, and what became of it.
 
+    ``drop_policies``, ``keep_policies`` (name -> reason): what becomes of others' policies that open rows to our roles.
     ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
     migrations loses what it is given. ``rehearses``: this is a rehearsal, and ``broken`` takes what would stop a run.
     Afterwards ``run`` is what was done (None: nothing) and ``plan`` what was to be done.
@@ -52,6 +53,8 @@ class MigrateOptions:
     backup: BackupHook | None = None
     no_backup_reason: str = ""
     no_rehearsal_reason: str = ""
+    drop_policies: tuple[str, ...] = ()
+    keep_policies: Mapping[str, str] = field(default_factory=dict)
     allow_blocking: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda line: None
     confirm: Callable[[list[str]], bool] = lambda losses: True
@@ -60,7 +63,10 @@ class MigrateOptions:
     @property
     def decisions(self) -> str:
         """What was decided for the run, as the ledger keeps it."""
-        return f"no rehearsal: {self.no_rehearsal_reason}" if self.no_rehearsal_reason else ""
+        said = policies.said(self.drop_policies, self.keep_policies)
+        if self.no_rehearsal_reason:
+            said.append(f"no rehearsal: {self.no_rehearsal_reason}")
+        return "\n".join(said)
 
     broken: list[Finding] = field(default_factory=list, init=False)
     run: ledger.Run | None = field(default=None, init=False)
@@ -138,9 +144,18 @@ class Executor(MigrationExecutor):
         run = options.run = ledger.Run(
             from_version=self._version(), lock_wait_seconds=waited, decisions=options.decisions
         )
+        # At the first run that can record it, what stands beside ours is the clinic's own.
+        kept = options.keep_policies.keys()
+        own = frozenset() if ledger.records_own_objects(self.connection) else schema.own_objects(self.connection)
         with self._recorded(run):
             self._back_up(run)
+            for policy in policies.drop(self.connection, options.drop_policies):
+                options.tell(f"Dropped policy {policy.name} on {policy.table}, as told.")
             after = super().migrate(targets, list(plan), None, fake, fake_initial)
+            own |= {policy.words for policy in policies.foreign(self.connection) if policy.is_named & kept}
+            if own and ledger.records_own_objects(self.connection):
+                run.own_objects = sorted(own & schema.own_objects(self.connection))
+                ledger.write(self.connection, run)
             self._make_web_login()
             self._validate(run)
             return after
@@ -320,12 +335,16 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     refused: AdoptionRefused | None = None
     try:
         adopting = preflight.check(connection, plan, loader).adopting
+        opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
+        if opening and any(not backwards for _, backwards in plan):
+            refused = AdoptionRefused([policy.finding() for policy in opening])
         if large_tables_stand(connection):
             stopping = blocking(describe(connection, plan, loader), allowed=options.allow_blocking)
             if stopping:
                 return Verdict(Blocking(stopping), adopting)
     except AdoptionRefused as error:
-        refused = error
+        opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
+        refused = AdoptionRefused((*error.findings, *(policy.finding() for policy in opening)))
     except MoeenError as error:
         return Verdict(error, adopting)
     try:
@@ -351,7 +370,12 @@ def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehea
     options.tell("Rehearsing the run on a twin without rows ...")
 
     def run(twin: BaseDatabaseWrapper) -> Sequence[Finding]:
-        inner = MigrateOptions(no_backup_reason="a rehearsal", rehearses=True)
+        inner = MigrateOptions(
+            no_backup_reason="a rehearsal",
+            drop_policies=options.drop_policies,
+            keep_policies=options.keep_policies,
+            rehearses=True,
+        )
         executor = Executor(twin, options=inner)
         executor.migrate(options.targets)
         return inner.broken

@@ -64,7 +64,21 @@ class Command(migrate.Command):
             metavar="APP.NAME",
             help="Record that the file of this applied migration was changed knowingly; needs --reason.",
         )
-        parser.add_argument("--reason", default="", help="Why the change is accepted.")
+        parser.add_argument(
+            "--drop-policy",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="Drop the row security policies of this name that others made on tables of ours; may be repeated.",
+        )
+        parser.add_argument(
+            "--keep-policy",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="Keep them, though they open rows to roles of ours; needs --reason; may be repeated.",
+        )
+        parser.add_argument("--reason", default="", help="Why the change is accepted, or the policy kept.")
         parser.add_argument(
             "--allow-blocking",
             action="append",
@@ -79,6 +93,8 @@ class Command(migrate.Command):
             self._accept(connection, options)
             return
         self._check_names(options["allow_blocking"])
+        if options["keep_policy"] and not options["reason"].strip():
+            raise CommandError("--keep-policy needs --reason.", returncode=USAGE)
         quiet = options["verbosity"] == 0
         self.display = display = Display(self.stderr)
         run = runner.MigrateOptions(
@@ -86,6 +102,8 @@ class Command(migrate.Command):
             backup=partial(_back_up, verified=options["verified_backup"]),
             no_backup_reason=options["no_backup"],
             no_rehearsal_reason=options["no_rehearsal"],
+            drop_policies=tuple(options["drop_policy"]),
+            keep_policies=dict.fromkeys(options["keep_policy"], options["reason"].strip()),
             allow_blocking=tuple(options["allow_blocking"]),
             tell=(lambda line: None) if quiet else display.tell,
             confirm=self._confirm if options["interactive"] else lambda losses: True,

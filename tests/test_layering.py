@@ -19,17 +19,18 @@ MAY_IMPORT = {
 APPS = {"sysadmin", "healthcare", "chatbot", "crm"}
 # Each room of the toolkit with the rooms it may import; a room stands below those that it builds on.
 ROOMS = {
+    "actions": set(),
     "catalog": set(),
     "server": set(),
     "history": set(),
-    "security": {"catalog"},
-    "converge": {"catalog"},
-    "lint": {"converge", "history"},
+    "security": {"actions", "catalog"},
+    "converge": {"actions", "catalog"},
+    "lint": {"actions", "converge", "history"},
     "engine": {"security", "server"},
-    "schema": {"catalog", "history", "security"},
+    "schema": {"actions", "catalog", "history", "security"},
     "backfill": {"catalog", "converge"},
     "backups": {"schema", "server", "engine"},
-    "migrate": {"backups", "catalog", "converge", "history", "lint", "schema", "security", "server"},
+    "migrate": {"actions", "backups", "catalog", "converge", "history", "lint", "schema", "security", "server"},
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

@@ -221,7 +221,7 @@ def test_index_file__on_a_table_with_rows__takes_over_renews_and_builds_online(c
             writer.execute("UPDATE patients SET phone = phone")
             connection.execute("SET statement_timeout = '200ms'")
             with pytest.raises(psycopg.errors.QueryCanceled):  # waits for the writer, and leaves an invalid index
-                connection.execute(INDEXES.indexes[1][1].concurrent)
+                connection.execute(*INDEXES.indexes[1].build().statements())
         connection.execute("RESET statement_timeout")
         connection.execute("CREATE INDEX idx_patients_redundant ON patients (id)")
         stood = dict(connection.execute("SELECT relname, oid FROM pg_class WHERE relkind = 'i'").fetchall())
@@ -243,7 +243,7 @@ def test_index_file__on_a_table_with_rows__takes_over_renews_and_builds_online(c
     assert {"idx_patients_phone", "idx_patients_redundant"}.isdisjoint(stands)
     # What is built on a table with rows is built as the file says it.
     built = [sql for sql in said if sql.startswith("CREATE INDEX") and "pg_temp" not in sql and "CONCURRENTLY" in sql]
-    assert built == [index.concurrent for _, index in INDEXES.indexes[1:]]
+    assert built == [sql for index in INDEXES.indexes[1:] for sql in index.build().statements()]
 
 
 def test_index_file__on_tables_without_rows__is_one_short_transaction_a_table(copy, state):
@@ -257,7 +257,8 @@ def test_index_file__on_tables_without_rows__is_one_short_transaction_a_table(co
 
     with connections[copy.alias].execute_wrapper(listen):
         run(INDEXES, state, copy)
-    assert [sql for sql in said if sql.startswith("CREATE ")] == [index.create for _, index in INDEXES.indexes]
+    wanted = [sql for index in INDEXES.indexes for sql in index.build(online=False).statements()]
+    assert [sql for sql in said if sql.startswith("CREATE ")] == wanted
 
 
 def test_index_file__as_sqlmigrate_prints_it__is_the_file_there_and_back(state):

@@ -246,9 +246,7 @@ class RunSQLFile(Ours, migrations.RunSQL):
         return f"Run {self.app_label}/sql/{self.name}.sql"
 
 
-_CREATE_INDEX = re.compile(r'CREATE INDEX CONCURRENTLY "?(?P<name>\w+)"? ON "?(?P<table>\w+)"? .+', re.DOTALL)
-
-
+_CREATE_INDEX = re.compile(r'CREATE INDEX CONCURRENTLY "?(?P<name>\w+)"? ON "?(?P<table>\w+)"? (?P<body>.+)', re.DOTALL)
 _DROP_INDEX = re.compile(r'DROP INDEX CONCURRENTLY IF EXISTS "?(?P<name>\w+)"?')
 
 
@@ -273,11 +271,10 @@ class RunIndexFile(_Converging, RunSQLFile):
         super().__init__(app_label, name, texts=texts, state_operations=list(state_operations))
         self.added = tuple(state_operations)
         creates, drops = map(statements, self.texts)
-        found = [(_CREATE_INDEX.fullmatch(create), create) for create in creates]
-        #: (table, its index), in the file's order.
-        self.indexes = tuple((m["table"], read_index(m["name"], text)) for m, text in found if m is not None)
+        made = [m for m in map(_CREATE_INDEX.fullmatch, creates) if m is not None]
+        self.indexes = tuple(declared.Index(m["name"], m["table"], m["body"]) for m in made)
         dropped = [m["name"] for m in map(_DROP_INDEX.fullmatch, drops) if m is not None]
-        names = [index.name for _, index in self.indexes]
+        names = [index.name for index in self.indexes]
         known = sorted(operation.index.name for operation in self.added)
         if (len(names), len(dropped)) != (len(creates), len(drops)) or not sorted(names) == sorted(dropped) == known:
             raise MoeenError(
@@ -298,7 +295,7 @@ class RunIndexFile(_Converging, RunSQLFile):
         # The file's words take the place of what the models would make of them.
         shapes = list(super().shapes(app_label, editor, before, after))
         for _, want in shapes:
-            told = {index.name for table, index in self.indexes if table == want.name}
+            told = {index.name for index in self.indexes if index.table == want.name}
             asked = {index.name for index in want.indexes} & {operation.index.name for operation in self.added}
             if told != asked:
                 raise MoeenError(
@@ -307,7 +304,7 @@ class RunIndexFile(_Converging, RunSQLFile):
                     next_step="Name the same table in the file and by the model in state_operations.",
                     exit_code=USAGE,
                 )
-        ours = {index.name: index for _, index in self.indexes}
+        ours = {index.name: index for index in self.indexes}
         for was, want in shapes:
             yield was, replace(want, indexes=tuple(ours.get(index.name, index) for index in want.indexes))
 
@@ -322,13 +319,13 @@ class RunIndexFile(_Converging, RunSQLFile):
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         connection = schema_editor.connection
         if schema_editor.collect_sql:
-            for _, index in self.indexes:
-                schema_editor.execute(index.concurrent, None)
+            for statement in statements(self.texts[0]):
+                schema_editor.execute(statement, None)
             return
         for was, want in self.shapes(app_label, schema_editor, from_state, to_state):
-            made = [index for table, index in self.indexes if table == want.name]
+            made = [index for index in self.indexes if index.table == want.name]
             if _is_new(connection, want.name, [index.name for index in made]):
-                creates = [index.create for index in made]
+                creates = [create for index in made for create in index.build(online=False).statements()]
                 purpose = f"make the indexes of {want.name}"
                 locks.patiently(
                     connection, partial(run_together, schema_editor, creates), purpose=purpose, table=want.name
@@ -347,11 +344,6 @@ class RunIndexFile(_Converging, RunSQLFile):
             else:
                 drop = partial(schema_editor.execute, statement, None)
                 locks.patiently(connection, drop, purpose=f"run {self.app_label}/sql/{self.name}.reverse.sql")
-
-
-def read_index(name: str, create: str) -> declared.Index:
-    """The index that ``CREATE INDEX CONCURRENTLY ...`` makes."""
-    return declared.Index(name=name, unique=False, create=create.replace(" CONCURRENTLY", "", 1), concurrent=create)
 
 
 def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str]) -> bool:

@@ -7,11 +7,24 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import catalog
+from moeen.db.actions import (
+    Action,
+    AddColumn,
+    AddUnique,
+    BuildIndex,
+    Change,
+    ChangeType,
+    DropConstraint,
+    DropIndex,
+    SetDefault,
+    build_anew,
+    together,
+)
 from moeen.db.converge import conversions, declared, dependents
 from moeen.db.converge.leftovers import older_indexes
-from moeen.db.converge.step import Step, add_unique_using, build_index, drop_constraint, drop_index, set_default
+from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject, is_retyped
-from moeen.db.sql import compose, fragment
+from moeen.db.sql import compose
 
 
 def on_retyped_column(item: Subject, index: catalog.Index) -> bool:
@@ -23,17 +36,18 @@ def _retyped_names(item: Subject) -> list[str]:
 
 
 def add_columns(item: Subject) -> Iterator[Step]:
-    statements = []
+    actions: list[Action] = []
     for column in item.missing:
+        target = item.has(column.name)
         if column.constant or not column.default:
-            statements.append(compose("ALTER TABLE {t} ADD COLUMN {d}", t=item.name, d=column.definition))
+            actions.append(
+                AddColumn(target, column.type_sql, default=column.default, not_null=column.not_null, steady=True)
+            )
         else:
             # A volatile default would rewrite the table: the column first, its default for new rows after.
-            parts = {"t": item.name, "c": column.name}
-            statements.append(compose("ALTER TABLE {t} ADD COLUMN {c} {type}", type=column.type_sql, **parts))
-            statements.append(set_default(item, column))
-    if statements:
-        yield Step(item.name, f"add {', '.join(c.name for c in item.missing)}", tuple(statements))
+            actions += [AddColumn(target, column.type_sql), SetDefault(target, column.default)]
+    if actions:
+        yield Step(f"add {', '.join(c.name for c in item.missing)}", tuple(actions))
 
 
 def convert_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
@@ -43,40 +57,33 @@ def convert_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[
     # An index on such a column would be rebuilt under the lock: it goes first, and its successor is built online.
     for index in older_indexes(item):
         if on_retyped_column(item, index):
-            yield drop_index(item, index.name)
-    drops, dropped, adds, changes = [], [], [], []
+            yield Step(f"drop index {index.name}", (DropIndex(item.has(index.name)),))
+    drops, adds, dropped = list[Action](), list[Action](), list[str]()
+    changes: list[Change] = []
     for column, live in retyped:
-        changes.append(compose("ALTER COLUMN {c} TYPE {type}", c=column.name, type=column.type_sql))
+        changes.append(_change_type(item, column, live))
         if live.default and column.default:
             # Said anew, or the older default stays wrapped in casts.
-            changes.append(compose("ALTER COLUMN {c} SET DEFAULT {d}", c=column.name, d=fragment(column.default)))
+            changes.append(SetDefault(item.has(column.name), column.default))
         for unique in _uniques_to_recollate(item, column):
             # An index that has the new collation already is taken over without a rebuild (tried on 15 and 18).
             twin = f"{unique.name}_new"
-            yield from build_index(
-                item,
-                twin,
-                compose(
-                    "CREATE UNIQUE INDEX CONCURRENTLY {twin} ON {t} ({c} COLLATE {l})",
-                    twin=twin,
-                    t=item.name,
-                    c=column.name,
-                    l=column.collation,
-                ),
-            )
-            drops.append(drop_constraint(item, unique.name))
+            body = compose("({c} COLLATE {l})", c=column.name, l=column.collation)
+            yield Step(f"build index {twin}", build_anew(BuildIndex(item.has(twin), body, unique=True)))
+            drops.append(DropConstraint(item.has(unique.name)))
             dropped.append(unique.name)
-            adds.append(add_unique_using(item, unique.name, twin))
-    alter = compose("ALTER TABLE {t} {changes}", t=item.name, changes=fragment(", ".join(changes)))
-    names = ", ".join(column.name for column, _ in retyped)
-    ways = [conversions.conversion(live.type, item.pattern.columns[column.name].type) for column, live in retyped]
-    rewrites = any(way is not None and way.rewrites for way in ways)
+            adds.append(AddUnique(item.has(unique.name), twin))
     aside = dependents.of_columns(connection, item.live, [column.name for column, _ in retyped])
     aside += [it for it in dependents.of_constraints(connection, item.live, dropped) if it not in aside]
-    reads = any(it.reads for it in aside)
-    yield Step(
-        item.name, f"convert {names}", dependents.around((*drops, alter, *adds), aside), rewrites=rewrites or reads
-    )
+    actions = dependents.around(item.table, (*drops, together(*changes), *adds), aside)
+    yield Step(f"convert {', '.join(column.name for column, _ in retyped)}", actions)
+
+
+def _change_type(item: Subject, column: declared.Column, live: catalog.Column) -> ChangeType:
+    way = conversions.conversion(live.type, item.pattern.columns[column.name].type)
+    checked = any(c.kind == "c" and column.name in c.columns for c in item.live.constraints.values())
+    keeps = way is None or not way.rewrites
+    return ChangeType(item.has(column.name), column.type_sql, keeps=keeps, proven_anew=checked)
 
 
 def _uniques_to_recollate(item: Subject, column: declared.Column) -> list[catalog.Constraint]:
@@ -92,5 +99,5 @@ def set_defaults(item: Subject) -> Iterator[Step]:
         if live.default != pattern.default and not (is_retyped(live, pattern) and live.default)
     ]
     if changed:
-        statements = tuple(set_default(item, column) for column in changed)
-        yield Step(item.name, f"set the default of {', '.join(c.name for c in changed)}", statements)
+        actions = tuple(SetDefault(item.has(column.name), column.default) for column in changed)
+        yield Step(f"set the default of {', '.join(c.name for c in changed)}", actions)

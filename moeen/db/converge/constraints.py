@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from psycopg import sql
-
-from moeen.db.converge.step import Step, add_unique_using, build_index, drop_constraint, rename_constraint, validate
+from moeen.db.actions import (
+    Action,
+    AddCheck,
+    AddForeignKey,
+    AddUnique,
+    BuildIndex,
+    DropConstraint,
+    RenameConstraint,
+    SwapForeignKey,
+    Validate,
+    build_anew,
+    together,
+)
+from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject, same_reference
-from moeen.db.sql import compose, fragment
+from moeen.db.sql import compose
 
 
 def add_checks(item: Subject) -> Iterator[Step]:
-    changes, unproven = [], []
+    actions: list[Action] = []
+    unproven = []
     for constraint in item.want.constraints:
         if constraint.kind != "c":
             continue
@@ -22,16 +34,14 @@ def add_checks(item: Subject) -> Iterator[Step]:
                 unproven.append(constraint.name)
             continue
         if live:
-            changes.append(drop_constraint(item, constraint.name))
-        body = fragment(f"{constraint.body} NOT VALID")
-        changes.append(compose("ALTER TABLE {t} ADD CONSTRAINT {n} {b}", t=item.name, n=constraint.name, b=body))
+            actions.append(DropConstraint(item.has(constraint.name)))
+        actions.append(AddCheck(item.has(constraint.name), constraint.body))
         unproven.append(constraint.name)
-    if changes:
-        yield Step(item.name, f"add checks {', '.join(unproven)}", tuple(changes))
+    if actions:
+        yield Step(f"add checks {', '.join(unproven)}", tuple(actions))
     if unproven:
-        validations = sql.SQL(", ").join(sql.SQL("VALIDATE CONSTRAINT {}").format(sql.Identifier(n)) for n in unproven)
-        statement = compose("ALTER TABLE {t} {v}", t=item.name, v=validations)
-        yield Step(item.name, f"prove checks {', '.join(unproven)}", (statement,))
+        proof = together(*(Validate(item.has(name)) for name in unproven))
+        yield Step(f"prove checks {', '.join(unproven)}", (proof,))
 
 
 def add_uniques(item: Subject) -> Iterator[Step]:
@@ -39,19 +49,16 @@ def add_uniques(item: Subject) -> Iterator[Step]:
     for constraint in item.want.constraints:
         if constraint.kind not in "pu":
             continue
-        live = by_columns.get((constraint.kind, constraint.columns))
+        name, live = constraint.name, by_columns.get((constraint.kind, constraint.columns))
         if live:
-            if live.name != constraint.name:
-                yield rename_constraint(item, live.name, constraint.name)
+            if live.name != name:
+                yield Step(f"rename constraint {live.name}", (RenameConstraint(item.has(live.name), name),))
             continue
-        create = compose(
-            "CREATE UNIQUE INDEX CONCURRENTLY {n} ON {t} ({c})", n=constraint.name, t=item.name, c=constraint.columns
-        )
-        index = item.live.indexes.get(constraint.name)
+        index = item.live.indexes.get(name)
         if not (index and index.valid and index.unique):
-            yield from build_index(item, constraint.name, create)
-        add = add_unique_using(item, constraint.name, constraint.name)
-        yield Step(item.name, f"add unique {constraint.name}", (add,))
+            body = compose("({c})", c=constraint.columns)
+            yield Step(f"build index {name}", build_anew(BuildIndex(item.has(name), body, unique=True)))
+        yield Step(f"add unique {name}", (AddUnique(item.has(name), name),))
 
 
 def add_foreign_keys(item: Subject) -> Iterator[Step]:
@@ -63,13 +70,10 @@ def add_foreign_keys(item: Subject) -> Iterator[Step]:
             others = list({*others, key.name})
         name = same.name if same else (f"{key.name}_new" if others else key.name)
         if same is None:
-            body = fragment(f"{key.body} NOT VALID")
-            add = compose("ALTER TABLE {t} ADD CONSTRAINT {n} {b}", t=item.name, n=name, b=body)
-            yield Step(item.name, f"add foreign key {key.name}", (add,))
+            yield Step(f"add foreign key {key.name}", (AddForeignKey(item.has(name), key.body),))
         if same is None or not same.validated:
-            yield Step(item.name, f"prove foreign key {key.name}", (validate(item, name),))
-        swap = [drop_constraint(item, other) for other in others]
-        if name != key.name:
-            swap += rename_constraint(item, name, key.name).statements
-        if swap:
-            yield Step(item.name, f"put foreign key {key.name} in its place", tuple(swap))
+            yield Step(f"prove foreign key {key.name}", (Validate(item.has(name)),))
+        if others or name != key.name:
+            stands_as = name if name != key.name else ""
+            swap = SwapForeignKey(item.has(key.name), tuple(others), stands_as)
+            yield Step(f"put foreign key {key.name} in its place", (swap,))

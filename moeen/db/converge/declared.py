@@ -13,12 +13,16 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.ddl_references import Statement
 from django.db.models.expressions import Value
 from psycopg import sql
 
 from moeen.db import closing
+from moeen.db.actions import Action, BuildIndex, Comment
+from moeen.db.actions.columns import column_definition
 from moeen.db.constraints import ON_DELETE_RULES, ForeignKeyConstraint
 from moeen.db.functions import NOW_SQL, Now
+from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.sql import compose, fragment
 
 
@@ -41,21 +45,14 @@ class Column:
         return self.default == NOW_SQL
 
     @property
-    def type_sql(self) -> sql.Composable:
+    def type_sql(self) -> str:
         """The type, with its collation."""
-        if not self.collation:
-            return fragment(self.type)
-        return sql.SQL("{} COLLATE {}").format(fragment(self.type), sql.Identifier(self.collation))
+        return f"{self.type} COLLATE {compose('{c}', c=self.collation)}" if self.collation else self.type
 
     @property
-    def definition(self) -> sql.Composable:
-        """The column's part of CREATE TABLE or ADD COLUMN."""
-        parts = [sql.Identifier(self.name), self.type_sql]
-        if self.default:
-            parts.append(fragment(f"DEFAULT {self.default}"))
-        if self.not_null:
-            parts.append(sql.SQL("NOT NULL"))
-        return sql.SQL(" ").join(parts)
+    def definition(self) -> str:
+        """The column's part of CREATE TABLE."""
+        return column_definition(self.name, self.type_sql, default=self.default, not_null=self.not_null)
 
 
 @dataclass(frozen=True)
@@ -92,18 +89,21 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Index:
-    """An index beside constraints; ``concurrent`` is the same statement with CONCURRENTLY."""
+    """An index beside constraints; ``body`` is what follows the table's name in CREATE INDEX."""
 
     name: str
-    unique: bool
-    create: str
-    concurrent: str
+    table: str
+    body: str
+    unique: bool = False
 
     @property
     def definition(self) -> str:
         """What ``catalog.Index.definition`` says of it where it stands, if it is as plain as most are."""
-        _, _, rest = self.create.replace('"', "").partition(" ON ")[2].partition(" ")
-        return rest.removeprefix("USING ") if rest.startswith("USING ") else f"btree {rest}"
+        plain = self.body.replace('"', "")
+        return plain.removeprefix("USING ") if plain.startswith("USING ") else f"btree {plain}"
+
+    def build(self, *, online: bool = True) -> BuildIndex:
+        return BuildIndex(ObjectName(PUBLIC, self.table, self.name), self.body, unique=self.unique, online=online)
 
 
 @dataclass(frozen=True)
@@ -153,42 +153,25 @@ def create_table(table: Table, *, temporary: bool = False) -> list[str]:
     A temporary one serves as the pattern that live tables are held against; it has no foreign keys, because making
     one locks the table it refers to.
     """
-    parts = [column.definition for column in table.columns]
+    parts: list[sql.Composable] = [fragment(column.definition) for column in table.columns]
     parts += [named_constraint(c.name, c.body) for c in table.constraints]
     if not temporary:
         parts += [named_constraint(k.name, k.body) for k in table.foreign_keys]
     what = sql.SQL("TEMPORARY TABLE" if temporary else "TABLE")
     body = sql.SQL(",\n    ").join(parts)
     statements = [compose("CREATE {what} {table} (\n    {body}\n)", what=what, table=table.name, body=body)]
-    statements += [index.create for index in table.indexes]
+    actions: list[Action] = [index.build(online=False) for index in table.indexes]
     if not temporary:
+        name = ObjectName(PUBLIC, table.name)
+        actions += [Comment(name.has(c.name), "column", c.comment) for c in table.columns if c.comment]
+        actions += [Comment(name, "table", table.comment)] if table.comment else []
         statements += closing.statements(table.name)
-        statements += [comment_on_column(table.name, c.name, c.comment) for c in table.columns if c.comment]
-        if table.comment:
-            statements.append(comment_on_table(table.name, table.comment))
-    return statements
+    return statements + [statement for action in actions for statement in action.statements()]
 
 
 def named_constraint(name: str, body: str) -> sql.Composable:
     """``CONSTRAINT name body``."""
     return sql.SQL("CONSTRAINT {} {}").format(sql.Identifier(name), fragment(body))
-
-
-def enable_row_security(table: str) -> str:
-    # Without a policy, nobody but the owner sees a row: a table is closed from its first moment on.
-    return compose("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY", table=table)
-
-
-def comment_on_column(table: str, column: str, comment: str) -> str:
-    return compose("COMMENT ON COLUMN {table}.{column} IS {text}", table=table, column=column, text=_text(comment))
-
-
-def comment_on_table(table: str, comment: str) -> str:
-    return compose("COMMENT ON TABLE {table} IS {text}", table=table, text=_text(comment))
-
-
-def _text(text: str) -> sql.Composable:
-    return sql.Literal(text) if text else sql.SQL("NULL")
 
 
 def _column(field: Any, editor: BaseDatabaseSchemaEditor) -> Column:
@@ -255,22 +238,19 @@ def _indexes(model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Ite
     for field in fields:
         if field.db_index and not field.unique:
             column = field.column or field.attname
-            on = compose("{name} ON {table} ({column})", name=f"{table}_{column}_idx", table=table, column=column)
-            yield Index(
-                name=f"{table}_{column}_idx",
-                unique=False,
-                create=f"CREATE INDEX {on}",
-                concurrent=f"CREATE INDEX CONCURRENTLY {on}",
-            )
+            yield Index(f"{table}_{column}_idx", table, compose("({column})", column=column))
     for index in model._meta.indexes:
-        create = str(index.create_sql(model, editor))
-        concurrent = str(index.create_sql(model, editor, concurrently=True))
-        yield Index(name=index.name, unique=False, create=create, concurrent=concurrent)
+        yield Index(index.name, table, _body(index.create_sql(model, editor)))
     for constraint in model._meta.constraints:
         if isinstance(constraint, models.UniqueConstraint) and _as_index(constraint):
-            create = str(constraint.create_sql(model, editor))
-            concurrent = create.replace("CREATE UNIQUE INDEX", "CREATE UNIQUE INDEX CONCURRENTLY", 1)
-            yield Index(name=constraint.name, unique=True, create=create, concurrent=concurrent)
+            yield Index(constraint.name, table, _body(constraint.create_sql(model, editor)), unique=True)
+
+
+def _body(create: Any) -> str:
+    """What follows the table's name in a CREATE INDEX of Django's."""
+    names = ("using", "columns", "include", "nulls_distinct", "extra", "condition")
+    parts = dict.fromkeys(names, "") | create.parts
+    return str(Statement("%(using)s (%(columns)s)%(include)s%(nulls_distinct)s%(extra)s%(condition)s", **parts)).strip()
 
 
 def _column_of(model: type[models.Model], field_name: str) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import catalog
+from moeen.db.actions import Action, Lock
+from moeen.db.names import ObjectName
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,46 @@ def of_constraints(connection: BaseDatabaseWrapper, table: catalog.Table, names:
     return _found(connection, table, _CONSTRAINTS, list(names))
 
 
-def around(statements: Sequence[str], dependents: Sequence[Dependent]) -> tuple[str, ...]:
-    """The statements with these set aside before and put back after."""
-    dropped = [dependent.drop for dependent in dependents]
-    made = [statement for dependent in reversed(dependents) for statement in dependent.create]
-    return (*dropped, *statements, *made)
+def around(table: ObjectName, actions: Sequence[Action], dependents: Sequence[Dependent]) -> tuple[Action, ...]:
+    """The actions on the table with these set aside before and put back after."""
+    asides = [SetAside(table, object=it.name, sql=it.drop) for it in dependents]
+    backs = [PutBack(table, object=it.name, sqls=it.create, reads=it.reads) for it in reversed(dependents)]
+    return (*asides, *actions, *backs)
+
+
+@dataclass(frozen=True)
+class SetAside(Action):
+    """What depends on the table is dropped, to be put back in the same transaction."""
+
+    object: str
+    sql: str
+
+    @property
+    def lock(self) -> Lock:
+        return Lock.ACCESS_EXCLUSIVE
+
+    def statements(self) -> tuple[str, ...]:
+        return (self.sql,)
+
+
+@dataclass(frozen=True)
+class PutBack(Action):
+    """It is made again, as it was. ``reads``: from the rows of the table, under whose lock that happens."""
+
+    object: str
+    sqls: tuple[str, ...]
+    reads: bool
+
+    @property
+    def lock(self) -> Lock:
+        return Lock.ACCESS_EXCLUSIVE
+
+    @property
+    def scans(self) -> bool:
+        return self.reads
+
+    def statements(self) -> tuple[str, ...]:
+        return self.sqls
 
 
 def _found(connection: BaseDatabaseWrapper, table: catalog.Table, start: str, names: list[str]) -> list[Dependent]:

@@ -8,7 +8,9 @@ from functools import partial
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+from moeen.db.actions import Mode
 from moeen.db.converge import locks
+from moeen.db.converge.dependents import PutBack
 from moeen.db.converge.step import Step
 
 #: Pages of 8 kB that one batch of a data step covers: about 8 MB, a few thousand to a few ten thousand rows.
@@ -21,21 +23,23 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
     Concurrent and batched steps need a connection outside any transaction.
     """
     purpose = f"{step.purpose} on {step.table}"
-    if step.batched:
+    if step.mode is Mode.BATCHES:
         for pages in _page_ranges(connection, step.table):
             statements = [f"{statement} AND {pages}" for statement in step.statements]
             locks.patiently(connection, partial(_run_together, connection, statements), purpose=purpose)
-    elif step.concurrently:
+    elif step.mode is Mode.CONCURRENTLY:
         locks.patiently(connection, partial(_run_alone, connection, step.statements), purpose=purpose)
     else:
-        locks.patiently(
-            connection, partial(_run_together, connection, step.statements), purpose=purpose, table=step.table
+        # What reads the whole table under a lock that stops nobody may take its time. So may a view that is filled
+        # again: a large table is not locked for it without leave, see plan.Blocking.
+        unlimited = any(
+            action.scans and (not action.lock.stops_writers or isinstance(action, PutBack)) for action in step.actions
         )
+        run = partial(_run_together, connection, step.statements, unlimited=unlimited)
+        locks.patiently(connection, run, purpose=purpose, table=step.table)
 
 
-def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:
-    # VALIDATE reads the whole table under a lock that stops nobody; a view that holds rows is filled again.
-    unlimited = any("VALIDATE CONSTRAINT" in it or "MATERIALIZED VIEW" in it for it in statements)
+def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str], *, unlimited: bool = False) -> None:
     with locks.short_transaction(connection, unlimited=unlimited), connection.cursor() as cursor:
         # timestamp to timestamptz keeps the stored values only when the session counts in UTC.
         cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from moeen.db.actions import DropIndex, RenameIndex, build_anew
 from moeen.db.converge.columns import on_retyped_column
 from moeen.db.converge.leftovers import older_indexes
-from moeen.db.converge.step import Step, build_index, drop_index
+from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject
-from moeen.db.sql import compose
 
 
 def drop_replaced_indexes(item: Subject) -> Iterator[Step]:
@@ -16,7 +16,7 @@ def drop_replaced_indexes(item: Subject) -> Iterator[Step]:
     for index in older_indexes(item):
         awaited = index.valid and not index.unique and index.definition in item.later
         if index.name not in renamed and not awaited and not on_retyped_column(item, index):
-            yield drop_index(item, index.name)
+            yield Step(f"drop index {index.name}", (DropIndex(item.has(index.name)),))
 
 
 def add_indexes(item: Subject) -> Iterator[Step]:
@@ -26,10 +26,10 @@ def add_indexes(item: Subject) -> Iterator[Step]:
         if live and live.valid and live.definition == pattern.definition:
             continue
         if index.name in renamed:
-            statement = compose("ALTER INDEX {old} RENAME TO {new}", old=renamed[index.name], new=index.name)
-            yield Step(item.name, f"rename index {renamed[index.name]}", (statement,))
+            old = renamed[index.name]
+            yield Step(f"rename index {old}", (RenameIndex(item.has(old), index.name),))
         else:
-            yield from build_index(item, index.name, index.concurrent)
+            yield Step(f"build index {index.name}", build_anew(index.build()))
 
 
 def _renamed_indexes(item: Subject) -> Iterator[tuple[str, str]]:

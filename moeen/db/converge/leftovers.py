@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import catalog, registry
+from moeen.db.actions import Action, DropConstraint, DropPolicy, DropTrigger
 from moeen.db.converge import dependents
 from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject
-from moeen.db.sql import compose
 
 #: Functions of the older scripts; their triggers go, because the first breaks every write it guards.
 LEGACY_FUNCTIONS = frozenset({"public.audit_trigger_function", "public.update_updated_at_column"})
@@ -23,23 +23,23 @@ def drop_leftovers(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[S
 
     A constraint that a table of the clinic's own refers to stays.
     """
-    statements = [
-        compose("DROP TRIGGER IF EXISTS {trigger} ON {table}", trigger=trigger.name, table=item.name)
+    actions: list[Action] = [
+        DropTrigger(item.has(trigger.name))
         for trigger in item.live.triggers.values()
         if trigger.function in LEGACY_FUNCTIONS
     ]
-    statements += [
-        compose("DROP POLICY IF EXISTS {policy} ON {table}", policy=policy.name, table=item.name)
+    actions += [
+        DropPolicy(item.has(policy.name))
         for policy in item.live.policies.values()
         if policy.name.startswith(LEGACY_POLICIES) and policy.roles == ("public",)
     ]
-    statements += [
-        compose("ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}", table=item.name, name=name)
+    actions += [
+        DropConstraint(item.has(name))
         for name in item.legacy.constraints
         if name in item.live.constraints and not dependents.of_constraints(connection, item.live, [name])
     ]
-    if statements:
-        yield Step(item.name, "drop what the older scripts left", tuple(statements))
+    if actions:
+        yield Step("drop what the older scripts left", tuple(actions))
 
 
 def older_indexes(item: Subject) -> list[catalog.Index]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from moeen.db import catalog
 from moeen.db.adoption import Legacy
-from moeen.db.converge import declared, release, step, steps
+from moeen.db.converge import declared, release, steps
+from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject
 
 
-def plan(before: declared.Table, after: declared.Table) -> Iterator[step.Step]:
+def plan(before: declared.Table, after: declared.Table) -> Iterator[Step]:
     """The steps from one shape to the next on a table that holds rows."""
     live = _as_catalog(before)
     yield from release.relax(live, before, after)
@@ -42,7 +43,7 @@ def _as_catalog(table: declared.Table) -> catalog.Table:
             references_columns=k.to_columns,
             on_delete=k.on_delete,
         )
-    indexes = {i.name: catalog.Index(i.name, i.unique, i.create, valid=True, constraint="") for i in table.indexes}
+    indexes = {i.name: catalog.Index(i.name, i.unique, i.body, valid=True, constraint="") for i in table.indexes}
     return catalog.Table(
         oid=0,
         schema="public",

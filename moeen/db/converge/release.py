@@ -6,21 +6,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from moeen.db import catalog
+from moeen.db.actions import Action, DropConstraint, DropIndex, DropNotNull
 from moeen.db.converge import declared
 from moeen.db.converge.step import Step
-from moeen.db.sql import compose
 
 
 def relax(live: catalog.Table, before: declared.Table, after: declared.Table) -> Iterator[Step]:
     """The steps that take away what one shape asks for and the next does not; columns stay."""
     constraints, indexes, columns = _released(live, before, after)
-    statements = [compose("ALTER TABLE {t} DROP CONSTRAINT IF EXISTS {n}", t=live.name, n=n) for n in constraints]
-    statements += [compose("ALTER TABLE {t} ALTER COLUMN {c} DROP NOT NULL", t=live.name, c=c) for c in columns]
-    if statements:
-        yield Step(live.name, f"release {', '.join((*constraints, *columns))}", tuple(statements))
+    actions: list[Action] = [DropConstraint(live.identity.has(name)) for name in constraints]
+    actions += [DropNotNull(live.identity.has(name)) for name in columns]
+    if actions:
+        yield Step(f"release {', '.join((*constraints, *columns))}", tuple(actions))
     for name in indexes:
-        statement = compose("DROP INDEX CONCURRENTLY IF EXISTS {name}", name=name)
-        yield Step(live.name, f"drop index {name}", (statement,), concurrently=True)
+        yield Step(f"drop index {name}", (DropIndex(live.identity.has(name)),))
 
 
 def relaxed(live: catalog.Table, before: declared.Table, after: declared.Table) -> catalog.Table:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db.converge import declared
+from moeen.db.actions import Action, Comment, SetRowSecurity
 from moeen.db.converge.columns import add_columns, convert_columns, set_defaults
 from moeen.db.converge.constraints import add_checks, add_foreign_keys, add_uniques
 from moeen.db.converge.indexes import add_indexes, drop_replaced_indexes
@@ -38,14 +38,14 @@ def plan(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
 
 
 def _describe(item: Subject) -> Iterator[Step]:
-    statements = []
+    actions: list[Action] = []
     if not item.live.row_security:
-        statements.append(declared.enable_row_security(item.name))
+        actions.append(SetRowSecurity(item.table))
     for column in item.want.columns:
         live = item.live.columns.get(column.name)
         if column.comment != (live.comment if live else ""):
-            statements.append(declared.comment_on_column(item.name, column.name, column.comment))
+            actions.append(Comment(item.has(column.name), "column", column.comment))
     if item.live.comment != item.want.comment:
-        statements.append(declared.comment_on_table(item.name, item.want.comment))
-    if statements:
-        yield Step(item.name, "describe and close", tuple(statements))
+        actions.append(Comment(item.table, "table", item.want.comment))
+    if actions:
+        yield Step("describe and close", tuple(actions))

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db import catalog
 from moeen.db.adoption import Legacy
 from moeen.db.converge import declared
+from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.sql import compose, fragment
 
 
@@ -34,6 +35,14 @@ class Subject:
     @property
     def name(self) -> str:
         return self.want.name
+
+    @property
+    def table(self) -> ObjectName:
+        return ObjectName(PUBLIC, self.name)
+
+    def has(self, part: str) -> ObjectName:
+        """A part of the table: a column, a constraint, an index..."""
+        return self.table.has(part)
 
     @property
     def columns(self) -> Iterator[tuple[declared.Column, catalog.Column, catalog.Column]]:

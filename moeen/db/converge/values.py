@@ -7,10 +7,21 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+from moeen.db.actions import (
+    Action,
+    AddCheck,
+    CreateTrigger,
+    DropConstraint,
+    DropTrigger,
+    FillValues,
+    SetNotNull,
+    Validate,
+    together,
+)
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared
 from moeen.db.converge.conversions import mapped
-from moeen.db.converge.step import Step, drop_constraint, validate
+from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject
 from moeen.db.sql import compose
 
@@ -23,18 +34,14 @@ def fill_values(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step
         if isinstance(value, sql.Identifier) or (live.not_null and column.name not in item.legacy.values):
             continue
         changes[column.name] = value
-    assignments = [sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in changes.items()]
-    differs = [sql.SQL("{} IS DISTINCT FROM {}").format(sql.Identifier(name), value) for name, value in changes.items()]
-    condition = sql.SQL("({})").format(sql.SQL(" OR ").join(differs))
-    if not changes or not has_rows(connection, item.name, condition):
-        return
-    statement = compose(
-        "UPDATE {t} SET {assignments} WHERE {condition}",
-        t=item.name,
-        assignments=sql.SQL(", ").join(assignments),
-        condition=condition,
+    names = {name: sql.Identifier(name) for name in changes}
+    sets = sql.SQL(", ").join(sql.SQL("{} = {}").format(names[name], value) for name, value in changes.items())
+    differs = sql.SQL(" OR ").join(
+        sql.SQL("{} IS DISTINCT FROM {}").format(names[name], value) for name, value in changes.items()
     )
-    yield Step(item.name, f"fill {', '.join(changes)}", (statement,), batched=True)
+    if changes and has_rows(connection, item.name, differs):
+        fill = FillValues(item.table, sets.as_string(None), differs.as_string(None))
+        yield Step(f"fill {', '.join(changes)}", (fill,))
 
 
 def require_values(connection: BaseDatabaseWrapper, item: Subject, fill: list[Step]) -> Iterator[Step]:
@@ -51,20 +58,16 @@ def require_values(connection: BaseDatabaseWrapper, item: Subject, fill: list[St
             columns.append(column)
     if not columns:
         return
-    name = f"{item.name}_adoption_not_null"
-    proof = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(c.name)) for c in columns)
-    add = compose("ALTER TABLE {t} ADD CONSTRAINT {n} CHECK ({p}) NOT VALID", t=item.name, n=name, p=proof)
+    proof = item.has(f"{item.name}_adoption_not_null")
+    held = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(c.name)) for c in columns)
     listed = ", ".join(c.name for c in columns)
-    yield Step(item.name, f"refuse NULL in {listed}", (drop_constraint(item, name), add))
+    check = AddCheck(proof, compose("CHECK ({held})", held=held))
+    yield Step(f"refuse NULL in {listed}", (DropConstraint(proof), check))
     yield from fill  # rows that came in between; it finds none as a rule
-    yield Step(item.name, f"prove that {listed} hold values", (validate(item, name),))
-    sets = sql.SQL(", ").join(sql.SQL("ALTER COLUMN {} SET NOT NULL").format(sql.Identifier(c.name)) for c in columns)
-    drops = [drop_constraint(item, name)]
-    for column in columns:
-        if column.prefix:
-            drops += _drop_guard(item, column)
-    set_not_null = compose("ALTER TABLE {t} {sets}", t=item.name, sets=sets)
-    yield Step(item.name, f"set NOT NULL on {listed}", (set_not_null, *drops))
+    yield Step(f"prove that {listed} hold values", (Validate(proof),))
+    required = together(*(SetNotNull(item.has(column.name), proven=True) for column in columns))
+    guards = [action for column in columns if column.prefix for action in _drop_guard(item, column)]
+    yield Step(f"set NOT NULL on {listed}", (required, DropConstraint(proof), *guards))
 
 
 def _lacks_ids(connection: BaseDatabaseWrapper, item: Subject, column: declared.Column) -> bool:
@@ -81,24 +84,17 @@ def _guard(item: Subject, column: declared.Column) -> Iterator[Step]:
     check, trigger = guard_names(item.name, column.name)
     if check in item.live.constraints and trigger in item.live.triggers:
         return
-    statements = (
-        compose(
-            "CREATE OR REPLACE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {t} FOR EACH ROW"
-            " WHEN (NEW.{c} IS NULL) EXECUTE FUNCTION app.fill_public_id({prefix})",
-            trigger=trigger,
-            t=item.name,
-            c=column.name,
-            prefix=sql.Literal(column.prefix),
-        ),
-        drop_constraint(item, check),
-        compose(
-            "ALTER TABLE {t} ADD CONSTRAINT {n} CHECK ({c} IS NOT NULL) NOT VALID",
-            t=item.name,
-            n=check,
-            c=column.name,
-        ),
+    definition = compose(
+        "CREATE OR REPLACE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {t} FOR EACH ROW"
+        " WHEN (NEW.{c} IS NULL) EXECUTE FUNCTION app.fill_public_id({prefix})",
+        trigger=trigger,
+        t=item.name,
+        c=column.name,
+        prefix=sql.Literal(column.prefix),
     )
-    yield Step(item.name, f"guard {column.name} until the backfill", statements)
+    required = AddCheck(item.has(check), compose("CHECK ({c} IS NOT NULL)", c=column.name))
+    actions = (CreateTrigger(item.has(trigger), definition), DropConstraint(item.has(check)), required)
+    yield Step(f"guard {column.name} until the backfill", actions)
 
 
 def guard_names(table: str, column: str) -> tuple[str, str]:
@@ -107,7 +103,6 @@ def guard_names(table: str, column: str) -> tuple[str, str]:
     return f"{table}_{column}_required", f"{table}_without_{column}"
 
 
-def _drop_guard(item: Subject, column: declared.Column) -> list[str]:
+def _drop_guard(item: Subject, column: declared.Column) -> tuple[Action, ...]:
     check, trigger = guard_names(item.name, column.name)
-    drop_trigger = compose("DROP TRIGGER IF EXISTS {trigger} ON {t}", trigger=trigger, t=item.name)
-    return [drop_constraint(item, check), drop_trigger]
+    return DropConstraint(item.has(check)), DropTrigger(item.has(trigger))

@@ -1,7 +1,8 @@
 """What a migration must not do.
 
 `rules`: over the SQL of `scripts` and over operations. `squawk`: the linter of that name. `project`: whose
-migrations are looked at. `authoring`: what `makemigrations` writes. `lock_levels`: what a statement locks.
+migrations are looked at. `authoring`: what `makemigrations` writes. `lock_levels`: what SQL that
+somebody wrote locks.
 """
 
 from __future__ import annotations

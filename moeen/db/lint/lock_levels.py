@@ -11,30 +11,25 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from moeen.db.actions import AddColumn, AddConstraint, ChangeType, Deed, Lock, strongest
+from moeen.db.actions.tables import GENTLE_PARAMETERS
 from moeen.db.statements import PATH, Statement, actions, parts_of, without_brackets
 
-ROW_EXCLUSIVE = "ROW EXCLUSIVE"
-SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
-SHARE = "SHARE"
-SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
-ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
-#: Weakest first.
-LOCKS = (ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE, ACCESS_EXCLUSIVE)
-STOP_WRITES = frozenset({SHARE, SHARE_ROW_EXCLUSIVE, ACCESS_EXCLUSIVE})
+_, ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE, ACCESS_EXCLUSIVE = Lock
 
 
 @dataclass(frozen=True)
 class Effect:
     """A lock and the work done while it is held: the table read through, or written anew; and how to do without."""
 
-    lock: str
+    lock: Lock
     scans: bool = False
     rewrites: bool = False
     advice: str = ""
 
     @property
     def weight(self) -> tuple[bool, bool, int]:
-        return self.rewrites, self.scans, LOCKS.index(self.lock)
+        return self.rewrites, self.scans, self.lock.strength
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class _Rule:
     effect: Effect
 
 
-def _rule(pattern: str, lock: str, *, scans: bool = False, rewrites: bool = False, advice: str = "") -> _Rule:
+def _rule(pattern: str, lock: Lock, *, scans: bool = False, rewrites: bool = False, advice: str = "") -> _Rule:
     return _Rule(re.compile(f"^(?:{pattern})", re.IGNORECASE), Effect(lock, scans or rewrites, rewrites, advice))
 
 
@@ -52,7 +47,6 @@ _NAME = r'(?:"\.\.\."|[^\W\d][\w$]*)(?: ?\. ?(?:"\.\.\."|[^\W\d][\w$]*))*'
 _OPTIONAL_NAME = rf"(?:CONSTRAINT {_NAME} )?"
 _COLUMN = rf"(?:COLUMN )?(?!COLUMN ){_NAME}"
 _ONLINE_CHECK = "add it NOT VALID, then VALIDATE CONSTRAINT in another transaction"
-_ONLINE_COLUMN = "add the column without default, SET DEFAULT, then backfill"
 _ONLINE_NOT_NULL = (
     "first CHECK (column IS NOT NULL) NOT VALID, then VALIDATE CONSTRAINT; SET NOT NULL need not scan then"
 )
@@ -111,16 +105,16 @@ _ACTIONS: tuple[_Rule, ...] = (
         rf"ADD {_OPTIONAL_NAME}(?:UNIQUE|PRIMARY KEY|EXCLUDE)\b",
         ACCESS_EXCLUSIVE,
         scans=True,
-        advice="CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX",
+        advice=AddConstraint.advice,
     ),
     _rule(
         rf"ALTER {_COLUMN} (?:SET DATA )?TYPE\b",
         ACCESS_EXCLUSIVE,
         rewrites=True,
-        advice="add a column of the new type, backfill it, swap the two",
+        advice=ChangeType.advice,
     ),
     _rule(rf"ALTER {_COLUMN} SET NOT NULL\b", ACCESS_EXCLUSIVE, scans=True, advice=_ONLINE_NOT_NULL),
-    _rule(rf"ALTER {_COLUMN} SET EXPRESSION\b", ACCESS_EXCLUSIVE, rewrites=True, advice=_ONLINE_COLUMN),
+    _rule(rf"ALTER {_COLUMN} SET EXPRESSION\b", ACCESS_EXCLUSIVE, rewrites=True, advice=AddColumn.advice),
     _rule(rf"ALTER (?:COLUMN )?(?:{_NAME}|\d+) SET STATISTICS\b", SHARE_UPDATE_EXCLUSIVE),
     _rule(rf"ALTER {_COLUMN} (?:SET|RESET) \(", SHARE_UPDATE_EXCLUSIVE),
     _rule(
@@ -144,11 +138,6 @@ _ACTIONS: tuple[_Rule, ...] = (
     ),
 )
 _PARAMETERS = re.compile(r"^(?:RE)?SET \((.*)\)$", re.IGNORECASE)
-#: Parameters of a table that can be changed beside those who write (reloptions.c); the rest is as good as unknown.
-_GENTLE = re.compile(
-    r"(?:toast\.)?(?:autovacuum_\w+|fillfactor|log_autovacuum_\w+|parallel_workers|toast_tuple_target|vacuum_\w+)",
-    re.IGNORECASE,
-)
 _ADD_COLUMN = re.compile(rf"^ADD (?:COLUMN )?(?:IF NOT EXISTS )?{_NAME} (?P<type>{_NAME})(?P<rest>.*)$", re.IGNORECASE)
 _DEFAULT = re.compile(
     r"\bDEFAULT\b(.*?)(?:\b(?:UNIQUE|PRIMARY KEY|CHECK|REFERENCES|CONSTRAINT|GENERATED)\b|$)", re.IGNORECASE
@@ -200,6 +189,12 @@ _TABLES = re.compile(
 )
 _ON_TABLE = re.compile(rf'^(?:"(?:[^"]|"")*"|[^"])*? ON (?:ONLY )?(?P<table>{PATH})', re.IGNORECASE)
 _OF_OURS = re.compile(r"^(?:SELECT|PERFORM) app\.(?:allow|lock_away) ?\(", re.IGNORECASE)
+#: What a statement does to what stands; the first that matches counts.
+_DEEDS = (
+    (Deed.DROP, re.compile(r"^DROP |\bDROP (CONSTRAINT|COLUMN|DEFAULT)\b", re.IGNORECASE)),
+    (Deed.CONVERT, re.compile(r"\bALTER COLUMN .* TYPE |^UPDATE |SET (NOT NULL|DEFAULT)|\bRENAME\b", re.IGNORECASE)),
+    (Deed.ADD, re.compile(r"\bADD (COLUMN|CONSTRAINT)\b|^CREATE |ENABLE ROW LEVEL SECURITY", re.IGNORECASE)),
+)
 #: Statements that lock no table that clients use.
 _HARMLESS = re.compile(
     r"^(SELECT|SET|RESET|SHOW|GRANT|REVOKE|ANALYZE|BEGIN|COMMIT|DO\b"
@@ -224,7 +219,7 @@ def worst(effects: Iterable[Effect]) -> Effect:
     heaviest = max(known, key=lambda effect: effect.weight)
     return replace(
         heaviest,
-        lock=max((effect.lock for effect in known), key=LOCKS.index),
+        lock=strongest(effect.lock for effect in known),
         scans=any(effect.scans for effect in known),
         rewrites=any(effect.rewrites for effect in known),
     )
@@ -243,6 +238,11 @@ def tables_of(statement: Statement) -> tuple[str, ...]:
     return (_table(on["table"]),) if on else ()
 
 
+def deed_of(statement: Statement) -> Deed | None:
+    """What the statement does to what stands; None where it is none of these."""
+    return next((deed for deed, pattern in _DEEDS if pattern.search(statement.shape)), None)
+
+
 def is_harmless(statement: Statement) -> bool:
     """Whether a statement without a rule is known to lock no table."""
     return bool(_HARMLESS.search(statement.shape))
@@ -256,7 +256,7 @@ def _action_effect(action: str) -> Effect:
     outer = without_brackets(action)
     if parameters := _PARAMETERS.match(action):
         names = [entry.partition("=")[0].strip() for entry in actions(parameters[1])]
-        gentle = all(_GENTLE.fullmatch(name) for name in names)
+        gentle = all(GENTLE_PARAMETERS.fullmatch(name) for name in names)
         return Effect(SHARE_UPDATE_EXCLUSIVE if gentle else ACCESS_EXCLUSIVE)
     known = next((rule.effect for rule in _ACTIONS if rule.pattern.search(outer)), None)
     if known is None and (column := _ADD_COLUMN.match(action)):
@@ -271,8 +271,8 @@ def _column_effects(type_name: str, rest: str) -> Iterator[Effect]:
     default = _DEFAULT.search(rest)
     calls = _CALL.findall(default[1]) if default else []
     if any(name.lower().removeprefix("pg_catalog.") not in _STEADY for name in calls):
-        yield Effect(ACCESS_EXCLUSIVE, scans=True, rewrites=True, advice=_ONLINE_COLUMN)
+        yield Effect(ACCESS_EXCLUSIVE, scans=True, rewrites=True, advice=AddColumn.advice)
     if type_name.lower().removeprefix("pg_catalog.") not in _TYPES or re.search(r"\bGENERATED\b", outer, re.I):
-        yield Effect(ACCESS_EXCLUSIVE, scans=True, rewrites=True, advice=_ONLINE_COLUMN)
+        yield Effect(ACCESS_EXCLUSIVE, scans=True, rewrites=True, advice=AddColumn.advice)
     if _CONSTRAINTS.search(outer) or (default is None and re.search(r"\bNOT NULL\b", outer, re.I)):
         yield Effect(ACCESS_EXCLUSIVE, scans=True, advice="add the column first, then its constraint online")

@@ -24,15 +24,20 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from psycopg import sql
 
+from moeen.db.actions import Action, BuildIndex, DropConstraint, Mode, SwapForeignKey
 from moeen.db.converge import locks, offline
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.lint.project import project_apps
 from moeen.db.operations import CONVERGING, CreateTable, RunSQLFile
 
-# DROP INDEX CONCURRENTLY stands before it: IF NOT EXISTS would accept an invalid leftover.
-_REBUILT = "-- squawk-ignore prefer-robust-stmts\n"
-# The steps drop no constraint but their own proofs, and those that they make anew.
 _OWN = "-- squawk-ignore ban-drop-constraint\n"
+_EXCEPTIONS: dict[type[Action], str] = {
+    # DROP INDEX CONCURRENTLY stands before it: IF NOT EXISTS would accept an invalid leftover.
+    BuildIndex: "-- squawk-ignore prefer-robust-stmts\n",
+    # The steps drop no constraint but their own proofs, and those that they make anew.
+    DropConstraint: _OWN,
+    SwapForeignKey: _OWN,
+}
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,8 @@ def _transactions(
         with _editor() as editor:
             shapes = list(operation.shapes(migration.app_label, editor, before, after))
         for step in (step for shape in shapes for step in offline.plan(*shape)):
-            if step.concurrently:
-                yield [_REBUILT + s if s.startswith("CREATE") else s for s in step.statements]
-            else:
-                statements = [_OWN + s if " DROP CONSTRAINT " in s else s for s in step.statements]
-                yield ["BEGIN", *statements, "COMMIT"]
+            statements = [_excepted(action, s) for action in step.actions for s in action.statements()]
+            yield ["BEGIN", *statements, "COMMIT"] if step.mode is Mode.TRANSACTION else statements
         return
     with _editor() as editor:
         operation.database_forwards(migration.app_label, editor, before, after)
@@ -107,6 +109,11 @@ def _transactions(
         yield from (["BEGIN", script, "COMMIT"] for script in collected)
     else:
         yield ["BEGIN", *collected, "COMMIT"] if isinstance(operation, CreateTable) else collected
+
+
+def _excepted(action: Action, statement: str) -> str:
+    """The statement after what squawk is told of it."""
+    return next((words for kind, words in _EXCEPTIONS.items() if isinstance(action, kind)), "") + statement
 
 
 class _Offline(DatabaseSchemaEditor):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,18 +9,12 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
+from moeen.db.actions import Deed
 from moeen.db.catalog.sizes import count_rows
 from moeen.db.findings import Finding
 from moeen.db.migrate import refusals, runner
 from moeen.db.migrate.plan import PlannedStatement, describe
 from moeen.db.operations import CreateTable
-
-#: Statement -> what it does to what stands; the first that matches counts.
-_DEEDS = (
-    ("drop", re.compile(r"^DROP |\bDROP (CONSTRAINT|COLUMN|DEFAULT)\b", re.IGNORECASE)),
-    ("convert", re.compile(r"\bALTER COLUMN .* TYPE |^UPDATE |SET (NOT NULL|DEFAULT)|\bRENAME\b", re.IGNORECASE)),
-    ("add", re.compile(r"\bADD (COLUMN|CONSTRAINT)\b|^CREATE |ENABLE ROW LEVEL SECURITY", re.IGNORECASE)),
-)
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ class AdoptionReport:
         for table in self.tables:
             lines.append(f"{table.table}: {table.rows:,} rows")
             lines += [f"  refuse   {finding.pretty()}" for finding in table.refused]
-            for deed in ("add", "convert", "drop"):
+            for deed in Deed:
                 lines += [f"  {deed:7}  {_short(statement)}" for statement in getattr(table, deed)]
         lines += [f"refuse   {finding.pretty()}" for finding in self.others]
         if self.new_tables:
@@ -97,15 +90,12 @@ def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
 
 
 def _table(name: str, rows: int, statements: Sequence[PlannedStatement], refused: Sequence[Finding]) -> TableAdoption:
-    deeds: dict[str, list[str]] = {"add": [], "convert": [], "drop": []}
-    for statement in statements:
-        if statement.table == name:
-            for deed, pattern in _DEEDS:
-                if pattern.search(statement.sql):
-                    deeds[deed].append(statement.sql)
-                    break
+    add, convert, drop = (
+        tuple(s.sql for s in statements if s.table == name and s.deed is deed)
+        for deed in (Deed.ADD, Deed.CONVERT, Deed.DROP)
+    )
     mine = tuple(finding for finding in refused if finding.object.partition(".")[0] == name)
-    return TableAdoption(name, rows, tuple(deeds["add"]), tuple(deeds["convert"]), tuple(deeds["drop"]), mine)
+    return TableAdoption(name, rows, add, convert, drop, mine)
 
 
 def _short(statement: str) -> str:

@@ -7,7 +7,7 @@ instant is *short*, and what cannot be told is *unknown*.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -16,11 +16,11 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, operations, registry
+from moeen.db.actions import Action, Deed, Lock
 from moeen.db.catalog.sizes import estimate_sizes, has_rows
 from moeen.db.converge import conversions, release, steps, subject
-from moeen.db.converge.step import Step
 from moeen.db.errors import FINDINGS, MoeenError
-from moeen.db.lint.lock_levels import ACCESS_EXCLUSIVE, ROW_EXCLUSIVE, STOP_WRITES, effect_of, is_harmless, tables_of
+from moeen.db.lint.lock_levels import Effect, deed_of, effect_of, is_harmless, tables_of
 from moeen.db.statements import Statement, inside, split
 
 #: A table larger than this must not be blocked without leave.
@@ -35,22 +35,23 @@ class PlannedStatement:
     migration: str
     operation: str
     sql: str
-    table: str
-    lock: str
-    rows: int | None
-    bytes: int | None
-    scans: bool
-    rewrites: bool
-    verdict: str
+    table: str = ""
+    lock: Lock = Lock.NONE
+    rows: int | None = None
+    bytes: int | None = None
+    scans: bool = False
+    rewrites: bool = False
+    verdict: str = "ok"
     advice: str = ""
+    deed: Deed | None = None
 
     @property
     def blocks_writes(self) -> bool:
-        return self.lock in STOP_WRITES
+        return self.lock.stops_writers
 
     @property
     def blocks_reads(self) -> bool:
-        return self.lock == ACCESS_EXCLUSIVE
+        return self.lock.stops_readers
 
     @property
     def is_large(self) -> bool:
@@ -141,7 +142,7 @@ def _statements(
     connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]], loader: MigrationLoader
 ) -> Iterator[PlannedStatement]:
     sizes = estimate_sizes(connection, count_to=THRESHOLD_ROWS)
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, Action | str]] = set()
     applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
     state = loader.project_state(applied, at_end=True)
     for migration, backwards in plan:
@@ -155,16 +156,19 @@ def _statements(
             moves.append((operation, after, state) if backwards else (operation, state, after))
             state = after
         for operation, before, after in reversed(moves) if backwards else moves:
-            for sql, known in _sql_of(connection, migration, operation, before, after, sizes, backwards=backwards):
-                # The steps to a shape are run once, whichever operation asks first; other SQL by each migration.
-                mark = ("" if known else key, sql)
+            purpose = f"{'Reverse: ' if backwards else ''}{operation.describe()}"
+            for done in _work_of(connection, migration, operation, before, after, sizes, backwards=backwards):
+                # Actions towards a shape run once, whichever operation asks first; other SQL by each migration.
+                mark = ("", done) if isinstance(done, Action) else (key, done)
                 if mark not in seen:
                     seen.add(mark)
-                    purpose = f"{'Reverse: ' if backwards else ''}{operation.describe()}"
-                    yield from classify(key, purpose, sql, sizes, step=known)
+                    if isinstance(done, Action):
+                        yield from weigh(key, purpose, done, sizes)
+                    else:
+                        yield from classify(key, purpose, done, sizes)
 
 
-def _sql_of(
+def _work_of(
     connection: BaseDatabaseWrapper,
     migration: Migration,
     operation: Any,
@@ -173,8 +177,8 @@ def _sql_of(
     sizes: dict[str, Any],
     *,
     backwards: bool,
-) -> Iterator[tuple[str, Step | None]]:
-    """The statements of one operation, with the step each belongs to when it converges a table that stands."""
+) -> Iterator[Action | str]:
+    """The actions of an operation that converges tables which stand, or the statements of another."""
     if isinstance(operation, operations.Symmetric if backwards else operations.CONVERGING):
         yield from _converging(connection, migration.app_label, operation, before, after, sizes)
         return
@@ -185,22 +189,22 @@ def _sql_of(
                 with connection.cursor() as cursor:
                     cursor.execute(script.body)
             for statement in split(script.body):
-                yield statement.text, None
+                yield statement.text
         return
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         move = operation.database_backwards if backwards else operation.database_forwards
         move(migration.app_label, editor, before, after)
         collected = list(editor.collected_sql)
     if not collected:
-        yield f"-- {operation.describe()}", None
+        yield f"-- {operation.describe()}"
     for sql in collected:
-        yield str(sql).rstrip(";"), None
+        yield str(sql).rstrip(";")
 
 
 def _converging(
     connection: BaseDatabaseWrapper, app_label: str, operation: Any, before: Any, after: Any, sizes: dict[str, Any]
-) -> Iterator[tuple[str, Step]]:
-    """The steps of an operation on the tables that stand; of one that does not stand yet, nothing locks."""
+) -> Iterator[Action]:
+    """The actions of an operation on the tables that stand; of one that does not stand yet, nothing locks."""
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         shapes = list(operation.shapes(app_label, editor, before, after))
         later = {want.name: operations.later_indexes(app_label, editor, want) for _, want in shapes}
@@ -211,18 +215,27 @@ def _converging(
         kept = release.relaxed(live, was, want)
         item = subject.examine(connection, want, kept, operation.legacy, later=later[want.name])
         for step in (*release.relax(live, was, want), *steps.plan(connection, conversions.carried_over(item))):
-            for sql in step.statements:
-                yield sql, step
+            yield from step.actions
+
+
+def weigh(
+    migration: str, operation: str, action: Action, sizes: Mapping[str, tuple[int, int]]
+) -> Iterator[PlannedStatement]:
+    """What an action means for its table (``sizes``: rows, bytes of those that stand), a statement at a time."""
+    effect = Effect(action.lock, action.scans, action.rewrites, action.advice)
+    for statement in action.statements():
+        planned = PlannedStatement(migration, operation, statement, deed=action.deed)
+        yield _weighed(planned, effect, (action.target.relation.pretty(),), sizes)
 
 
 def classify(
-    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]], *, step: Step | None = None
+    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]]
 ) -> Iterator[PlannedStatement]:
-    """What a statement, and each one inside a DO block, means for the tables that stand (``sizes``: rows, bytes)."""
+    """The same of SQL that somebody wrote: of a statement, and of each one inside a DO block, by its form."""
     if not (statements := list(split(sql))):  # what runs is Python
-        yield PlannedStatement(migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict="ok")
+        yield PlannedStatement(migration, operation, sql)
     for statement in statements:
-        yield _classified(migration, operation, statement, sizes, step=step)
+        yield _classified(migration, operation, statement, sizes)
         for inner in inside(statement):
             known = _classified(migration, operation, inner, sizes)
             if known.lock:
@@ -230,35 +243,38 @@ def classify(
 
 
 def _classified(
-    migration: str,
-    operation: str,
-    statement: Statement,
-    sizes: Mapping[str, tuple[int, int]],
-    *,
-    step: Step | None = None,
+    migration: str, operation: str, statement: Statement, sizes: Mapping[str, tuple[int, int]]
 ) -> PlannedStatement:
-    effect, sql = effect_of(statement), statement.text
+    effect = effect_of(statement)
+    planned = PlannedStatement(migration, operation, statement.text, deed=deed_of(statement))
     if effect is None:
-        told = "ok" if is_harmless(statement) else "unknown"
-        return PlannedStatement(
-            migration, operation, sql, "", "", None, None, scans=False, rewrites=False, verdict=told
-        )
-    # The steps prove NOT NULL beforehand and know which conversions keep the stored values.
-    scans = effect.scans and (step is None or step.rewrites or effect.lock == ROW_EXCLUSIVE)
-    rewrites = effect.rewrites and (step is None or step.rewrites)
-    tables = tables_of(statement)
+        return planned if is_harmless(statement) else replace(planned, verdict="unknown")
+    return _weighed(planned, effect, tables_of(statement), sizes)
+
+
+def _weighed(
+    planned: PlannedStatement, effect: Effect, tables: Sequence[str], sizes: Mapping[str, tuple[int, int]]
+) -> PlannedStatement:
+    """With the verdict: of several tables the largest counts."""
     standing = [name for name in tables if name in sizes]
     table = max(standing, key=lambda name: sizes[name], default=tables[0] if tables else "")
     rows, size = sizes.get(table, (None, None))
-    stops, work = effect.lock in STOP_WRITES, scans or rewrites
+    stops, work = effect.lock.stops_writers, effect.scans or effect.rewrites
+    verdict = "ok"
     if stops and work and not tables:
         verdict = "unknown"
     elif stops and standing:
         verdict = "blocking" if work else "short"
-    else:
-        verdict = "ok"
-    return PlannedStatement(
-        migration, operation, sql, table, effect.lock, rows, size, scans, rewrites, verdict, effect.advice
+    return replace(
+        planned,
+        table=table,
+        lock=effect.lock,
+        rows=rows,
+        bytes=size,
+        scans=effect.scans,
+        rewrites=effect.rewrites,
+        verdict=verdict,
+        advice=effect.advice,
     )
 
 

@@ -165,7 +165,6 @@ class Kind(enum.StrEnum):
     # --- what is in the way of migrating --------------------------------------------------------------------------
     PRIVILEGE = "privilege"
     PRIMARY_KEY = "primary key"
-    TYPE_IN_USE = "type in use"
     NEW_COLUMN = "new column"
     UNKNOWN_COLUMN = "unknown column"
     VALUES_TOO_LARGE = "values too large"

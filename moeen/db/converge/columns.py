@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -16,7 +17,9 @@ from moeen.db.actions import (
     ChangeType,
     DropConstraint,
     DropIndex,
+    Lock,
     SetDefault,
+    SetIdentity,
     build_anew,
     together,
 )
@@ -61,7 +64,9 @@ def convert_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[
     drops, adds, dropped = list[Action](), list[Action](), list[str]()
     changes: list[Change] = []
     for column, live in retyped:
-        changes.append(_change_type(item, column, live))
+        if _voids(item, column):
+            changes += _freed(item, live)
+        changes.append(_change_type(item, column))
         if live.default and column.default:
             # Said anew, or the older default stays wrapped in casts.
             changes.append(SetDefault(item.has(column.name), column.default))
@@ -75,15 +80,51 @@ def convert_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[
             adds.append(AddUnique(item.has(unique.name), twin))
     aside = dependents.of_columns(connection, item.live, [column.name for column, _ in retyped])
     aside += [it for it in dependents.of_constraints(connection, item.live, dropped) if it not in aside]
+    if any(_voids(item, column) for column, _ in retyped):
+        drops.insert(0, RequireEmpty(item.table))
     actions = dependents.around(item.table, (*drops, together(*changes), *adds), aside)
     yield Step(f"convert {', '.join(column.name for column, _ in retyped)}", actions)
 
 
-def _change_type(item: Subject, column: declared.Column, live: catalog.Column) -> ChangeType:
-    way = conversions.conversion(live.type, item.pattern.columns[column.name].type)
+def _change_type(item: Subject, column: declared.Column) -> ChangeType:
+    way = conversions.way(item, column.name)
+    if way is not None and way.voids:
+        return ChangeType(item.has(column.name), column.type_sql, using="NULL", keeps=True)
     checked = any(c.kind == "c" and column.name in c.columns for c in item.live.constraints.values())
     keeps = way is None or not way.rewrites
     return ChangeType(item.has(column.name), column.type_sql, keeps=keeps, proven_anew=checked)
+
+
+def _voids(item: Subject, column: declared.Column) -> bool:
+    way = conversions.way(item, column.name)
+    return way is not None and way.voids
+
+
+def _freed(item: Subject, live: catalog.Column) -> Iterator[Change]:
+    """A column of an empty table, to be of another type altogether, loses what made its values."""
+    target = item.has(live.name)
+    for constraint in item.live.constraints.values():
+        if constraint.kind in "fc" and live.name in constraint.columns:
+            yield DropConstraint(item.has(constraint.name))
+    if live.identity:
+        yield SetIdentity(target)
+    elif live.default:
+        yield SetDefault(target, "")
+
+
+@dataclass(frozen=True)
+class RequireEmpty(Action):
+    """The table is locked, and the transaction fails where a row came in meanwhile."""
+
+    lock = Lock.ACCESS_EXCLUSIVE
+
+    def statements(self) -> tuple[str, ...]:
+        table = self.target.identifier()
+        check = compose(
+            "DO $do$ BEGIN IF EXISTS (SELECT FROM {t}) THEN RAISE 'the table holds rows by now'; END IF; END $do$",
+            t=table,
+        )
+        return (compose("LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE", t=table), check)
 
 
 def _uniques_to_recollate(item: Subject, column: declared.Column) -> list[catalog.Constraint]:

@@ -15,7 +15,7 @@ from psycopg import sql
 from moeen.db import catalog
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared, subject
-from moeen.db.converge.conversions import conversion, mapped
+from moeen.db.converge.conversions import mapped, way
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.findings import Finding
 from moeen.db.kinds import Kind
@@ -40,7 +40,7 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
         where = f"{name}.{column.name}"
         if stands.generated:
             found.append(Finding(where, Kind.COLUMN_GENERATED, "a plain column", "GENERATED ALWAYS"))
-        if conversion(stands.type, pattern.type) is None:
+        if way(item, column.name) is None:
             found.append(Finding(where, Kind.COLUMN_TYPE, pattern.type, stands.type))
     found += expression_findings(connection, item)
     populated = has_rows(connection, name)
@@ -146,15 +146,15 @@ def _future_rows(item: Subject) -> sql.Composable:
     parts = []
     for column in item.want.columns:
         stands = item.live.columns.get(column.name)
-        way = stands and conversion(stands.type, item.pattern.columns[column.name].type)
+        found = way(item, column.name) if stands else None
         value: sql.Composable = sql.SQL("NULL")
-        if way:
+        if found and not found.voids:
             value = mapped(item, column)
         elif stands is None and column.constant:
             value = fragment(column.default)
         # A cast to varchar(n) cuts silently, and one to a number that is too small fails: misfits keep their type.
         texts = column.type.startswith("varchar")
-        kind = "text" if texts else stands.type if stands and way and way.misfit else column.type
+        kind = "text" if texts else stands.type if stands and found and found.misfit else column.type
         parts.append(sql.SQL("({})::{} AS {}").format(value, fragment(kind), sql.Identifier(column.name)))
     table = sql.Identifier(item.name)
     return sql.SQL("(SELECT {} FROM {}) AS {}").format(sql.SQL(", ").join(parts), table, table)
@@ -163,12 +163,12 @@ def _future_rows(item: Subject) -> sql.Composable:
 def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Composable]]:
     """(object, kind, expected) -> the condition on a future row that a finding counts."""
     for column, stands, pattern in item.columns:
-        way, name = conversion(stands.type, pattern.type), sql.Identifier(column.name)
+        found, name = way(item, column.name), sql.Identifier(column.name)
         where = f"{item.name}.{column.name}"
-        if way is None:
+        if found is None:
             continue
-        if way.misfit:
-            yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(way.misfit).format(name)
+        if found.misfit:
+            yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(found.misfit).format(name)
         if column.not_null and not column.prefix and not stands.not_null:
             yield (where, Kind.VALUES_EMPTY, "a value in every row"), sql.SQL("{} IS NULL").format(name)
     for constraint in item.want.constraints:

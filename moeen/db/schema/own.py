@@ -1,6 +1,6 @@
 """What is the clinic's own: it stood at adoption, no migration made it, and it stays; from then on it is no finding.
 
-Recorded as words, one object each: `index patients.clinic_day`, `grant appointments clinic_reports SELECT`. A later
+Recorded as words, one object each: `index TABLE.NAME`, `grant table TABLE ROLE PRIVILEGES`. A later
 version of the code that expects an object of such a name is told of every difference as for any other.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from moeen.db.names import ObjectName
+from moeen.db.findings import Finding
+from moeen.db.kinds import Kind
+from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.roles import ROLES
 from moeen.db.schema.canonical import Form, Objects
 from moeen.db.security.trust import PLATFORM_ROLES
@@ -56,3 +58,15 @@ def _own(form: Form, expected: Objects) -> Iterator[tuple[str, str, ObjectName, 
             for role, held in (entry.get("grants") or {}).items():
                 if role not in _OURS and role not in (want.get("grants") or {}):
                     yield f"grant {kind} {name.pretty()} {role} {held}", kind, name, role
+
+
+def speaks_of(finding: Finding, recorded: Collection[str]) -> bool:
+    """Whether an advice is about nothing but what was recorded: a grant, a policy beside ours."""
+    table = finding.object.partition(".")[0]
+    if finding.kind is Kind.TABLE_GRANTS:
+        role = finding.found.removeprefix("to ")
+        return any(words.startswith(f"grant table {finding.object} {role} ") for words in recorded)
+    if finding.kind is Kind.SEVERAL_POLICIES:
+        names = {ObjectName(PUBLIC, table, name.strip()).pretty() for name in finding.found.split(",")}
+        return any(f"policy {name}" in recorded for name in names)
+    return False

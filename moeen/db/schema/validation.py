@@ -117,7 +117,8 @@ def validate(
         inside = rows.examine(connection, form, expected, loader=loader)
         found = rows.after_rows(found, inside.findings)
         if advice:
-            found += _advice(connection, live, expected, {finding.object for finding in found})
+            advice_given = _advice(connection, live, expected, {finding.object for finding in found})
+            found += [finding for finding in advice_given if not own.speaks_of(finding, recorded)]
             found += exposed(connection, expected=expected)
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:

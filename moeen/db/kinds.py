@@ -175,6 +175,7 @@ class Kind(enum.StrEnum):
     REHEARSAL = "rehearsal"
     TWIN = "twin"
     FOREIGN_POLICY = "policy of others"
+    TRIGGER_FIRES = "trigger that fires"
 
     # --- rules of row security ------------------------------------------------------------------------------------
     ACCESS = "access"

@@ -117,6 +117,7 @@ class RequireEmpty(Action):
     """The table is locked, and the transaction fails where a row came in meanwhile."""
 
     lock = Lock.ACCESS_EXCLUSIVE
+    scans = True
 
     def statements(self) -> tuple[str, ...]:
         table = self.target.identifier()

@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.actions import Mode
-from moeen.db.converge import locks
+from moeen.db.converge import locks, triggers
 from moeen.db.converge.dependents import PutBack
 from moeen.db.converge.step import Step
 
@@ -26,6 +26,7 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
     if step.mode is Mode.BATCHES:
         for pages in _page_ranges(connection, step.table):
             statements = [f"{statement} AND {pages}" for statement in step.statements]
+            statements = triggers.without(connection, step.table, statements)
             locks.patiently(connection, partial(_run_together, connection, statements), purpose=purpose)
     elif step.mode is Mode.CONCURRENTLY:
         locks.patiently(connection, partial(_run_alone, connection, step.statements), purpose=purpose)

@@ -13,10 +13,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog
+from moeen.db.actions import FillValues
 from moeen.db.catalog.sizes import has_rows
-from moeen.db.converge import declared, subject
+from moeen.db.converge import declared, subject, triggers
 from moeen.db.converge.conversions import mapped, way
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
+from moeen.db.converge.values import fill_values
 from moeen.db.findings import Finding
 from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
@@ -99,6 +101,25 @@ def expression_findings(connection: BaseDatabaseWrapper, item: Subject) -> Itera
         )
 
 
+def trigger_findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
+    """Triggers of others that the filling in of values would set off, with the rows at which."""
+    for step in fill_values(connection, item) if item.live.kind == "r" else ():
+        for action in step.actions:
+            if not isinstance(action, FillValues):
+                continue
+            firing = [
+                it for it in triggers.look(connection, item.name) if not it.is_idle and it.fires_for(action.columns)
+            ]
+            if firing:
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        compose("SELECT count(*) FROM {t} WHERE {c}", t=item.name, c=fragment(action.condition))
+                    )
+                    (rows,) = cursor.fetchone()
+                for it in firing:
+                    yield it.finding(rows)
+
+
 def value_findings(
     connection: BaseDatabaseWrapper, item: Subject, live_tables: Mapping[str, catalog.Table]
 ) -> list[Finding]:
@@ -112,9 +133,10 @@ def value_findings(
         if conditions:
             counts = sql.SQL(", ").join(sql.SQL("count(*) FILTER (WHERE {})").format(c) for c in conditions.values())
             cursor.execute(compose("SELECT {counts} FROM {rows}", counts=counts, rows=rows))
-            for (where, kind, expected), count in zip(conditions, cursor.fetchone(), strict=True):
+            for (what, condition), count in zip(conditions.items(), cursor.fetchone(), strict=True):
                 if count:
-                    found.append(Finding(where, kind, expected, f"{count} {_rows(count)}"))
+                    keys = _keys(connection, item, rows, condition)
+                    found.append(Finding(*what, f"{count} {_rows(count)}{keys}", fix=_way_for_ids(item, what[0])))
         for where, expressions, condition in _unproven_uniques(item):
             cursor.execute(
                 compose(
@@ -127,15 +149,58 @@ def value_findings(
             )
             (count,) = cursor.fetchone()
             if count:
-                found.append(Finding(where, Kind.DUPLICATES, "every value once", f"{count} repeated"))
+                keys = _keys(connection, item, rows, condition, grouped=expressions)
+                found.append(Finding(where, Kind.DUPLICATES, "every value once", f"{count} repeated{keys}"))
         for key, condition in _unproven_foreign_keys(item, live_tables):
             cursor.execute(compose("SELECT count(*) FROM {t} WHERE {c}", t=item.name, c=condition))
             (count,) = cursor.fetchone()
             if count:
                 where = f"{item.name}.{', '.join(key.columns)}"
-                orphans = f"{count} {_rows(count)} without one"
+                keys = _keys(connection, item, sql.Identifier(item.name), condition)
+                orphans = f"{count} {_rows(count)} without one{keys}"
                 found.append(Finding(where, Kind.ORPHANS, f"a row of {key.to_table}", orphans))
     return found
+
+
+def _way_for_ids(item: Subject, where: str) -> str:
+    """Public ids of another form cannot be kept as such, but beside ours they can."""
+    for column in item.want.columns:
+        if column.prefix and where == f"{item.name}.{column.name}":
+            renames = [f"RENAME COLUMN {compose('{c} TO {o}', c=column.name, o=f'old_{column.name}')}"]
+            renames += [
+                f"RENAME CONSTRAINT {compose('{c} TO {o}', c=c.name, o=f'old_{c.name}'[:63])}"
+                for c in item.live.constraints.values()
+                if c.columns == (column.name,)
+            ]
+            statements = [compose("ALTER TABLE {t} {r}", t=item.name, r=fragment(rename)) for rename in renames]
+            return "; ".join(statements) + "; then every row gets a public id of ours, and keeps the old one beside it"
+    return ""
+
+
+def _keys(
+    connection: BaseDatabaseWrapper,
+    item: Subject,
+    rows: sql.Composable,
+    condition: sql.Composable,
+    *,
+    grouped: sql.Composable | None = None,
+) -> str:
+    """In brackets the primary keys of up to five of these rows; with ``grouped``, of those that share one value."""
+    key = next((c.columns for c in item.live.constraints.values() if c.kind == "p"), ())
+    if len(key) != 1 or key[0] not in item.want.names:
+        return ""
+    select = "SELECT {k}::text FROM {rows} WHERE ({c}) ORDER BY 1 LIMIT 5"
+    if grouped is not None:
+        select = (
+            "SELECT unnest(keys[1:5]) FROM (SELECT array_agg({k}::text ORDER BY {k}) AS keys FROM {rows}"
+            " WHERE ROW({e}) IS NOT NULL AND ({c}) GROUP BY {e} HAVING count(*) > 1 LIMIT 1) AS repeated"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            compose(select, k=key[0], rows=rows, c=condition, e=grouped if grouped is not None else fragment(""))
+        )
+        found = [value for (value,) in cursor.fetchall() if value is not None]
+    return f" ({key[0]} {', '.join(found)})" if found else ""
 
 
 def _future_rows(item: Subject) -> sql.Composable:

@@ -40,7 +40,7 @@ def fill_values(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step
         sql.SQL("{} IS DISTINCT FROM {}").format(current(item, name), value) for name, value in changes.items()
     )
     if changes and has_rows(connection, item.name, differs):
-        fill = FillValues(item.table, sets.as_string(None), differs.as_string(None))
+        fill = FillValues(item.table, sets.as_string(None), differs.as_string(None), tuple(changes))
         yield Step(f"fill {', '.join(changes)}", (fill,))
 
 

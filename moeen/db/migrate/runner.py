@@ -22,7 +22,7 @@ from django.db.migrations.state import ProjectState
 
 from moeen.db import notes, schema
 from moeen.db.catalog.sizes import holds_rows
-from moeen.db.converge import failures, locks
+from moeen.db.converge import failures, locks, triggers
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding, Severity
@@ -44,6 +44,7 @@ class MigrateOptions:
     """How a run is to be made, and what became of it.
 
     ``drop_policies``, ``keep_policies`` (name -> reason): what becomes of others' policies that open rows to our roles.
+    ``hold_triggers``, ``fire_triggers``: what becomes of others' triggers at the rows that adoption changes.
     ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
     migrations loses what it is given. ``rehearses``: this is a rehearsal, and ``broken`` takes what would stop a run.
     Afterwards ``run`` is what was done (None: nothing) and ``plan`` what was to be done.
@@ -53,6 +54,8 @@ class MigrateOptions:
     backup: BackupHook | None = None
     no_backup_reason: str = ""
     no_rehearsal_reason: str = ""
+    hold_triggers: bool = False
+    fire_triggers: bool = False
     drop_policies: tuple[str, ...] = ()
     keep_policies: Mapping[str, str] = field(default_factory=dict)
     allow_blocking: tuple[str, ...] = ()
@@ -64,6 +67,8 @@ class MigrateOptions:
     def decisions(self) -> str:
         """What was decided for the run, as the ledger keeps it."""
         said = policies.said(self.drop_policies, self.keep_policies)
+        said += ["triggers held off"] if self.hold_triggers else []
+        said += ["triggers let fire"] if self.fire_triggers else []
         if self.no_rehearsal_reason:
             said.append(f"no rehearsal: {self.no_rehearsal_reason}")
         return "\n".join(said)
@@ -151,7 +156,8 @@ class Executor(MigrationExecutor):
             self._back_up(run)
             for policy in policies.drop(self.connection, options.drop_policies):
                 options.tell(f"Dropped policy {policy.name} on {policy.table}, as told.")
-            after = super().migrate(targets, list(plan), None, fake, fake_initial)
+            with triggers.holding(options.hold_triggers):
+                after = super().migrate(targets, list(plan), None, fake, fake_initial)
             own |= {policy.words for policy in policies.foreign(self.connection) if policy.is_named & kept}
             if own and ledger.records_own_objects(self.connection):
                 run.own_objects = sorted(own & schema.own_objects(self.connection))
@@ -334,7 +340,8 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     adopting: Mapping[str, int] = {}
     refused: AdoptionRefused | None = None
     try:
-        adopting = preflight.check(connection, plan, loader).adopting
+        decided = options.hold_triggers or options.fire_triggers
+        adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
         opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
         if opening and any(not backwards for _, backwards in plan):
             refused = AdoptionRefused([policy.finding() for policy in opening])
@@ -372,6 +379,8 @@ def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehea
     def run(twin: BaseDatabaseWrapper) -> Sequence[Finding]:
         inner = MigrateOptions(
             no_backup_reason="a rehearsal",
+            hold_triggers=options.hold_triggers,
+            fire_triggers=options.fire_triggers,
             drop_policies=options.drop_policies,
             keep_policies=options.keep_policies,
             rehearses=True,

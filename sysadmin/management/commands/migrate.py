@@ -64,6 +64,13 @@ class Command(migrate.Command):
             metavar="APP.NAME",
             help="Record that the file of this applied migration was changed knowingly; needs --reason.",
         )
+        firing = parser.add_mutually_exclusive_group()
+        firing.add_argument(
+            "--hold-triggers",
+            action="store_true",
+            help="Others' triggers do not fire at the rows whose values adoption fills in.",
+        )
+        firing.add_argument("--fire-triggers", action="store_true", help="Let them fire.")
         parser.add_argument(
             "--drop-policy",
             action="append",
@@ -102,6 +109,8 @@ class Command(migrate.Command):
             backup=partial(_back_up, verified=options["verified_backup"]),
             no_backup_reason=options["no_backup"],
             no_rehearsal_reason=options["no_rehearsal"],
+            hold_triggers=options["hold_triggers"],
+            fire_triggers=options["fire_triggers"],
             drop_policies=tuple(options["drop_policy"]),
             keep_policies=dict.fromkeys(options["keep_policy"], options["reason"].strip()),
             allow_blocking=tuple(options["allow_blocking"]),

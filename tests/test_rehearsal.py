@@ -156,6 +156,17 @@ def test_migrate__no_twin_can_be_made__is_refused_with_the_way_round(new_databas
     assert "--no-rehearsal" in caught.value.next_step
 
 
+def test_migrate__through_a_pooler_in_transaction_mode__is_refused(new_database, manage):
+    database = states.database(new_database, "core")
+    with database.connect() as connection:
+        before = snapshots.everything(connection)
+        with servers.pooler(database.target, database.name, database.owner) as url:
+            done = manage("migrate", DATABASE_URL=url)
+        assert done.returncode == FINDINGS, done.stderr
+        assert "pooler" in done.stderr
+        assert snapshots.everything(connection) == before
+
+
 def test_migrate__nothing_pending_or_nothing_there__rehearses_nothing(new_database, monkeypatch):
     def rehearse(*args, **kwargs):
         raise AssertionError("there is nothing to rehearse")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import psycopg
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.errors import MoeenError
@@ -57,7 +57,7 @@ def attempt(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpose
     try:
         with transaction.atomic(using=connection.alias) if connection.in_atomic_block else nullcontext():
             return action()
-    except (DatabaseError, MoeenError) as error:
+    except Exception as error:
         if not connection.is_usable():
             raise
         found.append(_failure(error, purpose, table))

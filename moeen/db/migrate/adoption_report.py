@@ -31,12 +31,16 @@ class TableAdoption:
 
 @dataclass(frozen=True)
 class AdoptionReport:
-    """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is."""
+    """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is.
+
+    ``own``: what stays as the clinic's own, in the words of `schema.own`.
+    """
 
     refused: bool
     tables: tuple[TableAdoption, ...]
     new_tables: tuple[str, ...]
     others: tuple[Finding, ...]
+    own: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,6 +53,7 @@ class AdoptionReport:
             for deed in Deed:
                 lines += [f"  {deed:7}  {_short(statement)}" for statement in getattr(table, deed)]
         lines += [f"refuse   {finding.pretty()}" for finding in self.others]
+        lines += [f"stays, as the clinic's own: {words}" for words in self.own]
         if self.new_tables:
             lines.append(f"New tables: {', '.join(self.new_tables)}")
         if self.refused:
@@ -86,7 +91,8 @@ def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
     tables = tuple(_table(name, rows, statements, refused) for name, rows in standing.items())
     named = {finding for table in tables for finding in table.refused}
     others = tuple(finding for finding in refused if finding not in named)
-    return AdoptionReport(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others)
+    own = verdict.rehearsal.own if verdict.rehearsal else ()
+    return AdoptionReport(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others, own)
 
 
 def _table(name: str, rows: int, statements: Sequence[PlannedStatement], refused: Sequence[Finding]) -> TableAdoption:

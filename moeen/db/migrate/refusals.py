@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.db.migrations import Migration
 
-from moeen.db.errors import FAILED, FINDINGS, MoeenError
+from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
 
 
@@ -74,7 +74,7 @@ class MissingPrivileges(MoeenError):
         super().__init__(
             f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
             next_step=f"Let an administrator run:\n{grants}",
-            exit_code=FAILED,
+            exit_code=FINDINGS,
         )
 
 

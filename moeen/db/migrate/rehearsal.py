@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db.catalog import sizes
 from moeen.db.converge import failures
 from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.explain import explain
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.kinds import Kind
 from moeen.db.migrate import likeness, twin
@@ -28,18 +29,23 @@ _NO_REHEARSAL = 'manage.py migrate --no-rehearsal "REASON" leaves the rehearsal 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """``obstacles``: each that would stop the run; ``notes``: what could not be tried. ``server``: its version."""
+    """``obstacles``: each that would stop the run; ``notes``: what could not be tried. ``server``: its version.
+
+    ``own``: what stays as the clinic's own, in the words of `schema.own`.
+    """
 
     obstacles: tuple[Finding, ...]
     notes: tuple[str, ...]
     server: str
     seconds: float
+    own: tuple[str, ...] = ()
 
     def pretty(self) -> str:
         lines = [f"Rehearsed on a twin without rows (PostgreSQL {self.server}) in {self.seconds:.1f} s:"]
         lines[0] += f" {len(self.obstacles)} obstacles." if self.obstacles else " nothing is in the way."
         lines += [f"  {told(finding)}" for finding in self.obstacles]
         lines += [f"  not tried: {note}" for note in self.notes]
+        lines += [f"  stays, as the clinic's own: {words}" for words in self.own]
         return "\n".join(lines)
 
 
@@ -80,8 +86,9 @@ def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True
                 if each.extension
             )
             return Rehearsal(unique(found), notes, made.server, time.monotonic() - started)
-    except MoeenError as error:
-        raise CannotRehearse(error) from error
+    except Exception as error:
+        # Whatever it was: nobody knows now whether the run would go through.
+        raise CannotRehearse(explain(error) or MoeenError(f"{type(error).__name__} was raised.")) from error
 
 
 def told(finding: Finding) -> str:

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import invariants, mutex, policies, preflight, rehearsal
+from moeen.db.migrate import invariants, mutex, policies, pooler, preflight, rehearsal
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.security import web_login
@@ -340,6 +340,7 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     adopting: Mapping[str, int] = {}
     refused: AdoptionRefused | None = None
     try:
+        pooler.refuse(connection)
         decided = options.hold_triggers or options.fire_triggers
         adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
         opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
@@ -376,6 +377,8 @@ def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehea
         return None
     options.tell("Rehearsing the run on a twin without rows ...")
 
+    own: list[str] = []
+
     def run(twin: BaseDatabaseWrapper) -> Sequence[Finding]:
         inner = MigrateOptions(
             no_backup_reason="a rehearsal",
@@ -386,11 +389,13 @@ def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehea
             rehearses=True,
         )
         executor = Executor(twin, options=inner)
-        executor.migrate(options.targets)
+        with inner.held:
+            executor.migrate(options.targets)
+        own.extend(inner.run.own_objects if inner.run else ())
         return inner.broken
 
-    left = everything_applied_by(options)
-    return rehearsal.rehearse(connection, run, complete=left)
+    tried = rehearsal.rehearse(connection, run, complete=everything_applied_by(options))
+    return replace(tried, own=tuple(own))
 
 
 def refuse_changed_history(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> None:

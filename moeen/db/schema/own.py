@@ -61,7 +61,9 @@ def _own(form: Form, expected: Objects) -> Iterator[tuple[str, str, ObjectName, 
 
 
 def speaks_of(finding: Finding, recorded: Collection[str]) -> bool:
-    """Whether an advice is about nothing but what was recorded: a grant, a policy beside ours."""
+    """Whether an advice is about nothing but what was recorded: the object itself, a grant, a policy beside ours."""
+    if any(f"{kind} {finding.object}" in recorded for kind in KINDS):
+        return True
     table = finding.object.partition(".")[0]
     if finding.kind is Kind.TABLE_GRANTS:
         role = finding.found.removeprefix("to ")

@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run quick test coverage test-kill test-kill-backfill test-backup bench-backup check stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
+.PHONY: help migrate run quick test coverage test-kill test-kill-backfill test-backup bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -53,6 +53,9 @@ check: development  ## lint, formatting, types, missing migrations, Django's own
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) lint_migrations
 	$(BIN)/python -m tests.access.lint
+
+messages: runtime  ## compile the Arabic texts (needs msgfmt, of the package gettext)
+	msgfmt --check-format --check-domain --output-file=sysadmin/locale/ar/LC_MESSAGES/django.mo sysadmin/locale/ar/LC_MESSAGES/django.po
 
 stop:  ## stop the embedded database; it otherwise runs until the machine stops
 	@if [ -x $(BIN)/python ]; then $(MANAGE) embedded_server stop; else \

@@ -116,6 +116,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 AUTH_USER_MODEL = "sysadmin.User"
+# Called with the admin's site once the apps have registered their pages.
+ADMIN_REGISTRAR = "sysadmin.admin.derived.register_the_rest"
 # Both work as moeen_auth, the one role that may read what they need.
 AUTHENTICATION_BACKENDS = ["sysadmin.auth.Backend"]
 SESSION_ENGINE = "sysadmin.sessions"

@@ -29,6 +29,7 @@ class SysadminConfig(AppConfig):
             "always true django_session_delete_auth": "only the session store works as moeen_auth",
         },
         first_files=frozenset({"0001_functions"}),
+        policies_stand_on=(("sysadmin", "0009_rls"),),
         exposure_checks=("sysadmin.exposure.system_roles",),
     )
 

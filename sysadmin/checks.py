@@ -1,13 +1,20 @@
-"""The project's own system checks: its migrations and their SQL (moeen.db.lint); the login that serves the web."""
+"""The project's own system checks: its migrations and their SQL (moeen.db.lint); Arabic names; the web's login."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, register
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models
+from django.utils import translation
+
+#: Columns of every table, which the pages name by themselves.
+_UNSHOWN = frozenset({"id", "public_id", "created_at", "updated_at"})
+_CATALOGUE = Path(__file__).parent / "locale" / "ar" / "LC_MESSAGES" / "django.po"
 
 
 @register("migrations")
@@ -16,6 +23,33 @@ def check_migrations(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     from moeen.db import lint
 
     return lint.check(lint.project_migrations())
+
+
+@register(checks.Tags.translation)
+def check_arabic_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Everything that the pages of our tables call them, their columns and their choices has an Arabic name."""
+    from moeen.db import public_ids
+
+    place = "/".join(_CATALOGUE.parts[-5:])
+    hint = f'Write msgid "..." and msgstr "..." into {place}, then: make messages.'
+    found: list[CheckMessage] = []
+    with translation.override("ar"):
+        for model in public_ids.PREFIXES.values():
+            words = sorted({word for word in _names(model) if not re.search("[\u0600-\u06ff]", word)})
+            if words:
+                named = ", ".join(map(repr, words))
+                found.append(checks.Warning(f"No Arabic for {named}.", hint=hint, obj=model, id="moeen.W124"))
+    return found
+
+
+def _names(model: type[models.Model]) -> list[str]:
+    """In the language of the moment. What no person named, such as ``public_id``, has no page of its own."""
+    fields = [field for field in model._meta.concrete_fields if field.name not in _UNSHOWN]
+    texts = [model._meta.verbose_name, model._meta.verbose_name_plural]
+    texts += [field.verbose_name for field in fields]
+    texts += [field.help_text for field in fields if field.help_text]
+    texts += [label for field in fields for _, label in field.flatchoices]
+    return [str(text) for text in texts]
 
 
 @register(checks.Tags.security, deploy=True)

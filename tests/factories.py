@@ -1,11 +1,21 @@
-"""Rows for tests: one plain function a table. What a test does not name is made up."""
+"""Rows for tests: one plain function a table. What a test does not name is made up.
 
+Of a table without a function here one is derived from its model, and is called like it: `factories.branch()`.
+"""
+
+import re
 from datetime import date, time
+from decimal import Decimal
 from itertools import count
+from uuid import uuid4
+
+from django.db import models
+from django.utils import timezone
 
 from chatbot.models import Conversation, Edge, Flow, Integration, Message, Node, Template
 from crm.models import Activity, Deal, Lead
 from healthcare.models import Appointment, Doctor, InsuranceClaim, Patient, Session
+from moeen.db.public_ids import PREFIXES
 from sysadmin.models import (
     AuditLog,
     InternalMessage,
@@ -128,34 +138,73 @@ def activity(**fields):
     return Activity.objects.create(**{"type": "call", "subject": "Ring back"} | fields)
 
 
-#: Model -> the function that makes a row of it.
-FACTORIES = {
-    Activity: activity,
-    Appointment: appointment,
-    AuditLog: audit_log,
-    Conversation: conversation,
-    Deal: deal,
-    Doctor: doctor,
-    Edge: edge,
-    Flow: flow,
-    InsuranceClaim: insurance_claim,
-    Integration: integration,
-    InternalMessage: internal_message,
-    Lead: lead,
-    Message: message,
-    Node: node,
-    Notification: notification,
-    Patient: patient,
-    Role: role,
-    Session: session,
-    Setting: setting,
-    Template: template,
-    User: user,
-    UserPreference: user_preference,
-    UserRole: user_role,
+def made_up(field):
+    """A value for a column that must have one and whose database gives none."""
+    if field.choices:
+        return field.choices[0][0]
+    if isinstance(field, models.EmailField):
+        return f"{field.name}{next(_numbers)}@example.com"
+    for kind, value in _VALUES.items():
+        if isinstance(field, kind):
+            return value() if callable(value) else value
+    text = f"{field.name} {next(_numbers)}"
+    return text[-field.max_length :] if field.max_length else text
+
+
+_VALUES = {
+    models.BooleanField: False,
+    models.DateTimeField: lambda: timezone.now(),
+    models.DateField: date(2026, 11, 22),
+    models.TimeField: time(10),
+    models.DecimalField: Decimal(1),
+    models.IntegerField: 1,
+    models.JSONField: dict,
+    models.UUIDField: uuid4,
 }
+
+
+def required(model):
+    """The fields that a new row must be given."""
+    return [
+        field
+        for field in model._meta.concrete_fields
+        if not (field.null or field.has_default() or field.has_db_default() or field.primary_key)
+    ]
+
+
+def derived(model):
+    """A function that makes a row of the model, for which none is written here."""
+
+    def make(**fields):
+        for field in required(model):
+            if field.name not in fields and field.attname not in fields:
+                related = field.related_model
+                fields[field.name] = FACTORIES[related]() if related else made_up(field)
+        return model.objects.create(**fields)
+
+    make.__name__ = _name_of(model)
+    return make
+
+
+def _name_of(model):
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__).lower()
+
+
+def __getattr__(name):
+    """`factories.thing()` makes a row of a model Thing, whether its function is written here or not."""
+    made = next((factory for model, factory in FACTORIES.items() if _name_of(model) == name), None)
+    if made is None:
+        raise AttributeError(name)
+    return made
 
 
 def _missing(fields, **makers):
     """A fresh row for every field that was not given."""
     return {name: make() for name, make in makers.items() if name not in fields}
+
+
+#: Model -> the function that makes a row of it.
+FACTORIES = {
+    model: globals().get(_name_of(model)) or derived(model)
+    for model in sorted(PREFIXES.values(), key=lambda model: model.__name__)
+}

@@ -24,6 +24,7 @@ from moeen.db.operations import (
     AddTableConstraint,
     AlterColumn,
     CreateTable,
+    DropIndexFile,
     RemoveTableConstraint,
     RunIndexFile,
     RunSQLFile,
@@ -70,6 +71,9 @@ INDEX_FILE = RunIndexFile(
         "DROP INDEX CONCURRENTLY IF EXISTS patients_phone_idx;",
     ),
 )
+
+DROPS = DropIndexFile("healthcare", "0099_indexes", INDEX_FILE.state_operations, texts=INDEX_FILE.texts[::-1])
+TIMED = CreateTable("Ward", [("updated_at", models.DateTimeField())], options={"db_table": "wards"})
 
 #: id -> what it must catch, and what is nearest to it and must pass.
 SQL = [
@@ -237,9 +241,40 @@ def test_sql__nearest_to_what_is_forbidden__passes(text):
             migration(CreateTable("Ward", []), "SELECT app.lock_away('healthcare_ward')"),
         ),
         (
+            "moeen.E113",
+            migration(migrations.RemoveIndex("patient", "patients_phone_idx")),
+            migration(DROPS),
+        ),
+        (
+            "moeen.E113",
+            migration(migrations.RenameIndex("patient", old_name="a", new_name="b")),
+            migration(),
+        ),
+        (
+            "moeen.W109",
+            migration(TIMED, "SELECT app.lock_away('wards'); SELECT app.guard('beds', 'bed_')"),
+            migration(TIMED, "SELECT app.lock_away('wards'); SELECT app.guard('wards', 'wrd_')"),
+        ),
+        (
+            "moeen.W109",
+            migration(
+                TIMED, "SELECT app.lock_away('wards'); CREATE TRIGGER t BEFORE UPDATE ON wards EXECUTE FUNCTION f()"
+            ),
+            migration(
+                TIMED,
+                "SELECT app.lock_away('wards'); CREATE TRIGGER t BEFORE UPDATE ON wards FOR EACH ROW "
+                "EXECUTE FUNCTION app.set_updated_at()",
+            ),
+        ),
+        (
             "moeen.E114",
             migration(INDEX_FILE, atomic=True),
             migration(INDEX_FILE, atomic=False),
+        ),
+        (
+            "moeen.E114",
+            migration(DROPS, atomic=True),
+            migration(DROPS, atomic=False),
         ),
         (
             "moeen.W108",
@@ -299,9 +334,8 @@ def test_project__its_own_migrations__are_all_read_and_clean():
 
 def test_project__a_cell_of_its_policies_gone_wrong__is_found():
     """The files are really read: the same text with another role is caught."""
-    *_, rls = (m for m in lint.project_migrations() if m.app_label == "healthcare" and m.name.endswith("_rls"))
-    (operation,) = (o for o in rls.operations if isinstance(o, RunSQLFile) and o.name == rls.name)
-    text = "".join(operation.sql)
+    files = [o for m in lint.project_migrations() for o in m.operations if isinstance(o, RunSQLFile)]
+    *_, text = (text for text in ("".join(o.sql) for o in files) if "app.allow('patients'" in text)
     assert ids(migration(text)) == []
     changed = text.replace("'patients', 'staff supervisor', 'SIU', 'true'", "'patients', 'patient', 'SIU', 'true'")
     assert changed != text
@@ -352,6 +386,11 @@ DOCTOR = models.ForeignKey("healthcare.doctor", models.CASCADE, null=True, relat
             INDEX_FILE,
         ),
         (
+            "require-concurrent-index-deletion",
+            "DROP INDEX IF EXISTS patients_phone_idx",
+            DROPS,
+        ),
+        (
             "disallowed-unique-constraint",
             migrations.AddField("patient", "note", NOTE),
             AddColumn("patient", "note", NOTE),
@@ -396,6 +435,7 @@ def test_squawk__the_plain_way_and_the_online_way__one_is_found(state, rule, bad
 def test_squawk__our_operations__need_no_exception(state):
     operations = [
         INDEX_FILE,
+        DROPS,
         RemoveTableConstraint("appointment", "appointments_status_check"),
         AddColumn("patient", "note", NOTE),
         AddColumn("patient", "doctor", DOCTOR),
@@ -467,11 +507,14 @@ def wards(tmp_path, manage):
     return run
 
 
+@pytest.mark.slow
 def test_makemigrations__a_new_app_and_a_later_change__our_operations_that_migrate(wards, new_database):
     sql = wards.migrations.parent / "sql"
     made = wards("makemigrations", "wards", index=ORDER)
     assert made.returncode == 0, made.stderr
-    assert {"0001_indexes.sql", "0001_indexes.reverse.sql"} == {path.name for path in sql.iterdir()}
+    assert {path.name for path in sql.iterdir()} == {
+        f"0001_{what}.{end}" for what in ("indexes", "rls") for end in ("sql", "reverse.sql")
+    }
     assert "0001_indexes.sql" in made.stdout
     # A name that is a word of SQL keeps its quotes.
     assert (sql / "0001_indexes.sql").read_text() == 'CREATE INDEX CONCURRENTLY wards_order_idx ON wards ("order");\n'
@@ -502,9 +545,9 @@ def test_makemigrations__a_new_app_and_a_later_change__our_operations_that_migra
     assert not re.search(r"^ {8}migrations\.(AddField|AddIndex)\(", second, flags=re.MULTILINE)
     assert wards("makemigrations", "wards", "--check", "--dry-run", **later).returncode == 0
 
-    # The checks know the app: its table has no policies yet, and nothing else is wrong.
+    # The checks know the app: nobody has found Arabic names yet, and nothing else is wrong.
     checked = wards("check", **later)
-    assert set(re.findall(r"moeen\.[EW]\d+", checked.stderr)) == {"moeen.W108"}, checked.stderr
+    assert set(re.findall(r"moeen\.[EW]\d+", checked.stderr)) == {"moeen.W124"}, checked.stderr
     linted = wards("lint_migrations", "--sql", **later)
     built = """CREATE INDEX CONCURRENTLY "wards_name_doctor_id_idx" ON "wards" (name, doctor_id) WHERE"""
     assert f"{built} NOT (name = 'a \"b\"');\n" in linted.stdout, linted.stderr
@@ -523,7 +566,51 @@ def test_makemigrations__a_new_app_and_a_later_change__our_operations_that_migra
         assert applied == [("0001_initial",), ("0002_doctor",)], done.stderr
         rows = connection.execute("SELECT relrowsecurity FROM pg_class WHERE relname = 'wards'").fetchall()
         assert rows == [(True,)]
+        query = "SELECT tgname FROM pg_trigger WHERE tgrelid = 'wards'::regclass AND NOT tgisinternal ORDER BY 1"
+        assert connection.execute(query).fetchall() == [("wards_identity_keep",), ("wards_updated_at_keep",)]
         assert connection.execute("SELECT to_regclass('wards_name_doctor_id_idx')::text").fetchone() != (None,)
+
+
+@pytest.mark.slow
+def test_makemigrations__indexes_dropped_and_renamed__run_online_there_and_back(wards, new_database):
+    one, other = (f'models.Index(fields=["{f}", "id"], name="wards_{f}_id_idx")' for f in ("order", "name"))
+    assert wards("makemigrations", "wards", index=f"{one}, {other}").returncode == 0
+    changed = {"index": one.replace("wards_order_id_idx", "wards_by_order_idx")}
+    made = wards("makemigrations", "wards", "-n", "fewer", **changed)
+    assert made.returncode == 0, made.stderr
+    sql = wards.migrations.parent / "sql"
+    assert (sql / "0002_dropped_indexes.sql").read_text() == "DROP INDEX CONCURRENTLY IF EXISTS wards_name_id_idx;\n"
+    assert (sql / "0002_dropped_indexes.reverse.sql").read_text() == (
+        "CREATE INDEX CONCURRENTLY wards_name_id_idx ON wards (name, id);\n"
+    )
+    rename = "-- squawk-ignore renaming-object\nALTER INDEX IF EXISTS {} RENAME TO {};\n"
+    names = ("wards_order_id_idx", "wards_by_order_idx")
+    assert (sql / "0002_renamed_indexes.sql").read_text() == rename.format(*names)
+    assert (sql / "0002_renamed_indexes.reverse.sql").read_text() == rename.format(*reversed(names))
+    text = (wards.migrations / "0002_fewer.py").read_text()
+    assert "atomic = False" in text
+    assert not re.search(r"^ {8}migrations\.\w+\(", text, flags=re.MULTILINE)
+    again = wards("makemigrations", "wards", "--check", "--dry-run", **changed)
+    assert again.returncode == 0, again.stdout + text
+    checked = wards("check", **changed)
+    assert set(re.findall(r"moeen\.[EW]\d+", checked.stderr)) == {"moeen.W124"}, checked.stderr
+    linted = wards("lint_migrations", "wards.0002_fewer", **changed)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+    database = new_database.migrated()
+
+    def indexes_after(target):
+        wards("migrate", "wards", target, "--no-input", "--no-backup", "test", DATABASE_URL=database.url, **changed)
+        with database.connect() as connection:
+            query = "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'wards'::regclass AND indisvalid"
+            found = {name for (name,) in connection.execute(query)}
+            connection.execute("INSERT INTO wards (name) VALUES (gen_random_uuid()::text)")
+        return found - {"wards_pkey", "wards_name_key", "wards_public_id_key"}
+
+    assert indexes_after("0001") == {"wards_order_id_idx", "wards_name_id_idx"}
+    assert indexes_after("0002") == {"wards_by_order_idx"}
+    assert indexes_after("0001") == {"wards_order_id_idx", "wards_name_id_idx"}
+    assert indexes_after("0002") == {"wards_by_order_idx"}
 
 
 def test_makemigrations__an_operation_that_has_no_online_way__stays_djangos():

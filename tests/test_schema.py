@@ -72,9 +72,7 @@ def fresh(new_database):
 
 def test_expected__file__is_what_migrating_from_nothing_makes(fresh):
     made = canonical.write(schema.read(connections[fresh.alias]).objects)
-    assert made == schema.expected_path().read_text(encoding="utf-8"), (
-        "Migrate an empty database, then: manage.py validate_schema --write-expected"
-    )
+    assert made == schema.expected_path().read_text(encoding="utf-8"), "manage.py validate_schema --write-expected"
 
 
 def test_expected__written_and_read__is_the_same(fresh):

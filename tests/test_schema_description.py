@@ -17,9 +17,7 @@ def connection(new_database):
 
 def test_docs_schema__is_what_the_command_writes(connection):
     written = (servers.PROJECT / "docs" / "schema.md").read_text(encoding="utf-8")
-    assert written == description.describe(connection, form="markdown"), (
-        "Migrate an empty database, then: manage.py describe_schema > docs/schema.md"
-    )
+    assert written == description.describe(connection, form="markdown"), "manage.py validate_schema --write-expected"
 
 
 def test_markdown__every_table_column_and_prefix__is_there(connection):

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db import catalog, schema
+from moeen.db import catalog, public_ids, schema
 from moeen.db.converge import declared, execution
 from moeen.db.converge.converge import converge
 from moeen.db.operations import Legacy
@@ -23,14 +23,7 @@ CASES = [
     for state in ("fresh", "core", "full", "full_users_public_id")
     if (place, state) != ("supabase", "full_users_public_id")
 ]
-PREFIXES = {
-    "users": "usr_", "user_preferences": "prf_", "notifications": "ntf_", "internal_messages": "inm_",
-    "audit_logs": "aud_", "roles": "rol_", "user_roles": "uro_", "settings": "set_",
-    "patients": "pat_", "doctors": "doc_", "appointments": "apt_", "sessions": "ses_", "insurance_claims": "clm_",
-    "chatbot_flows": "flw_", "chatbot_nodes": "nod_", "chatbot_edges": "edg_", "chatbot_templates": "tpl_",
-    "chatbot_integrations": "int_", "conversations": "cnv_", "messages": "msg_",
-    "crm_leads": "led_", "crm_deals": "del_", "crm_activities": "act_",
-}  # fmt: skip
+PREFIXES = {model._meta.db_table: prefix for prefix, model in public_ids.PREFIXES.items()}
 HEALTHCARE = ("patients", "doctors", "appointments", "sessions", "insurance_claims")
 #: The tables of each state whose rows have no public id, or not all of them.
 PENDING = {

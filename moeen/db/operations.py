@@ -16,6 +16,7 @@ from django.apps import apps as global_apps
 from django.db import migrations, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 from moeen.db import registry
@@ -29,10 +30,12 @@ from moeen.db.sql_files import read_scripts, read_texts, statements
 
 __all__ = [
     "CONVERGING",
+    "ONLINE",
     "AddColumn",
     "AddTableConstraint",
     "AlterColumn",
     "CreateTable",
+    "DropIndexFile",
     "Ours",
     "RemoveTableConstraint",
     "RunIndexFile",
@@ -202,8 +205,10 @@ class RunSQLFile(Ours, migrations.RunSQL):
 
     A file that locks several tables says BEGIN and COMMIT for each, so that no two are locked at a time.
     ``replaces``: earlier files of the app that this one says anew; on the way back they are run again, and then the
-    reverse file takes away what only the newer one has.
+    reverse file takes away what only the newer one has. ``state_operations``: what the file means for the models.
     """
+
+    serialization_expand_args = ["state_operations"]
 
     def __init__(
         self,
@@ -211,8 +216,8 @@ class RunSQLFile(Ours, migrations.RunSQL):
         name: str,
         *,
         replaces: Sequence[str] = (),
+        state_operations: Sequence[Operation] = (),
         texts: tuple[str, str] | None = None,
-        **kwargs: Any,
     ) -> None:
         """``texts``: what the two files will say, where they are yet to be written."""
         self.app_label, self.name, self.replaces = app_label, name, tuple(replaces)
@@ -221,7 +226,9 @@ class RunSQLFile(Ours, migrations.RunSQL):
         self.forwards, self.backwards = read_scripts(self.texts[0]), read_scripts(replaced + self.texts[1])
         # Lists: Django would split a plain string at semicolons, inside function bodies too.
         super().__init__(
-            [script.body for script in self.forwards], reverse_sql=[script.body for script in self.backwards], **kwargs
+            [script.body for script in self.forwards],
+            reverse_sql=[script.body for script in self.backwards],
+            state_operations=list(state_operations),
         )
 
     def deconstruct(self) -> Any:
@@ -257,8 +264,6 @@ class RunIndexFile(_Converging, RunSQLFile):
     once on one without; an equal index of the older scripts takes its name; an invalid one is built anew.
     ``state_operations`` holds an AddIndex for each, so that the models know of it.
     """
-
-    serialization_expand_args = ["state_operations"]
 
     def __init__(
         self,
@@ -343,7 +348,41 @@ class RunIndexFile(_Converging, RunSQLFile):
                 schema_editor.execute(statement, None)
             else:
                 drop = partial(schema_editor.execute, statement, None)
-                locks.patiently(connection, drop, purpose=f"run {self.app_label}/sql/{self.name}.reverse.sql")
+                locks.patiently(connection, drop, purpose=f"drop indexes of {self.app_label}/sql/{self.name}")
+
+
+class DropIndexFile(RunSQLFile):
+    """RunIndexFile the other way about: forwards DROPs of indexes, backwards they are built again, as there.
+
+    ``removed`` holds an AddIndex for each, which the models do without from here on.
+    """
+
+    serialization_expand_args = ["removed"]
+
+    def __init__(
+        self,
+        app_label: str,
+        name: str,
+        removed: Sequence[migrations.AddIndex],
+        *,
+        texts: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(app_label, name, texts=texts)
+        self.removed = list(removed)
+        self.built = RunIndexFile(app_label, name, self.removed, texts=(self.texts[1], self.texts[0]))
+
+    def deconstruct(self) -> Any:
+        return self.__class__.__name__, [self.app_label, self.name], {"removed": self.removed}
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        for operation in self.removed:
+            migrations.RemoveIndex(operation.model_name, operation.index.name).state_forwards(app_label, state)
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.built.database_backwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        self.built.database_forwards(app_label, schema_editor, from_state, to_state)
 
 
 def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str]) -> bool:
@@ -364,3 +403,5 @@ def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str])
 
 #: The operations that bring tables to the state after them.
 CONVERGING = (CreateTable, AddColumn, AlterColumn, AddTableConstraint, RemoveTableConstraint, RunIndexFile)
+#: The operations that work in transactions of their own, or in none.
+ONLINE = (*CONVERGING, DropIndexFile)

@@ -276,13 +276,23 @@ COMMENT ON FUNCTION app.signed_only(text) IS 'Lets nothing of a table through fo
 
 -- Who may write which column: of our roles, nobody writes id, public_id and the time of making; what else is the
 -- server's to say (authors, times of reading) is set by the function `stamp`. The owner's commands and the database's
--- own actions (ON DELETE SET NULL) are not asked.
+-- own actions (ON DELETE SET NULL) are not asked. A column updated_at moves with every change, whoever makes it; earlier
+-- migrations have seen to that for their own tables.
 CREATE OR REPLACE FUNCTION app.guard(target text, prefix text, made_at text DEFAULT 'created_at', stamp text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     bound constant text := format('CURRENT_USER = ANY (%L::name[])', app.bound_roles());
+    guarded constant regclass := format('public.%I', target)::regclass;
 BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = guarded AND a.attname = 'updated_at')
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+                        WHERE t.tgrelid = guarded AND t.tgfoid = 'app.set_updated_at()'::regprocedure) THEN
+        -- Filling in a public id is no change of the row.
+        EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE ON public.%I FOR EACH ROW '
+                       'WHEN (OLD.public_id IS NOT DISTINCT FROM NEW.public_id) EXECUTE FUNCTION app.set_updated_at()',
+                       target || '_updated_at_keep', target);
+    END IF;
     EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE INSERT OR UPDATE ON public.%I FOR EACH ROW WHEN (%s) '
                    'EXECUTE FUNCTION app.keep_identity(%L, %L)', target || '_identity_keep', target, bound, prefix, made_at);
     IF stamp IS NOT NULL THEN
@@ -292,7 +302,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION app.guard(text, text, text, text) IS
-    'Keeps columns of a table that no role writes: id, public_id, the time of making, and what the function stamp sets';
+    'Keeps columns of a table that no role writes: id, public_id, times of making and changing, and what stamp sets';
 
 -- The way back of guard, for reverse files.
 CREATE OR REPLACE FUNCTION app.unguard(tables text)
@@ -305,6 +315,7 @@ BEGIN
         -- A table that is missing is passed over, too.
         EXECUTE format('DROP TRIGGER IF EXISTS %I ON public.%I', target || '_identity_keep', target);
         EXECUTE format('DROP TRIGGER IF EXISTS %I ON public.%I', target || '_stamp', target);
+        EXECUTE format('DROP TRIGGER IF EXISTS %I ON public.%I', target || '_updated_at_keep', target);
     END LOOP;
 END
 $$;

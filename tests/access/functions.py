@@ -78,6 +78,12 @@ POLICIES = """owner: SELECT string_agg(concat_ws(' | ', policyname, permissive, 
     FROM pg_policies WHERE tablename = 'scratch'"""
 TRIGGERS = """owner: SELECT string_agg(concat_ws(' ', tgname, tgenabled, substr(pg_get_triggerdef(oid), strpos(pg_get_triggerdef(oid), 'BEFORE'))), '; ' ORDER BY tgname)
     FROM pg_trigger WHERE tgrelid = 'scratch'::regclass"""
+TIMED = "owner: ALTER TABLE scratch ADD updated_at timestamptz"
+TIMES = TRIGGERS + " AND tgname NOT LIKE '%identity%'"
+MOVED = (
+    "BEFORE UPDATE ON public.scratch FOR EACH ROW WHEN ((NOT (old.public_id IS DISTINCT FROM new.public_id))) "
+    "EXECUTE FUNCTION app.set_updated_at()"
+)
 BOUND_ROLES = ", ".join(f"moeen_{role}" for role in ("anon", *PEOPLE.split(), "service", "auth"))
 WHEN = "WHEN ((CURRENT_USER = ANY ('{" + BOUND_ROLES.replace(" ", "") + "}'::name[])))"
 LOG = "FROM audit_logs WHERE created_at = now() AND table_name ="
@@ -474,8 +480,12 @@ FUNCTIONS = {
         (f"scratch_identity_keep O BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW {WHEN} EXECUTE FUNCTION app.keep_identity('abc_', 'created_at')", SCRATCH, "owner: SELECT app.guard('scratch', 'abc_'); SELECT app.guard('scratch', 'abc_')", TRIGGERS),
         (f"scratch_identity_keep O BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW {WHEN} EXECUTE FUNCTION app.keep_identity('abc_', 'sent_at'); "
          f"scratch_stamp O BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW {WHEN} EXECUTE FUNCTION app.stamp_author()", SCRATCH, "owner: SELECT app.guard('scratch', 'abc_', 'sent_at', 'stamp_author')", TRIGGERS),
+        (f"scratch_updated_at_keep O {MOVED}", SCRATCH, TIMED, "owner: SELECT app.guard('scratch', 'abc_'); SELECT app.guard('scratch', 'abc_')", TIMES),
+        (f"anything O {MOVED}", SCRATCH, TIMED, f"owner: CREATE TRIGGER anything {MOVED}", "owner: SELECT app.guard('scratch', 'abc_')", TIMES),
+        (f"scratch_updated_at_keep O {MOVED}; zeal O {MOVED.replace('set_updated_at', 'refuse_change')}", SCRATCH, TIMED,
+         f"owner: CREATE TRIGGER zeal {MOVED.replace('set_updated_at', 'refuse_change')}", "owner: SELECT app.guard('scratch', 'abc_')", TIMES),
     )),
     "unguard(text)": Function("", False, (
-        (None, SCRATCH, "owner: SELECT app.guard('scratch', 'abc_', stamp => 'stamp_author'); SELECT app.unguard('missing scratch')", TRIGGERS),
+        (None, SCRATCH, TIMED, "owner: SELECT app.guard('scratch', 'abc_', stamp => 'stamp_author'); SELECT app.unguard('missing scratch')", TRIGGERS),
     )),
 }  # fmt: skip

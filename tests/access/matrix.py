@@ -262,32 +262,24 @@ FORGERIES = (
     ("admin", "django_admin_log", "a1", "user_id", ("users", "v1")),
 )
 
-#: Table -> prefix of its public ids, the column of the time of making, and the function that stamps it.
-GUARDS = {
-    "users": ("usr_", "created_at", None),
-    "user_preferences": ("prf_", "created_at", None),
-    "notifications": ("ntf_", "created_at", "stamp_notification"),
-    "internal_messages": ("inm_", "created_at", "stamp_internal_message"),
-    "roles": ("rol_", "created_at", "stamp_role"),
-    "user_roles": ("uro_", "assigned_at", "stamp_user_role"),
-    "settings": ("set_", "created_at", "stamp_setting"),
-    "patients": ("pat_", "created_at", "stamp_person"),
-    "doctors": ("doc_", "created_at", "stamp_person"),
-    "appointments": ("apt_", "created_at", None),
-    "sessions": ("ses_", "created_at", None),
-    "insurance_claims": ("clm_", "created_at", None),
-    "chatbot_flows": ("flw_", "created_at", "stamp_flow"),
-    "chatbot_nodes": ("nod_", "created_at", None),
-    "chatbot_edges": ("edg_", "created_at", None),
-    "chatbot_templates": ("tpl_", "created_at", "stamp_template"),
-    "chatbot_integrations": ("int_", "created_at", "stamp_author"),
-    "conversations": ("cnv_", "created_at", None),
-    "messages": ("msg_", "sent_at", "stamp_message"),
-    "crm_leads": ("led_", "created_at", "stamp_lead"),
-    "crm_deals": ("del_", "created_at", None),
-    "crm_activities": ("act_", "created_at", None),
+#: Table -> the function that stamps what the server says of its rows.
+STAMPS = {
+    "notifications": "stamp_notification",
+    "internal_messages": "stamp_internal_message",
+    "roles": "stamp_role",
+    "user_roles": "stamp_user_role",
+    "settings": "stamp_setting",
+    "patients": "stamp_person",
+    "doctors": "stamp_person",
+    "chatbot_flows": "stamp_flow",
+    "chatbot_templates": "stamp_template",
+    "chatbot_integrations": "stamp_author",
+    "messages": "stamp_message",
+    "crm_leads": "stamp_lead",
 }
+#: Table -> the column that says when a row was made, where it is not created_at.
+MADE_AT = {"user_roles": "assigned_at", "messages": "sent_at"}
+#: Tables whose rows stay as they are altogether, so that nothing keeps single columns.
+UNGUARDED = {"audit_logs"}
 #: Tables whose changes are recorded.
 AUDITED = ("users", "patients", "appointments")
-#: Tables of GUARDS without a column updated_at.
-WITHOUT_UPDATED_AT = ("notifications", "internal_messages", "user_roles", "chatbot_edges", "messages")

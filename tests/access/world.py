@@ -1,6 +1,15 @@
-"""The rows that the matrix speaks of: two patients, two doctors, two staff, and what is theirs, each with a label."""
+"""The rows that the matrix speaks of: two patients, two doctors, two staff, and what is theirs, each with a label.
+
+A table that nothing is said of here gets two rows of what its columns ask for, `one` and `other`: in `other` every
+boolean is the other way about, and what it refers to is another row where there is one.
+"""
 
 from dataclasses import dataclass, field
+
+from django.db import models
+
+from moeen.db.public_ids import PREFIXES
+from tests import factories
 
 #: Label of a person -> role.
 PEOPLE = {
@@ -45,6 +54,7 @@ def make(connection):
         _crm(world)
         _djangos(world)
         _operators(world)
+        _derived(world)
     world.connection = None
     return world
 
@@ -154,3 +164,32 @@ def _operators(world):
             "public_id_aliases", patient, alias=ALIAS.format(number), table_name="patients",
             row_id=("patients", patient),
         )  # fmt: skip
+
+
+def _derived(world):
+    tables = {model._meta.db_table: model for model in PREFIXES.values() if model._meta.db_table not in world.keys}
+    while tables:
+        # What they refer to comes first.
+        table = next(
+            t
+            for t, model in tables.items()
+            if not {f.related_model for f in _references(model)} & {*tables.values()} - {model}
+        )
+        model = tables.pop(table)
+        for label in ("one", "other"):
+            values = {f.column: factories.made_up(f) for f in factories.required(model) if not f.is_relation}
+            for flag in (f for f in model._meta.concrete_fields if isinstance(f, models.BooleanField)):
+                if label == "other":
+                    values[flag.column] = not (flag.db_default if flag.has_db_default() else values[flag.column])
+            for reference in _references(model):
+                labels = list(world.keys.get(reference.related_model._meta.db_table, ()))
+                if labels:
+                    values[reference.column] = (
+                        reference.related_model._meta.db_table,
+                        labels[0 if label == "one" else -1],
+                    )
+            world.add(table, label, **values)
+
+
+def _references(model):
+    return [field for field in model._meta.concrete_fields if field.is_relation]

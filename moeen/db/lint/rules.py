@@ -9,11 +9,12 @@ moeen.E105  a view that reads with its owner's rights
 moeen.E106  a function of ours, or a SECURITY DEFINER one, that does not say SET search_path = pg_catalog, pg_temp
 moeen.E107  a SECURITY DEFINER function that PUBLIC may execute
 moeen.W108  a table without policies; a warning, because row security keeps it closed until it has some
+moeen.W109  a table whose updated_at nothing moves
 moeen.E111  RunPython beside DDL in one transaction
 moeen.E112  an UPDATE or DELETE of a whole table
-moeen.E113  Django's CreateModel, AddField, AlterField, AddConstraint, RemoveConstraint or AddIndex: ours converge and
-            work online
-moeen.E114  one of our converging operations in an atomic migration
+moeen.E113  Django's CreateModel, AddField, AlterField, AddConstraint, RemoveConstraint, AddIndex, RemoveIndex or
+            RenameIndex: ours converge and work online
+moeen.E114  one of our online operations in an atomic migration
 moeen.E115  an index among the options of CreateTable: it is raw SQL, run by RunIndexFile
 moeen.W116  edits.toml tells of an edited migration what is not so
 ==========  ==============================================================================================
@@ -41,13 +42,15 @@ from moeen.db.errors import MoeenError
 from moeen.db.history import edits, ledger
 from moeen.db.lint.scripts import scripts
 from moeen.db.operations import (
-    CONVERGING,
+    ONLINE,
     AddColumn,
     AddTableConstraint,
     AlterColumn,
     CreateTable,
+    DropIndexFile,
     RemoveTableConstraint,
     RunIndexFile,
+    RunSQLFile,
 )
 from moeen.db.roles import PREFIX
 from moeen.db.statements import PATH, Statement, parts_of, reasons, without_brackets
@@ -73,6 +76,8 @@ REPLACEMENTS: Mapping[type[Any], type[Any]] = {
     migrations.AddConstraint: AddTableConstraint,
     migrations.RemoveConstraint: RemoveTableConstraint,
     migrations.AddIndex: RunIndexFile,
+    migrations.RemoveIndex: DropIndexFile,
+    migrations.RenameIndex: RunSQLFile,
 }
 
 
@@ -93,6 +98,9 @@ HINTS: Mapping[str, str] = {
     "that need it.",
     "moeen.W108": "SELECT app.lock_away('table') in <app>/sql/NNNN_rls.sql, and app.allow('table', ...) for each cell "
     "of who may see and do what; lock_away alone says: nobody.",
+    "moeen.W109": "SELECT app.guard('table', 'prefix_') in <app>/sql/NNNN_rls.sql: it keeps id, public_id and "
+    "created_at as they were made, and moves updated_at with every change. For a table without public ids: CREATE "
+    "TRIGGER ... BEFORE UPDATE ON table FOR EACH ROW EXECUTE FUNCTION app.set_updated_at().",
     "moeen.E111": "Move RunPython into a migration of its own; rows that it changed make a later ALTER TABLE in the "
     "same transaction fail, and its locks last as long as it runs.",
     "moeen.E112": "Fill rows in batches beside the running application: a moeen.db.backfill.Backfill. Of a small "
@@ -121,7 +129,13 @@ def check(found: Iterable[Migration]) -> list[CheckMessage]:
             for id_, text in _sql_findings(script.statements):
                 if id_ not in allowed:
                     messages.append(_message(id_, text, script.name))
-    return [*messages, *_tables_without_policies(known), *_hijackable_functions(known), *_untrue_edits(known)]
+    return [
+        *messages,
+        *_tables_without_policies(known),
+        *_unmoved_times(known),
+        *_hijackable_functions(known),
+        *_untrue_edits(known),
+    ]
 
 
 def _sql_findings(statements: Sequence[Statement]) -> Iterator[tuple[str, str]]:
@@ -227,8 +241,8 @@ def _operation_findings(migration: Migration) -> Iterator[tuple[str, str, dict[s
         if isinstance(operation, CreateTable) and operation.options.get("indexes"):
             names = ", ".join(index.name for index in operation.options["indexes"])
             yield "moeen.E115", f"{operation.describe()} makes the index {names}.", {}
-    if migration.atomic and any(isinstance(operation, CONVERGING) for operation in operations):
-        yield "moeen.E114", "A converging operation stands in an atomic migration.", {}
+    if migration.atomic and any(isinstance(operation, ONLINE) for operation in operations):
+        yield "moeen.E114", "An online operation stands in an atomic migration.", {}
 
 
 def _tables_without_policies(found: Sequence[Migration]) -> Iterator[CheckMessage]:
@@ -252,6 +266,35 @@ def _tables_without_policies(found: Sequence[Migration]) -> Iterator[CheckMessag
                     named.add(_bare(policy[2]))
     for table in sorted(made.keys() - named):
         yield _message("moeen.W108", f"Table {table} has no policies.", made[table])
+
+
+def _unmoved_times(found: Sequence[Migration]) -> Iterator[CheckMessage]:
+    tables: dict[tuple[str, str], str] = {}
+    timed: dict[str, str] = {}
+    moved: set[str] = set()
+    for migration in found:
+        label = f"{migration.app_label}.{migration.name}"
+        for operation in migration.operations:
+            if isinstance(operation, migrations.CreateModel) and _is_table(operation.options):
+                table = operation.options.get("db_table") or f"{migration.app_label}_{operation.name_lower}"
+                tables[migration.app_label, operation.name_lower] = table
+                columns = {name for name, _ in operation.fields}
+            elif isinstance(operation, migrations.AddField):
+                table = tables.get((migration.app_label, operation.model_name_lower), "")
+                columns = {operation.name}
+            else:
+                continue
+            if "updated_at" in columns and "moeen.W109" not in reasons(getattr(migration, "lint_allow", {})):
+                timed.setdefault(table, label)
+        for statement in (statement for script in scripts(migration) for statement in script.statements):
+            if statement.matches(r"\bapp\.guard ?\(") and statement.literals:
+                moved.add(statement.literals[0])
+            elif trigger := statement.matches(
+                rf"^CREATE (?:OR REPLACE )?TRIGGER .*? ON {_TARGET} .*EXECUTE FUNCTION app\.set_updated_at"
+            ):
+                moved.add(_bare(trigger[1]))
+    for table in sorted(timed.keys() - moved):
+        yield _message("moeen.W109", f"Nothing moves updated_at of table {table}.", timed[table])
 
 
 def _hijackable_functions(found: Sequence[Migration]) -> Iterator[CheckMessage]:

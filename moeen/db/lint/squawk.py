@@ -28,7 +28,7 @@ from moeen.db.actions import Action, BuildIndex, DropConstraint, Mode, SwapForei
 from moeen.db.converge import locks, offline
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.lint.project import project_apps
-from moeen.db.operations import CONVERGING, CreateTable, RunSQLFile
+from moeen.db.operations import CONVERGING, CreateTable, DropIndexFile, RunSQLFile
 
 _OWN = "-- squawk-ignore ban-drop-constraint\n"
 _EXCEPTIONS: dict[type[Action], str] = {
@@ -105,7 +105,9 @@ def _transactions(
     with _editor() as editor:
         operation.database_forwards(migration.app_label, editor, before, after)
         collected = [str(statement) for statement in editor.collected_sql]
-    if isinstance(operation, RunSQLFile):
+    if isinstance(operation, DropIndexFile):
+        yield collected
+    elif isinstance(operation, RunSQLFile):
         yield from (["BEGIN", script, "COMMIT"] for script in collected)
     else:
         yield ["BEGIN", *collected, "COMMIT"] if isinstance(operation, CreateTable) else collected

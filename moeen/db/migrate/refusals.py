@@ -39,7 +39,8 @@ class SchemaDiffers(MoeenError):
         super().__init__(
             f"The migrations ran, but the schema is not what they should have made.\n{lines}",
             next_step="manage.py validate_schema shows all differences, with --sql what mends them. Where a new "
-            "migration is meant to make them, tell the code: validate_schema --write-expected.",
+            "migration is meant to make them, manage.py validate_schema --write-expected "
+            "tells the code.",
             exit_code=FINDINGS,
         )
 

@@ -30,7 +30,7 @@ def describe(connection: BaseDatabaseWrapper, *, form: str) -> str:
 def _markdown(tables: list[catalog.Table], live: catalog.Catalog) -> str:
     parts = [
         "# The schema",
-        "Made from a migrated database by `manage.py describe_schema --format markdown`; a test keeps it current.\n"
+        "Made by `manage.py validate_schema --write-expected` from a database that was migrated from nothing.\n"
         "Not null is the rule; *null* says where a column may be empty. Row security stands on every table: *all* or\n"
         "the rows for which the expression is true, by role (the prefix `moeen_` left out) and command: S select,\n"
         "I insert, U update, D delete. Nothing is let through but for signed identities (app.is_bound()).",

@@ -217,7 +217,7 @@ def expected_path() -> Path:
             return path
     raise MoeenError(
         "There is no expected catalog.",
-        next_step="Migrate an empty database, then: manage.py validate_schema --write-expected",
+        next_step="manage.py validate_schema --write-expected writes it.",
         exit_code=FAILED,
     )
 

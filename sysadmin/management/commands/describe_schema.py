@@ -13,7 +13,7 @@ from moeen.db.schema import description
 class Command(BaseCommand):
     help = (
         "Writes the entity diagram and the data dictionary from the live catalog: columns, rules, public ids, policies "
-        "and comments. docs/schema.md is made with --format markdown from a database that was migrated from nothing."
+        "and comments. docs/schema.md is written by validate_schema --write-expected."
     )
     requires_system_checks: list[str] = []
 

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import schema
 from moeen.db.errors import FINDINGS, USAGE
-from moeen.db.schema import fix_script
+from moeen.db.schema import description, fix_script
+from sysadmin.management import from_nothing
 from sysadmin.management.json_output import as_json
 
 
 class Command(BaseCommand):
     help = (
         "Holds the database against the catalog that the code expects and looks at public ids, prefixes, sequences, "
-        "backfills and applied migrations. Writes nothing. Exit code 0: nothing found; 3: findings; 1: could not check."
+        "backfills and applied migrations. Changes nothing in it. Exit code 0: nothing found; 3: findings; 1: "
+        "could not check."
     )
     requires_system_checks: list[str] = []
 
@@ -37,17 +40,21 @@ class Command(BaseCommand):
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--sql", action="store_true", help="Print SQL that mends what was found.")
         what.add_argument("--against", metavar="URL", help="Compare with this database instead.")
-        what.add_argument("--write-expected", action="store_true", help="Write the expected catalog from this one.")
+        what.add_argument(
+            "--write-expected",
+            action="store_true",
+            help="Write the expected catalog and docs/schema.md: what today's migrations make from nothing, on a "
+            "throwaway server. The database itself is not looked at.",
+        )
         what.add_argument("--adoption", action="store_true", help="Report what migrate will do to an older database.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        connection = connections[options["database"]]
         _refuse_together(options, "app", ("against", "adoption", "write_expected"))
         _refuse_together(options, "json", ("sql", "write_expected"))
         if options["write_expected"]:
-            path = Path(apps.get_app_config("sysadmin").path) / schema.EXPECTED
-            self.stdout.write(f"{path}: fingerprint {schema.write_expected(connection, path).fingerprint}")
+            self._write_expected()
             return
+        connection = connections[options["database"]]
         if options["adoption"]:
             from moeen.db.migrate import adoption_report  # what migrate consists of, which nothing else here needs
 
@@ -62,6 +69,16 @@ class Command(BaseCommand):
             self.stdout.write(as_json(result.as_dict()) if options["json"] else result.pretty())
         if not result.ok:
             sys.exit(FINDINGS)
+
+    def _write_expected(self) -> None:
+        self.stderr.write("Migrating a database from nothing ...")
+        path = Path(apps.get_app_config("sysadmin").path) / schema.EXPECTED
+        document = Path(settings.BASE_DIR) / "docs" / "schema.md"
+        with from_nothing.migrated() as connection:
+            form = schema.write_expected(connection, path)
+            document.write_text(description.describe(connection, form="markdown"), encoding="utf-8")
+        self.stdout.write(f"{path}: fingerprint {form.fingerprint}")
+        self.stdout.write(str(document))
 
     def _check(self, connection: Any, options: dict[str, Any]) -> schema.Validation:
         if options["against"]:

@@ -93,7 +93,9 @@ _COLUMNS = """SELECT 'pg_class'::regclass::oid, attrelid, attnum::int FROM pg_at
 _CONSTRAINTS = """SELECT 'pg_constraint'::regclass::oid, oid, 0 FROM pg_constraint
                   WHERE conrelid = %(table)s AND conname = ANY (%(names)s)
                   UNION ALL SELECT 'pg_class'::regclass::oid, conindid, 0 FROM pg_constraint
-                  WHERE conrelid = %(table)s AND conname = ANY (%(names)s) AND conindid <> 0"""
+                  WHERE conrelid = %(table)s AND conname = ANY (%(names)s)
+                    -- A foreign key's is the index of the table that it refers to.
+                    AND contype IN ('p', 'u', 'x')"""
 
 # The walk: what depends on an object, as the object that can be dropped and made anew: a view for its rule, a column
 # for its generating expression. Depth sorts it, the farthest first. PostgreSQL itself sees to indexes, checks and

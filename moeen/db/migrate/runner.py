@@ -149,18 +149,18 @@ class Executor(MigrationExecutor):
         run = options.run = ledger.Run(
             from_version=self._version(), lock_wait_seconds=waited, decisions=options.decisions
         )
-        # At the first run that can record it, what stands beside ours is the clinic's own.
+        run.own_objects = sorted(self._own_objects())
         kept = options.keep_policies.keys()
-        own = frozenset() if ledger.records_own_objects(self.connection) else schema.own_objects(self.connection)
         with self._recorded(run):
             self._back_up(run)
             for policy in policies.drop(self.connection, options.drop_policies):
                 options.tell(f"Dropped policy {policy.name} on {policy.table}, as told.")
             with triggers.holding(options.hold_triggers):
                 after = super().migrate(targets, list(plan), None, fake, fake_initial)
-            own |= {policy.words for policy in policies.foreign(self.connection) if policy.is_named & kept}
-            if own and ledger.records_own_objects(self.connection):
-                run.own_objects = sorted(own & schema.own_objects(self.connection))
+            own = {policy.words for policy in policies.foreign(self.connection) if policy.is_named & kept}
+            if own or run.own_objects:
+                # What stood before and was of the older scripts is gone by now.
+                run.own_objects = sorted((own | set(run.own_objects)) & schema.own_objects(self.connection))
                 ledger.write(self.connection, run)
             self._make_web_login()
             self._validate(run)
@@ -288,6 +288,12 @@ class Executor(MigrationExecutor):
             run.backup_id = options.backup(self.connection)
             options.tell(f"Backup {run.backup_id} is done.")
         ledger.write(self.connection, run)
+
+    def _own_objects(self) -> frozenset[str]:
+        """At the first run that can record it, on a database that holds tables: what stands beside ours."""
+        if ledger.records_own_objects(self.connection) or not rehearsal.holds_tables(self.connection):
+            return frozenset()
+        return schema.own_objects(self.connection)
 
     def _make_web_login(self) -> None:
         """On the embedded server, whose administrator is this project; elsewhere that is somebody else's to do."""

@@ -52,7 +52,8 @@ def _own(form: Form, expected: Objects) -> Iterator[tuple[str, str, ObjectName, 
         for name, entry in entries.items():
             want = expected.get(kind, {}).get(name)
             if want is None:
-                if kind in KINDS:
+                # A function with its owner's rights works past every policy, whoever made it.
+                if kind in KINDS and not entry.get("security_definer"):
                     yield f"{kind} {name.pretty()}", kind, name, ""
                 continue
             for role, held in (entry.get("grants") or {}).items():

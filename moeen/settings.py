@@ -171,6 +171,9 @@ BACKUP_DIR = env.folder("BACKUP_DIR", relative_to=BASE_DIR) or BASE_DIR / ".moee
 BACKUP_MAX_AGE = env.integer("BACKUP_MAX_AGE", default=26, least=1)
 BACKUP_RECIPIENTS = env.words("BACKUP_RECIPIENTS")
 BACKUP_IDENTITY = env.folder("BACKUP_IDENTITY", relative_to=BASE_DIR)
+# What backups are signed with, and what signatures are checked with; without the latter, the file beside the former.
+BACKUP_SIGNING_KEY = env.folder("BACKUP_SIGNING_KEY", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "backup.key"
+BACKUP_PUBLIC_KEYS = env.words("BACKUP_PUBLIC_KEYS")
 _backup_storage = env.text("BACKUP_STORAGE")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

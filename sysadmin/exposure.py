@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db.findings import Finding, Severity
+from moeen.db.actions import RunSQL
+from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
+from moeen.db.names import ObjectName
 from moeen.db.roles import PEOPLE
 
 
@@ -31,7 +33,9 @@ def system_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         if not found.get(name):
             # A clinic's own role of that name gave its holders nothing so far; made a system's, it would.
             mend = f"UPDATE roles SET is_system = true WHERE name = '{name}'"  # noqa: S608 - one of PEOPLE
-            fix = f"-- if nobody holds it who should not act in it: {mend}" if name in found else "-- restore its row"
+            run = RunSQL(ObjectName("public", "roles"), mend)
+            weighed = Fix.by(run, advice="if nobody holds it who should not act in it")
+            fix = weighed if name in found else Fix(advice="restore its row")
             told = "a role of the clinic's own" if name in found else "missing"
             why = "the policies know it by name; whoever may write other roles may give, change or delete this one"
             yield Finding(f"roles.{name}", Kind.SYSTEM_ROLE, "is_system", told, Severity.UNSAFE, fix, why)

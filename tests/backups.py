@@ -127,6 +127,24 @@ def take(database, at, **options) -> dump.Backup:
     return dump.take(connections[database.alias], store=at, **options)
 
 
+def seal(at: store.Store, backup_id: str, **changes) -> None:
+    """The manifest anew, as it would be with these fields, signed by this installation's key."""
+    from moeen.db.backups import keys, manifest
+
+    root, paper = at.folder / backup_id, at.manifest(backup_id)
+    files = [manifest.file_of(root, root / file.path) for file in paper.files]
+    fresh = manifest.Manifest(**vars(paper) | {"files": files} | changes)
+    (root / manifest.NAME).write_bytes(manifest.sealed(fresh, signer=keys.signer()))
+
+
+def login(database):
+    """The way in for programs, as its owner."""
+    from moeen.db.backups.login import Login
+
+    with database.connect() as connection:
+        return Login.of(connection)
+
+
 def environment(database, folder, **more) -> dict:
     """For `manage`: that database, and backups in that folder."""
     return {

@@ -23,6 +23,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from moeen.db.backups import keys
 from moeen.db.security import identity
 from moeen.db.server import places, programs
 from moeen.db.server.cluster import Server
@@ -267,6 +268,14 @@ def _runs_tests(options) -> bool:
     return not options.help and not options.version and not hands_on
 
 
+def _lay_keys() -> None:
+    """Keys of backups for the session, in processes of their own too; a developer's own are never used."""
+    made, folder = keys.Signer.made(), scratch("moeen-keys-")
+    (folder / "backup.key").write_text(made.text())
+    (folder / "backup.pub").write_text(made.public.text())
+    os.environ |= {"BACKUP_SIGNING_KEY": str(folder / "backup.key"), "BACKUP_PUBLIC_KEYS": ""}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config):
     """Runs around, so before, pytest-django's own, which reads the settings."""
@@ -275,6 +284,7 @@ def pytest_load_initial_conftests(early_config):
     identity.operate()
     # A signal that ends the session must not leave servers behind; pytest handles Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _lay_keys()
     url = Environment(PROJECT / ".env").text("DATABASE_URL")
     if url:
         entry = parse_database_url(url)

@@ -24,6 +24,8 @@ from moeen.db.actions import (
     CreateRule,
     CreateSchema,
     CreateTrigger,
+    DefaultPrivileges,
+    Detach,
     Disinherit,
     Drop,
     DropColumn,
@@ -41,7 +43,6 @@ from moeen.db.actions import (
     Grant,
     GrantRole,
     Mode,
-    NarrowDefaults,
     RebuildIndex,
     RenameConstraint,
     RenameIndex,
@@ -56,6 +57,7 @@ from moeen.db.actions import (
     SetOwner,
     SetParameters,
     SetRowSecurity,
+    SetSequence,
     SetTriggerState,
     SwapForeignKey,
     TakeAttributes,
@@ -76,6 +78,8 @@ MORE = """
     CREATE RULE quiet AS ON DELETE TO patients DO ALSO NOTHING;
     CREATE TABLE people (id int);
     CREATE TABLE heirs () INHERITS (people);
+    CREATE TABLE visits (id int) PARTITION BY RANGE (id);
+    CREATE TABLE visits_first PARTITION OF visits FOR VALUES FROM (1) TO (9);
     CREATE VIEW shown AS SELECT gone FROM patients;
     CREATE SEQUENCE numbers;
     CREATE TYPE mood AS ENUM ('good');
@@ -140,6 +144,7 @@ ACTIONS = [
     SetParameters(ObjectName("public", "shown"), (("security_invoker", "true"),)),
     ResetReplicaIdentity(TABLE),
     Disinherit(ObjectName("public", "heirs"), ObjectName("public", "people")),
+    Detach(ObjectName("public", "visits"), ObjectName("public", "visits_first")),
     SetOwner(TABLE, "TABLE", "actions_one"),
     SetOwner(ObjectName("public", "numbers"), "SEQUENCE", "actions_one"),
     SetOwner(FUNCTION, "FUNCTION", "actions_one"),
@@ -156,24 +161,27 @@ ACTIONS = [
     CreatePolicy(TABLE.has("p"), "UPDATE", ("actions_one",), "true", "false", restrictive=True),
     AlterPolicy(TABLE.has("seen"), ("actions_one",), "false", "true"),
     DropPolicy(TABLE.has("seen")),
-    Grant(TABLE, "SELECT", "TABLE patients", "actions_two"),
+    Grant(TABLE, "SELECT", "TABLE patients", ("actions_two",), pass_on=True),
     Revoke(TABLE, "SELECT", "TABLE patients", ("actions_one", "PUBLIC"), cascade=True),
     CreateRole(ObjectName("", part="actions_three")),
     TakeAttributes(ROLE, ("LOGIN", "CREATEDB")),
     GrantRole(ObjectName("", part="moeen"), "actions_one"),
     RevokeRole(ROLE, "actions_two"),
-    NarrowDefaults(ROLE, "actions_one", "public", "TABLES", ("actions_two",)),
-    NarrowDefaults(ROLE, "actions_one", "", "FUNCTIONS", ("actions_two",), "EXECUTE"),
+    DefaultPrivileges(ROLE, "actions_one", "public", "TABLES", ("actions_two",)),
+    DefaultPrivileges(ROLE, "actions_one", "", "FUNCTIONS", ("actions_two",), (("EXECUTE", "PUBLIC"),)),
     CreateTrigger(TABLE.has("patients_touch"), TOUCH),
     SetTriggerState(TABLE.has("patients_touch"), "DISABLE"),
     EnableAllTriggers(TABLE),
     DropTrigger(TABLE.has("patients_touch")),
+    CreateTrigger(TABLE.has("patients_touch"), TOUCH.replace(" OR REPLACE", ""), anew=True),
+    CreateRule(TABLE.has("quiet"), "CREATE RULE quiet AS ON DELETE TO patients DO NOTHING", anew=True),
     CreateRule(TABLE.has("r"), "CREATE RULE r AS ON DELETE TO patients DO ALSO NOTHING"),
     DropRule(TABLE.has("quiet")),
     CreateFunction(FUNCTION, "CREATE OR REPLACE FUNCTION weigh() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
     FixSearchPath(FUNCTION),
     CreateSchema(ObjectName("elsewhere")),
     AlterSequence(ObjectName("public", "numbers"), "INCREMENT 2"),
+    SetSequence(ObjectName("public", "numbers"), 7),
     Drop(TABLE, "TABLE", "patients CASCADE"),
     Drop(ObjectName("public", "shown"), "VIEW"),
     Drop(ObjectName("public", "numbers"), "SEQUENCE"),

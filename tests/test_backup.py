@@ -26,6 +26,7 @@ from moeen.db.backups import (
     retention,
     store,
     tools,
+    trust,
     verify,
 )
 from moeen.db.backups.content import read_content
@@ -250,9 +251,7 @@ def test_verify__resealed_after_damage_to_the_dump__found_by_the_restore(kept, t
     root = tmp_path / kept[1].id
     data = (root / "dump.custom").read_bytes()
     (root / "dump.custom").write_bytes(data[: len(data) * 2 // 3])
-    paper = at.manifest(kept[1].id)
-    files = [manifest.file_of(root, root / file.path) for file in paper.files]
-    (root / "manifest.json").write_bytes(manifest.sealed(manifest.Manifest(**vars(paper) | {"files": files})))
+    backups.seal(at, kept[1].id)
     report = verify.prove(at, kept[1].id)
     assert [(finding.object, finding.kind) for finding in report.findings] == [("dump.custom", Kind.RESTORE)]
     assert not at.verification(kept[1].id).ok
@@ -266,9 +265,7 @@ def test_verify__dump_of_other_rows_under_this_content__found_by_digest_and_coun
     at = backups.copy(kept[0], kept[1].id, tmp_path)
     root = tmp_path / kept[1].id
     (root / "dump.custom").write_bytes((tmp_path / "second" / taken.id / "dump.custom").read_bytes())
-    paper = at.manifest(kept[1].id)
-    files = [manifest.file_of(root, root / file.path) for file in paper.files]
-    (root / "manifest.json").write_bytes(manifest.sealed(manifest.Manifest(**vars(paper) | {"files": files})))
+    backups.seal(at, kept[1].id)
     found = {(finding.object, finding.kind) for finding in verify.prove(at, kept[1].id).findings}
     assert ("public.people", Kind.ROWS) in found
     assert ("public.visits", Kind.ROWS) in found
@@ -597,11 +594,13 @@ def test_manifest__of_the_first_format__still_verifies(filled, tmp_path):
     files = [manifest.file_of(root, root / file.path) for file in paper.files]
     older = manifest.Manifest(**vars(paper) | {"files": files, "fingerprint": paper.inventory, "version": 1})
     fields = json.loads(manifest.sealed(older))
-    del fields["inventory"], fields["seal"]
+    del fields["inventory"], fields["seal"], fields["system"], fields["purpose"]
     body = json.dumps(fields, indent=2, ensure_ascii=False, sort_keys=True).encode().removesuffix(b"\n}")
     seal = hashlib.sha256(body).hexdigest().encode()
     (root / "manifest.json").write_bytes(body + b',\n  "seal": "' + seal + b'"\n}\n')
-    assert verify.prove(at, taken.id).findings == ()
+    with pytest.raises(trust.Untrusted, match="is not signed"):
+        verify.prove(at, taken.id)
+    assert verify.prove(at, taken.id, unsigned="from before signatures").findings == ()
     assert at.manifest(taken.id).fingerprint == ""
 
 

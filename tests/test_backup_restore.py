@@ -369,9 +369,7 @@ def test_doctor__database_shut__says_so_and_how_it_is_opened(filled, new_databas
 
 
 def _reseal(at, root):
-    paper = at.manifest(root.name)
-    files = [manifest.file_of(root, root / file.path) for file in paper.files]
-    (root / "manifest.json").write_bytes(manifest.sealed(manifest.Manifest(**vars(paper) | {"files": files})))
+    backups.seal(at, root.name)
 
 
 def test_restore__damaged_backup__refused_before_anything(filled, kept, tmp_path):

@@ -806,7 +806,7 @@ def prove(connection, loader, change):
         script = fix_script.script(found.findings)
         run(connection, script, superuser=change.superuser)
         left = schema.validate(connection, loader=loader)
-        advised = {(f.object, f.kind) for f in found.findings if f.is_advice}
+        advised = {(f.object, f.kind) for f in found.findings if f.fix.is_advice}
         assert {(f.object, f.kind) for f in left.findings} <= advised
         assert left.ok == change.mended, script
         if left.ok:

@@ -144,15 +144,15 @@ def test_validate__neighbours_may_connect__closes_the_database_and_takes_nothing
         ]
         assert {str(finding.severity) for finding in found} == {"unsafe"}
         assert other.owner in found[0].found
-        script = "\n".join(finding.fix for finding in mine.findings() if finding.kind != "role members")
+        script = "\n".join(finding.fix.pretty() for finding in mine.findings() if finding.kind != "role members")
         assert not any(login in script for login in (other.owner, other.web, other.api))
         for finding in found:
-            owner.execute(finding.fix)
+            owner.execute(finding.fix.pretty())
         assert [finding for finding in mine.findings() if finding.kind in DATABASE] == []
         owner.execute(f'GRANT CONNECT ON DATABASE "{mine.name}" TO {other.owner}')
         (known,) = [finding for finding in mine.findings() if finding.kind is Kind.NEIGHBOURS_LOGIN]
         assert known.object == other.owner
-        owner.execute(known.fix)
+        owner.execute(known.fix.pretty())
     for login in (mine.owner, mine.web, mine.api):
         mine.database.connect(user=login).close()
     with pytest.raises(DENIED):
@@ -167,10 +167,10 @@ def test_validate__database_of_another__says_who_may_close_it(two, told, setting
         admin.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{clinic.name}" TO PUBLIC')
         try:
             found = [finding for finding in clinic.findings() if finding.kind in DATABASE]
-            assert all(finding.is_advice for finding in found)
-            assert f'REVOKE CONNECT, TEMPORARY ON DATABASE "{clinic.name}" FROM PUBLIC' in found[0].fix
-            assert clinic.owner in found[0].fix
-            assert "-- as postgres" in found[0].fix
+            assert all(finding.fix.is_advice for finding in found)
+            assert f'REVOKE CONNECT, TEMPORARY ON DATABASE "{clinic.name}" FROM PUBLIC' in found[0].fix.pretty()
+            assert clinic.owner in found[0].fix.pretty()
+            assert "-- as postgres" in found[0].fix.pretty()
         finally:
             admin.execute(f'REVOKE CONNECT, TEMPORARY ON DATABASE "{clinic.name}" FROM PUBLIC')
             admin.execute(f'ALTER DATABASE "{clinic.name}" OWNER TO {clinic.owner}')

@@ -174,12 +174,12 @@ def test_exposed__something_shows_rows__finds_exactly_that(database, superuser, 
         assert sorted((f.kind, f.object) for f in found) == wanted
         assert {f.severity for f in found} == {Severity.UNSAFE}
         assert all(f.why and f.fix for f in found)
-        assert "a-secret" not in f"{found}{[f.fix for f in found]}"
+        assert "a-secret" not in f"{found}{[f.fix.pretty() for f in found]}"
         # What can be mended is, by the statement that is said; the rest names one, for a person to decide on.
-        mends = [f.fix for f in found if not f.is_advice]
+        mends = [f.fix.pretty() for f in found if not f.fix.is_advice]
         for fix in mends:
             run(superuser, fix, by_superuser="!" in statements)
-        assert sorted((f.kind, f.object) for f in told(superuser) if not f.is_advice) == []
+        assert sorted((f.kind, f.object) for f in told(superuser) if not f.fix.is_advice) == []
         assert fix_script.script(found)
         transaction.set_rollback(True, using=superuser.alias)
 

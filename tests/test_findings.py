@@ -4,8 +4,11 @@ import json
 import re
 from pathlib import Path
 
-from moeen.db.findings import LONG, Finding
+from moeen.db.actions import Drop, Revoke
+from moeen.db.findings import LONG, Finding, Fix
 from moeen.db.kinds import Kind
+from moeen.db.names import ObjectName
+from moeen.db.schema import fix_script
 from tests.test_drift import BETWEEN, CASES
 
 #: Not raised by any test, and why.
@@ -57,3 +60,27 @@ def test_finding__long_value_that_is_missing__says_so():
     text = pretty("x" * 900, "nothing")
     assert text.endswith("found nothing")
     assert len(text) < 2 * LONG
+
+
+DROP = Drop(ObjectName("public", 'x\n; DROP TABLE "y"; --'), "VIEW")
+
+
+def test_fix__actions_and_words__are_sql_a_comment_that_holds_it_or_words():
+    revoke = Revoke(ObjectName("public", "notes"), "SELECT", "TABLE notes", ("public",))
+    dropped = 'DROP VIEW "x\n; DROP TABLE ""y""; --"'
+    assert Fix.by(revoke, DROP).pretty() == f"REVOKE SELECT ON TABLE notes FROM PUBLIC;\n{dropped}"
+    assert Fix.by(DROP, advice="as a superuser").pretty().startswith('-- as a superuser: DROP VIEW "x\n-- ; DROP TABLE')
+    assert Fix(advice="manage.py migrate").pretty() == "manage.py migrate"
+    assert not Fix()
+    assert not Fix.by(DROP).is_advice
+    assert all(fix.is_advice for fix in (Fix.by(DROP, advice="x"), Fix(advice="x"), Fix()))
+
+
+def test_script__words_for_a_person__stand_as_comments():
+    """Whatever the words are: they were taken for SQL where they began with none of those that were known."""
+    fixes = (Fix(advice="restore the file from version control"), Fix.by(DROP, advice="as a superuser"), Fix())
+    script = fix_script.script(Finding("a", Kind.MIGRATION_EDITED, "x", "y", fix=fix) for fix in fixes)
+    said = [line for line in script.splitlines() if line and not line.startswith(("--", "SET "))]
+    assert said == []
+    assert "-- restore the file from version control" in script
+    assert "-- nothing can be said in SQL" in script

@@ -39,6 +39,7 @@ TOOLKIT_MAY_IMPORT = {
     "cuid2",
     "rich",
     "pythonjsonlogger",
+    "cryptography",
     "pyrage",
 } | sys.stdlib_module_names
 # Where the project names its apps as strings.

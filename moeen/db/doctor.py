@@ -137,7 +137,7 @@ class _Examination:
             return WARN, f"{role}, on a standby: nothing can be written", "connect to the primary to change anything"
         _, lacking = preflight.missing_privileges(self.wrapper, {})
         if lacking:
-            return FAIL, f"{role} lacks {lacking[0].expected} on {lacking[0].object}", f"{lacking[0].fix};"
+            return FAIL, f"{role} lacks {lacking[0].expected} on {lacking[0].object}", f"{lacking[0].fix.pretty()};"
         _, statements = roles.missing(self.wrapper)
         if statements:
             return (
@@ -191,7 +191,7 @@ class _Examination:
         missing = sum(f.kind is Kind.MIGRATION_MISSING for f in found)
         if missing:
             return FAIL, f"{missing} not applied", "manage.py migrate"
-        return FAIL, f"{found[0].object}: {found[0].found}", found[0].fix
+        return FAIL, f"{found[0].object}: {found[0].found}", found[0].fix.pretty()
 
     def backfills(self) -> Answer:
         found = [f for f in self.result.findings if f.kind in DECLARED]

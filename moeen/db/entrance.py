@@ -15,13 +15,15 @@ from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import notes
+from moeen.db.actions import Action, Grant, Revoke
 from moeen.db.catalog import neighbours
-from moeen.db.findings import Finding, Severity
+from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
+from moeen.db.names import ObjectName
 from moeen.db.roles import ROLES
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_OWNERS, PLATFORM_ROLES
 from moeen.db.server_operation import ServerOperation
-from moeen.db.sql import compose, fragment
+from moeen.db.sql import compose
 
 #: A right on the database that PUBLIC has -> the kind of finding, and what it matters for.
 _OPEN = {
@@ -51,25 +53,36 @@ class Entrance:
     own: tuple[str, ...]
     losing: tuple[str, ...]
 
-    def statements(self) -> list[str]:
+    def actions(self) -> list[Action]:
         """What closes it, nothing where nothing is open: first its own logins are let in by name."""
         taken = [right for right in ("CONNECT", "TEMPORARY") if right in self.public]
         if not taken:
             return []
-        found = []
-        if self.own and "CONNECT" in taken:
-            found.append(compose("GRANT CONNECT ON DATABASE {d} TO {own}", d=self.database, own=self.own))
-        rights = fragment(", ".join(taken))
-        return [*found, compose("REVOKE {rights} ON DATABASE {d} FROM PUBLIC", rights=rights, d=self.database)]
+        let_in = [self.grant(*self.own)] if self.own and "CONNECT" in taken else []
+        return [*let_in, self.revoke(*taken)]
+
+    def revoke(self, *rights: str) -> Action:
+        return Revoke(self._target, ", ".join(rights), self._on, ("PUBLIC",))
+
+    def grant(self, *roles: str, rights: str = "CONNECT") -> Action:
+        return Grant(self._target, rights, self._on, roles)
+
+    @property
+    def _target(self) -> ObjectName:
+        return ObjectName("", part=self.database)
+
+    @property
+    def _on(self) -> str:
+        return compose("DATABASE {d}", d=self.database)
 
     def told(self) -> str:
         """One line on what closing it means, "" where it is closed."""
-        if not self.statements():
+        closing = Fix.by(*self.actions())
+        if not closing:
             return ""
-        statements = "; ".join(self.statements())
         if not self.ours:
-            who = f"its owner {self.owner} or an administrator"
-            return f"Database {self.database} stays open to every login of the server; {who} closes it: {statements};"
+            who, how = f"its owner {self.owner} or an administrator", "; ".join(closing.statements())
+            return f"Database {self.database} stays open to every login of the server; {who} closes it: {how};"
         text = f"Database {self.database} is closed to PUBLIC."
         if "CONNECT" in self.public:
             text += f" Let in by name: {', '.join(self.own) or 'nobody besides its owner'}."
@@ -96,14 +109,9 @@ def look(connection: BaseDatabaseWrapper) -> Entrance:
 def findings(entrance: Entrance) -> Iterator[Finding]:
     """One for each right on the database that PUBLIC has; where it is not ours, the fix is for whoever may."""
     for right in entrance.public:
-        statements = [s for s in entrance.statements() if right == "CONNECT" or s.startswith("REVOKE")]
-        if right == "CONNECT":
-            fix = ";\n".join(statements)
-        else:
-            rights = fragment(right)
-            fix = compose("REVOKE {right} ON DATABASE {d} FROM PUBLIC", right=rights, d=entrance.database)
-        if not entrance.ours:
-            fix = f"-- as {entrance.owner}, who owns the database, or an administrator: " + fix.replace("\n", "\n-- ")
+        actions = entrance.actions() if right == "CONNECT" else [entrance.revoke(right)]
+        whose = "" if entrance.ours else f"as {entrance.owner}, who owns the database, or an administrator"
+        fix = Fix.by(*actions, advice=whose)
         found = "PUBLIC may" + (
             f", so {', '.join(entrance.losing)} as well" if right == "CONNECT" and entrance.losing else ""
         )
@@ -126,15 +134,14 @@ class CloseDatabase(ServerOperation):
         if entrance.told():
             notes.note(entrance.told())
         if entrance.ours:
-            for statement in entrance.statements():
+            for statement in Fix.by(*entrance.actions()).statements():
                 schema_editor.execute(statement, None)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         entrance = look(schema_editor.connection)
         if entrance.ours:
-            schema_editor.execute(
-                compose("GRANT CONNECT, TEMPORARY ON DATABASE {d} TO PUBLIC", d=entrance.database), None
-            )
+            for statement in entrance.grant("PUBLIC", rights="CONNECT, TEMPORARY").statements():
+                schema_editor.execute(statement, None)
 
     def describe(self) -> str:
         return "Close the database to logins that are not its own"

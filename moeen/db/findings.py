@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
+from moeen.db.actions import Action
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 
@@ -22,12 +24,50 @@ class Severity(enum.StrEnum):
     COSMETIC = "cosmetic"
 
 
+@dataclass(frozen=True)
+class Fix:
+    """What mends a finding: actions, in order; with ``advice`` a person weighs them, or does what it says, alone."""
+
+    actions: tuple[Action, ...] = ()
+    advice: str = ""
+
+    @classmethod
+    def by(cls, *actions: Action, advice: str = "") -> Fix:
+        return cls(actions, advice)
+
+    @property
+    def is_advice(self) -> bool:
+        return bool(self.advice) or not self.actions
+
+    def statements(self) -> list[str]:
+        return [statement.rstrip(";") for action in self.actions for statement in action.statements()]
+
+    def pretty(self) -> str:
+        """SQL that can be run, a comment that holds it, or words; "" of nothing."""
+        script = ";\n".join(self.statements())
+        return commented(f"{self.advice}: {script}") if script and self.advice else script or self.advice
+
+    def __bool__(self) -> bool:
+        return bool(self.actions or self.advice)
+
+    def __lt__(self, other: Fix) -> bool:
+        return self.pretty() < other.pretty()
+
+
+def commented(text: str) -> str:
+    """As a comment of SQL, with every line of it, those within a name too."""
+    return "\n".join(f"-- {line}" for line in re.split(r"[\r\n]+", text))
+
+
+NO_FIX = Fix()
+
+
 @dataclass(frozen=True, order=True)
 class Finding:
     """One difference between what should be and what is.
 
     ``object`` names it for people (``table.column``), ``name`` is its identity where it is one object of the
-    database; ``fix`` is a statement or command that mends it, or ""; ``why`` says what it matters for.
+    database; ``why`` says what it matters for.
     """
 
     object: str
@@ -35,7 +75,7 @@ class Finding:
     expected: str
     found: str
     severity: Severity = Severity.BREAKS
-    fix: str = ""
+    fix: Fix = NO_FIX
     why: str = ""
     name: ObjectName | None = field(default=None, compare=False)
 
@@ -44,18 +84,17 @@ class Finding:
         """The relation it is about, in the `pretty` form of its name; what stands before the dot where no name is."""
         return self.name.relation.pretty() if self.name else self.object.partition(".")[0]
 
-    @property
-    def is_advice(self) -> bool:
-        """Whether the fix is for a person to weigh: a comment, a command, or nothing at all."""
-        return not self.fix or self.fix.startswith(("-- ", "manage.py"))
+    def told(self) -> str:
+        """One line for a person; of long texts, where they begin to differ."""
+        return f"{self.object}: {self.kind}: {_contrast(self.expected, self.found)}"
 
     def pretty(self) -> str:
-        """One or two lines for a person; of long texts, where they begin to differ."""
-        line = f"{self.object}: {self.kind}: {_contrast(self.expected, self.found)}"
-        return f"{line}\n    fix: {self.fix}" if self.fix else line
+        """That line, and the fix."""
+        return f"{self.told()}\n    fix: {self.fix.pretty()}" if self.fix else self.told()
 
     def as_dict(self) -> dict[str, str]:
-        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "name"}
+        told = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "name"}
+        return told | {"fix": self.fix.pretty()}
 
 
 def _contrast(expected: str, found: str) -> str:

@@ -224,6 +224,7 @@ class Kind(enum.StrEnum):
     FILE_SIZE = "file size"
     FILE_CHECKSUM = "file checksum"
     FILE_DAMAGED = "damaged file"
+    DUMP_CONTENTS = "dump contents"
     RESTORE = "restore"
     ROWS = "rows"
     DIGEST = "digest"

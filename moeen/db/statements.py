@@ -1,7 +1,8 @@
 """SQL text taken apart: a script into statements, an ALTER TABLE into its actions.
 
 The one reader of SQL text: literals, quoted names, comments and dollar quotes are known for what they are, so nothing
-inside them is taken for a word of SQL. Taken for granted is ``standard_conforming_strings = on``, PostgreSQL's default.
+inside them is taken for a word of SQL. The rules are those of PostgreSQL's own lexer (scan.l), to the letter: whoever
+finds a difference could hide a statement in it. Taken for granted is ``standard_conforming_strings = on``, its default.
 """
 
 from __future__ import annotations
@@ -11,17 +12,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+# A character beyond ASCII is a letter to PostgreSQL, a blank one too; only ASCII blanks separate words, and a comment
+# ends with either end of a line. After an E'...' a literal on the next line goes on with its backslashes.
+_LETTER, _BLANK = r"[A-Za-z_\x80-\U0010ffff]", r"[ \t\n\r\f\v]"
+_WORD = rf"{_LETTER}(?:{_LETTER}|[0-9$])*"
+_NEXT_LINE = rf"(?=(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r])(?:{_BLANK}|--[^\n\r]*+)*+"
 _TOKEN = re.compile(
-    r"""(?P<comment>--[^\n]*|/\*) | (?P<body>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
-        | (?P<text>[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*') | (?P<name>"(?:[^"]|"")*") | (?P<end>;)
-        | (?P<word>[^\W\d][\w$]*) | (?P<space>\s+) | (?P<plain>[\d.]+\w*|.)""",
+    rf"""(?P<comment>--[^\n\r]*|/\*) | (?P<body>\$(?P<tag>(?:{_LETTER}(?:{_LETTER}|[0-9])*)?)\$.*?\$(?P=tag)\$)
+        | (?P<text>[eE]'(?:[^'\\]|''|\\.)*'
+                   (?:{_NEXT_LINE}'(?:[^'\\]|''|\\.)*')*
+                  |'(?:[^']|'')*')
+        | (?P<name>"(?:[^"]|"")*") | (?P<end>;)
+        | (?P<word>{_WORD}) | (?P<space>{_BLANK}+) | (?P<plain>[0-9.]+(?:{_LETTER}|[0-9])*|.)""",
     re.DOTALL | re.VERBOSE,
 )
 _COMMENT_MARK = re.compile(r"/\*|\*/")
 _ALLOW = re.compile(r"lint: allow (moeen\.[EW]\d+): *(\S.*)")
 #: Words of a DO block after which a statement of its own begins.
 _OPENING = frozenset({"BEGIN", "THEN", "ELSE", "LOOP"})
-_NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+_NAME = rf'(?:"(?:[^"]|"")+"|{_WORD})'
 #: A name as it may stand in a statement, with its schema or without.
 PATH = rf"{_NAME}(?: ?\. ?{_NAME})*"
 
@@ -46,7 +55,9 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class _Token:
+class Token:
+    """A piece of SQL text as PostgreSQL's lexer sees it."""
+
     kind: str
     text: str
 
@@ -58,21 +69,21 @@ class _Token:
 
 def split(text: str, *, block: bool = False) -> Iterator[Statement]:
     """The statements of a script; with ``block``, of the body of a DO block, plain and inside IF and LOOP."""
-    tokens: list[_Token] = []
+    said: list[Token] = []
     inside, atomic = 0, False
-    for token in _tokens(text):
+    for token in tokens(text):
         # CASE ... END is an expression, unless a statement of PL/pgSQL begins with it.
-        if token.word == "ATOMIC" or (token.word == "CASE" and _says(tokens)):
+        if token.word == "ATOMIC" or (token.word == "CASE" and _says(said)):
             inside, atomic = inside + 1, atomic or token.word == "ATOMIC"
         elif token.word == "END":
             inside = max(inside - 1, 0)
         ends = token.kind == "end" and not (atomic and inside)
         if ends or (block and not inside and token.word in _OPENING):
-            yield from _statement(tokens)
-            tokens, inside, atomic = [], 0, False
+            yield from _statement(said)
+            said, inside, atomic = [], 0, False
         else:
-            tokens.append(token)
-    yield from _statement(tokens)
+            said.append(token)
+    yield from _statement(said)
 
 
 def split_deep(text: str) -> Iterator[Statement]:
@@ -129,14 +140,15 @@ def reasons(allowed: Mapping[str, str]) -> frozenset[str]:
     return frozenset(id_ for id_, reason in allowed.items() if len(reason.split()) > 1)
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def tokens(text: str) -> Iterator[Token]:
+    """All of the text, in pieces: comment, body (dollar-quoted), text, name (quoted), end (;), word, space or plain."""
     at = 0
     while found := _TOKEN.match(text, at):
         kind, at = found.lastgroup or "plain", found.end()
         if found[0] == "/*":
             at = _comment_end(text, at)
         # A tag is a group of its own within the body.
-        yield _Token("body" if kind == "tag" else kind, text[found.start() : at])
+        yield Token("body" if kind == "tag" else kind, text[found.start() : at])
 
 
 def _comment_end(text: str, at: int) -> int:
@@ -149,11 +161,11 @@ def _comment_end(text: str, at: int) -> int:
     return len(text)
 
 
-def _says(tokens: Iterable[_Token]) -> bool:
+def _says(tokens: Iterable[Token]) -> bool:
     return any(token.kind not in ("space", "comment") for token in tokens)
 
 
-def _statement(tokens: list[_Token]) -> Iterator[Statement]:
+def _statement(tokens: list[Token]) -> Iterator[Statement]:
     if not _says(tokens):
         return
     literals = [_literal(token) for token in tokens if token.kind in ("text", "body")]
@@ -174,7 +186,7 @@ def _in_one_line(words: list[str]) -> str:
     return "".join(word for before, word in pairwise(["", *words]) if not word == before == " ").strip()
 
 
-def _literal(token: _Token) -> str:
+def _literal(token: Token) -> str:
     if token.kind == "body":
         mark = token.text.index("$", 1) + 1
         return token.text[mark:-mark]

@@ -49,6 +49,10 @@ class BackupCommand(BaseCommand):
         words = "the file with the age or SSH secret key of an encrypted backup (BACKUP_IDENTITY)"
         parser.add_argument("--identity", type=Path, metavar="FILE", help=words)
 
+    def add_unsigned(self, parser: ArgumentParser) -> None:
+        words = "also a backup that no known key has signed; say why, it is recorded"
+        parser.add_argument("--unsigned", default="", metavar="REASON", help=words)
+
     def print_json(self, document: Mapping[str, Any]) -> None:
         self.stdout.write(as_json(document, indent=None))
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from moeen.db.actions.action import Action, Change, Deed, Lock
 from moeen.db.sql import compose, fragment
 
 
 @dataclass(frozen=True)
 class CreateTrigger(Action):
-    """``definition``: the whole statement."""
+    """``definition``: the whole statement. ``anew``: in the place of one that stands."""
 
     definition: str = ""
+    anew: bool = False
     lock = Lock.SHARE_ROW_EXCLUSIVE
     deed = Deed.ADD
 
     def statements(self) -> tuple[str, ...]:
-        return (self.definition,)
+        return (self.definition.replace("CREATE ", "CREATE OR REPLACE ", 1) if self.anew else self.definition,)
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,15 @@ class DropTrigger(Action):
 
 @dataclass(frozen=True)
 class CreateRule(Action):
-    """``definition``: the whole statement."""
+    """``definition``: the whole statement. ``anew``: in the place of one that stands."""
 
     definition: str = ""
+    anew: bool = False
     lock = Lock.ACCESS_EXCLUSIVE
     deed = Deed.ADD
 
     def statements(self) -> tuple[str, ...]:
-        return (self.definition,)
+        return (self.definition.replace("CREATE ", "CREATE OR REPLACE ", 1) if self.anew else self.definition,)
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,18 @@ class AlterSequence(Action):
 
 
 @dataclass(frozen=True)
+class SetSequence(Action):
+    """The next number is the one after ``last``."""
+
+    last: int = 0
+    lock = Lock.ROW_EXCLUSIVE
+
+    def statements(self) -> tuple[str, ...]:
+        name = sql.Literal(sql.Identifier(self.target.schema, self.target.table).as_string(None))
+        return (compose("SELECT setval({s}, {n})", s=name, n=sql.Literal(self.last)),)
+
+
+@dataclass(frozen=True)
 class Drop(Action):
     """``kind`` is what DROP calls it: VIEW, FUNCTION... ``named``: as SQL writes its name, if it is a rarer one."""
 
@@ -142,6 +158,7 @@ class RunSQL(Action):
     """A statement that no other action describes. What it does is not known, so it counts as the worst."""
 
     text: str = ""
+    narrows: bool = False
     lock = Lock.ACCESS_EXCLUSIVE
     scans = True
     rewrites = True

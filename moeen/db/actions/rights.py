@@ -53,15 +53,17 @@ class DropPolicy(Action):
 
 @dataclass(frozen=True)
 class Grant(Action):
-    """``on`` names the object as SQL does, its kind included."""
+    """``on`` names the object as SQL does, its kind included. ``pass_on``: they may grant it to others."""
 
     rights: str = "ALL"
     on: str = ""
-    to: str = ""
+    roles: tuple[str, ...] = ()
+    pass_on: bool = False
     deed = Deed.ADD
 
     def statements(self) -> tuple[str, ...]:
-        return (f"GRANT {self.rights} ON {self.on} TO {role_sql(self.to)}",)
+        option = " WITH GRANT OPTION" if self.pass_on else ""
+        return (f"GRANT {self.rights} ON {self.on} TO {_listed(self.roles)}{option}",)
 
 
 @dataclass(frozen=True)
@@ -126,21 +128,24 @@ class RevokeRole(Action):
 
 
 @dataclass(frozen=True)
-class NarrowDefaults(Action):
-    """Default privileges of ``owner``, on TABLES, FUNCTIONS..., go from ``roles``; then ``usual`` is PUBLIC's again."""
+class DefaultPrivileges(Action):
+    """Those of ``owner`` on TABLES, FUNCTIONS... that are made later go ``away_from`` roles; then others are given."""
 
     owner: str = ""
     schema: str = ""
     what: str = "TABLES"
-    roles: tuple[str, ...] = ()
-    usual: str = ""
-    narrows = True
+    away_from: tuple[str, ...] = ()
+    given: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def narrows(self) -> bool:
+        return not self.given
 
     def statements(self) -> tuple[str, ...]:
-        where = f" IN SCHEMA {self.schema}" if self.schema else ""
-        head = f"ALTER DEFAULT PRIVILEGES FOR ROLE {compose('{o}', o=self.owner)}{where}"
-        revokes = [f"{head} REVOKE ALL ON {self.what} FROM {role_sql(role)}" for role in self.roles]
-        return (*revokes, *([f"{head} GRANT {self.usual} ON {self.what} TO PUBLIC"] if self.usual else []))
+        schema = fragment(compose(" IN SCHEMA {s}", s=self.schema) if self.schema else "")
+        head = compose("ALTER DEFAULT PRIVILEGES FOR ROLE {o}{schema}", o=self.owner, schema=schema)
+        revokes = [f"{head} REVOKE ALL ON {self.what} FROM {role_sql(role)}" for role in self.away_from]
+        return (*revokes, *(f"{head} GRANT {rights} ON {self.what} TO {role_sql(role)}" for rights, role in self.given))
 
 
 def _at(action: Action) -> str:

@@ -16,6 +16,8 @@ GENTLE_PARAMETERS = re.compile(
     r"(?:toast\.)?(?:autovacuum_\w+|fillfactor|log_autovacuum_\w+|parallel_workers|toast_tuple_target|vacuum_\w+)",
     re.IGNORECASE,
 )
+#: A view shows what whoever asks may see.
+INVOKER = (("security_invoker", "true"),)
 #: Parts of a table that are named together with it.
 _OF_A_TABLE = frozenset({"constraint", "trigger", "policy", "rule"})
 
@@ -93,6 +95,16 @@ class Disinherit(Change):
 
     def clause(self) -> str:
         return compose("NO INHERIT {p}", p=self.parent.identifier())
+
+
+@dataclass(frozen=True)
+class Detach(Change):
+    """A partition becomes a table by itself."""
+
+    partition: ObjectName
+
+    def clause(self) -> str:
+        return compose("DETACH PARTITION {p}", p=self.partition.identifier())
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def before_migration(
     connection: BaseDatabaseWrapper,
     *,
     label: str,
+    purpose: str = "change",
     verified: bool = False,
     tell: progress.Tell = progress.silent,
 ) -> Backup:
@@ -35,7 +36,9 @@ def before_migration(
     from moeen.db.backups import dump, store, verify
 
     place = store.of()
-    taken = dump.take(connection, store=place, label=label, recipients=default_recipients(), tell=tell)
+    taken = dump.take(
+        connection, store=place, label=label, purpose=purpose, recipients=default_recipients(), tell=tell
+    )  # fmt: skip
     if verified:
         report = verify.prove(place, taken.id, identity=default_identity(), tell=tell)
         if not report.ok:

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db.backups import digests, encryption, inventory, manifest, progress, tools
+from moeen.db.backups import digests, encryption, inventory, keys, manifest, progress, tools
 from moeen.db.backups.content import Connection, ContentReader, refuse_if_blind, write_content
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
@@ -62,33 +62,40 @@ def take(
     store: Store,
     jobs: int | None = None,
     label: str = "",
+    purpose: str = manifest.NIGHTLY,
     recipients: Sequence[str] = (),
     tell: progress.Tell = progress.silent,
 ) -> Backup:
-    """Back up the database of this connection, over connections of its own.
+    """Back up the database of this connection, over connections of its own, signed with this installation's key.
 
-    `jobs` None: chosen by the database's size. `recipients`: age recipients; the dump is then encrypted on its way to
-    the disk, by one job. Raises MoeenError; exit code 3 where the role does not see every row, or a backup of this
-    database is running. Whatever happens, older backups stay as they are.
+    `jobs` None: chosen by the database's size. `purpose`: one of manifest.PURPOSES, by which it is kept. `recipients`:
+    age recipients; the dump is then encrypted on its way to the disk, by one job. Raises MoeenError; exit code 3 where
+    the role does not see every row, or a backup of this database is running. Whatever happens, older backups stay as
+    they are.
     """
+    # The embedded server is for a machine that starts from nothing; elsewhere the key is the operator's to place.
+    signer = keys.signer(may_make=bool(connection.settings_dict.get("EMBEDDED")))
     return take_from(
-        Login.of_wrapper(connection), store=store, jobs=jobs, label=label, recipients=recipients, tell=tell
-    )
+        Login.of_wrapper(connection), store=store, signer=signer, jobs=jobs, label=label, purpose=purpose,
+        recipients=recipients, tell=tell,
+    )  # fmt: skip
 
 
 def take_from(
     login: Login,
     *,
     store: Store,
+    signer: keys.Signer | None,
     jobs: int | None = None,
     label: str = "",
+    purpose: str = manifest.NIGHTLY,
     recipients: Sequence[str] = (),
     tell: progress.Tell = progress.silent,
 ) -> Backup:
-    """`take`, for a login."""
+    """`take`, for a login. Without a signer it is not signed."""
     log = logger("backup")
     try:
-        done = _take(login, store, jobs, label, list(recipients), tell)
+        done = _take(login, store, signer, jobs, label, purpose, list(recipients), tell)
     except BaseException as error:
         log.error("backup failed", extra={"error": type(error).__name__, "cause": getattr(error, "cause", "")})
         raise
@@ -97,11 +104,18 @@ def take_from(
 
 
 def _take(
-    login: Login, store: Store, jobs: int | None, label: str, recipients: list[str], tell: progress.Tell
+    login: Login,
+    store: Store,
+    signer: keys.Signer | None,
+    jobs: int | None,
+    label: str,
+    purpose: str,
+    recipients: list[str],
+    tell: progress.Tell,
 ) -> Backup:
     started = time.monotonic()
-    keys = encryption.recipients(recipients)
-    if keys and (jobs or 1) > 1:
+    readers = encryption.recipients(recipients)
+    if readers and (jobs or 1) > 1:
         raise MoeenError(
             "An encrypted backup is written by one job: several would need the plain dump on the disk.",
             next_step="Leave out --jobs, or --encrypt-to and BACKUP_RECIPIENTS.",
@@ -119,15 +133,16 @@ def _take(
         size, snapshot, now = _first(
             held, "SELECT pg_database_size(current_database()), pg_export_snapshot(), clock_timestamp()"
         )
+        system = inventory.system(held)
         if jobs is None:
-            parallel = size >= PARALLEL_BYTES and not keys
+            parallel = size >= PARALLEL_BYTES and not readers
             jobs = min(MOST_JOBS, os.cpu_count() or 1) if parallel else 1
         backup_id, staging = stack.enter_context(store.making())
         form = "directory" if jobs > 1 else "custom"
-        target = staging / ({"directory": "dump", "custom": "dump.custom"}[form] + (".age" if keys else ""))
+        target = staging / ({"directory": "dump", "custom": "dump.custom"}[form] + (".age" if readers else ""))
         run = PgDump(
             programs, login, application=f"moeen backup {backup_id}", target=target, form=form, jobs=jobs,
-            snapshot=snapshot, left_out=scope.left_out, keys=keys,
+            snapshot=snapshot, left_out=scope.left_out, keys=readers,
         )  # fmt: skip
         before = digests.of_sequences(held, scope.schemas)
         reader = ContentReader(held, scope)
@@ -156,7 +171,7 @@ def _take(
             tell("backup", copies.total, copies.total)
         applied = _applied(held)
         (version,) = _first(held, "SELECT split_part(current_setting('server_version'), ' ', 1)")
-        write_content(staging, content, keys)
+        write_content(staging, content, readers)
         files = [manifest.file_of(staging, path) for path in sorted(staging.rglob("*")) if path.is_file()]
         paper = Manifest(
             id=backup_id,
@@ -179,8 +194,10 @@ def _take(
             migrations=applied,
             seconds=round(time.monotonic() - started, 3),
             files=files,
+            system=system,
+            purpose=purpose,
         )
-        data = manifest.sealed(paper)
+        data = manifest.sealed(paper, signer=signer)
         (staging / manifest.NAME).write_bytes(data)
         seal = manifest.file_of(staging, staging / manifest.NAME).sha256
         for path in staging.rglob("*"):

@@ -100,6 +100,13 @@ def fingerprint(inventory: Inventory) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+def system(connection: Connection) -> str:
+    """The number that initdb gave the server, which a copy of its files keeps and no other server has."""
+    row = connection.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def roles(connection: Connection) -> list[Role]:
     """The roles that anything in this database refers to, and its owner."""
     rows = connection.execute(

@@ -1,8 +1,9 @@
 """The two papers of a backup: the manifest, which anybody may read, and the content, which a restore is measured by.
 
-`manifest.json` says what the backup is and lists every other file with size and SHA-256; its last line seals it with
-the SHA-256 of all bytes before. `content.json` holds counts and digests of tables, every object, grant and role; of
-an encrypted backup it is encrypted too, since the digest of a small table can be guessed at.
+`manifest.json` says what the backup is and lists every other file with size and SHA-256. Its last lines are a
+signature of what stands before (see `keys`), which nobody can forge, and a SHA-256, which finds damage by chance.
+`content.json` holds counts and digests of tables, every object, grant and role; of an encrypted backup it is encrypted
+too, since the digest of a small table can be guessed at.
 """
 
 from __future__ import annotations
@@ -10,20 +11,30 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
+from moeen.db import statements
 from moeen.db.backups.digests import Digest
 from moeen.db.backups.inventory import Inventory, Role, Settings, Stub
+from moeen.db.backups.keys import Signer
 from moeen.db.errors import FINDINGS, MoeenError
 
+#: What a backup is for.
+NIGHTLY, CHANGE, PRE_ADOPTION = "nightly", "change", "pre-adoption"
+PURPOSES = (NIGHTLY, CHANGE, PRE_ADOPTION)
 NAME = "manifest.json"
 CONTENT = "content.json"
 VERIFIED = "verified.json"
-FORMAT = 2
+FORMAT = 3
+_DUMPS = {"directory": "dump", "custom": "dump.custom"}
+#: Kinds of objects that a restore looks up.
+_NEEDED = frozenset(("schema", "extension", "event trigger", "owner", "grant", "default grant"))
+_VERSION = re.compile(r"[1-9][0-9]{1,2}(?:\D|\Z)")
 _SEALED = re.compile(rb'\A(\{\n.*),\n  "seal": "([0-9a-f]{64})"\n\}\n\Z', re.S)
+_SIGNED = re.compile(rb'(.*),\n  "signature": "([0-9A-Za-z:+/=]*)"\Z', re.S)
 
 
 class Damaged(MoeenError):
@@ -37,6 +48,14 @@ class Damaged(MoeenError):
         )
         self.file = file
         self.what = what
+
+
+class _Unfit(Exception):
+    """A field has the right type and a value that nothing may be done with."""
+
+
+class _Paper(Protocol):
+    def check(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -76,7 +95,22 @@ class Manifest:
     migrations: dict[str, list[str]]
     seconds: float
     files: list[File]
+    #: The server's own number, which no other has, and what the backup is for. Both from format 3 on.
+    system: str = ""
+    purpose: str = NIGHTLY
     version: int = FORMAT
+
+    def check(self) -> None:
+        """Raises _Unfit for a value that could lead outside of the backup's folder, or into nothing."""
+        datetime.fromisoformat(self.created_at)
+        if self.purpose not in PURPOSES:
+            raise _Unfit("nobody knows what it is for")
+        if self.format not in _DUMPS or not _VERSION.match(self.server_version):
+            raise _Unfit("its form or its server's version is none")
+        for file in self.files:
+            path = PurePosixPath(file.path)
+            if path.is_absolute() or ".." in path.parts or path.as_posix() != file.path or not file.path.isprintable():
+                raise _Unfit("it lists a file outside of the backup")
 
     @property
     def encrypted(self) -> bool:
@@ -94,7 +128,7 @@ class Manifest:
     @property
     def dump(self) -> str:
         """The path of the dump within the backup: a folder, or a file."""
-        return {"directory": "dump", "custom": "dump.custom"}[self.format] + (".age" if self.encrypted else "")
+        return _DUMPS[self.format] + (".age" if self.encrypted else "")
 
     @property
     def content(self) -> str:
@@ -116,6 +150,19 @@ class Content:
     #: As validate_schema prints it.
     fingerprint: str = ""
 
+    def check(self) -> None:
+        """Raises _Unfit for a role that no restore may make, and an owner that is none of the roles."""
+        names = [role.name for role in self.roles]
+        if any(not name or name.startswith("pg_") for name in names):
+            raise _Unfit("one of its roles is no role of a database's")
+        if len(set(names)) != len(names) or self.settings.owner not in names:
+            raise _Unfit("its roles are not those of a database")
+        for stub in self.stubs:
+            if stub.schema.startswith("pg_") or not all(map(_declares, (stub.arguments, stub.result))):
+                raise _Unfit("a function of the platform is none")
+        if not set(self.inventory) >= _NEEDED:
+            raise _Unfit("its kinds of objects are not those of a database")
+
     @property
     def rows(self) -> int:
         return sum(digest.rows for digest in self.tables.values())
@@ -131,12 +178,37 @@ class Verification:
     seconds: float
     server_version: str
 
+    def check(self) -> None:
+        """Raises ValueError for a moment that is none."""
+        datetime.fromisoformat(self.at)
 
-def sealed(value: Manifest | Verification) -> bytes:
-    """The paper as it is written."""
+
+def _declares(text: str) -> bool:
+    """Whether it could stand in a function's declaration: nothing ends, no bracket closes that was not opened."""
+    depth = 0
+    for token in statements.tokens(text):
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if token.kind in ("end", "body", "comment") or depth < 0:
+            return False
+    return depth == 0
+
+
+def sealed(value: Manifest | Verification, *, signer: Signer | None = None) -> bytes:
+    """The paper as it is written, signed where there is somebody who signs."""
     text = json.dumps(asdict(value), indent=2, ensure_ascii=False, sort_keys=True).encode()
     body = text.removesuffix(b"\n}")
+    if signer is not None:
+        body += f',\n  "signature": "{signer.sign(body)}"'.encode()
     return body + b',\n  "seal": "' + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
+
+
+def signature_of(data: bytes) -> tuple[bytes, str]:
+    """What is signed of a manifest, and its signature: "" where it has none, as before format 3. Raises Damaged."""
+    found = _SEALED.fullmatch(data)
+    if found is None:
+        raise Damaged(NAME, "its form is not the one it was written in")
+    signed = _SIGNED.fullmatch(found[1])
+    return (signed[1], signed[2].decode()) if signed else (found[1], "")
 
 
 def read(data: bytes, *, name: str = NAME) -> Manifest:
@@ -144,18 +216,20 @@ def read(data: bytes, *, name: str = NAME) -> Manifest:
     fields = _unsealed(data, name=name)
     if fields.get("version") == 1:
         # It had one fingerprint, of everything in content.json.
-        fields |= {"inventory": fields["fingerprint"], "fingerprint": ""}
-    elif fields.get("version") != FORMAT:
+        fields |= {"inventory": fields.get("fingerprint"), "fingerprint": ""}
+    elif fields.get("version") not in (2, FORMAT):
         raise MoeenError(
             f"The backup was made by a newer version of the project (format {fields.get('version')}).",
             next_step="Use that version to verify or restore it.",
+            exit_code=FINDINGS,
         )
-    fields["files"] = [File(**entry) for entry in fields["files"]]
-    return Manifest(**fields)
+    fields.pop("signature", None)
+    return _made(Manifest, fields, name=name)
 
 
 def read_verification(data: bytes) -> Verification:
-    return Verification(**_unsealed(data, name=VERIFIED))
+    """Raises Damaged."""
+    return _made(Verification, _unsealed(data, name=VERIFIED), name=VERIFIED)
 
 
 def _unsealed(data: bytes, *, name: str) -> dict[str, Any]:
@@ -164,7 +238,10 @@ def _unsealed(data: bytes, *, name: str) -> dict[str, Any]:
         raise Damaged(name, "its form is not the one it was written in")
     if hashlib.sha256(found[1]).hexdigest().encode() != found[2]:
         raise Damaged(name, "its text and its seal do not agree")
-    value: dict[str, Any] = json.loads(found[1] + b"\n}")
+    try:
+        value: dict[str, Any] = json.loads(found[1] + b"\n}")
+    except (ValueError, RecursionError) as error:
+        raise Damaged(name, "it is no JSON") from error
     return value
 
 
@@ -173,17 +250,12 @@ def content_to_json(content: Content) -> bytes:
 
 
 def content_of_json(data: bytes) -> Content:
-    raw: Mapping[str, Any] = json.loads(data)
-    return Content(
-        tables={label: Digest(**value) for label, value in raw["tables"].items()},
-        sequences=raw["sequences"],
-        large_objects=Digest(**raw["large_objects"]),
-        inventory=raw["inventory"],
-        roles=[Role(**value) for value in raw["roles"]],
-        settings=Settings(**raw["settings"]),
-        stubs=[Stub(**value) for value in raw["stubs"]],
-        fingerprint=raw.get("fingerprint", ""),
-    )
+    """Raises Damaged for anything but what `content_to_json` wrote."""
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(CONTENT, "it is no JSON") from error
+    return _made(Content, raw, name=CONTENT)
 
 
 def file_of(folder: Path, path: Path) -> File:
@@ -194,3 +266,35 @@ def file_of(folder: Path, path: Path) -> File:
             path.stat().st_size,
             hashlib.file_digest(stream, "sha256").hexdigest(),
         )
+
+
+_P = TypeVar("_P", bound=_Paper)
+
+
+def _made(kind: type[_P], raw: Any, *, name: str) -> _P:
+    """The paper with these fields. Whoever wrote them, each has the type that is declared, and is fit to be used."""
+    try:
+        paper: _P = _typed(kind, raw)
+        paper.check()
+    except (_Unfit, TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
+        what = f"{error}" if isinstance(error, _Unfit) else "a field is missing, unknown or of another type"
+        raise Damaged(name, what) from error
+    return paper
+
+
+def _typed(kind: Any, raw: Any) -> Any:
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        if not isinstance(raw, dict) or not raw.keys() <= hints.keys():
+            raise TypeError
+        return kind(**{key: _typed(hints[key], value) for key, value in raw.items()})  # type: ignore[operator]
+    base, parts = get_origin(kind), get_args(kind)
+    if base is dict and isinstance(raw, dict):
+        return {_typed(parts[0], key): _typed(parts[1], value) for key, value in raw.items()}
+    if base is list and isinstance(raw, list):
+        return [_typed(parts[0], value) for value in raw]
+    if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
+        return float(raw)
+    if base is not None or type(raw) is not kind or (kind is str and "\0" in raw):
+        raise TypeError
+    return raw

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import tempfile
 import threading
@@ -11,22 +10,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
-from moeen.db.backups import encryption, program_errors, progress
+from moeen.db.backups import allowed, archive, encryption, program_errors, progress
+from moeen.db.backups.archive import Entry
 from moeen.db.backups.inventory import Role
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.tools import Tools
 from moeen.db.errors import MoeenError
+from moeen.db.sql import fragment
 
 
 @dataclass(frozen=True)
 class Rights:
-    """What the restoring role can keep of the original. `unavailable`: extensions that the server does not offer."""
+    """What the restoring role can keep of the original. `unavailable`: extensions that are not made there."""
 
     owners: bool
     superuser: bool
@@ -44,46 +45,138 @@ def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> bytes:
         return plain.read()
 
 
+def allowed_entries(folder: Path, paper: Manifest, keys: Sequence[Any]) -> allowed.Chosen:
+    """What of the dump may run; nothing runs here. Raises allowed.Refused, and manifest.Damaged."""
+    dump = folder / paper.dump
+    path = dump / archive.TOC if paper.format == "directory" else dump
+    with _plain(path, keys if paper.encrypted else ()) as source:
+        chosen = allowed.choose(archive.read(source, form=paper.format, file=paper.dump), file=paper.dump)
+    if paper.format == "directory":
+        allowed.check_blobs(dump, chosen.run, file=paper.dump)
+    return chosen
+
+
 def restore(
     folder: Path,
     paper: Manifest,
     content: Content,
+    chosen: allowed.Chosen,
     *,
     into: Login,
     programs: Tools,
     rights: Rights,
     keys: Sequence[Any] = (),
     jobs: int | None = None,
+    power: Login | None = None,
     tell: progress.Tell = progress.silent,
 ) -> None:
-    """Raises MoeenError at the first thing that could not be restored; what stands by then stays."""
+    """Run the chosen entries. Raises MoeenError at the first thing that could not be restored; what stands then stays.
+
+    `power`: a superuser of that server, who makes the grants that the dump says others than the owners have made.
+    """
     keys = keys if paper.encrypted else ()
     jobs = 1 if paper.encrypted else jobs or min(4, os.cpu_count() or 1)
-    application = f"moeen restore {paper.id}"
-    dump = folder / paper.dump
-    with tempfile.TemporaryDirectory(prefix="moeen-list-") as scratch:
-        environment = {**into.environment(application=application), **programs.environment}
-        command = [programs.program("pg_restore"), "--no-password"]
-        options = ["--exit-on-error", "--no-tablespaces", f"--dbname={into.database}"]
-        if not rights.owners:
-            options.append("--no-owner")
-        if jobs > 1:
-            options.append(f"--jobs={jobs}")
-        chosen = _chosen(content, rights)
-        if chosen is not None:
-            listed = _run([*command, "--list"], dump, environment, keys)
-            path = Path(scratch) / "list"
-            path.write_text("".join(line for line in listed.splitlines(keepends=True) if not chosen.search(line)))
-            options.append(f"--use-list={path}")
-        with (
-            _without_default_grants(into),
-            into.connect(application="moeen restore progress") as watcher,
-            _started([*command, *options], dump, environment, keys) as (process, said),
-        ):
-            _watch(process, watcher, application, content, tell)
-            process.wait()
-            _check(process, said)
+    run = _Run(folder / paper.dump, paper, content, into, programs, rights, keys, tell)
+    entries = [entry for entry in chosen.run if _can(entry, rights)]
+    others = [entry for entry in entries if power and entry.kind == "ACL" and _BY_OTHERS in entry.create]
+    schemas = [entry for entry in entries if entry.kind == "SCHEMA"]
+    # What a schema allows is set last, and what is computed from rows after it.
+    last = [entry for entry in entries if entry.kind == "ACL" and entry.name.startswith("SCHEMA ")]
+    last += [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
+    rest = [entry for entry in entries if entry not in {*schemas, *last, *others}]
+    with _without_default_grants(into):
+        run.these(schemas)
+        with _owners_may_create(into, entries, needed=rights.owners and not rights.superuser):
+            run.these(rest, jobs=jobs)
+        if others and power is not None:
+            with power.connect(application="moeen restore_database") as connection:
+                for entry in others:
+                    connection.execute(fragment(entry.create))
+        run.these(last)
     tell("restore", content.rows, content.rows)
+
+
+#: How pg_dump writes a grant that somebody else than the owner has made.
+_BY_OTHERS = "SET SESSION AUTHORIZATION"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """How pg_restore is run, again and again, with some of a dump's entries."""
+
+    dump: Path
+    paper: Manifest
+    content: Content
+    into: Login
+    programs: Tools
+    rights: Rights
+    keys: Sequence[Any]
+    tell: progress.Tell
+
+    def these(self, entries: Sequence[Entry], *, jobs: int = 1) -> None:
+        """Exactly these entries. None: nothing is run."""
+        if not entries:
+            return
+        application = f"moeen restore {self.paper.id}"
+        environment = {**self.into.environment(application=application), **self.programs.environment}
+        with tempfile.TemporaryDirectory(prefix="moeen-list-") as scratch:
+            path = Path(scratch) / "list"
+            path.write_text("".join(f"{entry.id};\n" for entry in entries), encoding="ascii")
+            command = [
+                self.programs.program("pg_restore"), "--no-password", "--exit-on-error", "--no-tablespaces",
+                f"--dbname={self.into.database}", f"--use-list={path}",
+            ]  # fmt: skip
+            if not self.rights.owners:
+                command.append("--no-owner")
+            if jobs > 1:
+                command.append(f"--jobs={jobs}")
+            with (
+                self.into.connect(application="moeen restore progress") as watcher,
+                _started(command, self.dump, environment, self.keys) as (process, said),
+            ):
+                _watch(process, watcher, application, self.content, self.tell)
+                process.wait()
+                _check(process, said)
+
+
+def _can(entry: Entry, rights: Rights) -> bool:
+    """Whether a role with these rights can make it."""
+    if entry.kind in allowed.PUBLICATIONS:
+        return rights.superuser
+    return entry.kind != "DEFAULT ACL" or rights.owners
+
+
+@contextmanager
+def _owners_may_create(into: Login, entries: Sequence[Entry], *, needed: bool) -> Iterator[None]:
+    """Every owner may create in every schema meanwhile: without that, nothing there can be given to them.
+
+    PostgreSQL demands it of the new owner unless a superuser gives, as the server that was backed up may have done.
+    """
+    owners = sorted({entry.owner for entry in entries if entry.owner})
+    schemas = sorted({entry.schema for entry in entries if entry.schema})
+    if not needed:
+        yield
+        return
+    with into.connect(application="moeen restore_database", autocommit=True) as connection:
+        rows = connection.execute(
+            """
+            SELECT n.nspname, r.rolname FROM pg_namespace n CROSS JOIN pg_roles r
+            WHERE n.nspname = ANY (%s) AND r.rolname = ANY (%s) AND NOT has_schema_privilege(r.oid, n.oid, 'CREATE')
+              AND pg_has_role(n.nspowner, 'USAGE')
+            """,
+            [schemas, owners],
+        ).fetchall()
+
+        def change(form: LiteralString) -> None:
+            for schema, role in rows:
+                connection.execute(sql.SQL(form).format(sql.Identifier(schema), sql.Identifier(role)))
+
+        change("GRANT CREATE ON SCHEMA {} TO {}")
+        try:
+            yield
+        finally:
+            with suppress(psycopg.OperationalError):
+                change("REVOKE CREATE ON SCHEMA {} FROM {}")
 
 
 @contextmanager
@@ -136,76 +229,112 @@ def _without_default_grants(into: Login) -> Iterator[None]:
 def create_roles(connection: psycopg.Connection[Any], roles: Sequence[Role]) -> list[str]:
     """Create those that are missing, without passwords, and never a superuser; returns their names.
 
-    Raises MoeenError naming them where this role may not.
+    They become members of no superuser, nor of what PostgreSQL lets reach beyond the database (`pg_*`). Raises
+    MoeenError naming them where this role may not.
     """
-    standing = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+    standing = dict(connection.execute("SELECT rolname, rolsuper FROM pg_roles").fetchall())
     missing = [role for role in roles if role.name not in standing]
     ((may, bypass),) = connection.execute(
         "SELECT rolcreaterole OR rolsuper, rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user"
     ).fetchall()
     needs_bypass = any(role.bypassrls for role in missing)
+    made = [_create_role(role) for role in missing]
     if missing and (not may or (needs_bypass and not bypass)):
         names = ", ".join(role.name for role in missing)
-        statements = " ".join(f'CREATE ROLE "{role.name}"{_attributes(role)};' for role in missing)
         raise MoeenError(
             f"The backup needs roles that the target has not: {names}; {connection.info.user} may not create them.",
-            next_step=f"As an administrator there, run: {statements}",
+            next_step=f"As an administrator there, run: {' '.join(f'{one.as_string()};' for one in made)}",
         )
-    for role in missing:
-        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role.name)) + sql.SQL(_attributes(role)))
-    made = {role.name for role in missing}
+    for one in made:
+        connection.execute(one)
+    joinable = {name for name, superuser in standing.items() if not superuser} | {role.name for role in missing}
     for role in missing:
         for other in role.member_of:
-            if other in standing | made:
+            if other in joinable and not other.startswith("pg_"):
                 connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(other), sql.Identifier(role.name)))
-    return sorted(made)
+    return sorted(role.name for role in missing)
 
 
-def rights_of(connection: psycopg.Connection[Any], content: Content) -> Rights:
+def create_extensions(connection: psycopg.Connection[Any], content: Content) -> tuple[str, ...]:
+    """Make those of the backup that are trusted and offered; returns the names of the others.
+
+    They are made by us and not by the dump: of most, PostgreSQL wants a superuser for it.
+    """
+    missing = []
+    offered = {name for (name,) in connection.execute("SELECT name FROM pg_available_extensions").fetchall()}
+    standing = {name for (name,) in connection.execute("SELECT extname FROM pg_extension").fetchall()}
+    for name, schema in sorted(content.inventory["extension"].items()):
+        if name in standing:
+            continue
+        if name not in allowed.EXTENSIONS or name not in offered:
+            missing.append(name)
+            continue
+        try:
+            with connection.transaction():
+                stands = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchone()
+                if stands is None:
+                    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+                connection.execute(
+                    sql.SQL("CREATE EXTENSION {} SCHEMA {}").format(sql.Identifier(name), sql.Identifier(schema))
+                )
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported):
+            missing.append(name)
+    return tuple(missing)
+
+
+def rights_of(connection: psycopg.Connection[Any], content: Content, *, unavailable: tuple[str, ...] = ()) -> Rights:
     """What the connected role can keep; the roles stand by now."""
     kind = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     owners = sorted(set(content.inventory["owner"].values()))
-    ((superuser, keeps, offered),) = connection.execute(
+    ((superuser, keeps),) = connection.execute(
         """
         SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-               (SELECT coalesce(bool_and(pg_has_role(o, %s)), true) FROM unnest(%s::text[]) o),
-               ARRAY(SELECT name::text FROM pg_available_extensions)
+               (SELECT coalesce(bool_and(pg_has_role(o, %s)), true) FROM unnest(%s::text[]) o)
         """,
         [kind, owners],
     ).fetchall()
-    unavailable = tuple(name for name in content.inventory["extension"] if name not in offered)
     return Rights(owners=keeps, superuser=superuser, unavailable=unavailable)
 
 
-def _attributes(role: Role) -> str:
-    flags = [
+def _create_role(role: Role) -> sql.Composed:
+    return sql.SQL("CREATE ROLE {}").format(sql.Identifier(role.name)) + sql.SQL(_attributes(role))
+
+
+def _attributes(role: Role) -> LiteralString:
+    flags: list[tuple[bool, LiteralString]] = [
         (role.login, " LOGIN"), (not role.inherit, " NOINHERIT"), (role.createrole, " CREATEROLE"),
         (role.createdb, " CREATEDB"), (role.bypassrls, " BYPASSRLS"),
     ]  # fmt: skip
     return "".join(words for on, words in flags if on)
 
 
-def _chosen(content: Content, rights: Rights) -> re.Pattern[str] | None:
-    """Lines of the dump's table of contents that this role or server cannot carry out; None where it can do all."""
-    unwanted = []
-    if content.inventory["extension"]:
-        # Only its owner may comment on an extension, and the comment comes with it anyway.
-        unwanted.append(r"^\d+; \d+ \d+ COMMENT - EXTENSION ")
-    if rights.unavailable:
-        names = "|".join(re.escape(name) for name in rights.unavailable)
-        unwanted.append(rf"^\d+; \d+ \d+ EXTENSION - (?:{names})\s")
-    if content.inventory["event trigger"]:
-        unwanted.append(r"^\d+; \d+ \d+ (?:COMMENT - )?EVENT TRIGGER ")
-    if not rights.superuser:
-        unwanted.append(r"^\d+; \d+ \d+ (?:PUBLICATION|PUBLICATION TABLE|SUBSCRIPTION) ")
-    if not rights.owners and content.inventory["default grant"]:
-        unwanted.append(r"^\d+; \d+ \d+ DEFAULT ACL ")
-    return re.compile("|".join(unwanted)) if unwanted else None
+@contextmanager
+def _plain(path: Path, keys: Sequence[Any]) -> Iterator[IO[bytes]]:
+    """The file to be read from its beginning as far as the reader likes, decrypted where there are keys."""
+    if not keys:
+        with path.open("rb") as source:
+            yield source
+        return
+    inside, outside = os.pipe()
+    failed: list[BaseException] = []
+    feeder = threading.Thread(target=_feed, args=(os.fdopen(outside, "wb"), path, keys, failed), daemon=True)
+    with open(inside, "rb") as source:
+        feeder.start()
+        try:
+            yield source
+        except BaseException:
+            # A wrong key is heard of as a stream that ends too early.
+            source.close()
+            feeder.join()
+            if failed and isinstance(failed[0], MoeenError):
+                raise failed[0] from None
+            raise
+    feeder.join()
 
 
 @contextmanager
 def _started(
-    command: list[str], dump: Path, environment: dict[str, str], keys: Sequence[Any], *, output: bool = False
+    command: list[str], dump: Path, environment: dict[str, str], keys: Sequence[Any]
 ) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """A running pg_restore that reads the dump itself or, of an encrypted one, a stream."""
     with tempfile.TemporaryFile() as said:
@@ -213,11 +342,11 @@ def _started(
             command if keys else [*command, str(dump)],
             env=environment,
             stdin=subprocess.PIPE if keys else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if output else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             stderr=said,
         )
         failed: list[BaseException] = []
-        feeder = threading.Thread(target=_feed, args=(process, dump, keys, failed), daemon=True)
+        feeder = threading.Thread(target=_feed, args=(process.stdin, dump, keys, failed), daemon=True)
         try:
             if keys:
                 feeder.start()
@@ -234,25 +363,14 @@ def _started(
             raise failed[0]
 
 
-def _feed(process: subprocess.Popen[bytes], dump: Path, keys: Sequence[Any], failed: list[BaseException]) -> None:
-    assert process.stdin is not None
+def _feed(target: IO[bytes], dump: Path, keys: Sequence[Any], failed: list[BaseException]) -> None:
     try:
         with dump.open("rb") as source:
-            encryption.decrypt(source, process.stdin, keys)
+            encryption.decrypt(source, target, keys)
     except BaseException as error:
         failed.append(error)
     with suppress(BrokenPipeError):
-        process.stdin.close()
-
-
-def _run(command: list[str], dump: Path, environment: dict[str, str], keys: Sequence[Any]) -> str:
-    with _started(command, dump, environment, keys, output=True) as (process, said):
-        assert process.stdout is not None
-        with process.stdout as stream:
-            text = stream.read().decode("utf-8", "replace")
-        process.wait()
-        _check(process, said)
-    return text
+        target.close()
 
 
 def _check(process: subprocess.Popen[bytes], said: IO[bytes]) -> None:

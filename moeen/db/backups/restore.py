@@ -24,16 +24,18 @@ from moeen.db.backups import (
     dump,
     encryption,
     inventory,
+    keys,
     pg_restore,
     progress,
     swap,
     tools,
+    trust,
     verify,
 )
 from moeen.db.backups.content import read_content
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
-from moeen.db.backups.manifest import Content, Manifest
+from moeen.db.backups.manifest import CHANGE, Content, Manifest
 from moeen.db.backups.store import Store
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
@@ -153,12 +155,14 @@ def put_back(
     identity: Path | None = None,
     recipients: list[str] | None = None,
     jobs: int | None = None,
+    unsigned: str = "",
     tell: progress.Tell = progress.silent,
     say: Callable[[str], None] = lambda line: None,
 ) -> Restored:
     """Restore the backup to the target and verify it there.
 
-    Raises MoeenError, and changes nothing, where the backup is damaged, the target is not empty (3) and
+    Raises MoeenError, and changes nothing, where no known key has signed the backup (and `unsigned` gives no reason to
+    believe it all the same), it is damaged or holds what no restore may run, the target is not empty (3) and
     `replace_existing` is not set, or a right is missing. With `drop_old` the replaced database is not kept, unless
     something was written to it after its backup.
     """
@@ -166,7 +170,7 @@ def put_back(
     try:
         with swap.interruptible():
             done = _put_back(
-                store, name, target, replace_existing, drop_old, identity, recipients or [], jobs, tell, say
+                store, name, target, replace_existing, drop_old, identity, recipients or [], jobs, unsigned, tell, say
             )
     except BaseException as error:
         words = {"id": name, "database": target.database, "error": type(error).__name__}
@@ -189,12 +193,13 @@ def _put_back(
     identity: Path | None,
     recipients: list[str],
     jobs: int | None,
+    unsigned: str,
     tell: progress.Tell,
     say: Callable[[str], None],
 ) -> Restored:
     started = time.monotonic()
-    paper = store.manifest(name)
-    keys = encryption.identities(identity)
+    paper = trust.manifest_of(store, name, unsigned=unsigned)
+    opening = encryption.identities(identity)
     if not target.empty and not replace_existing:
         raise MoeenError(
             f"Database {target.database} is not empty. Nothing was changed.",
@@ -211,7 +216,8 @@ def _put_back(
                 next_step="Use another backup (manage.py list_backups).",
                 exit_code=FINDINGS,
             )
-        content = verify.content_of(folder, paper, keys)
+        content = verify.content_of(folder, paper, opening)
+        chosen = pg_restore.allowed_entries(folder, paper, opening)
         login = target.login
         with login.connect(application=swap.APPLICATION) as connection:
             major = connection.info.server_version // 10000
@@ -221,9 +227,10 @@ def _put_back(
                     next_step=f"Restore to a server of version {paper.major} or newer.",
                 )
             programs = tools.find(major, tls=login.tls)
+            if unsigned:
+                _without_power(connection)
             _may_create(connection, needed=not (target.exists and target.empty))
             created = pg_restore.create_roles(connection, content.roles)
-            rights = pg_restore.rights_of(connection, content)
         swap.sweep(login, target.database, say=say)
         before: Backup | None = None
         if not target.empty:
@@ -231,7 +238,9 @@ def _put_back(
             before = dump.take_from(
                 login.to(target.database),
                 store=store,
+                signer=keys.signer_or_none(),
                 label=f"before the restore of {name}",
+                purpose=CHANGE,
                 recipients=recipients,
                 tell=tell,
             )
@@ -244,9 +253,13 @@ def _put_back(
         goal = login.to(fresh)
         kept = ""
         try:
+            with goal.connect(application=swap.APPLICATION) as connection:
+                unavailable = pg_restore.create_extensions(connection, content)
+                rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
             pg_restore.restore(
-                folder, paper, content, into=goal, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
-            )
+                folder, paper, content, chosen, into=goal, programs=programs, rights=rights, keys=opening, jobs=jobs,
+                tell=tell,
+            )  # fmt: skip
             findings, rows, tables = _compared(goal, paper, content, rights, major, tell)
             differing, unset = database_settings.apply(goal, content.settings)
             findings += differing
@@ -299,6 +312,24 @@ def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
         )
 
 
+def _without_power(connection: psycopg.Connection[Any]) -> None:
+    """Functions of a backup run while it is restored, with the powers of this role: an unsigned one's get none."""
+    row = connection.execute(
+        """
+        SELECT EXISTS (SELECT FROM pg_roles g WHERE pg_has_role(current_user, g.oid, 'MEMBER') AND (
+            g.rolsuper OR g.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')))
+        """
+    ).fetchone()
+    assert row is not None
+    if row[0]:
+        raise MoeenError(
+            f"Role {connection.info.user} may reach the server's files and programs, and nobody known has signed this "
+            "backup. Nothing was changed.",
+            next_step="Connect as an ordinary role: one that owns the database, and is no superuser.",
+            exit_code=FINDINGS,
+        )
+
+
 def _create(login: Login, name: str, content: Content) -> None:
     with login.connect(application=swap.APPLICATION) as connection:
         connection.execute(
@@ -340,7 +371,7 @@ def _notes(content: Content, rights: pg_restore.Rights, login: Login) -> list[st
         if owners:
             notes.append(f"Objects of {owners} belong to {login.user} now, who may not act for them.")
     if rights.unavailable:
-        notes.append(f"Extensions that the server does not offer were left out: {', '.join(rights.unavailable)}.")
+        notes.append(f"Extensions that cannot be made there were left out: {', '.join(rights.unavailable)}.")
     return notes
 
 

@@ -1,5 +1,9 @@
 """A throwaway server: made for one verification or one rehearsal, gone afterwards, also when we are killed.
 
+What is restored into it may have been written by an enemy. So its files and its socket lie in a folder of its own that
+nothing else uses, root runs it as a user of the operating system that runs nothing else, its superuser has a name that
+no dump can know, and what a restore runs it runs as a role that may do nothing but fill one database.
+
 It may hold people's data in the clear. A small shell that waits for the end of our pipe stops it and removes it when
 this process ends in whatever way; a machine that lost power is cleaned when the next one is made.
 """
@@ -8,19 +12,26 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
+from psycopg import sql
+
+from moeen.db.backups.inventory import Role
 from moeen.db.backups.login import Login
 from moeen.db.server import places, sockets, users
 from moeen.db.server.cluster import Server
 from moeen.db.server.programs import MAJOR, bin_dir
 
 _PREFIX = "moeen-{purpose}-"
+#: Who runs it for root: a user of the operating system who owns nothing else.
+OS_USER = "moeen-scratch"
 #: Fast and forgetful: nothing in it needs to outlive a crash.
 SETTINGS = (
     ("fsync", "off"),
@@ -39,7 +50,7 @@ _GUARD = 'read -r x; kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/n
 
 
 @contextmanager
-def server(programs: Path, *, purpose: str = "verify", superuser: str = "postgres") -> Iterator[Login]:
+def server(programs: Path, *, purpose: str = "verify") -> Iterator[Login]:
     """A running empty server of these programs; its superuser's way in, database `postgres`.
 
     `purpose` is one word of its folder's name; what an ended process left behind for the same is removed first.
@@ -51,9 +62,13 @@ def server(programs: Path, *, purpose: str = "verify", superuser: str = "postgre
     root.chmod(0o711)
     handle = os.open(root, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    usable = places.usable_programs(programs, data_dir=root / "data")
-    made = Server(data_dir=root / "data", bin_dir=usable, superuser=superuser, settings=SETTINGS, durable=False)
-    user = users.os_user(made.data_dir) if os.geteuid() == 0 else None
+    owner = users.ensure_user(OS_USER) if os.geteuid() == 0 else None
+    usable = places.usable_programs(programs, data_dir=root / "data", owner=owner)
+    made = Server(
+        data_dir=root / "data", bin_dir=usable, settings=SETTINGS, durable=False, owner=owner, role="",
+        superuser=f"scratch_{secrets.token_hex(8)}",
+    )  # fmt: skip
+    user = users.os_user(made.data_dir, owner=owner) if os.geteuid() == 0 else None
     # The other end of the guard's pipe stays open here, in no child, and is closed by the kernel when we end.
     inside, outside = os.pipe()
     guard = subprocess.Popen(
@@ -77,6 +92,27 @@ def server(programs: Path, *, purpose: str = "verify", superuser: str = "postgre
         guard.wait()
         os.close(outside)
         os.close(handle)
+
+
+def without_power(superuser: Login, roles: Sequence[Role], *, database: str, owner: str, encoding: str) -> Login:
+    """An empty database on a throwaway server, and a role that may fill it: no superuser, in no role of PostgreSQL's.
+
+    The roles are there by name alone: none may log in, create anything, or pass row security. The one that is
+    returned is a member of all, and so may give to each what the dump says is theirs. `owner` is one of them.
+    """
+    restorer = f"restorer_{secrets.token_hex(8)}"
+    with superuser.connect(application="moeen verify_backup") as connection:
+        for role in roles:
+            connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role.name)))
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(restorer)))
+        for role in roles:
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role.name), sql.Identifier(restorer)))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {}").format(
+                sql.Identifier(database), sql.Identifier(owner), sql.Literal(encoding)
+            )
+        )
+    return replace(superuser, parameters={**superuser.parameters, "user": restorer, "dbname": database})
 
 
 def _end(made: Server, root: Path) -> None:

@@ -69,10 +69,21 @@ class Store:
         return found[0]
 
     def manifest(self, name: str) -> Manifest:
-        """Raises manifest.Damaged."""
+        """Raises manifest.Damaged. Its signature is not looked at: `trust` does."""
+        return self.read_manifest(name, self.manifest_bytes(name))
+
+    def manifest_bytes(self, name: str) -> bytes:
+        """Raises manifest.Damaged where there are none."""
+        if self.folder is not None and (self.folder / name).is_symlink():
+            raise manifest.Damaged(manifest.NAME, "its folder is a link to another place", backup=name)
         if not self._exists(f"{name}/{manifest.NAME}"):
             raise manifest.Damaged(manifest.NAME, "it is missing", backup=name)
-        found = manifest.read(self._read(f"{name}/{manifest.NAME}"), name=manifest.NAME)
+        return self._read(f"{name}/{manifest.NAME}")
+
+    @staticmethod
+    def read_manifest(name: str, data: bytes) -> Manifest:
+        """The manifest in these bytes, if it is that backup's; raises manifest.Damaged."""
+        found = manifest.read(data, name=manifest.NAME)
         if found.id != name:
             raise manifest.Damaged(manifest.NAME, f"it belongs to backup {found.id}")
         return found
@@ -91,6 +102,8 @@ class Store:
         path = f"{name}/{manifest.VERIFIED}"
         if self.folder is not None:
             fresh = self.folder / f"{path}.new"
+            # What lies there may be somebody's link to another file.
+            fresh.unlink(missing_ok=True)
             _write(fresh, data)
             fresh.replace(self.folder / path)
             return
@@ -109,6 +122,8 @@ class Store:
         with tempfile.TemporaryDirectory(prefix="moeen-fetch-") as scratch:
             target = Path(scratch) / name
             for path in self._walk(name):
+                if ".." in Path(path).parts or Path(path).is_absolute():
+                    raise manifest.Damaged(path, "it lies outside of the backup", backup=name)
                 local = target / path
                 local.parent.mkdir(parents=True, exist_ok=True)
                 with self.storage.open(f"{name}/{path}") as source, local.open("wb") as copy:
@@ -244,7 +259,7 @@ def of(words: str = "") -> Store:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
+    with path.open("xb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

@@ -13,19 +13,30 @@ from typing import Any
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import sql
 
-from moeen.db.backups import compare, digests, encryption, inventory, manifest, pg_restore, progress, scratch, tools
+from moeen.db.backups import (
+    allowed,
+    compare,
+    digests,
+    encryption,
+    inventory,
+    manifest,
+    pg_restore,
+    progress,
+    scratch,
+    stand_ins,
+    tools,
+    trust,
+)
 from moeen.db.backups.content import read_content, refuse_if_blind
 from moeen.db.backups.inventory import Scope
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
 from moeen.db.backups.store import Store
 from moeen.db.errors import MoeenError
-from moeen.db.findings import Finding
+from moeen.db.findings import Finding, Severity
 from moeen.db.kinds import Kind
 from moeen.db.logs import logger
-from moeen.db.server.programs import major_of
 
 _DATABASE = "restored"
 
@@ -61,11 +72,13 @@ def prove(
     identity: Path | None = None,
     live: BaseDatabaseWrapper | None = None,
     jobs: int | None = None,
+    unsigned: str = "",
     tell: progress.Tell = progress.silent,
 ) -> Report:
     """Restore the backup into a throwaway server and compare everything; with `live`, compare that database as well.
 
-    The result is recorded beside the backup. Damage becomes findings that name the file. Raises MoeenError where the
+    The result is recorded beside the backup. Damage becomes findings that name the file. Raises trust.Untrusted for one
+    that no known key has signed, unless `unsigned` gives a reason to believe it all the same, and MoeenError where the
     verification itself could not be done: no key, no server's programs, no space.
     """
     started = time.monotonic()
@@ -74,7 +87,7 @@ def prove(
     checked: dict[str, int] = {}
     version = ""
     try:
-        paper = store.manifest(backup_id)
+        paper = trust.manifest_of(store, backup_id, unsigned=unsigned)
     except Damaged as damage:
         findings = [_damage(damage)]
     else:
@@ -114,6 +127,9 @@ def intact(folder: Path, paper: Manifest, *, tell: progress.Tell = progress.sile
     done = 0
     for file in paper.files:
         path = folder / file.path
+        if _is_link(path, folder):
+            findings.append(Finding(file.path, Kind.FILE_DAMAGED, "a file", "a link to another place"))
+            continue
         if not path.is_file():
             findings.append(Finding(file.path, Kind.FILE_MISSING, "present", "missing"))
             continue
@@ -134,12 +150,15 @@ def intact(folder: Path, paper: Manifest, *, tell: progress.Tell = progress.sile
     return findings
 
 
+def _is_link(path: Path, folder: Path) -> bool:
+    """Whether it, or a folder of the backup that it lies in, is a symbolic link."""
+    inside = (path, *path.parents)
+    return any(part.is_symlink() for part in inside[: len(path.relative_to(folder).parts)])
+
+
 def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> Content:
     """The content's file, decrypted; raises Damaged."""
-    try:
-        content = manifest.content_of_json(pg_restore.content_of(folder, paper, keys))
-    except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(paper.content, "it is no content of a backup") from error
+    content = manifest.content_of_json(pg_restore.content_of(folder, paper, keys))
     said = (inventory.fingerprint(content.inventory), content.fingerprint, content.rows)
     if said != (paper.inventory, paper.fingerprint, paper.rows):
         raise Damaged(paper.content, "it is another backup's")
@@ -170,59 +189,51 @@ def read_restored(connection: psycopg.Connection[Any], content: Content, tell: p
 def _restored(
     folder: Path, paper: Manifest, keys: Sequence[Any], jobs: int | None, tell: progress.Tell
 ) -> tuple[Content | None, str, list[Finding]]:
+    content = None
     try:
         content = content_of(folder, paper, keys)
-    except Damaged as damage:
-        return None, "", [_damage(damage)]
-    folder_of_programs = tools.find_server(paper.major)
-    with scratch.server(folder_of_programs) as login:
-        with login.connect(application="moeen verify_backup") as connection:
-            pg_restore.create_roles(connection, content.roles)
-            rights = pg_restore.rights_of(connection, content)
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {}").format(
-                    sql.Identifier(_DATABASE),
-                    sql.Identifier(content.settings.owner),
-                    sql.Literal(content.settings.encoding),
-                )
-            )
-            version = str(connection.info.parameter_status("server_version")).split()[0]
-        target = login.to(_DATABASE)
-        with target.connect(application="moeen verify_backup") as connection:
-            _stand_in(connection, content)
-        programs = tools.Tools(folder_of_programs, major_of(folder_of_programs) or 0, version)
-        try:
-            pg_restore.restore(
-                folder, paper, content, into=target, programs=programs, rights=rights, keys=keys, jobs=jobs, tell=tell
-            )
-        except MoeenError as error:
-            return content, version, [Finding(paper.dump, Kind.RESTORE, "complete", error.cause)]
-        with target.connect(application="moeen verify_backup") as connection:
-            restored = read_restored(connection, content, tell)
-            major = connection.info.server_version // 10000
-        found = compare.compare(content, restored, rights=rights, majors=(paper.major, major))
+        # Before anything of it runs, or a server is made for it.
+        chosen = pg_restore.allowed_entries(folder, paper, keys)
+        with scratch.server(tools.find_server(paper.major)) as superuser:
+            version, found = _restored_into(superuser, folder, paper, content, chosen, keys, jobs, tell)
+    except (Damaged, allowed.Refused) as refusal:
+        return content, "", [_refusal(refusal)]
     return content, version, found
 
 
-def _stand_in(connection: psycopg.Connection[Any], content: Content) -> None:
-    """Functions of the schemas that were left out, as far as covered objects name them: they answer NULL."""
-    for stub in content.stubs:
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(stub.schema)))
-        volatility = {"i": "IMMUTABLE", "s": "STABLE"}.get(stub.volatility, "VOLATILE")
-        if stub.result in ("trigger", "event_trigger"):
-            body = "LANGUAGE plpgsql AS $$ BEGIN RETURN; END $$"
-        else:
-            kind = stub.result.removeprefix("SETOF ")
-            body = "LANGUAGE sql AS $$ SELECT " + ("" if kind == "void" else f"NULL::{kind}") + " $$"
-        connection.execute(
-            sql.SQL("CREATE FUNCTION {} ({}) RETURNS {} {} {}").format(
-                sql.Identifier(stub.schema, stub.name),
-                sql.SQL(stub.arguments),
-                sql.SQL(stub.result),
-                sql.SQL(volatility),
-                sql.SQL(body),
-            )
-        )
+def _restored_into(
+    superuser: Login,
+    folder: Path,
+    paper: Manifest,
+    content: Content,
+    chosen: allowed.Chosen,
+    keys: Sequence[Any],
+    jobs: int | None,
+    tell: progress.Tell,
+) -> tuple[str, list[Finding]]:
+    settings = content.settings
+    target = scratch.without_power(
+        superuser, content.roles, database=_DATABASE, owner=settings.owner, encoding=settings.encoding
+    )
+    superuser = superuser.to(_DATABASE)
+    with superuser.connect(application="moeen verify_backup") as connection:
+        unavailable = pg_restore.create_extensions(connection, content)
+    with target.connect(application="moeen verify_backup") as connection:
+        stand_ins.create(connection, content.stubs)
+        rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
+        version = str(connection.info.parameter_status("server_version")).split()[0]
+        major = connection.info.server_version // 10000
+    programs = tools.Tools(tools.find_server(paper.major), major, version)
+    try:
+        pg_restore.restore(
+            folder, paper, content, chosen, into=target, programs=programs, rights=rights, keys=keys, jobs=jobs,
+            power=superuser, tell=tell,
+        )  # fmt: skip
+    except MoeenError as error:
+        return version, [Finding(paper.dump, Kind.RESTORE, "complete", error.cause)]
+    with superuser.connect(application="moeen verify_backup") as connection:
+        restored = read_restored(connection, content, tell)
+    return version, compare.compare(content, restored, rights=rights, majors=(paper.major, major))
 
 
 def _schemas(content: Content) -> set[str]:
@@ -231,6 +242,14 @@ def _schemas(content: Content) -> set[str]:
 
 def _damage(damage: Damaged) -> Finding:
     return Finding(damage.file, Kind.FILE_DAMAGED, "as it was written", damage.what)
+
+
+def _refusal(refusal: Damaged | allowed.Refused) -> Finding:
+    if isinstance(refusal, Damaged):
+        return _damage(refusal)
+    return Finding(
+        refusal.file, Kind.DUMP_CONTENTS, "what pg_dump writes", "; ".join(refusal.found[:20]), Severity.UNSAFE
+    )
 
 
 def failed(report: Report) -> MoeenError:

@@ -57,12 +57,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A primary key ``p``, unique ``u`` or check ``c`` constraint: its columns and what follows its name."""
+    """A primary key ``p`` or unique ``u`` constraint of some columns, or a check ``c`` of a condition."""
 
     name: str
     kind: str
     columns: tuple[str, ...]
-    body: str
+    condition: str = ""
+
+    @property
+    def body(self) -> str:
+        """What follows the constraint's name."""
+        if self.kind == "c":
+            return f"CHECK ({self.condition})"
+        return compose("{kind} ({c})", kind=fragment("PRIMARY KEY" if self.kind == "p" else "UNIQUE"), c=self.columns)
 
 
 @dataclass(frozen=True)
@@ -195,20 +202,20 @@ def _constraints(model: type[models.Model], editor: BaseDatabaseSchemaEditor) ->
     for field in model._meta.local_concrete_fields:
         column = field.column or field.attname
         if field.primary_key:
-            yield Constraint(f"{table}_pkey", "p", (column,), compose("PRIMARY KEY ({column})", column=column))
+            yield Constraint(f"{table}_pkey", "p", (column,))
         elif field.unique:
-            yield Constraint(f"{table}_{column}_key", "u", (column,), compose("UNIQUE ({column})", column=column))
+            yield Constraint(f"{table}_{column}_key", "u", (column,))
         check = field.db_parameters(connection=editor.connection)["check"]
         if check:
-            yield Constraint(f"{table}_{column}_check", "c", (column,), f"CHECK ({check})")
+            yield Constraint(f"{table}_{column}_check", "c", (column,), check)
     constraints: list[Any] = list(model._meta.constraints)
     for constraint in constraints:
         if isinstance(constraint, models.CheckConstraint):
             condition = constraint._get_check_sql(model, editor)  # type: ignore[attr-defined]
-            yield Constraint(constraint.name, "c", (), f"CHECK ({condition})")
+            yield Constraint(constraint.name, "c", (), condition)
         elif isinstance(constraint, models.UniqueConstraint) and not _as_index(constraint):
             names = tuple(_column_of(model, name) for name in constraint.fields)
-            yield Constraint(constraint.name, "u", names, compose("UNIQUE ({names})", names=names))
+            yield Constraint(constraint.name, "u", names)
 
 
 def _as_index(constraint: Any) -> bool:

@@ -13,13 +13,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog
-from moeen.db.actions import FillValues
+from moeen.db.actions import DropNotNull, FillValues
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared, subject, triggers
 from moeen.db.converge.conversions import mapped, way
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.converge.values import fill_values
-from moeen.db.findings import Finding
+from moeen.db.findings import NO_FIX, Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
 
@@ -59,7 +59,7 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
                     Kind.UNKNOWN_COLUMN,
                     "a default, or no NOT NULL: new rows would be refused",
                     "NOT NULL without default",
-                    fix=compose("ALTER TABLE {t} ALTER COLUMN {c} DROP NOT NULL", t=name, c=extra),
+                    fix=Fix.by(DropNotNull(item.has(extra))),
                 )
             )
     return found
@@ -97,7 +97,7 @@ def expression_findings(connection: BaseDatabaseWrapper, item: Subject) -> Itera
             Kind.INDEX_DEFINITION,
             f"an expression that stays immutable when {', '.join(named)} has a time zone",
             index.definition,
-            fix=f"-- {compose('DROP INDEX CONCURRENTLY {i}', i=index.name)}; migrate; then: {create}",
+            fix=Fix(advice=f"{compose('DROP INDEX CONCURRENTLY {i}', i=index.name)}; migrate; then: {create}"),
         )
 
 
@@ -162,7 +162,7 @@ def value_findings(
     return found
 
 
-def _way_for_ids(item: Subject, where: str) -> str:
+def _way_for_ids(item: Subject, where: str) -> Fix:
     """Public ids of another form cannot be kept as such, but beside ours they can."""
     for column in item.want.columns:
         if column.prefix and where == f"{item.name}.{column.name}":
@@ -173,8 +173,9 @@ def _way_for_ids(item: Subject, where: str) -> str:
                 if c.columns == (column.name,)
             ]
             statements = [compose("ALTER TABLE {t} {r}", t=item.name, r=fragment(rename)) for rename in renames]
-            return "; ".join(statements) + "; then every row gets a public id of ours, and keeps the old one beside it"
-    return ""
+            script = "; ".join(statements)
+            return Fix(advice=f"{script}; then every row gets a public id of ours, and keeps the old one beside it")
+    return NO_FIX
 
 
 def _keys(
@@ -240,9 +241,9 @@ def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Comp
         standing, pattern_of = item.live.constraints.get(constraint.name), item.pattern.constraints[constraint.name]
         proven = standing and standing.validated and standing.definition == pattern_of.definition
         if constraint.kind == "c" and not proven:
-            check = fragment(constraint.body.removeprefix("CHECK "))
+            check = fragment(constraint.condition)
             where = f"{item.name}.{constraint.name.removeprefix(item.name + '_').removesuffix('_check')}"
-            yield (where, Kind.VALUES_NOT_ALLOWED, constraint.body), sql.SQL("NOT {}").format(check)
+            yield (where, Kind.VALUES_NOT_ALLOWED, constraint.body), sql.SQL("NOT ({})").format(check)
 
 
 def _rows(count: int) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.converge.leftovers import LEGACY_FUNCTIONS
-from moeen.db.findings import Finding
+from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
 
@@ -53,7 +53,7 @@ class Trigger:
             Kind.TRIGGER_FIRES,
             "no trigger of others at the rows that adoption changes",
             f"{self.function} at {rows:,} {'row' if rows == 1 else 'rows'}, {when} the change",
-            fix="manage.py migrate --hold-triggers keeps it from firing; --fire-triggers lets it fire",
+            fix=Fix(advice="manage.py migrate --hold-triggers keeps it from firing; --fire-triggers lets it fire"),
             why="it may keep or refuse a row, which stops the run half-way, or tell others of changes that nobody made",
         )
 

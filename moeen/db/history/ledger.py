@@ -23,7 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db.findings import Finding, Severity
+from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.history import edits
 from moeen.db.kinds import Kind
 from moeen.db.operations import RunSQLFile
@@ -238,9 +238,11 @@ def findings(connection: BaseDatabaseWrapper, loader: MigrationLoader, *, labels
             newer = not any(label == app and other > name for label, other in disk)
             why = "a newer version of the project migrated this database" if newer else "its file is gone"
             fix = "deploy that version" if newer else "restore the file from version control"
-            found.append(Finding(f"{app}.{name}", Kind.MIGRATION_UNKNOWN, "a file", f"none: {why}", fix=fix))
+            found.append(
+                Finding(f"{app}.{name}", Kind.MIGRATION_UNKNOWN, "a file", f"none: {why}", fix=Fix(advice=fix))
+            )
         elif (app, name) in recorded and is_edited(migration, recorded[app, name]):
             fix = f"restore the file, or: manage.py migrate --accept-changed {app}.{name} --reason '...'"
-            edited = (Kind.MIGRATION_EDITED, "unchanged since", "edited", Severity.UNSAFE, fix)
+            edited = (Kind.MIGRATION_EDITED, "unchanged since", "edited", Severity.UNSAFE, Fix(advice=fix))
             found.append(Finding(f"{app}.{name}", *edited))
     return found

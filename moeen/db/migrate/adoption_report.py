@@ -100,7 +100,7 @@ def _table(name: str, rows: int, statements: Sequence[PlannedStatement], refused
         tuple(s.sql for s in statements if s.table == name and s.deed is deed)
         for deed in (Deed.ADD, Deed.CONVERT, Deed.DROP)
     )
-    mine = tuple(finding for finding in refused if finding.object.partition(".")[0] == name)
+    mine = tuple(finding for finding in refused if finding.table == name)
     return TableAdoption(name, rows, add, convert, drop, mine)
 
 

@@ -222,10 +222,9 @@ def weigh(
     migration: str, operation: str, action: Action, sizes: Mapping[str, tuple[int, int]]
 ) -> Iterator[PlannedStatement]:
     """What an action means for its table (``sizes``: rows, bytes of those that stand), a statement at a time."""
-    effect = Effect(action.lock, action.scans, action.rewrites, action.advice)
     for statement in action.statements():
         planned = PlannedStatement(migration, operation, statement, deed=action.deed)
-        yield _weighed(planned, effect, (action.target.relation.pretty(),), sizes)
+        yield _weighed(planned, action, (action.target.relation.pretty(),), sizes)
 
 
 def classify(
@@ -253,7 +252,7 @@ def _classified(
 
 
 def _weighed(
-    planned: PlannedStatement, effect: Effect, tables: Sequence[str], sizes: Mapping[str, tuple[int, int]]
+    planned: PlannedStatement, effect: Effect | Action, tables: Sequence[str], sizes: Mapping[str, tuple[int, int]]
 ) -> PlannedStatement:
     """With the verdict: of several tables the largest counts."""
     standing = [name for name in tables if name in sizes]

@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.converge import locks
 from moeen.db.converge.leftovers import LEGACY_POLICIES
-from moeen.db.findings import Finding, Severity
+from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.history import ledger
 from moeen.db.kinds import Kind
 from moeen.db.names import PUBLIC, ObjectName
@@ -55,7 +55,7 @@ class ForeignPolicy:
             "none that applies to roles of ours",
             f"{self.command} to {', '.join(self.roles)} where {self.condition}: it opens {opened}",
             Severity.BREAKS,
-            f'manage.py migrate --drop-policy "{self.name}", or --keep-policy "{self.name}" --reason TEXT',
+            Fix(advice=f'manage.py migrate --drop-policy "{self.name}", or --keep-policy "{self.name}" --reason TEXT'),
             "policies add up: whoever acts in a role of ours would see what this one opens",
         )
 

@@ -12,18 +12,19 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
-from psycopg import sql
 
 from moeen.db import catalog, roles
+from moeen.db.actions import Grant, GrantRole, RunSQL
 from moeen.db.adoption import Legacy
 from moeen.db.catalog.sizes import estimate_sizes
 from moeen.db.converge import declared, obstacles, subject
-from moeen.db.findings import Finding, unique
+from moeen.db.findings import Finding, Fix, unique
 from moeen.db.kinds import Kind
 from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges, StrangersSchema
+from moeen.db.names import ObjectName
 from moeen.db.operations import CONVERGING, CreateTable
 from moeen.db.security.strangers import strange_schemas
-from moeen.db.sql import compose, fragment
+from moeen.db.sql import compose
 
 Plan = Sequence[tuple[Migration, bool]]
 
@@ -99,25 +100,23 @@ def missing_privileges(
             [[table.owner for table in tables.values()]],
         )
         owned = {name for (name,) in cursor.fetchall()}
-    to = sql.Identifier(role)
     found = []
     for granted, what, right, on in (
-        (create, f"database {database}", "CREATE", sql.SQL("DATABASE {}").format(sql.Identifier(database))),
-        (temporary, f"database {database}", "TEMPORARY", sql.SQL("DATABASE {}").format(sql.Identifier(database))),
-        (public, "schema public", "USAGE, CREATE", sql.SQL("SCHEMA public")),
-        (app, "schema app", "USAGE, CREATE", sql.SQL("SCHEMA app")),
-        (auth, "schema auth", "USAGE, CREATE", sql.SQL("SCHEMA auth")),
+        (create, f"database {database}", "CREATE", compose("DATABASE {d}", d=database)),
+        (temporary, f"database {database}", "TEMPORARY", compose("DATABASE {d}", d=database)),
+        (public, "schema public", "USAGE, CREATE", "SCHEMA public"),
+        (app, "schema app", "USAGE, CREATE", "SCHEMA app"),
+        (auth, "schema auth", "USAGE, CREATE", "SCHEMA auth"),
     ):
         if not granted:
             # Row security passes USAGE of the schema on to the roles that it makes, where PUBLIC does not have it.
-            option = fragment(" WITH GRANT OPTION" if what == "schema public" else "")
-            grant = compose("GRANT {right} ON {on} TO {to}{option}", right=fragment(right), on=on, to=to, option=option)
-            found.append(Finding(what, Kind.PRIVILEGE, right, "not granted", fix=grant))
+            grant = Grant(ObjectName("", part=what), right, on, (role,), pass_on=what == "schema public")
+            found.append(Finding(what, Kind.PRIVILEGE, right, "not granted", fix=Fix.by(grant)))
     for table in tables.values():
         if table.owner not in owned:
-            grant = compose("GRANT {owner} TO {to}", owner=table.owner, to=to)
+            fix = Fix.by(GrantRole(ObjectName("", part=table.owner), role))
             found.append(
-                Finding(f"table {table.name}", Kind.TABLE_OWNER, f"membership in {table.owner}", role, fix=grant)
+                Finding(f"table {table.name}", Kind.TABLE_OWNER, f"membership in {table.owner}", role, fix=fix)
             )
     return role, tuple(found)
 
@@ -146,7 +145,7 @@ def unattainable_roles(connection: BaseDatabaseWrapper) -> tuple[Finding, ...]:
         Finding(
             "roles of the cluster", Kind.PRIVILEGE, "CREATEROLE, or made by an administrator", "not granted", fix=fix
         )
-        for fix in (statement.as_string(None) for statement in statements)
+        for fix in (Fix.by(RunSQL(ObjectName(""), statement.as_string(None))) for statement in statements)
     )
 
 

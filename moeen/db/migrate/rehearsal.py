@@ -17,7 +17,7 @@ from moeen.db.catalog import sizes
 from moeen.db.converge import failures
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.explain import explain
-from moeen.db.findings import Finding, Severity, unique
+from moeen.db.findings import Finding, Fix, Severity, unique
 from moeen.db.kinds import Kind
 from moeen.db.migrate import likeness, twin
 from moeen.db.migrate.refusals import Findings
@@ -96,18 +96,24 @@ def told(finding: Finding) -> str:
     if finding.kind != Kind.REHEARSAL:
         return finding.pretty()
     line = f"{finding.object}: to {finding.expected}: {finding.found}"
-    return f"{line}\n    {finding.fix}" if finding.fix else line
+    return f"{line}\n    {finding.fix.pretty()}" if finding.fix else line
 
 
 def _lacking(objects: Iterable[likeness.Lacking]) -> Iterator[Finding]:
     for each in objects:
         if not each.extension:
-            yield Finding(f"{each.kind} {each.name}", Kind.TWIN, "made as in the database", each.why, fix=_NO_REHEARSAL)
+            yield Finding(
+                f"{each.kind} {each.name}",
+                Kind.TWIN,
+                "made as in the database",
+                each.why,
+                fix=Fix(advice=_NO_REHEARSAL),
+            )
 
 
 def _failed(failed: Iterable[failures.Failure]) -> Iterator[Finding]:
     for each in failed:
-        fix = f"-- {each.next_step}" if each.next_step else ""
+        fix = Fix(advice=each.next_step)
         yield Finding(each.table or "database", Kind.REHEARSAL, each.purpose, each.words, Severity.BREAKS, fix)
 
 

@@ -24,8 +24,6 @@ from moeen.db.backups.login import Login
 from moeen.db.migrate import likeness, standins
 from moeen.db.sql import fragment
 
-#: The superuser of the twin's server; beside it stands the source's own by its name.
-KEEPER = "moeen_twin_keeper"
 NAME = "moeen_twin"
 ALIAS = "moeen_twin"
 LOCK_WAIT_SECONDS = 10
@@ -56,7 +54,7 @@ def standing(connection: BaseDatabaseWrapper) -> Iterator[Twin]:
         source.execute("SET default_transaction_read_only = on")
         source.execute("SET search_path = pg_catalog")
         folder = tools.find_server(source.info.server_version // 10000)
-        with scratch.server(folder, purpose="twin", superuser=KEEPER) as keeper:
+        with scratch.server(folder, purpose="twin") as keeper:
             with keeper.connect(application="moeen twin") as server:
                 standins.make_roles(source, server)
                 _make_database(source, server)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from moeen.db.findings import Finding
+from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.schema.canonical import Objects
@@ -50,7 +50,7 @@ def _findings(
 ) -> Iterator[Finding]:
     """What differs of one object, which is expected, or stands, or both."""
 
-    def finding(told: Kind, expected: str, stands: str, fix: str, attribute: str = "") -> Finding:
+    def finding(told: Kind, expected: str, stands: str, fix: Fix, attribute: str = "") -> Finding:
         severity, why = grade(told, attribute, want or {}, found or {})
         return Finding(name.pretty(), told, expected, stands, severity, fix, why, name)
 

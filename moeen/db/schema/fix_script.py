@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-from moeen.db.findings import Finding, Severity
+from moeen.db.actions import AddForeignKey
+from moeen.db.findings import Finding, Severity, commented
 from moeen.db.names import ObjectKind as Of
-from moeen.db.statements import PATH, split
 
 #: In which order fixes are run: what others stand on first; then what is of no object of the catalog.
 ORDER = (
@@ -27,16 +26,12 @@ def script(findings: Iterable[Finding]) -> str:
     for finding in sorted(findings, key=_position):
         what = f"{_line(finding.object)}: {finding.kind}"
         parts.append(f"\n-- {finding.severity}: {what}: expected {_line(finding.expected)}")
-        if finding.fix.startswith("manage.py") or not finding.fix:
-            parts.append(f"-- {finding.fix or 'nothing can be said in SQL'}")
+        told = finding.fix.pretty() or "nothing can be said in SQL"
+        if finding.fix.actions:
+            parts.append(told if finding.fix.advice else f"{told};")
         else:
-            parts.append(_aside(finding.fix) if finding.is_advice else f"{finding.fix};")
+            parts.append(commented(told))
     return "\n".join(parts) + "\n"
-
-
-def _aside(text: str) -> str:
-    """Advice, with every line of it a comment, those within a name too."""
-    return "\n".join(line if line.startswith("--") else f"-- {line}" for line in re.split(r"[\r\n]+", text))
 
 
 def _line(text: str) -> str:
@@ -46,16 +41,11 @@ def _line(text: str) -> str:
 def _position(finding: Finding) -> tuple[bool, int, int, Finding]:
     """Leaks are shut first; then functions before tables before what stands on them; grants and comments of a missing
     table have no use."""
-    foreign = "FOREIGN KEY" in finding.fix
+    foreign = any(isinstance(part, AddForeignKey) for action in finding.fix.actions for part in action.parts)
     return (not _shuts(finding), ORDER.index(finding.kind.about), int(foreign), finding)
-
-
-_SHUTTING = re.compile(
-    rf"REVOKE |DROP POLICY |ALTER TABLE {PATH} ENABLE ROW LEVEL SECURITY|ALTER ROLE |ALTER DEFAULT PRIV"
-)
 
 
 def _shuts(finding: Finding) -> bool:
     """Whether its fix only takes rights away: it needs nothing that another fix makes first."""
-    statements = [statement.words for statement in split(finding.fix)]
-    return finding.severity is Severity.UNSAFE and bool(statements) and all(map(_SHUTTING.match, statements))
+    narrows = not finding.fix.is_advice and all(action.narrows for action in finding.fix.actions)
+    return finding.severity is Severity.UNSAFE and narrows

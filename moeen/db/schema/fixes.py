@@ -1,450 +1,299 @@
-"""The SQL that brings one differing object to what is expected.
+"""What brings one differing object to what is expected.
 
-A statement that would throw rows away, or that cannot succeed by itself, is given as a comment, ``-- ...``: it is for
-a person to weigh. Everything else mends its finding when it is run by the owner of the tables.
+An action that would throw rows away, or that cannot succeed by itself, comes with advice: it is for a person to weigh.
+Everything else mends its finding when it is run by the owner of the tables.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from psycopg import sql
-
+from moeen.db import actions
+from moeen.db.actions import Action
+from moeen.db.findings import Fix
 from moeen.db.names import ObjectName
+from moeen.db.schema import making
 from moeen.db.schema.canonical import Objects
-from moeen.db.schema.quoting import (
-    KINDS,
-    column_sql,
-    described_sql,
-    name_sql,
-    privilege_words,
-    target_sql,
-)
+from moeen.db.schema.making import Entry
 from moeen.db.security.trust import AUTHENTICATOR
-from moeen.db.sql import compose, fragment, role_sql
-from moeen.db.statements import PATH, parts_of
+from moeen.db.sql import compose
 
-Entry = Mapping[str, Any]
-_PLATFORMS = "-- schema auth is the hosting platform's own"
-_STATES = {"": "ENABLE", "disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
+_PLATFORMS = Fix(advice="schema auth is the hosting platform's own")
+#: What GRANT and ALTER ... OWNER call a kind of object.
+_KINDS = {"table": "TABLE", "sequence": "SEQUENCE", "function": "FUNCTION", "schema": "SCHEMA", "type": "TYPE"}
+_DROPPED_PARTS = {
+    "constraint": actions.DropConstraint,
+    "index": actions.DropIndex,
+    "trigger": actions.DropTrigger,
+    "policy": actions.DropPolicy,
+    "rule": actions.DropRule,
+}
+_SEQUENCE = {"start": "START", "increment": "INCREMENT", "minimum": "MINVALUE", "maximum": "MAXVALUE", "cache": "CACHE"}
 
 
 @dataclass(frozen=True)
 class Mender:
-    """Writes fixes, knowing both catalogs and the owner's name in the live one."""
+    """Finds fixes, knowing both catalogs and the owner's name in the live one."""
 
     expected: Objects
     live: Objects
     owner: str
 
-    def missing(self, kind: str, name: ObjectName, want: Entry) -> str:
+    def missing(self, kind: str, name: ObjectName, want: Entry) -> Fix:
         """What makes an object that is missing."""
-        part = name.part
+        comment = self._comment(kind, name, want)
         match kind:
             case "schema":
-                made = [compose("CREATE SCHEMA {n}", n=name.identifier())]
-                return _script([*made, *self._comment(kind, name, want), *self._grants(kind, name, want, {})])
+                return Fix.by(actions.CreateSchema(name), *comment, *self._grants(kind, name, want, {}))
             case "table" | "sequence" | "type":
-                return "-- restore it from a backup, or take its app's migrations back and run migrate again"
+                return Fix(advice="restore it from a backup, or take its app's migrations back and run migrate again")
             case "column":
-                return self._add_column(name, want)
+                added = making.column(name, want)
+                lost = added.scans and not added.rewrites  # NOT NULL, and nothing gives older rows a value
+                advice = "its values are gone; restore them from a backup. In an empty table" if lost else ""
+                return Fix.by(added, *comment, *self._grants(kind, name, want, {}), advice=advice)
             case "constraint":
                 return self._constraint(name, want)
             case "index":
-                return _script([self._index(name, want), *self._comment(kind, name, want)])
+                return Fix.by(making.index(name, want), *comment)
             case "trigger":
-                return _script([want["definition"], *self._state(name, want), *self._comment(kind, name, want)])
+                return Fix.by(*making.trigger(name, want), *comment)
             case "policy":
-                return _script([self._policy(name, want), *self._comment(kind, name, want)])
+                return Fix.by(making.policy(name, want), *comment)
             case "rule":
-                return str(want["definition"]).rstrip(";")
+                return Fix.by(making.rule(name, want))
             case "auth function" if want.get("platform"):
                 return _PLATFORMS
             case "function" | "auth function":
-                made = [_function(name, want), *self._comment(kind, name, want)]
-                return _script([*made, *self._grants("function", name, want, {"grants": {"PUBLIC": "EXECUTE"}})])
+                usual = {"grants": {"PUBLIC": "EXECUTE"}}
+                return Fix.by(making.function(name, want), *comment, *self._grants("function", name, want, usual))
             case "role":
-                return _script([compose("CREATE ROLE {n} NOLOGIN", n=part), self._membership(part)])
+                return Fix.by(actions.CreateRole(name), *([actions.GrantRole(name, self.owner)] if self.owner else []))
             case "default privileges":
-                return _script(self._defaults(part, want, {}))
-        return ""
+                return Fix.by(self._defaults(name, want, {}))
+        return Fix()
 
-    def extra(self, kind: str, name: ObjectName, found: Entry) -> str:
+    def extra(self, kind: str, name: ObjectName, found: Entry) -> Fix:
         """What removes an object that is expected nowhere."""
-        table, part = name.relation.identifier(), name.part
+        what = str(found.get("kind", "")).upper()
         match kind:
-            case "table" if found.get("kind") == "view":
-                return f"DROP VIEW {name_sql(name)}"
-            case "table" if found.get("kind") == "materialized view":
-                return f"DROP MATERIALIZED VIEW {name_sql(name)}"
+            case "table" if what in ("VIEW", "MATERIALIZED VIEW"):
+                return Fix.by(actions.Drop(name, what))
             case "table":
-                return f"-- it may hold rows; if nobody needs them: DROP TABLE {name_sql(name)}"
+                return Fix.by(actions.Drop(name, "TABLE"), advice="it may hold rows; if nobody needs them")
             case "column":
-                drop = compose("ALTER TABLE {t} DROP COLUMN {c}", t=table, c=part)
-                return f"-- it may hold values; if nobody needs them: {drop}"
-            case "constraint":
-                return compose("ALTER TABLE {t} DROP CONSTRAINT {n}", t=table, n=part)
-            case "index":
-                return compose("DROP INDEX CONCURRENTLY {n}", n=name.identifier())
-            case "trigger" | "policy" | "rule":
-                return compose("DROP {what} {n} ON {t}", what=fragment(kind.upper()), n=part, t=table)
+                return Fix.by(actions.DropColumn(name), advice="it may hold values; if nobody needs them")
+            case "constraint" | "index" | "trigger" | "policy" | "rule":
+                return Fix.by(_DROPPED_PARTS[kind](name))
             case "function" if found.get("result") == "event_trigger":
-                return f"-- after its event trigger: DROP FUNCTION {name_sql(name)}"
+                return Fix.by(actions.Drop(name, "FUNCTION"), advice="after its event trigger")
             case "function" | "auth function":
-                what = {"": "FUNCTION", "window": "FUNCTION"}.get(found.get("kind", ""), str(found.get("kind")).upper())
-                return f"DROP {what} {name_sql(name)}"
+                return Fix.by(actions.Drop(name, what if what in ("PROCEDURE", "AGGREGATE") else "FUNCTION"))
             case "sequence" if not found.get("column"):
-                return f"DROP SEQUENCE {name_sql(name)}"
+                return Fix.by(actions.Drop(name, "SEQUENCE"))
             case "type":
-                return f"DROP {'DOMAIN' if found.get('kind') == 'domain' else 'TYPE'} {name_sql(name)}"
+                return Fix.by(actions.Drop(name, "DOMAIN" if what == "DOMAIN" else "TYPE"))
             case "event trigger":
-                return f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=part)}"
+                return Fix.by(actions.Drop(name, "EVENT TRIGGER"), advice="as a superuser")
             case "default privileges":
-                return _script(self._defaults(part, {}, found))
+                return Fix.by(self._defaults(name, {}, found))
             case "object":
-                return f"DROP {name.table.removesuffix(' object').upper()} {part}"
+                return Fix.by(actions.Drop(name, name.table.removesuffix(" object").upper(), name.part))
             case "extension":
-                return f"-- if nobody needs it: {compose('DROP EXTENSION {n}', n=part.rpartition(' in ')[0])}"
-        return ""
+                extension = ObjectName("", part=name.part.rpartition(" in ")[0])
+                return Fix.by(actions.Drop(extension, "EXTENSION"), advice="if nobody needs it")
+        return Fix()
 
-    def changed(self, kind: str, name: ObjectName, attribute: str, want: Entry, found: Entry) -> str:
+    def changed(self, kind: str, name: ObjectName, attribute: str, want: Entry, found: Entry) -> Fix:
         """What brings one attribute of an object to what is expected."""
-        table, part = name.relation.identifier(), name.part
+        comment = self._comment(kind, name, want)
         if attribute == "comment":
-            return _script(self._comment(kind, name, want))
+            return Fix.by(*comment)
         if attribute == "grants" and kind != "default privileges":
-            return _script(self._grants("function" if kind == "auth function" else kind, name, want, found))
+            return Fix.by(*self._grants(kind, name, want, found))
         if attribute == "owner":
-            what = f"{KINDS['function' if kind == 'auth function' else kind]} {name_sql(name)}"
-            return f"ALTER {what} OWNER TO {compose('{o}', o=self.owner)}"
+            return Fix.by(actions.SetOwner(name, _KINDS[kind.removeprefix("auth ")], self.owner))
+        same = want.get("definition") == found.get("definition")
         match kind:
             case "table":
-                return self._table(name, attribute, want, found)
+                return Fix.by(*_table(name, attribute, want, found))
+            case "column" if attribute == "generated" and want.get("generated"):
+                return Fix(advice="its expression cannot be changed: drop the column and add it again")
             case "column":
-                return self._column(name, attribute, want, found)
-            case "constraint" if attribute == "not_valid" and want.get("definition") == found.get("definition"):
-                unique = not want["definition"].startswith(("CHECK", "FOREIGN KEY"))
-                validate = compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=part)
-                return compose("REINDEX INDEX CONCURRENTLY {n}", n=name.identifier()) if unique else validate
+                return Fix.by(*self._column(name, attribute, want, found))
+            case "constraint" if attribute == "not_valid" and same:
+                proof = making.proof(making.constraint(name, want), {})
+                return Fix.by(*(proof or [actions.RebuildIndex(name)]))
             case "constraint" if attribute == "switched_off":
-                return f"-- as a superuser: {compose('ALTER TABLE {t} ENABLE TRIGGER ALL', t=table)}"
+                return Fix.by(actions.EnableAllTriggers(name.relation), advice="as a superuser")
             case "constraint":
                 return self._constraint(name, want, instead=True)
-            case "index" if attribute == "invalid" and want.get("definition") == found.get("definition"):
-                return compose("REINDEX INDEX CONCURRENTLY {n}", n=name.identifier())
+            case "index" if attribute == "invalid" and same:
+                return Fix.by(actions.RebuildIndex(name))
             case "index":
-                drop = compose("DROP INDEX CONCURRENTLY {n}", n=name.identifier())
-                return _script([drop, self._index(name, want), *self._comment(kind, name, want)])
+                return Fix.by(actions.DropIndex(name), making.index(name, want), *comment)
             case "trigger" if attribute == "state":
-                return _script(self._state(name, want, whatever=True))
+                return Fix.by(making.trigger_state(name, want))
+            case "trigger" if making.is_constraint_trigger(want) or making.is_constraint_trigger(found):
+                return Fix.by(actions.DropTrigger(name), *making.trigger(name, want))
             case "trigger":
-                head, _, rest = str(want["definition"]).partition("CREATE TRIGGER ")
-                if rest and not head and not str(found["definition"]).startswith("CREATE CONSTRAINT"):
-                    made = [f"CREATE OR REPLACE TRIGGER {rest}"]
-                else:
-                    made = [compose("DROP TRIGGER {n} ON {t}", n=part, t=table), str(want["definition"])]
-                return _script([*made, *self._state(name, want)])
+                return Fix.by(*making.trigger(name, want, anew=True))
             case "policy":
-                return _script([*self._exchange(name, want, found), *self._comment(kind, name, want)])
+                return Fix.by(*_exchange(name, want, found), *comment)
             case "rule":
-                return str(want["definition"]).replace("CREATE RULE", "CREATE OR REPLACE RULE", 1).rstrip(";")
+                return Fix.by(making.rule(name, want, anew=True))
             case "auth function" if want.get("platform"):
                 return _PLATFORMS
             case "function" | "auth function":
-                if attribute in ("result", "kind", "arguments"):
-                    return f"-- triggers and policies may stand on it: drop it, then: {_function(name, want)}"
-                return _function(name, want)
+                other = attribute in ("result", "kind", "arguments")
+                advice = "triggers and policies may stand on it: drop it, then" if other else ""
+                return Fix.by(making.function(name, want), advice=advice)
             case "sequence":
-                return self._sequence(name, attribute, want)
+                return Fix.by(*_sequence(name, attribute, want))
             case "role":
-                return self._role(part, attribute, want, found)
+                return Fix.by(*self._role(name, attribute, want, found))
             case "default privileges":
-                return _script(self._defaults(part, want, found))
-        return ""
+                return Fix.by(self._defaults(name, want, found))
+        return Fix()
 
-    # --- tables and columns ---------------------------------------------------------------------------------------
+    def _constraint(self, name: ObjectName, want: Entry, *, instead: bool = False) -> Fix:
+        """What adds it; `instead` of the one that stands, in one statement: where one fails, the other stays."""
+        added = making.constraint(name, want)
+        first = actions.together(actions.DropConstraint(name), added) if instead else added
+        goal = making.referenced(want)
+        lacking = goal in self.expected.get("table", {}) and goal not in self.live.get("table", {})
+        advice = f"table {goal.pretty()} is missing; once it stands" if goal and lacking else ""
+        made = [first, *making.proof(added, want), *self._comment("constraint", name, want)]
+        return Fix.by(*made, advice=advice)
 
-    def _table(self, name: ObjectName, attribute: str, want: Entry, found: Entry) -> str:
-        table = name_sql(name)
-        match attribute:
-            case "row_security":
-                return f"ALTER TABLE {table} {'ENABLE' if want.get(attribute) else 'DISABLE'} ROW LEVEL SECURITY"
-            case "forced":
-                return f"ALTER TABLE {table} {'' if want.get(attribute) else 'NO '}FORCE ROW LEVEL SECURITY"
-            case "unlogged":
-                return f"ALTER TABLE {table} SET {'UNLOGGED' if want.get(attribute) else 'LOGGED'}"
-            case "options":
-                given = dict(option.split("=", 1) for option in found.get(attribute, ()))
-                wanted = dict(option.split("=", 1) for option in want.get(attribute, ()))
-                reset = ", ".join(sorted(given.keys() - wanted.keys()))
-                put = ", ".join(f"{key} = {value}" for key, value in sorted(wanted.items()))
-                parts = [
-                    f"ALTER TABLE {table} RESET ({reset})" if reset else "",
-                    put and f"ALTER TABLE {table} SET ({put})",
-                ]
-                return _script(parts)
-            case "replica_identity":
-                return f"ALTER TABLE {table} REPLICA IDENTITY DEFAULT"
-            case "parents":
-                gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
-                return _script(
-                    [
-                        f"ALTER TABLE {table} NO INHERIT {name_sql(ObjectName.of('table', parent))}"
-                        for parent in sorted(gone)
-                    ]
-                )
-        return ""
-
-    def _add_column(self, name: ObjectName, want: Entry) -> str:
-        head = compose("ALTER TABLE {t} ADD COLUMN {c}", t=name.relation.identifier(), c=name.part)
-        parts = [head, _type(want)]
-        if want.get("default"):
-            parts.append(f"DEFAULT {want['default']}")
-        if want.get("generated"):
-            parts.append(f"GENERATED ALWAYS AS ({want['generated']}) STORED")
-        if want.get("identity"):
-            parts.append(f"GENERATED {want['identity']} AS IDENTITY")
-        if want.get("not_null"):
-            parts.append("NOT NULL")
-        made = _script([" ".join(parts), *self._comment("column", name, want), *self._grants("column", name, want, {})])
-        if want.get("not_null") and not any(want.get(key) for key in ("default", "generated", "identity")):
-            return _aside("its values are gone; restore them from a backup. In an empty table:", made)
-        return made
-
-    def _column(self, name: ObjectName, attribute: str, want: Entry, found: Entry) -> str:
-        column = name.part
-        head = compose("ALTER TABLE {t} ALTER COLUMN {c}", t=name.relation.identifier(), c=column)
+    def _column(self, name: ObjectName, attribute: str, want: Entry, found: Entry) -> Iterator[Action]:
+        identity = want.get("identity", "")
         match attribute:
             case "type" | "collation":
-                change = f"{head} TYPE {_type(want)}"
-                if attribute == "type":
-                    change += compose(" USING {c}::{k}", c=column, k=fragment(want["type"]))
-                return _script(self._apart(name, change, found, want))
+                using = compose("{c}::", c=name.part) + want["type"] if attribute == "type" else ""
+                change = actions.ChangeType(name, making.type_of(want), using)
+                yield from self._apart(change, found, want)
             case "default":
-                return f"{head} SET DEFAULT {want['default']}" if want.get("default") else f"{head} DROP DEFAULT"
+                yield actions.SetDefault(name, want.get("default", ""))
             case "not_null":
-                return f"{head} {'SET' if want.get('not_null') else 'DROP'} NOT NULL"
-            case "identity" if not found.get("identity"):
-                return f"{head} ADD GENERATED {want['identity']} AS IDENTITY"
-            case "identity" if not want.get("identity"):
-                return f"{head} DROP IDENTITY"
+                yield actions.SetNotNull(name) if want.get("not_null") else actions.DropNotNull(name)
             case "identity":
-                return f"{head} SET GENERATED {want['identity']}"
-            case "generated" if not want.get("generated"):
-                return f"{head} DROP EXPRESSION"
-        return "-- its expression cannot be changed: drop the column and add it again"
+                yield actions.SetIdentity(name, identity, stands=bool(found.get("identity")))
+            case "generated":
+                yield actions.DropExpression(name)
 
-    def _apart(self, column: ObjectName, change: str, found: Entry, want: Entry) -> Iterator[str]:
+    def _apart(self, change: actions.ChangeType, found: Entry, want: Entry) -> Iterator[Action]:
         """A change of type, with the policies and triggers that read the column out of its way; and its default."""
-        table = column.relation
-        again = []
+        column, table = change.target, change.target.relation
+        again: list[Action] = []
         for kind in ("policy", "trigger"):
             for name, entry in self.live.get(kind, {}).items():
                 text = " ".join(str(entry.get(key, "")) for key in ("using", "check", "definition"))
                 if _says(text, column.part) and (name.relation == table or _says(text, table.table)):
-                    what, home = fragment(kind.upper()), name.relation.identifier()
-                    yield compose("DROP {k} {n} ON {t}", k=what, n=name.part, t=home)
-                    again.append(self._policy(name, entry) if kind == "policy" else str(entry["definition"]))
-                    again += self._state(name, entry) if kind == "trigger" else []
+                    yield _DROPPED_PARTS[kind](name)
+                    again += [making.policy(name, entry)] if kind == "policy" else making.trigger(name, entry)
                     again += self._comment(kind, name, entry) if entry.get("comment") else []
-        head = compose("ALTER TABLE {t} ALTER COLUMN {c}", t=table.identifier(), c=column.part)
         if found.get("default"):
-            yield f"{head} DROP DEFAULT"
+            yield actions.SetDefault(column)
         yield change
         if want.get("default"):
-            yield f"{head} SET DEFAULT {want['default']}"
+            yield actions.SetDefault(column, want["default"])
         yield from again
 
-    # --- parts of tables ------------------------------------------------------------------------------------------
-
-    def _constraint(self, name: ObjectName, want: Entry, *, instead: bool = False) -> str:
-        """What adds it; `instead` of the one that stands, in one statement: where one fails, the other stays."""
-        body = str(want["definition"])
-        online = body.startswith(("CHECK", "FOREIGN KEY"))
-        table = name.relation.identifier()
-        drop = compose("DROP CONSTRAINT {n}, ", n=name.part) if instead else ""
-        add = compose("ADD CONSTRAINT {n} {b}", n=name.part, b=fragment(body))
-        parts = [f"{compose('ALTER TABLE {t}', t=table)} {drop}{add}{' NOT VALID' if online else ''}"]
-        if online and not want.get("not_valid"):
-            parts.append(compose("ALTER TABLE {t} VALIDATE CONSTRAINT {n}", t=table, n=name.part))
-        made = _script([*parts, *self._comment("constraint", name, want)])
-        goal = _referenced(body)
-        if goal and goal in self.expected.get("table", {}) and goal not in self.live.get("table", {}):
-            return _aside(f"table {goal.pretty()} is missing; once it stands:", made)
-        return made
-
-    def _index(self, name: ObjectName, want: Entry) -> str:
-        return compose(
-            "CREATE {u}INDEX CONCURRENTLY {n} ON {t} USING {d}",
-            u=fragment("UNIQUE " if want.get("unique") else ""),
-            n=name.part,
-            t=name.relation.identifier(),
-            d=fragment(want["definition"]),
-        )
-
-    def _state(self, name: ObjectName, want: Entry, *, whatever: bool = False) -> list[str]:
-        state = want.get("state", "")
-        if not state and not whatever:
-            return []
-        table = name.relation.identifier()
-        return [compose("ALTER TABLE {t} {s} TRIGGER {n}", t=table, s=fragment(_STATES[state]), n=name.part)]
-
-    def _exchange(self, name: ObjectName, want: Entry, found: Entry) -> Iterator[str]:
-        """One statement where ALTER can do it: a policy that is dropped, and not made again, may have kept rows in."""
-        made, table = self._policy(name, want), name.relation.identifier()
-        fixed = all(want.get(key) == found.get(key) for key in ("command", "restrictive"))
-        if fixed and all(want.get(key) or not found.get(key) for key in ("using", "check")):
-            _, _, rest = made.partition(f" FOR {want['command']} TO ")
-            yield compose("ALTER POLICY {n} ON {t} TO {r}", n=name.part, t=table, r=fragment(rest))
-            return
-        yield compose("DROP POLICY {n} ON {t}", n=name.part, t=table)
-        yield made
-
-    def _policy(self, name: ObjectName, want: Entry) -> str:
-        text = compose(
-            "CREATE POLICY {n} ON {t} AS {p} FOR {c} TO {r}",
-            n=name.part,
-            t=name.relation.identifier(),
-            p=fragment("RESTRICTIVE" if want.get("restrictive") else "PERMISSIVE"),
-            c=fragment(want["command"]),
-            r=fragment(", ".join(role_sql(role) for role in want["roles"])),
-        )
-        text += f" USING ({want['using']})" if want.get("using") else ""
-        return text + (f" WITH CHECK ({want['check']})" if want.get("check") else "")
-
-    # --- the rest -------------------------------------------------------------------------------------------------
-
-    def _sequence(self, name: ObjectName, attribute: str, want: Entry) -> str:
-        head = f"ALTER SEQUENCE {name_sql(name)}"
-        match attribute:
-            case "type":
-                return f"{head} AS {want['type']}"
-            case "start":
-                return f"{head} START {want.get('start', 0)}"
-            case "increment":
-                return f"{head} INCREMENT {want.get('increment', 0)}"
-            case "minimum":
-                return f"{head} MINVALUE {want.get('minimum', 0)}"
-            case "maximum":
-                return f"{head} MAXVALUE {want.get('maximum', 0)}"
-            case "cache":
-                return f"{head} CACHE {want['cache']}"
-            case "cycle":
-                return f"{head} {'' if want.get('cycle') else 'NO '}CYCLE"
-        return ""
-
-    def _role(self, name: str, attribute: str, want: Entry, found: Entry) -> str:
-        gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
-        role = compose("{r}", r=name)
+    def _role(self, name: ObjectName, attribute: str, want: Entry, found: Entry) -> Iterator[Action]:
+        gone = sorted(set(found.get(attribute, ())) - set(want.get(attribute, ())))
         match attribute:
             case "attributes":
-                return f"ALTER ROLE {role} {' '.join('NO' + word for word in sorted(gone))}"
+                yield actions.TakeAttributes(name, tuple(gone))
             case "members":
-                return _script([f"REVOKE {role} FROM {compose('{m}', m=m.removesuffix('*'))}" for m in sorted(gone)])
+                yield from (actions.RevokeRole(name, member.removesuffix("*")) for member in gone)
             case "member_of":
-                return _script([compose("REVOKE {o} FROM {r}", o=other, r=name) for other in sorted(gone)])
+                yield from (actions.RevokeRole(ObjectName("", part=other), name.part) for other in gone)
             case "not_members":
-                others = [self.owner if who == "owner" else AUTHENTICATOR for who in sorted(gone)]
-                return _script([compose("GRANT {r} TO {o}", r=name, o=other) for other in others])
-        return ""
+                yield from (actions.GrantRole(name, self.owner if who == "owner" else AUTHENTICATOR) for who in gone)
 
-    def _membership(self, name: str) -> str:
-        return "" if not self.owner else compose("GRANT {r} TO {o}", r=name, o=self.owner)
-
-    def _defaults(self, name: str, want: Entry, found: Entry) -> Iterator[str]:
-        *schema, what = name.split(" ")
-        where = f" IN SCHEMA {schema[0]}" if schema else ""
-        head = f"ALTER DEFAULT PRIVILEGES FOR ROLE {compose('{o}', o=self.owner)}{where}"
+    def _defaults(self, name: ObjectName, want: Entry, found: Entry) -> actions.DefaultPrivileges:
+        schema, _, what = name.part.rpartition(" ")
         usual = {"FUNCTIONS": "EXECUTE", "TYPES": "USAGE"}.get(what, "") if not schema else ""
         wanted, held = want.get("grants", {}), found.get("grants", {})
-        for role in held:
-            if not (role == "PUBLIC" and usual) and held[role] != wanted.get(role):
-                yield f"{head} REVOKE ALL ON {what} FROM {role_sql(role)}"
-        for role in wanted:
-            if wanted[role] not in ("nothing", held.get(role)):
-                yield f"{head} GRANT {wanted[role]} ON {what} TO {role_sql(role)}"
-        if usual and "PUBLIC" not in wanted:
-            yield f"{head} GRANT {usual} ON {what} TO PUBLIC"
+        taken = [role for role in held if not (role == "PUBLIC" and usual) and held[role] != wanted.get(role)]
+        given = [(rights, role) for role, rights in wanted.items() if rights not in ("nothing", held.get(role))]
+        given += [(usual, "PUBLIC")] if usual and "PUBLIC" not in wanted else []
+        return actions.DefaultPrivileges(name, self.owner, schema, what, tuple(taken), tuple(given))
 
-    def _comment(self, kind: str, name: ObjectName, want: Entry) -> Iterator[str]:
-        current = self.live.get(kind, {}).get(name)
-        if current is None and not want.get("comment"):
-            return
-        text = sql.Literal(want["comment"]).as_string(None).strip() if want.get("comment") else "NULL"
-        yield f"COMMENT ON {described_sql(kind, name)} IS {text}"
+    def _comment(self, kind: str, name: ObjectName, want: Entry) -> list[Action]:
+        text = want.get("comment", "")
+        stands = self.live.get(kind, {}).get(name) is not None
+        return [actions.Comment(name, kind.removeprefix("auth "), text)] if stands or text else []
 
-    def _grants(self, kind: str, name: ObjectName, want: Entry, found: Entry) -> Iterator[str]:
+    def _grants(self, kind: str, name: ObjectName, want: Entry, found: Entry) -> Iterator[Action]:
         """GRANT and REVOKE from what is held to what should be."""
+        kind = kind.removeprefix("auth ")
+        target = name.relation if kind == "column" else name
+        on = compose("{n}", n=target.identifier())
+        on = f"{'TABLE' if kind == 'column' else _KINDS[kind]} {on}"
+        of = compose(" ({c})", c=name.part) if kind == "column" else ""
         wanted, held = want.get("grants", {}), found.get("grants", {})
         for role in sorted(wanted.keys() | held.keys()):
-            one, other = privilege_words(wanted.get(role, "")), privilege_words(held.get(role, ""))
+            one, other = _rights(wanted.get(role, "")), _rights(held.get(role, ""))
             if role == "owner":
-                yield f"GRANT ALL ON {target_sql(kind, name)} TO {compose('{o}', o=self.owner)}"
+                yield actions.Grant(name, "ALL", on, (self.owner,))
                 continue
-            to = role_sql(role)
             if held.get(role) == "nothing":  # a role of the platform that lacks what it is meant to have
-                right = "EXECUTE" if kind == "function" else "USAGE"
-                yield f"GRANT {right} ON {target_sql(kind, name)} TO {to}"
+                yield actions.Grant(name, "EXECUTE" if kind == "function" else "USAGE", on, (role,))
                 continue
-            regrant = {word for word in other if word.endswith("*")}
-            if regrant or other - one:
-                gone = ", ".join(f"{word.removesuffix('*')}{column_sql(kind, name)}" for word in sorted(other - one))
-                yield f"REVOKE {gone} ON {target_sql(kind, name)} FROM {to} CASCADE"
+            if any(right.endswith("*") for right in other) or other - one:
+                gone = ", ".join(f"{right.removesuffix('*')}{of}" for right in sorted(other - one))
+                yield actions.Revoke(name, gone, on, (role,), cascade=True)
             if one - other:
-                new = ", ".join(f"{word}{column_sql(kind, name)}" for word in sorted(one - other))
-                yield f"GRANT {new} ON {target_sql(kind, name)} TO {to}"
+                yield actions.Grant(name, ", ".join(f"{right}{of}" for right in sorted(one - other)), on, (role,))
 
 
-def _script(statements: Any) -> str:
-    return ";\n".join(statement.rstrip(";") for statement in statements if statement)
+def _rights(text: str) -> set[str]:
+    return set(text.split(", ")) - {"", "nothing"}
 
 
-def _aside(why: str, statements: str) -> str:
-    return f"-- {why} " + statements.replace("\n", "\n-- ")
+def _table(name: ObjectName, attribute: str, want: Entry, found: Entry) -> Iterator[Action]:
+    on = bool(want.get(attribute))
+    match attribute:
+        case "row_security":
+            yield actions.SetRowSecurity(name, on=on)
+        case "forced":
+            yield actions.ForceRowSecurity(name, on=on)
+        case "unlogged":
+            yield actions.SetLogged(name, on=not on)
+        case "options":
+            given, wanted = (dict(option.split("=", 1) for option in e.get(attribute, ())) for e in (found, want))
+            yield actions.SetParameters(name, tuple(sorted((dict.fromkeys(given, "") | wanted).items())))
+        case "replica_identity":
+            yield actions.ResetReplicaIdentity(name)
+        case "parents":
+            gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
+            yield from (actions.Disinherit(name, ObjectName.of("table", parent)) for parent in sorted(gone))
 
 
-def _referenced(definition: str) -> ObjectName | None:
-    """The table that a foreign key points to; None of another constraint."""
-    found = re.match(rf"FOREIGN KEY .*? REFERENCES ({PATH})", definition)
-    return ObjectName(*("public", *parts_of(found[1]))[-2:]) if found else None
+def _exchange(name: ObjectName, want: Entry, found: Entry) -> Iterator[Action]:
+    """One statement where ALTER can do it: a policy that is dropped, and not made again, may have kept rows in."""
+    made = making.policy(name, want)
+    fixed = all(want.get(key) == found.get(key) for key in ("command", "restrictive"))
+    if fixed and all(want.get(key) or not found.get(key) for key in ("using", "check")):
+        yield actions.AlterPolicy(name, made.roles, made.using, made.check)
+    else:
+        yield from (actions.DropPolicy(name), made)
+
+
+def _sequence(name: ObjectName, attribute: str, want: Entry) -> Iterator[Action]:
+    match attribute:
+        case "type":
+            yield actions.AlterSequence(name, f"AS {want['type']}")
+        case "cycle":
+            yield actions.AlterSequence(name, "CYCLE" if want.get("cycle") else "NO CYCLE")
+        case _ if attribute in _SEQUENCE:
+            yield actions.AlterSequence(name, f"{_SEQUENCE[attribute]} {want.get(attribute, 0)}")
 
 
 def _says(text: str, name: str) -> bool:
     """Whether an expression that PostgreSQL wrote names this column or table, or something called like it."""
     return bool(re.search(rf"(?<!\w){re.escape(name.replace(chr(34), chr(34) * 2))}(?!\w)", text))
-
-
-def _type(want: Entry) -> str:
-    collation = want.get("collation")
-    return f"{want['type']} COLLATE {compose('{c}', c=collation)}" if collation else str(want["type"])
-
-
-def _function(name: ObjectName, want: Entry) -> str:
-    path = sql.Identifier(name.schema, name.part).as_string(None)
-    quote = "$function$"
-    while quote in want["body"]:
-        quote = quote[:-1] + "_$"
-    parts = [
-        f"CREATE OR REPLACE {'PROCEDURE' if want.get('kind') == 'procedure' else 'FUNCTION'} "
-        f"{path}({want.get('arguments', '')})",
-        f"RETURNS {want['result']}" if want.get("result") else "",
-        f"LANGUAGE {want['language']}",
-        want.get("volatility", ""),
-        "STRICT" if want.get("strict") else "",
-        "SECURITY DEFINER" if want.get("security_definer") else "",
-        "LEAKPROOF" if want.get("leakproof") else "",
-        f"PARALLEL {want['parallel']}" if want.get("parallel") else "",
-        *(f"SET {key} = {_value(value)}" for key, value in (s.split("=", 1) for s in want.get("settings", ()))),
-        f"AS {quote}{want['body']}{quote}",
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def _value(text: str) -> str:
-    """A setting's value as DDL takes it; PostgreSQL keeps an empty search path as ``""``."""
-    if text in ('""', ""):
-        return "''"
-    return text if re.fullmatch(r'[\w$", ]+', text) else sql.Literal(text).as_string(None)

@@ -16,7 +16,8 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
 from moeen.db import public_ids, registry
-from moeen.db.findings import Finding, Severity
+from moeen.db.actions import SetNotNull, SetSequence, Validate
+from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.history import files
 from moeen.db.kinds import Kind
 from moeen.db.names import PUBLIC, ObjectName
@@ -26,7 +27,7 @@ from moeen.db.sql import compose
 #: Findings that are expected after an older database was adopted, until backfill_public_ids and remint_public_ids ran.
 DECLARED = frozenset({Kind.PUBLIC_IDS_PENDING, Kind.PUBLIC_IDS_GUESSABLE, Kind.BACKFILL})
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
-_BACKFILL_FIX = "manage.py backfill_public_ids"
+_BACKFILL = "manage.py backfill_public_ids"
 
 
 @dataclass
@@ -55,11 +56,14 @@ def after_rows(catalog: Iterable[Finding], rows: Iterable[Finding]) -> list[Find
     """The catalog's findings; a fix that rows are in the way of, as advice."""
     ill = {f.table for f in rows if f.kind in (Kind.PUBLIC_IDS_MALFORMED, Kind.PUBLIC_IDS_PENDING)}
     return [
-        replace(f, fix="-- once the rows are mended: " + f.fix.replace("\n", "\n-- "))
-        if f.table in ill and ("public_id" in f.object and ("VALIDATE" in f.fix or "SET NOT NULL" in f.fix))
-        else f
+        replace(f, fix=replace(f.fix, advice="once the rows are mended")) if f.table in ill and _proves_ids(f) else f
         for f in catalog
     ]
+
+
+def _proves_ids(finding: Finding) -> bool:
+    proofs = (Validate, SetNotNull)
+    return "public_id" in finding.object and any(isinstance(action, proofs) for action in finding.fix.actions)
 
 
 def prefixes(form: Form) -> Iterator[Finding]:
@@ -124,7 +128,7 @@ class _Reader:
                 if lacking or pending:
                     found = f"{lacking:,}" if lacking else "none, but its column is still declared as pending"
                     why = "until then these rows cannot be reached by a public id"
-                    fix = f"{_BACKFILL_FIX} --table {table}"
+                    fix = Fix(advice=f"{_BACKFILL} --table {table}")
                     self._add(name, Kind.PUBLIC_IDS_PENDING, "0", found, Severity.UNSAFE, fix, why)
             check = name.has(f"{table}_public_id_check")
             proven = self.form.objects.get("constraint", {}).get(check)
@@ -133,7 +137,7 @@ class _Reader:
                 malformed = self._count(table, "SELECT count(*) FROM public.{t} WHERE public_id !~ {p}", p=pattern)
                 if malformed:
                     why = "these rows cannot be reached by their public id"
-                    fix = "-- give each a new public id, after looking at where the old ones are in use"
+                    fix = Fix(advice="give each a new public id, after looking at where the old ones are in use")
                     self._add(name, Kind.PUBLIC_IDS_MALFORMED, "0", f"{malformed:,}", Severity.BREAKS, fix, why)
 
     def guessable(self) -> None:
@@ -161,7 +165,7 @@ class _Reader:
             cursor.execute(sql.SQL(" UNION ALL ").join(questions).as_string(None))
             for table, count in cursor.fetchall():
                 why = "whoever has one of these ids can guess the others"
-                fix = f"manage.py remint_public_ids --form dated --table {table}"
+                fix = Fix(advice=f"manage.py remint_public_ids --form dated --table {table}")
                 where = ObjectName(PUBLIC, table, "public_id")
                 self._add(where, Kind.PUBLIC_IDS_GUESSABLE, "0", f"{count:,}", Severity.UNSAFE, fix, why)
 
@@ -197,11 +201,7 @@ class _Reader:
             name = ObjectName(PUBLIC, sequence)
             free = last + 1 if called else last
             if highest is not None and highest >= free:
-                fix = compose(
-                    "SELECT setval({s}, {n})",
-                    s=sql.Literal(sql.Identifier(PUBLIC, sequence).as_string(None)),
-                    n=sql.Literal(highest),
-                )
+                fix = Fix.by(SetSequence(name, highest))
                 why = "the next inserts fail: their numbers are taken"
                 self._add(name, Kind.SEQUENCE_VALUE, f"above {highest}", str(last), Severity.BREAKS, fix, why)
 
@@ -213,8 +213,8 @@ class _Reader:
                 "SELECT name, table_name, status FROM public.backfill_runs WHERE finished_at IS NULL ORDER BY 1, 2"
             )
             for name, table, status in cursor.fetchall():
-                why = "what stands on its values waits for it"
-                self._add(f"{name} {table}", Kind.BACKFILL, "finished", status, Severity.UNSAFE, _BACKFILL_FIX, why)
+                fix, why = Fix(advice=_BACKFILL), "what stands on its values waits for it"
+                self._add(f"{name} {table}", Kind.BACKFILL, "finished", status, Severity.UNSAFE, fix, why)
 
     def migrations(self, loader: MigrationLoader | None) -> None:
         """Applied but unknown, edited since, or missing."""
@@ -231,12 +231,11 @@ class _Reader:
         changed = ledger.findings(self.connection, loader, labels=own_apps.own_apps(loader))
         self.found.findings += [replace(finding, why=why) for finding in changed]
         for app, name in sorted(loader.disk_migrations.keys() - loader.applied_migrations.keys()):
-            why = "the database is older than the code"
-            missing = (Kind.MIGRATION_MISSING, "applied", "missing", Severity.BREAKS, "manage.py migrate", why)
-            self._add(f"{app}.{name}", *missing)
+            fix, why = Fix(advice="manage.py migrate"), "the database is older than the code"
+            self._add(f"{app}.{name}", Kind.MIGRATION_MISSING, "applied", "missing", Severity.BREAKS, fix, why)
 
     def _add(
-        self, where: str | ObjectName, kind: Kind, expected: str, found: str, severity: Severity, fix: str, why: str
+        self, where: str | ObjectName, kind: Kind, expected: str, found: str, severity: Severity, fix: Fix, why: str
     ) -> None:
         name = where if isinstance(where, ObjectName) else None
         shown = where if isinstance(where, str) else where.pretty()

@@ -85,10 +85,9 @@ class Validation:
 
 
 def _with_reason(finding: Finding) -> str:
-    first, *fix = finding.pretty().split("\n    fix: ", 1)
-    text = f"{finding.severity}: {first}"
+    text = f"{finding.severity}: {finding.told()}"
     text += f"\n    why: {finding.why}" if finding.why else ""
-    return text + (f"\n    fix: {fix[0]}" if fix else "")
+    return text + (f"\n    fix: {finding.fix.pretty()}" if finding.fix else "")
 
 
 def validate(

@@ -14,8 +14,18 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import catalog, registry
+from moeen.db.actions import (
+    BuildIndex,
+    FixSearchPath,
+    ForceRowSecurity,
+    Revoke,
+    SetParameters,
+    SetRowSecurity,
+    TakeAttributes,
+)
+from moeen.db.actions.tables import INVOKER
 from moeen.db.catalog import Catalog, Table
-from moeen.db.findings import Finding, Severity, unique
+from moeen.db.findings import NO_FIX, Finding, Fix, Severity, unique
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.roles import PREFIX, ROLES
@@ -62,7 +72,7 @@ def unindexed_foreign_keys(live: Catalog) -> Iterator[Finding]:
             # In the key's own order, as splinter compares them.
             if key.kind == "f" and not any(index[: len(key.columns)] == key.columns for index in _indexes(table)):
                 at = table.identity
-                fix = compose("CREATE INDEX CONCURRENTLY ON {t} ({c})", t=at.identifier(), c=key.columns)
+                fix = Fix.by(BuildIndex(at, compose("({c})", c=key.columns)))
                 yield _finding(at.has(key.name), Kind.UNINDEXED_FOREIGN_KEY, "an index", "none", Severity.SLOW, fix)
 
 
@@ -94,10 +104,10 @@ def row_security_off(live: Catalog) -> Iterator[Finding]:
     """splinter 0007 and 0013: policies without row security, or a table without it."""
     for table in live.tables.values():
         if table.kind in ("r", "p") and table.schema == "public" and not table.row_security:
-            fix = compose("ALTER TABLE {t} ENABLE ROW LEVEL SECURITY", t=table.identity.identifier())
+            fix = Fix.by(SetRowSecurity(table.identity))
             yield _finding(table.identity, Kind.TABLE_ROW_SECURITY, "enabled", "disabled", Severity.UNSAFE, fix)
         if table.forced:
-            fix = compose("ALTER TABLE {t} NO FORCE ROW LEVEL SECURITY", t=table.identity.identifier())
+            fix = Fix.by(ForceRowSecurity(table.identity))
             yield _finding(table.identity, Kind.TABLE_FORCED, "not forced", "forced", Severity.UNSAFE, fix)
 
 
@@ -124,8 +134,7 @@ def hijackable_names(live: Catalog) -> Iterator[Finding]:
     """splinter 0011, and more: with '' the caller's temporary schema comes first for tables and types."""
     for function in live.functions.values():
         if function.schema == "app" and HERMETIC not in function.settings:
-            called = function.identity.identifier()
-            fix = compose("ALTER FUNCTION {f} SET search_path = pg_catalog, pg_temp", f=called)
+            fix = Fix.by(FixSearchPath(function.identity))
             found = ", ".join(s for s in function.settings if s.startswith("search_path=")) or "the caller's"
             yield _finding(function.identity, Kind.SEARCH_PATH, HERMETIC, found, Severity.UNSAFE, fix)
 
@@ -227,7 +236,7 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             """
         )
         for (name,) in cursor.fetchall():
-            fix = f"REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC"
+            fix = Fix.by(Revoke(ObjectName.of("function", name), "EXECUTE", f"FUNCTION {name}", ("PUBLIC",)))
             yield Finding(name, Kind.OPEN_FUNCTION, "granted by name", "open to PUBLIC", Severity.UNSAFE, fix)
         cursor.execute(
             """
@@ -238,7 +247,7 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             """
         )
         for (name,) in cursor.fetchall():
-            fix = f"ALTER VIEW {name} SET (security_invoker = true)"
+            fix = Fix.by(SetParameters(ObjectName.of("table", name), INVOKER))
             yield Finding(name, Kind.OWNERS_VIEW, "security_invoker", "its owner's rights", Severity.UNSAFE, fix)
 
 
@@ -266,7 +275,7 @@ def _unsafe_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         )
         for name, unsafe, member in cursor.fetchall():
             if unsafe:
-                fix = f"ALTER ROLE {name} NOSUPERUSER NOBYPASSRLS NOLOGIN"
+                fix = Fix.by(TakeAttributes(ObjectName("", part=name), ("SUPERUSER", "BYPASSRLS", "LOGIN")))
                 yield Finding(name, Kind.ROLE_ATTRIBUTES, "bound, without login", "otherwise", Severity.UNSAFE, fix)
             if member:
                 yield Finding(name, Kind.ROLE_MEMBER_OF, "in no other role", "in another", Severity.UNSAFE)
@@ -287,12 +296,12 @@ def _foreign_grants(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             [list(ROLES)],
         )
         for table, role, privilege in cursor.fetchall():
-            where, who = ObjectName("public", table), "PUBLIC" if role == "PUBLIC" else compose("{r}", r=role)
-            fix = f"REVOKE {privilege} ON {where.identifier().as_string(None)} FROM {who}"
+            where = ObjectName("public", table)
+            fix = Fix.by(Revoke(where, privilege, compose("{t}", t=where.identifier()), (role,)))
             yield _finding(where, Kind.TABLE_GRANTS, f"{privilege} to nobody", f"to {role}", Severity.UNSAFE, fix)
 
 
-def _finding(name: ObjectName, kind: Kind, expected: str, found: str, severity: Severity, fix: str = "") -> Finding:
+def _finding(name: ObjectName, kind: Kind, expected: str, found: str, severity: Severity, fix: Fix = NO_FIX) -> Finding:
     return Finding(name.pretty(), kind, expected, found, severity, fix, name=name)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db.findings import Finding, Severity
+from moeen.db.actions import Drop, Revoke, RunSQL
+from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
+from moeen.db.names import ObjectName
 from moeen.db.roles import ROLES
 from moeen.db.security.trust import AUTH_OWNERS
 from moeen.db.sql import compose
@@ -24,23 +26,26 @@ def strange_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(_QUERY, {"trusted": list(AUTH_OWNERS), "people": list(ROLES)})
         for schema, owner, is_strange, creators, functions, definers in cursor.fetchall():
-            name = compose("{s}", s=schema)
+            at, on = ObjectName(schema), compose("SCHEMA {s}", s=schema)
             if is_strange:
-                fix = f"-- look at what is in it; if nobody needs it, as {owner}: DROP SCHEMA {name} CASCADE"
+                advice = f"look at what is in it; if nobody needs it, as {owner}"
+                fix = Fix.by(Drop(at, "SCHEMA", compose("{s} CASCADE", s=schema)), advice=advice)
                 yield _finding(f"schema {schema}", Kind.STRANGERS_SCHEMA, "ours or the platform's", owner, fix)
             for role in creators:
-                fix = f"-- as {owner}: REVOKE CREATE ON SCHEMA {name} FROM {role}"
+                fix = Fix.by(Revoke(at, "CREATE", on, (role,)), advice=f"as {owner}")
                 yield _finding(f"schema {schema}", Kind.STRANGERS_RIGHT, "nobody else's", role, fix)
             for function, of in functions:
-                fix = f"-- as {of}, if nobody needs it: DROP ROUTINE {function}"
+                drop = Drop(ObjectName.of("function", function), "ROUTINE", function)
+                fix = Fix.by(drop, advice=f"as {of}, if nobody needs it")
                 yield _finding(function, Kind.STRANGERS_FUNCTION, "ours or the platform's", of, fix)
             for function, of in definers:
-                fix = f"-- as {of}: ALTER FUNCTION {function} SECURITY INVOKER"
+                text = f"ALTER FUNCTION {function} SECURITY INVOKER"
+                fix = Fix.by(RunSQL(ObjectName.of("function", function), text), advice=f"as {of}")
                 made = "SECURITY DEFINER, made by no migration"
                 yield _finding(function, Kind.STRANGE_DEFINER, "SECURITY INVOKER", made, fix)
 
 
-def _finding(where: str, kind: Kind, expected: str, found: str, fix: str) -> Finding:
+def _finding(where: str, kind: Kind, expected: str, found: str, fix: Fix) -> Finding:
     return Finding(where, kind, expected, found, Severity.UNSAFE, fix, _WHY)
 
 

@@ -60,8 +60,8 @@ class Server:
 
     `settings` are further server settings (name, value) given at each start. `role` and `database` are
     created at the first start: a role that may log in and create databases and roles but is no superuser, and
-    its database. `owner` is the operating system user to run as when the caller is root. `durable=False`
-    spares initdb the waiting for the disk. `port` matters only in the name of the socket.
+    its database; with the role "" neither is. `owner` is the operating system user to run as when the caller is
+    root. `durable=False` spares initdb the waiting for the disk. `port` matters only in the name of the socket.
     """
 
     data_dir: Path
@@ -136,6 +136,8 @@ class Server:
 
     def ensure_database(self, address: SocketAddress) -> None:
         """Create the role and the database where they are missing. Cheap, and harmless to repeat."""
+        if not self.role:
+            return
         with self.connect_as_superuser(address) as connection:
             row = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [self.role]).fetchone()
             if row is None:

@@ -26,6 +26,15 @@ def os_user(data_dir: Path, *, owner: str | None = None) -> pwd.struct_passwd:
     return _create_user(FALLBACK_USER)
 
 
+def ensure_user(name: str) -> str:
+    """The name, of a system user that stands by now; `nobody` where none can be made."""
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(name).pw_name
+    with contextlib.suppress(MoeenError):
+        return _create_user(name).pw_name
+    return pwd.getpwnam("nobody").pw_name
+
+
 def _create_user(name: str) -> pwd.struct_passwd:
     print(f"PostgreSQL does not run as root: creating the system user {name!r} for it.", file=sys.stderr)
     attempts = (

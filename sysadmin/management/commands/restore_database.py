@@ -33,6 +33,7 @@ class Command(BackupCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--jobs", type=positive, metavar="N", help="restore with so many parallel jobs")
         self.add_identity(parser)
+        self.add_unsigned(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         place = store.of(options["store"])
@@ -43,7 +44,7 @@ class Command(BackupCommand):
         with self.progress() as tell:
             done = restore.put_back(
                 place, name, target, replace_existing=options["replace"], drop_old=options["drop_old"],
-                jobs=options["jobs"], tell=tell,
+                jobs=options["jobs"], unsigned=options["unsigned"], tell=tell,
                 identity=options["identity"] or backups.default_identity(), recipients=backups.default_recipients(),
                 say=self.stderr.write,
             )  # fmt: skip

@@ -22,6 +22,7 @@ class Command(BackupCommand):
         parser.add_argument("--against-live", action="store_true", help="compare with the database as it is now, too")
         parser.add_argument("--jobs", type=positive, metavar="N", help="restore with so many parallel jobs")
         self.add_identity(parser)
+        self.add_unsigned(parser)
         self.add_database(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,8 +31,9 @@ class Command(BackupCommand):
         identity = options["identity"] or backups.default_identity()
         with self.progress() as tell:
             report = verify.prove(
-                place, place.resolve(options["id"]), identity=identity, live=live, jobs=options["jobs"], tell=tell
-            )
+                place, place.resolve(options["id"]), identity=identity, live=live, jobs=options["jobs"],
+                unsigned=options["unsigned"], tell=tell,
+            )  # fmt: skip
         if options["json"]:
             self.print_json(report.as_dict())
         else:

@@ -5,32 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from moeen.db.findings import Finding
+from moeen.db.actions import (
+    Detach,
+    Disinherit,
+    Drop,
+    DropConstraint,
+    DropRule,
+    Revoke,
+    RunSQL,
+    SetParameters,
+    SetRowSecurity,
+)
+from moeen.db.actions.tables import INVOKER
+from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
+from moeen.db.names import ObjectName
 from moeen.db.security.exposure.question import (
     NOT_ELSEWHERE,
     OURS,
     Question,
     Words,
     is_of_extension,
-    listed,
     others,
     unsafe,
 )
-from moeen.db.sql import compose, fragment
+from moeen.db.sql import compose, role_sql
 
 
 def views(cursor: Any, words: Words) -> Iterator[Finding]:
     """A view shows what its owner sees; a materialized one holds rows as they were."""
     cursor.execute(_VIEWS, words)
     for name, kind, old, readers in cursor.fetchall():
+        at = ObjectName.of("table", name)
         found = f"readable by {', '.join(readers)}" if readers else "nobody else may read it yet"
         if kind == "m":
-            fix = f"-- it holds copies of rows; if nobody needs them: DROP MATERIALIZED VIEW {name}"
+            fix = Fix.by(Drop(at, "MATERIALIZED VIEW"), advice="it holds copies of rows; if nobody needs them")
             yield unsafe(name, Kind.MATERIALIZED_VIEW, "nothing that holds our rows", found, fix, _COPY)
         else:
-            invoker = f"ALTER VIEW {name} SET (security_invoker = true)"
-            fix = f"-- before PostgreSQL 15 no view can be bound: DROP VIEW {name}" if old else invoker
+            drop = Fix.by(Drop(at, "VIEW"), advice="before PostgreSQL 15 no view can be bound")
+            fix = drop if old else Fix.by(SetParameters(at, INVOKER))
             yield unsafe(name, Kind.OWNERS_VIEW, "security_invoker", f"its owner's rights, {found}", fix, _VIEW)
 
 
@@ -38,7 +51,7 @@ def rules(cursor: Any, words: Words) -> Iterator[Finding]:
     """A rule of another table that reads or writes ours does so with the rights of that table's owner."""
     cursor.execute(_RULES, words)
     for rule, table, ours in cursor.fetchall():
-        fix = f"DROP RULE {rule} ON {table}"
+        fix = Fix.by(DropRule(ObjectName.of("rule", f"{table}.{rule}")))
         why = "whoever writes there reads or writes our table with the rights of the other one's owner"
         yield unsafe(f"{table}.{rule}", Kind.RULE_ELSEWHERE, "none that uses our tables", f"uses {ours}", fix, why)
 
@@ -47,7 +60,7 @@ def functions(cursor: Any, words: Words) -> Iterator[Finding]:
     """A definer function that others may call, and whose owner can read our tables; or one in an untrusted language."""
     cursor.execute(_FUNCTIONS, words)
     for name, owner, definer, callers in cursor.fetchall():
-        fix = f"REVOKE EXECUTE ON ROUTINE {name} FROM {listed(callers)}"
+        fix = Fix.by(Revoke(ObjectName.of("function", name), "EXECUTE", f"ROUTINE {name}", tuple(callers)))
         kind = Kind.DEFINER_ELSEWHERE if definer else Kind.UNTRUSTED_ELSEWHERE
         why = "it runs with its owner's rights, past every policy" if definer else "it may do whatever the server can"
         found = f"of {owner}, called by {', '.join(callers)}"
@@ -58,13 +71,13 @@ def tables(cursor: Any, words: Words) -> Iterator[Finding]:
     """Tables elsewhere that belong to ours by inheritance, partition or foreign key."""
     cursor.execute(_CHILDREN, words)
     for name, parent, partition in cursor.fetchall():
-        change = "DETACH PARTITION" if partition else "NO INHERIT"
-        fix = f"ALTER TABLE {parent} {change} {name}" if partition else f"ALTER TABLE {name} {change} {parent}"
+        child, ours = ObjectName.of("table", name), ObjectName.of("table", parent)
+        fix = Fix.by(Detach(ours, child) if partition else Disinherit(child, ours))
         why = "rows of the one are read through the other, and each has its own policies"
         yield unsafe(name, Kind.INHERITING_TABLE, "no heir of our tables", f"inherits {parent}", fix, why)
     cursor.execute(_FOREIGN_KEYS, words)
     for name, constraint, target in cursor.fetchall():
-        fix = compose("ALTER TABLE {t} DROP CONSTRAINT {n}", t=fragment(name), n=constraint)
+        fix = Fix.by(DropConstraint(ObjectName.of("table", name).has(constraint)))
         why = "whoever writes there learns which rows of ours exist, and may keep them from being deleted"
         yield unsafe(f"{name}.{constraint}", Kind.FOREIGN_KEY_ELSEWHERE, "none to our tables", f"to {target}", fix, why)
 
@@ -75,29 +88,31 @@ def copies(cursor: Any, words: Words) -> Iterator[Finding]:
     for name, kind, original, shared, secured, readers in cursor.fetchall():
         found = f"{shared} columns of {original}, row security {'on' if secured else 'off'}"
         found += f", granted to {', '.join(readers)}" if readers else ""
-        parts = [f"REVOKE ALL ON {name} FROM {listed(readers)}"] if readers else []
+        at = ObjectName.of("table", name)
+        closing = [Revoke(at, "ALL", name, tuple(readers))] if readers else []
+        fix = Fix.by(*closing, *([] if secured else [SetRowSecurity(at)]))
         if kind == "f":
-            parts = [f"-- a foreign table has no row security; if nobody needs it: DROP FOREIGN TABLE {name}"]
-        elif not secured:
-            parts.append(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
-        yield unsafe(name, Kind.COPY_ELSEWHERE, "closed, or no copy of our rows", found, ";\n".join(parts), _COPY)
+            fix = Fix.by(Drop(at, "FOREIGN TABLE"), advice="a foreign table has no row security; if nobody needs it")
+        yield unsafe(name, Kind.COPY_ELSEWHERE, "closed, or no copy of our rows", found, fix, _COPY)
 
 
 def grants(cursor: Any, words: Words) -> Iterator[Finding]:
     """What our roles own, or were granted, outside of our schemas."""
     cursor.execute(_GRANTS, words)
     for role, owns, kind, identity, relation, column in cursor.fetchall():
+        at = ObjectName("", part=identity)
         if owns:
-            fix = f"-- give it to another owner, or drop it: {kind} {identity}"
+            fix = Fix(advice=f"give it to another owner, or drop it: {kind} {identity}")
             why = "an owner may do anything to it, and whoever acts in the role is that owner"
             yield unsafe(identity, Kind.OWNED_BY_ROLE, "nothing", f"{kind} of {role}", fix, why)
             continue
         if kind == "default acl":
             where, _, what = identity.rpartition(" on ")
-            fix = f"ALTER DEFAULT PRIVILEGES {where} REVOKE ALL ON {what.upper()} FROM {role}"
+            text = f"ALTER DEFAULT PRIVILEGES {where} REVOKE ALL ON {what.upper()} FROM {role_sql(role)}"
+            fix = Fix.by(RunSQL(at, text, narrows=True))
         else:
             what, on = (f" ({column})", relation) if column else ("", identity)
-            fix = f"REVOKE ALL{what} ON {_REVOKED.get(kind, kind.upper())} {on} FROM {role}"
+            fix = Fix.by(Revoke(at, f"ALL{what}", f"{_REVOKED.get(kind, kind.upper())} {on}", (role,)))
         why = "people hold it whenever they act in the role, and no policy of ours is asked"
         yield unsafe(identity, Kind.GRANT_ELSEWHERE, f"nothing to {role}", f"{kind} granted to {role}", fix, why)
 
@@ -108,24 +123,16 @@ def publications(cursor: Any, words: Words) -> Iterator[Finding]:
     (by_schema,) = cursor.fetchone()
     cursor.execute(_PUBLICATIONS.replace(":schemas", _PUBLISHED_SCHEMAS if by_schema else "NULL::text[]"), words)
     for name, everything, schemas, held in cursor.fetchall():
-        what, parts = [], []
-        publication = compose("{n}", n=name)
-        if everything:
-            what, parts = ["all tables"], [f"DROP PUBLICATION {publication}"]
-        for schema in schemas or ():
-            what.append(f"schema {schema}")
-            parts.append(f"ALTER PUBLICATION {publication} DROP TABLES IN SCHEMA {schema}")
-        if held and not everything:
+        what = [f"schema {schema}" for schema in schemas or ()]
+        texts = [f"DROP TABLES IN SCHEMA {schema}" for schema in schemas or ()]
+        if held:
             what += held
-            parts.append(f"ALTER PUBLICATION {publication} DROP TABLE {', '.join(held)}")
-        yield unsafe(
-            name,
-            Kind.PUBLICATION,
-            "none of our tables",
-            ", ".join(what),
-            ";\n".join(parts),
-            "every row leaves, unasked",
-        )
+            texts.append(f"DROP TABLE {', '.join(held)}")
+        at, publication = ObjectName("", part=name), compose("{n}", n=name)
+        fix = Fix.by(*(RunSQL(at, f"ALTER PUBLICATION {publication} {text}") for text in texts))
+        if everything:
+            what, fix = ["all tables"], Fix.by(Drop(at, "PUBLICATION"))
+        yield unsafe(name, Kind.PUBLICATION, "none of our tables", ", ".join(what), fix, "every row leaves, unasked")
 
 
 QUESTIONS: tuple[Question, ...] = (views, rules, functions, tables, copies, grants, publications)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from moeen.db.catalog import neighbours
-from moeen.db.findings import Finding, Severity
+from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
-from moeen.db.sql import role_sql
 
 #: Parameters of every query: ``tables`` of ours in public, ``roles`` of ours, the ``platform``'s roles, and the roles
 #: that are ``known`` to own what a platform brings.
@@ -69,11 +68,6 @@ def is_of_extension(catalog: str, oid: str) -> str:
                        AND e.deptype = 'e')"""
 
 
-def unsafe(where: str, kind: Kind, expected: str, found: str, fix: str, why: str) -> Finding:
+def unsafe(where: str, kind: Kind, expected: str, found: str, fix: Fix, why: str) -> Finding:
     """A finding of the one severity there is here."""
     return Finding(where, kind, expected, found, Severity.UNSAFE, fix, why)
-
-
-def listed(names: list[str]) -> str:
-    """Role names as SQL takes them in GRANT and REVOKE."""
-    return ", ".join(map(role_sql, names))

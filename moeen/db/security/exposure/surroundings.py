@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from moeen.db.actions import DefaultPrivileges, Drop, Revoke, RevokeRole, RunSQL
 from moeen.db.catalog import neighbours
-from moeen.db.findings import Finding
+from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
-from moeen.db.security.exposure.question import OURS, Question, Words, listed, members, others, unsafe
+from moeen.db.names import ObjectName
+from moeen.db.security.exposure.question import OURS, Question, Words, members, others, unsafe
 from moeen.db.sql import compose, elements
 
 #: Setting -> what it may be, as regards row security.
@@ -58,7 +60,7 @@ def settings(cursor: Any, words: Words) -> Iterator[Finding]:
         place = f"DATABASE {compose('{d}', d=database)}" if database else ""
         at = " IN ".join(part for part in (whose, place) if part)
         where = " in ".join(part for part in (role, database) if part) or "every role"
-        fix = f"ALTER {at or 'ROLE ALL'} RESET {name}"
+        fix = Fix.by(RunSQL(ObjectName("", part=name), f"ALTER {at or 'ROLE ALL'} RESET {name}", narrows=True))
         why = _WHY_SETTING.get(name.lower(), "sessions begin with what the code, and the policies, do not count on")
         if name.lower().startswith("pgrst."):
             why = _WHY_POSTGREST
@@ -74,7 +76,8 @@ def parameters(cursor: Any, words: Words) -> Iterator[Finding]:
         return
     cursor.execute(_PARAMETERS, words)
     for name, role, rights in cursor.fetchall():
-        fix = f"-- as a superuser: REVOKE {rights} ON PARAMETER {name} FROM {listed([role])}"
+        revoke = Revoke(ObjectName("", part=name), rights, f"PARAMETER {name}", (role,))
+        fix = Fix.by(revoke, advice="as a superuser")
         why = "session_replication_role and its kin switch off what everything else stands on"
         yield unsafe(name, Kind.PARAMETER_GRANT, f"not to {role}", f"{rights} to {role}", fix, why)
 
@@ -84,21 +87,21 @@ def predefined(cursor: Any, words: Words) -> Iterator[Finding]:
     cursor.execute(_PREDEFINED, words | {"files": list(_SERVER_FILES)})
     for role, member, logins, database in cursor.fetchall():
         names = [name for name in logins if not name.endswith("*")]
-        revoke = f"-- as an administrator: REVOKE {role} FROM {listed([member])}"
+        fix = Fix.by(RevokeRole(ObjectName("", part=role), member), advice="as an administrator")
         if not names and logins:  # a neighbour works with it
-            shut = compose("REVOKE CONNECT ON DATABASE {d} FROM {m}", d=database, m=member)
-            revoke = f"-- it belongs to another database; if CONNECT is its own, not everybody's, here: {shut}"
+            advice = "it belongs to another database; if CONNECT is its own, not everybody's, here"
+            fix = Fix.by(_shut_out(member, database), advice=advice)
         through = [name.removesuffix("*") for name in logins if name.removesuffix("*") != member]
         found = "a member" + (f", through which {', '.join(through)}" if through else "")
         why = "these roles read or write all tables, the server's files, or other people's query texts"
-        yield unsafe(f"{member} in {role}", Kind.MEMBERSHIP, "none", found, revoke, why)
+        yield unsafe(f"{member} in {role}", Kind.MEMBERSHIP, "none", found, fix, why)
 
 
 def event_triggers(cursor: Any, words: Words) -> Iterator[Finding]:
     """Code that runs at every change of the schema, as whoever makes the change."""
     cursor.execute(_EVENT_TRIGGERS, words)
     for name, function, owner in cursor.fetchall():
-        fix = f"-- as a superuser: {compose('DROP EVENT TRIGGER {n}', n=name)}"
+        fix = Fix.by(Drop(ObjectName("", part=name), "EVENT TRIGGER"), advice="as a superuser")
         why = "its owner can change what it does, and migrate runs it with the rights of the owner of the tables"
         yield unsafe(name, Kind.EVENT_TRIGGER_ELSEWHERE, "of a trusted owner", f"{function} of {owner}", fix, why)
 
@@ -107,19 +110,22 @@ def defaults(cursor: Any, words: Words) -> Iterator[Finding]:
     """Default privileges of others that make tables of ours, as the connected role may; validation asks the owner's."""
     cursor.execute(_DEFAULTS, words)
     for role, schema, what, grantees in cursor.fetchall():
-        where = f" IN SCHEMA {compose('{s}', s=schema)}" if schema else ""
-        head = f"ALTER DEFAULT PRIVILEGES FOR ROLE {compose('{r}', r=role)}{where}"
-        fix = f"{head} REVOKE ALL ON {what} FROM {listed(grantees)}"
+        at = ObjectName("", part=role)
+        fix = Fix.by(DefaultPrivileges(at, role, schema, what, tuple(grantees)))
         named = " ".join(part for part in (role, schema, what) if part)
         why = "whatever a later migration makes is open to these roles"
         yield unsafe(named, Kind.DEFAULT_PRIVILEGES_OF_ANOTHER, "to nobody", f"to {', '.join(grantees)}", fix, why)
+
+
+def _shut_out(role: str, database: str) -> Revoke:
+    return Revoke(ObjectName("", part=database), "CONNECT", compose("DATABASE {d}", d=database), (role,))
 
 
 def neighbours_logins(cursor: Any, words: Words) -> Iterator[Finding]:
     """Logins of another database that hold our roles there, and may connect here by name."""
     cursor.execute(_NEIGHBOURS, words)
     for login, grantee, database, roles in cursor.fetchall():
-        fix = compose("REVOKE CONNECT ON DATABASE {d} FROM {g}", d=database, g=grantee)
+        fix = Fix.by(_shut_out(grantee, database))
         found = f"may connect and become {', '.join(roles)}"
         why = "it belongs to another database of the server, whose people it serves with these roles"
         yield unsafe(login, Kind.NEIGHBOURS_LOGIN, "no way into this database", found, fix, why)

@@ -1,0 +1,325 @@
+"""Forged backups: each is refused before anything of it runs. Some run always, all with `make test-forgery`."""
+
+import os
+import pwd
+import random
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pyrage
+import pytest
+from django.db import connections
+
+from moeen.db.backups import allowed, archive, inventory, keys, manifest, restore, scratch, tools, trust, verify
+from moeen.db.backups.manifest import Damaged
+from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.kinds import Kind
+from tests import backups, forgeries
+
+ROLES = "SELECT oid, rolname, rolsuper, rolcanlogin, rolpassword FROM pg_authid ORDER BY 1"
+
+
+@pytest.fixture(scope="module")
+def filled(new_database):
+    database = new_database()
+    backups.fill(database, rows=5, long_text=10)
+    with database.connect() as connection:
+        connection.execute("CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM visits")
+        connection.execute("ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO backup_staff")
+    return database
+
+
+@pytest.fixture(scope="module")
+def two(filled, tmp_path_factory):
+    """The folders of two backups of one database, in the form that lies open: one file for each table."""
+    at = backups.place(tmp_path_factory.mktemp("two"))
+    first = backups.take(filled, at, jobs=2)
+    with filled.connect() as connection:
+        connection.execute("INSERT INTO visits (person, v) VALUES (1, 1)")
+    second = backups.take(filled, at, jobs=2)
+    return at.folder / first.id, at.folder / second.id
+
+
+@pytest.fixture(scope="module")
+def all_forgeries(two):
+    toc = forgeries.Toc.read((two[1] / "dump" / "toc.dat").read_bytes())
+    return [*forgeries.contents(toc), *forgeries.papers(), *forgeries.files()]
+
+
+@pytest.fixture
+def cage():
+    """A folder in which whoever runs a program could leave a file, on any server of the tests; nobody must."""
+    with tempfile.TemporaryDirectory(prefix="moeen-cage-") as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+        assert os.listdir(folder) == []
+
+
+@pytest.fixture
+def watched(filled):
+    """What must not change by a forgery: roles, databases, and files beside the backup."""
+
+    def look():
+        with filled.admin() as connection:
+            return connection.execute(ROLES).fetchall(), connection.execute(
+                "SELECT datname FROM pg_database"
+            ).fetchall()
+
+    before = look()
+    yield
+    assert look() == before
+
+
+def refused(forgery, two, folder, database, cage, *, unsigned=""):
+    """Forge it; verify and restore must both refuse, and do nothing. Returns why not, or "".
+
+    With `unsigned` the signature is passed by, as for one who believes the forgery, or whose key was stolen.
+    """
+    into = folder / "store"
+    into.mkdir(parents=True)
+    at = backups.place(into)
+    older, newer = two
+    copy = forgeries.forged(forgery, folder=newer, other=older, into=into, cage=cage)
+    before = forgeries.state_of(folder)
+    try:
+        report = verify.prove(at, copy.name, unsigned=unsigned)
+    except MoeenError as error:
+        if error.exit_code != FINDINGS:
+            return f"exit code {error.exit_code}: {error}"
+    else:
+        if report.ok:
+            return "verified"
+        if any(finding.kind == Kind.RESTORE for finding in report.findings):
+            return f"ran: {report.findings}"
+    target = restore.Target(backups.login(database), "moeen_forged", exists=False, empty=True)
+    try:
+        done = restore.put_back(at, copy.name, target, unsigned=unsigned)
+    except MoeenError as error:
+        if error.exit_code != FINDINGS:
+            return f"exit code {error.exit_code}: {error}"
+    else:
+        with database.admin() as connection:
+            connection.execute("DROP DATABASE IF EXISTS moeen_forged")
+        if not (unsigned and done.findings):
+            return "restored"
+    after = forgeries.state_of(folder)
+    record = os.path.join(copy, "verified.json")
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} - {record}
+    return f"changed {changed}" if changed else ""
+
+
+@pytest.mark.parametrize("unsigned", ["", "believed by the test"])
+def test_forgery__some_of_each_sort__refused_and_nothing_run(
+    all_forgeries, two, filled, tmp_path, watched, cage, unsigned
+):
+    chosen = random.Random(14).sample(all_forgeries, 16)
+    assert wrongly_taken(chosen, two, tmp_path, filled, cage, unsigned=unsigned) == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("unsigned", ["", "believed by the test"])
+def test_forgery__all__refused_and_nothing_run(all_forgeries, two, filled, tmp_path, watched, cage, unsigned):
+    assert len(all_forgeries) >= 100
+    assert wrongly_taken(all_forgeries, two, tmp_path, filled, cage, unsigned=unsigned) == {}
+
+
+def wrongly_taken(chosen, two, folder, database, cage, *, unsigned):
+    found = {
+        forgery.name: refused(forgery, two, folder / str(number), database, cage, unsigned=unsigned)
+        for number, forgery in enumerate(chosen)
+    }
+    return {name: why for name, why in found.items() if why}
+
+
+def test_contents__as_pg_dump_wrote_them__every_entry_allowed(two, filled):
+    with (two[0] / "dump" / "toc.dat").open("rb") as source:
+        chosen = allowed.choose(archive.read(source, form="directory", file="dump"), file="dump")
+    assert {entry.kind for entry in chosen.left_out} <= {"DATABASE"}
+    kinds = {entry.kind for entry in chosen.run}
+    assert {"TABLE", "POLICY", "ACL", "FUNCTION", "TABLE DATA", "BLOBS", "DEFAULT ACL"} <= kinds
+
+
+@pytest.mark.parametrize("cut", [0, 4, 20, 200, -1])
+def test_contents__cut_anywhere__damaged_and_the_file_named(two, tmp_path, cut):
+    path = tmp_path / "toc.dat"
+    path.write_bytes((two[0] / "dump" / "toc.dat").read_bytes()[:cut])
+    with path.open("rb") as source, pytest.raises(Damaged, match=r"dump is damaged"):
+        archive.read(source, form="directory", file="dump")
+
+
+def test_scratch__who_restores__may_do_nothing_to_the_server(filled):
+    """What a function's body, which no list can judge, would run with."""
+    with filled.connect() as connection:
+        at = tools.find_server(connection.info.server_version // 10000)
+        roles = inventory.roles(connection)
+    with scratch.server(at) as superuser:
+        target = scratch.without_power(superuser, roles, database="restored", owner="moeen", encoding="UTF8")
+        assert not superuser.user.startswith("postgres")
+        with target.connect(application="test") as connection:
+            ((powers, member),) = connection.execute(
+                """
+                SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication,
+                       EXISTS (SELECT FROM pg_roles g WHERE (g.rolname LIKE 'pg\\_%' OR g.rolsuper OR g.rolcreaterole)
+                               AND g.rolname <> 'pg_database_owner' AND pg_has_role(current_user, g.oid, 'MEMBER'))
+                FROM pg_roles WHERE rolname = current_user
+                """
+            ).fetchall()
+            assert (powers, member) == (False, False)
+            for evil in ("COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('/etc/passwd')",
+                         "ALTER SYSTEM SET port = 1", "CREATE ROLE evil", "CREATE DATABASE evil",
+                         "COPY pg_class TO '/tmp/evil'", "SELECT lo_import('/etc/passwd')"):  # fmt: skip
+                with pytest.raises(Exception, match=r"permission denied|must be|Only roles"):
+                    connection.execute(evil)
+        folder = os.stat(superuser.parameters["host"])
+        assert folder.st_mode & 0o077 == 0
+        if os.geteuid() == 0:
+            assert pwd.getpwuid(folder.st_uid).pw_name in (scratch.OS_USER, "nobody")
+
+
+def test_verify__function_that_would_run_a_program__without_power_and_nothing_run(new_database, tmp_path, cage):
+    """An honest-looking dump: the program is in the body of a function that COPY calls for a check."""
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute(
+            f"""
+            CREATE FUNCTION run(x int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+                IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR current_user LIKE 'restorer%' THEN
+                    EXECUTE $x$COPY (SELECT 1) TO PROGRAM 'touch {cage}/canary'$x$;
+                END IF; RETURN x; END $$;
+            CREATE TABLE t (a int CHECK (public.run(a) = a));
+            INSERT INTO t (a) VALUES (1);
+            """
+        )
+    at = backups.place(tmp_path / "store")
+    taken = backups.take(database, at)
+    report = verify.prove(at, taken.id)
+    assert os.listdir(cage) == []
+    assert [finding.kind for finding in report.findings] == [Kind.RESTORE]
+    new_database.drop(database)
+
+
+@pytest.mark.parametrize("form", ["custom", "encrypted"])
+def test_forgery__other_forms__read_and_refused_alike(filled, tmp_path, form):
+    """The same list holds for one file, and for a stream that is decrypted on the way."""
+    identity = pyrage.x25519.Identity.generate()
+    key = tmp_path / "key"
+    key.write_text(f"{identity}\n")
+    at = backups.place(tmp_path / "store")
+    options = {"recipients": [str(identity.to_public())]} if form == "encrypted" else {"jobs": 1}
+    with filled.connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS aaaaaaaaaa (some_column integer, bbbb integer)")
+    taken = backups.take(filled, at, **options)
+    folder = at.folder / taken.id
+    paper = at.manifest(taken.id)
+    path = folder / paper.dump
+    plain = pyrage.decrypt(path.read_bytes(), [identity]) if form == "encrypted" else path.read_bytes()
+    honest = b"CREATE TABLE public.aaaaaaaaaa ("
+    evil = plain.replace(honest, b"LOAD '/tmp/x'; CREATE TABLE b (".ljust(len(honest)), 1)
+    assert evil != plain
+    path.write_bytes(pyrage.encrypt(evil, [identity.to_public()]) if form == "encrypted" else evil)
+    forgeries.reseal(folder)
+    report = verify.prove(at, taken.id, identity=key, unsigned="by the test")
+    assert [finding.kind for finding in report.findings] == [Kind.DUMP_CONTENTS]
+    assert "aaaaaaaaaa" in report.findings[0].found
+
+
+def test_restore__grants_and_owners_of_several__all_as_they_were(new_database, tmp_path):
+    """What took a superuser before: owners who may not create in a schema, and grants that others made."""
+    database = new_database()
+    with database.admin() as connection:
+        connection.execute("DO $$ BEGIN CREATE ROLE other_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        connection.execute("DO $$ BEGIN CREATE ROLE third; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        connection.execute(
+            """
+            CREATE SCHEMA own AUTHORIZATION moeen; CREATE TABLE own.t (a int); ALTER TABLE own.t OWNER TO other_owner;
+            CREATE TABLE public.u (a int); ALTER TABLE public.u OWNER TO third;
+            GRANT USAGE ON SCHEMA own TO other_owner;
+            GRANT SELECT ON public.u TO other_owner WITH GRANT OPTION;
+            SET ROLE other_owner; GRANT SELECT ON public.u TO moeen; RESET ROLE;
+            GRANT other_owner, third TO moeen;
+            """
+        )
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert verify.prove(at, taken.id).findings == ()
+    new_database.drop(database)
+
+
+# -- signatures ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(two, tmp_path):
+    """A copy of a backup, in a store of its own."""
+    return backups.copy(backups.place(two[1].parent), two[1].name, tmp_path / "store")
+
+
+def test_signature__another_key_or_none_or_an_older_format__refused(copied, two, settings, tmp_path):
+    name, folder = two[1].name, copied.folder / two[1].name
+    assert trust.state(copied, name) == trust.SIGNED
+    other = keys.Signer.made()
+    for signer, version, state in [(other, 3, trust.WRONG), (None, 3, trust.UNSIGNED), (None, 2, trust.UNSIGNED)]:
+        paper = replace(copied.manifest(name), version=version)
+        (folder / "manifest.json").write_bytes(manifest.sealed(paper, signer=signer))
+        assert trust.state(copied, name) == state
+        with pytest.raises(trust.Untrusted, match="Nothing was changed") as caught:
+            trust.manifest_of(copied, name)
+        assert caught.value.exit_code == FINDINGS
+        assert trust.manifest_of(copied, name, unsigned="made by hand") == paper
+        with pytest.raises(trust.Untrusted):
+            trust.manifest_of(copied, name, unsigned="  ")
+    settings.BACKUP_PUBLIC_KEYS = [other.public.text()]
+    (folder / "manifest.json").write_bytes(manifest.sealed(paper, signer=other))
+    assert trust.state(copied, name) == trust.SIGNED
+
+
+def test_signature__public_key_alone__verifies_and_no_key_refuses(copied, two, settings, tmp_path):
+    public = keys.signer().public.text()
+    settings.BACKUP_SIGNING_KEY = tmp_path / "nowhere" / "backup.key"
+    with pytest.raises(MoeenError, match="No public key is known") as caught:
+        trust.manifest_of(copied, two[1].name)
+    assert caught.value.exit_code == FINDINGS
+    settings.BACKUP_PUBLIC_KEYS = [public]
+    assert trust.manifest_of(copied, two[1].name).id == two[1].name
+
+
+def test_take__without_a_key__refused_and_made_for_the_embedded_server_alone(filled, settings, tmp_path):
+    settings.BACKUP_SIGNING_KEY = tmp_path / "keys" / "backup.key"
+    at = backups.place(tmp_path / "store")
+    with pytest.raises(MoeenError, match="no key to sign with"):
+        backups.take(filled, at)
+    assert at.ids() == []
+    connection = connections[filled.alias]
+    connection.settings_dict["EMBEDDED"] = True
+    try:
+        taken = backups.take(filled, at)
+    finally:
+        del connection.settings_dict["EMBEDDED"]
+    assert trust.state(at, taken.id) == trust.SIGNED
+    assert settings.BACKUP_SIGNING_KEY.stat().st_mode & 0o777 == 0o600
+
+
+def test_make_backup_keys__again__refused_and_rotated_keeps_older_backups_good(two, copied, manage, tmp_path):
+    place = tmp_path / "keys" / "backup.key"
+    first = manage("make_backup_keys", BACKUP_SIGNING_KEY=str(place))
+    assert first.returncode == 0, first.stderr
+    assert place.stat().st_mode & 0o777 == 0o600
+    again = manage("make_backup_keys", BACKUP_SIGNING_KEY=str(place))
+    assert again.returncode == FINDINGS
+    assert "--rotate" in again.stderr
+    rotated = manage("make_backup_keys", "--rotate", BACKUP_SIGNING_KEY=str(place))
+    assert rotated.returncode == 0
+    lines = place.with_suffix(".pub").read_text().split()
+    assert lines == [rotated.stdout.strip(), first.stdout.strip()]
+    secret = place.read_text().strip()
+    assert secret not in first.stdout + first.stderr + rotated.stdout + rotated.stderr
+
+
+def test_verify_backup__forged__exit_code_3_and_the_way_out_named(copied, two, manage):
+    forgeries.reseal(copied.folder / two[1].name)
+    done = manage("verify_backup", two[1].name, "--from", f"{copied.folder}/")
+    assert done.returncode == FINDINGS
+    assert "is not signed" in done.stderr
+    assert "--unsigned" in done.stderr
+    assert copied.verification(two[1].name) is None

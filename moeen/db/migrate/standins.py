@@ -29,12 +29,13 @@ def make_roles(source: Connection, server: Connection) -> None:
             )
         )
     options = source.info.server_version >= 160000
-    ways = fragment("a.inherit_option, a.set_option" if options else "true, true")
+    # From 16 on several may grant the same membership, each with options of their own, and all of them count.
+    ways = fragment("bool_or(a.inherit_option), bool_or(a.set_option)" if options else "true, true")
     members = source.execute(
         sql.SQL(
-            """SELECT r.rolname, m.rolname, a.admin_option, {} FROM pg_auth_members AS a
+            """SELECT r.rolname, m.rolname, bool_or(a.admin_option), {} FROM pg_auth_members AS a
                JOIN pg_roles AS r ON r.oid = a.roleid JOIN pg_roles AS m ON m.oid = a.member
-               WHERE m.rolname !~ '^pg_'"""
+               WHERE m.rolname !~ '^pg_' GROUP BY 1, 2"""
         ).format(ways)
     ).fetchall()
     standing = {name for (name,) in server.execute("SELECT rolname FROM pg_roles")}

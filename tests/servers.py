@@ -158,8 +158,8 @@ def follow(primary: Server, *, slot: str = "") -> Server:
 
 
 @contextmanager
-def pooler(target: Target, database: str, login: str, *, becomes: str = "") -> Iterator[str]:
-    """The address of that database for the login through PgBouncer in transaction mode, with one server connection.
+def pooler(target: Target, database: str, login: str, *, becomes: str = "", mode: str = "transaction") -> Iterator[str]:
+    """The address of that database for the login through PgBouncer, in transaction mode with one server connection.
 
     `becomes` is the login of that connection, where it is another one.
     """
@@ -177,10 +177,10 @@ def pooler(target: Target, database: str, login: str, *, becomes: str = "") -> I
         listen_port = 6543
         auth_type = trust
         auth_file = {folder}/users.txt
-        pool_mode = transaction
-        default_pool_size = 1
+        pool_mode = {mode}
+        default_pool_size = {1 if mode == "transaction" else 20}
         max_client_conn = 50
-        server_reset_query =
+        server_reset_query = {"" if mode == "transaction" else "DISCARD ALL"}
         """.replace("\n        ", "\n")
     )
     owner = pwd.getpwuid(target.server.data_dir.stat().st_uid)

@@ -46,17 +46,17 @@ case(
     (U, "settings_old", "unexpected table"),
     mended=False,
 )
-case("table added", "CREATE TABLE branches (id int)", (U, "branches", "unexpected table"), mended=False)
+case("table added", "CREATE TABLE own_branches (id int)", (U, "own_branches", "unexpected table"), mended=False)
 case(
     "table added behind row security",
-    "CREATE TABLE branches (id int); ALTER TABLE branches ENABLE ROW LEVEL SECURITY",
-    (C, "branches", "unexpected table"),
+    "CREATE TABLE own_branches (id int); ALTER TABLE own_branches ENABLE ROW LEVEL SECURITY",
+    (C, "own_branches", "unexpected table"),
     mended=False,
 )
 case(
     "table added and granted",
-    "CREATE TABLE branches (id int); ALTER TABLE branches ENABLE ROW LEVEL SECURITY; GRANT SELECT ON branches TO moeen_anon",
-    (U, "branches", "unexpected table"),
+    "CREATE TABLE own_branches (id int); ALTER TABLE own_branches ENABLE ROW LEVEL SECURITY; GRANT SELECT ON own_branches TO moeen_anon",
+    (U, "own_branches", "unexpected table"),
     mended=False,
 )
 case("table added in app", "CREATE TABLE app.secret (id int)", (U, "app.secret", "unexpected table"), mended=False)

@@ -102,7 +102,7 @@ HARMLESS = [
     f"{OTHER} CREATE {ALL_PATIENTS}; REVOKE EXECUTE ON FUNCTION other.names() FROM PUBLIC",
     f"{OTHER} CREATE FUNCTION other.f() RETURNS int LANGUAGE sql RETURN 1",
     f"{OTHER} CREATE TABLE other.copy AS TABLE patients; ALTER TABLE other.copy ENABLE ROW LEVEL SECURITY",
-    f"{OTHER} CREATE TABLE other.branches (id int, name text, address text, phone text, created_at timestamptz)",
+    f"{OTHER} CREATE TABLE other.own_branches (id int, name text, address text, phone text, created_at timestamptz)",
     f"{OTHER} CREATE TABLE other.codes (id int, code text); GRANT SELECT ON other.codes TO PUBLIC",
     f"{OTHER} CREATE TABLE other.t (id int); CREATE PUBLICATION part FOR TABLE other.t",
     f"{STRANGER} {OTHER} CREATE {ALL_PATIENTS}; ALTER FUNCTION other.names() OWNER TO stranger !",

@@ -28,9 +28,20 @@ ROOMS = {
     "lint": {"actions", "converge", "history"},
     "engine": {"security", "server"},
     "schema": {"actions", "catalog", "history", "security"},
-    "backfill": {"catalog", "converge"},
+    "backfill": {"catalog", "converge", "engine"},
     "backups": {"schema", "server", "engine"},
-    "migrate": {"actions", "backups", "catalog", "converge", "history", "lint", "schema", "security", "server"},
+    "migrate": {
+        "actions",
+        "backups",
+        "catalog",
+        "converge",
+        "engine",
+        "history",
+        "lint",
+        "schema",
+        "security",
+        "server",
+    },
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

@@ -196,10 +196,10 @@ def test_validate__unrelated_tables_beside_ours__are_findings_and_allowed_by_set
     connection = connections[database.alias]
     clean = schema.validate(connection).fingerprint
     with database.connect() as direct:
-        direct.execute("CREATE TABLE branches (id int PRIMARY KEY)")
+        direct.execute("CREATE TABLE own_branches (id int PRIMARY KEY)")
         direct.execute("CREATE SCHEMA other; CREATE TABLE other.thing (id int)")
-    assert [f.object for f in schema.validate(connection).findings] == ["branches"]
-    settings.SCHEMA_ALLOWED = {"table branches": "the clinic's own"}
+    assert [f.object for f in schema.validate(connection).findings] == ["own_branches"]
+    settings.SCHEMA_ALLOWED = {"table own_branches": "the clinic's own"}
     allowed = schema.validate(connection)
     assert (allowed.findings, allowed.fingerprint) == ((), clean)
     settings.SCHEMA_ALLOWED = {"table other*": "another"}
@@ -209,7 +209,7 @@ def test_validate__unrelated_tables_beside_ours__are_findings_and_allowed_by_set
         direct.execute("CREATE POLICY clinic ON doctors FOR INSERT TO moeen_auth WITH CHECK (true)")
     assert manage("validate_schema", DATABASE_URL=database.url).returncode == 3
     assert manage("validate_schema", DATABASE_URL=database.url, SCHEMA_ALLOWED=allowed).returncode == 0
-    for wrong in ('{"table branches": ""}', '{"tabel branches": "no kind of object or finding"}'):
+    for wrong in ('{"table own_branches": ""}', '{"tabel own_branches": "no kind of object or finding"}'):
         refused = manage("validate_schema", DATABASE_URL=database.url, SCHEMA_ALLOWED=wrong)
         assert refused.returncode == 2
         assert "SCHEMA_ALLOWED" in refused.stderr
@@ -220,11 +220,12 @@ def test_validate__one_sort_of_difference_is_allowed__the_others_are_found(fresh
     with transaction.atomic(using=fresh.alias), connection.cursor() as cursor:
         clean = schema.validate(connection).fingerprint
         cursor.execute(
-            "ALTER TABLE messages SET (fillfactor = 50); CREATE TABLE branches (id int);"
+            "ALTER TABLE messages SET (fillfactor = 50); CREATE TABLE own_branches (id int);"
             "DROP INDEX migration_runs_started_at_idx; ALTER POLICY users_select_patient ON users USING (true)"
         )
         settings.SCHEMA_ALLOWED = {
-            "table options mess*": "tuned", "unexpected table branches": "ours", "policy definition users.*": "open",
+            "table options mess*": "tuned", "unexpected table own_branches": "ours",
+            "policy definition users.*": "open",
             "missing index migration_runs.*": "looked up by nobody",
         }  # fmt: skip
         assert schema.validate(connection).findings == ()
@@ -233,7 +234,7 @@ def test_validate__one_sort_of_difference_is_allowed__the_others_are_found(fresh
             "ALTER TABLE messages DISABLE ROW LEVEL SECURITY; COMMENT ON POLICY users_select_patient ON users IS 'x'"
         )
         assert [f.kind for f in schema.validate(connection).findings] == [Kind.TABLE_ROW_SECURITY, Kind.POLICY_COMMENT]
-        settings.SCHEMA_ALLOWED = {"tables branches": "no kind"}
+        settings.SCHEMA_ALLOWED = {"tables own_branches": "no kind"}
         with pytest.raises(MoeenError, match="begins with no kind") as refused:
             schema.validate(connection)
         assert refused.value.exit_code == 2
@@ -322,9 +323,9 @@ def test_command__json_app_sql_and_exit_codes(new_database, manage):
     assert said["ok"] is True
     assert said.keys() >= {"ok", "fingerprint", "server", "seconds", "findings"}
     with database.connect() as direct:
-        direct.execute("ALTER TABLE crm_leads DISABLE ROW LEVEL SECURITY; CREATE TABLE branches (id int)")
+        direct.execute("ALTER TABLE crm_leads DISABLE ROW LEVEL SECURITY; CREATE TABLE own_branches (id int)")
     said = json.loads(manage("validate_schema", "--json", DATABASE_URL=database.url).stdout)
-    assert {f["object"] for f in said["findings"]} == {"crm_leads", "branches"}
+    assert {f["object"] for f in said["findings"]} == {"crm_leads", "own_branches"}
     assert all(f.keys() >= {"severity", "kind", "object", "expected", "found", "fix"} for f in said["findings"])
     of_app = manage("validate_schema", "--app", "crm", "--json", DATABASE_URL=database.url)
     assert of_app.returncode == 3
@@ -334,7 +335,7 @@ def test_command__json_app_sql_and_exit_codes(new_database, manage):
     assert script.returncode == 3
     with database.connect() as direct:
         direct.execute(script.stdout)
-        direct.execute("DROP TABLE branches")
+        direct.execute("DROP TABLE own_branches")
     assert manage("validate_schema", DATABASE_URL=database.url).returncode == 0
     away = manage("validate_schema", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert away.returncode == 1

@@ -280,21 +280,21 @@ def test_migrate__columns_and_tables_of_the_clinics_own__stay(new_database):
             """
             ALTER TABLE patients ADD COLUMN national_id varchar(20), ADD COLUMN file_no bigint DEFAULT 7 NOT NULL;
             CREATE INDEX patients_by_national_id ON patients (national_id);
-            CREATE TABLE branches (id serial PRIMARY KEY, name text, opened timestamp DEFAULT now());
-            INSERT INTO branches (name) VALUES ('الفرع الأول');
+            CREATE TABLE own_branches (id serial PRIMARY KEY, name text, opened timestamp DEFAULT now());
+            INSERT INTO own_branches (name) VALUES ('الفرع الأول');
             CREATE VIEW patient_names AS SELECT id, first_name, last_name FROM patients;
             CREATE FUNCTION own_function() RETURNS int LANGUAGE sql AS 'SELECT 1';
             CREATE POLICY own_policy ON patients FOR SELECT USING (national_id = 'x');
             """
         )
-        mine = re.compile(r"national_id|file_no|branches|patient_names|own_function")
+        mine = re.compile(r"national_id|file_no|own_branches|patient_names|own_function")
         kept = {line for line in snapshots.lines(connection) if mine.search(line)}
         rows = connection.execute("SELECT id, national_id, file_no FROM patients ORDER BY id").fetchall()
-        branches = snapshots.digest(connection, "branches")
+        own_branches = snapshots.digest(connection, "own_branches")
         migrate(database)
         assert {line for line in snapshots.lines(connection) if mine.search(line)} == kept
         assert connection.execute("SELECT id, national_id, file_no FROM patients ORDER BY id").fetchall() == rows
-        assert snapshots.digest(connection, "branches") == branches
+        assert snapshots.digest(connection, "own_branches") == own_branches
 
 
 def test_migrate__equal_indexes_of_the_older_scripts__are_never_dropped(new_database):

@@ -170,6 +170,8 @@ class Kind(enum.StrEnum):
     VALUES_TOO_LARGE = "values too large"
     VALUES_EMPTY = "empty values"
     VALUES_NOT_ALLOWED = "values not allowed"
+    TIMES_AHEAD = "times in the future"
+    TIME_ZONE = "time zone"
     DUPLICATES = "duplicates"
     ORPHANS = "orphans"
     REHEARSAL = "rehearsal"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import LiteralString
 
 from psycopg import sql
@@ -45,3 +46,10 @@ def elements(value: str) -> list[str]:
         if not match[0].endswith(","):
             return found
         at = match.end()
+
+
+@lru_cache(maxsize=32)
+def set_configs(names: tuple[str, ...], *, local: bool) -> str:
+    """A statement that sets these parameters to as many values, for the transaction or for the session."""
+    call = "pg_catalog.set_config({}, %s, true)" if local else "pg_catalog.set_config({}, %s, false)"
+    return compose("SELECT {calls}", calls=sql.SQL(", ").join(sql.SQL(call).format(name) for name in names))

@@ -305,6 +305,8 @@ FUNCTIONS = {
         ("<users.a1> <doctors.d1> {\"user_id\": \"<users.d1>\"} {\"user_id\": null}",
          "admin: SELECT app.link_sign_in('doctors', '<doctors.d1>', NULL)", f"owner: SELECT concat_ws(' ', user_id, record_id, old_values, new_values) {LOG} 'doctors' AND action = 'LINK_SIGN_IN'"),
         *forged(REFUSED, "admin~: SELECT app.link_sign_in('patients', '<patients.walk-in>', '<users.s2>')"),
+        # No audit trigger of doctors would notice it.
+        *forged(REFUSED, "admin~: SELECT app.link_sign_in('doctors', '<doctors.retired>', '<users.s2>')"),
     )),
     "integration_secret(uuid)": Function("service", True, (
         ("secret", "service: SELECT app.integration_secret('<chatbot_integrations.bot>')"),

@@ -50,26 +50,19 @@ def database(new_database: Any, state: str, *, place: str = "here") -> Any:
         with template.connect() as connection:
             load(connection, state)
         _templates[place, state] = template.name
-    return _set_apart(new_database(server=server, owner=owner, template=_templates[place, state]))
+    return new_database(server=server, owner=owner, template=_templates[place, state])
 
 
 def migrated(new_database: Any, *, place: str = "here") -> Any:
     """A database that was migrated from nothing."""
     owner = SHAPES[place].owner if place == "supabase" else None
-    return _set_apart(new_database.migrated(server=_server(place), owner=owner))
+    return new_database.migrated(server=_server(place), owner=owner)
 
 
 def copy(new_database: Any, original: Any) -> Any:
     """A copy of a database; Django's connection to that is closed, nobody else may be connected."""
     connections[original.alias].close()
     return new_database(server=original.target.server, owner=original.owner, template=original.name)
-
-
-def _set_apart(made: Any) -> Any:
-    """Values without a zone count as UTC, whatever the clinic's server thinks the time is."""
-    with made.connect() as connection:
-        connection.execute(f"ALTER DATABASE {made.name} SET timezone TO 'America/New_York'")
-    return made
 
 
 def _server(place: str) -> Any:

@@ -8,10 +8,12 @@ from typing import Any
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from moeen.db.engine import session
+
 
 def connector(wrapper: BaseDatabaseWrapper, *, read_only: bool = False) -> Callable[[], psycopg.Connection[Any]]:
-    """Makes connections: autocommit, as the role that logs in, each for one thread's use."""
-    wrapper.ensure_connection()  # starts the embedded server, and tells where it listens
+    """Makes connections: autocommit, as the role that logs in, each for one thread's use. Raises session.Shared."""
+    session.refuse_shared(wrapper, "a backfill")  # connects: starts the embedded server, and tells where it listens
     info = wrapper.connection.info
     params = {
         key: value
@@ -22,6 +24,7 @@ def connector(wrapper: BaseDatabaseWrapper, *, read_only: bool = False) -> Calla
 
     def new() -> psycopg.Connection[Any]:
         connection = psycopg.connect(**params)
+        session.pin(connection)
         connection.read_only = read_only or None
         if read_only:
             connection.execute("SET default_transaction_read_only = on")

@@ -21,6 +21,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.pg_dump import PgDump
 from moeen.db.backups.store import Store
+from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.logs import logger
 from moeen.db.version import project_version
@@ -70,9 +71,10 @@ def take(
 
     `jobs` None: chosen by the database's size. `purpose`: one of manifest.PURPOSES, by which it is kept. `recipients`:
     age recipients; the dump is then encrypted on its way to the disk, by one job. Raises MoeenError; exit code 3 where
-    the role does not see every row, or a backup of this database is running. Whatever happens, older backups stay as
-    they are.
+    the role does not see every row, a backup of this database is running, or a pooler in transaction mode stands before
+    the server. Whatever happens, older backups stay as they are.
     """
+    session.refuse_shared(connection, "a backup")
     # The embedded server is for a machine that starts from nothing; elsewhere the key is the operator's to place.
     signer = keys.signer(may_make=bool(connection.settings_dict.get("EMBEDDED")))
     return take_from(

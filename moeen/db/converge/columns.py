@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
 
 from moeen.db import catalog
 from moeen.db.actions import (
@@ -23,7 +24,7 @@ from moeen.db.actions import (
     build_anew,
     together,
 )
-from moeen.db.converge import conversions, declared, dependents
+from moeen.db.converge import conversions, declared, dependents, zones
 from moeen.db.converge.leftovers import older_indexes
 from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject, is_retyped
@@ -91,8 +92,10 @@ def _change_type(item: Subject, column: declared.Column) -> ChangeType:
     if way is not None and way.voids:
         return ChangeType(item.has(column.name), column.type_sql, using="NULL", keeps=True)
     checked = any(c.kind == "c" and column.name in c.columns for c in item.live.constraints.values())
-    keeps = way is None or not way.rewrites
-    return ChangeType(item.has(column.name), column.type_sql, keeps=keeps, proven_anew=checked)
+    placed = zones.placed(item, column, sql.Identifier(column.name))
+    using = placed.as_string(None) if placed else ""
+    keeps = not using and (way is None or not way.rewrites)
+    return ChangeType(item.has(column.name), column.type_sql, using=using, keeps=keeps, proven_anew=checked)
 
 
 def _voids(item: Subject, column: declared.Column) -> bool:

@@ -15,7 +15,7 @@ from psycopg import sql
 from moeen.db import catalog
 from moeen.db.actions import DropNotNull, FillValues
 from moeen.db.catalog.sizes import has_rows
-from moeen.db.converge import declared, subject, triggers
+from moeen.db.converge import declared, subject, triggers, zones
 from moeen.db.converge.conversions import mapped, way
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.converge.values import fill_values
@@ -216,6 +216,7 @@ def _future_rows(item: Subject) -> sql.Composable:
         value: sql.Composable = sql.SQL("NULL")
         if found and not found.voids:
             value = mapped(item, column)
+            value = zones.placed(item, column, value) or value
         elif stands is None and column.constant:
             value = fragment(column.default)
         # A cast to varchar(n) cuts silently, and one to a number that is too small fails: misfits keep their type.
@@ -237,6 +238,9 @@ def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Comp
             yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(found.misfit).format(name)
         if column.not_null and not column.prefix and not stands.not_null:
             yield (where, Kind.VALUES_EMPTY, "a value in every row"), sql.SQL("{} IS NULL").format(name)
+    for column, condition in zones.in_the_future(item):
+        expected = "times that have been, read as UTC"
+        yield (f"{item.name}.{column.name}", Kind.TIMES_AHEAD, expected), condition
     for constraint in item.want.constraints:
         standing, pattern_of = item.live.constraints.get(constraint.name), item.pattern.constraints[constraint.name]
         proven = standing and standing.validated and standing.definition == pattern_of.definition
@@ -314,4 +318,4 @@ def findings(
     for item in items:
         found += structural_findings(connection, item)
         found += value_findings(connection, item, live_tables)
-    return found
+    return [*found, *zones.findings(connection, items)]

@@ -4,7 +4,7 @@ Keys of a DATABASES entry beyond Django's own:
 `EMBEDDED` (bool): the entry is the project's embedded server; HOST and PORT are found when it runs.
 `PROJECT_REF` (str): the hosting project that HOST or USER must name, see `project.py`.
 `IDENTITY_KEY` (str): the key that serving processes sign with, see `security/signing.py`.
-`POOLED` (bool): a transaction pooler stands between; nothing may be left behind in a session.
+`POOLED` (bool): a pooler stands between; nothing may be left behind in a session. Besides, it is found out.
 `SERVES` (bool): requests are served over it: only by a login that row security binds, see `web_login.py`.
 """
 
@@ -23,7 +23,7 @@ from django.db.backends.postgresql import base
 from moeen.db.security import identity, signing, web_login
 from moeen.db.server import project
 
-from . import binding
+from . import binding, session
 from .client import DatabaseClient
 from .project import refuse_other_project
 from .schema_editor import SchemaEditor
@@ -42,6 +42,8 @@ _examined: set[tuple[str, ...]] = set()
 class DatabaseWrapper(base.DatabaseWrapper):
     client_class = DatabaseClient
     SchemaEditorClass = SchemaEditor
+    #: Whether what stands between lets libpq's `options` through.
+    _takes_options = True
 
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
@@ -50,20 +52,32 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # What one person prepares in a session that others share would run as whoever comes next.
         params["prepare_threshold"] = None
         params["cursor_factory"] = binding.CURSORS[params["cursor_factory"]]
+        if identity.operates() and not self.is_pooled and self._takes_options:
+            params["options"] = session.startup_options(params.get("options") or os.environ.get("PGOPTIONS", ""))
         return params
 
     @property
     def is_pooled(self) -> bool:
+        """Nothing may be left behind in a session: by DATABASE_POOLED, or by what was found when connecting."""
         return bool(self.settings_dict.get("POOLED"))
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        connection = self._connect(conn_params)
-        if self.settings_dict.get("SERVES"):
-            try:
-                self._refuse_owner(connection)
-            except BaseException:
-                connection.close()
+        try:
+            connection = self._connect(conn_params)
+        except psycopg.OperationalError as error:
+            if "startup parameter" not in str(error) or not self._takes_options:
                 raise
+            # A pooler that passes no parameters on; what can be set later is.
+            self._takes_options = False
+            conn_params = self.get_connection_params()
+            connection = self._connect(conn_params)
+        try:
+            if self.settings_dict.get("SERVES"):
+                self._refuse_owner(connection)
+            self._settle(connection, conn_params)
+        except BaseException:
+            connection.close()
+            raise
         binding.prepare(
             connection,
             timezone=self.timezone_name if self.is_pooled else "",
@@ -74,9 +88,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def init_connection_state(self) -> None:
         with identity.acting_as_operator():  # the session's own settings need no binding
             super().init_connection_state()
-            if identity.operates() and not self.is_pooled:
-                # A table whose policies would hide rows is an error then: an operator is never silently blind.
-                self.connection.execute("SET row_security = off")
+
+    def _settle(self, connection: Any, conn_params: dict[str, Any]) -> None:
+        """Find out whether sessions are shared, and pin what an operator's relies on where they are not."""
+        connection.autocommit = True
+        pooled = session.is_behind_pooler(connection)
+        if identity.operates():
+            pooled = pooled and session.is_shared(connection, lambda: self._connect(conn_params))
+            if not pooled:
+                session.pin(connection)
+            self._note_pooled(pooled)
+        elif pooled:
+            self._note_pooled(pooled)
+        connection.autocommit = False  # Django sets what its settings say
+
+    def _note_pooled(self, pooled: bool) -> None:
+        self.settings_dict["POOLED"] = self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = pooled
 
     def ensure_timezone(self) -> bool:
         # Behind a pooler each transaction sets it for itself.

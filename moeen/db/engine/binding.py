@@ -16,17 +16,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
-from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from ..errors import USAGE
 from ..security import identity, signing
 from ..security.signing import NotPrepared, Signer
+from ..sql import set_configs
 
 
 @dataclass
@@ -119,8 +118,8 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
         # With off, a table whose policies would hide rows raises an error: an operator is never silently blind.
         "row_security": "on" if who.role else "off",
         "application_name": mark,
-        # Temporary objects last: left out, they would come first. NULL is what the login has by itself.
-        "search_path": "public, pg_temp" if who.role else None,
+        # Temporary objects last: left out, they come first, as an operator's do.
+        "search_path": "public, pg_temp" if who.role else "public",
     }
     if binder.timezone:
         values["TimeZone"] = binder.timezone
@@ -128,17 +127,11 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
         values["transaction_read_only"] = "on"
     if begin and connection.autocommit:
         _execute(connection, b"BEGIN")
-    _execute(connection, _statement(tuple(values)), list(values.values()))
+    _execute(connection, set_configs(tuple(values), local=True), list(values.values()))
     binder.who, binder.mark = who, mark
     binder.renew_at = time.monotonic() + signing.LIFETIME / 2
     if first and signer and signer.key:
         _check(connection, signer.key)
-
-
-@lru_cache(maxsize=16)
-def _statement(names: tuple[str, ...]) -> str:
-    calls = sql.SQL(", ").join(sql.SQL("pg_catalog.set_config({}, %s, true)").format(name) for name in names)
-    return sql.SQL("SELECT {}").format(calls).as_string(None)
 
 
 def _check(connection: Any, key: signing.Key) -> None:

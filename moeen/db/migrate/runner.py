@@ -23,13 +23,14 @@ from django.db.migrations.state import ProjectState
 from moeen.db import notes, schema
 from moeen.db.catalog.sizes import holds_rows
 from moeen.db.converge import failures, locks, triggers
+from moeen.db.engine import session
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import invariants, mutex, policies, pooler, preflight, rehearsal
+from moeen.db.migrate import invariants, mutex, policies, preflight, rehearsal
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.security import web_login
@@ -120,6 +121,7 @@ class Executor(MigrationExecutor):
         fake_initial: bool = False,
     ) -> ProjectState:
         options = self.options
+        session.refuse_shared(self.connection, "migrate")
         # Held until the command ends: Django's own work after the migrations (permissions, content types) races too.
         waited = options.held.enter_context(
             mutex.held(self.connection, wait_seconds=options.lock_wait, tell=options.tell)
@@ -346,7 +348,7 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     adopting: Mapping[str, int] = {}
     refused: AdoptionRefused | None = None
     try:
-        pooler.refuse(connection)
+        session.refuse_shared(connection, "migrate")
         decided = options.hold_triggers or options.fire_triggers
         adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
         opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))

@@ -260,7 +260,7 @@ def _allowed(*entries: str) -> tuple[tuple[str, str], ...]:
         if kind is None:
             raise MoeenError(
                 f"SCHEMA_ALLOWED: {entry!r} begins with no kind of object or finding.",
-                next_step="Write it as validate_schema prints it: 'table branches', \"owner's view reports.*\".",
+                next_step="Write it as validate_schema prints it: 'table own_table', \"owner's view reports.*\".",
                 exit_code=USAGE,
             )
         found.append((str(kind), entry.removeprefix(f"{kind} ")))

@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import backups
+from moeen.db.converge import zones
 from moeen.db.errors import USAGE
 from moeen.db.migrate import plan, receipt, runner
 from moeen.db.security import signing
@@ -57,6 +58,14 @@ class Command(migrate.Command):
             "--verified-backup",
             action="store_true",
             help="Migrate only after the backup was restored elsewhere and compared, row by row.",
+        )
+        parser.add_argument(
+            "--times-are",
+            action="append",
+            default=[],
+            metavar="[TABLE.COLUMN=]ZONE",
+            help="The time zone of times that an older table keeps without one, such as Asia/Riyadh or UTC; for all "
+            "columns, or for one. May be repeated.",
         )
         parser.add_argument(
             "--accept-changed",
@@ -102,6 +111,8 @@ class Command(migrate.Command):
         self._check_names(options["allow_blocking"])
         if options["keep_policy"] and not options["reason"].strip():
             raise CommandError("--keep-policy needs --reason.", returncode=USAGE)
+        said = zones.Zones.parse(options["times_are"])
+        zones.check_names(connection, said)
         quiet = options["verbosity"] == 0
         self.display = display = Display(self.stderr)
         run = runner.MigrateOptions(
@@ -122,7 +133,7 @@ class Command(migrate.Command):
         if options["json"] or options["plan"]:
             self.stdout = OutputWrapper(io.StringIO())  # Django's own lines
         try:
-            with display, runner.safely(migrate, run):
+            with display, zones.said(said), runner.safely(migrate, run):
                 super().handle(*args, **options)
         except CommandError as error:
             if run.loader is None:  # no plan yet: what was asked for is not there
@@ -131,7 +142,8 @@ class Command(migrate.Command):
         finally:
             self.stdout = stdout
         if options["plan"]:
-            self._plan(connection, run, as_json=options["json"])
+            with zones.said(said):
+                self._plan(connection, run, as_json=options["json"])
         elif not options["check_unapplied"]:
             if settings.IDENTITY_KEY_FILE and connection.settings_dict.get("EMBEDDED"):
                 signing.keep(connection, settings.IDENTITY_KEY_FILE)

@@ -1,0 +1,114 @@
+"""What an operator's session relies on is said to the server; a pooler between is known by fact.
+
+A database, a login or the environment may set any of this otherwise, and a stopped run or a wrong reading would follow.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+
+from ..errors import FINDINGS, MoeenError
+from ..sql import set_configs
+
+#: Parameters of PostgreSQL 14 and newer. Names lead to our tables first (an operator's temporary ones aside), values
+#: are written in one form, and no limit of the clinic's own ends a run: what needs one sets it for a transaction.
+PINNED = {
+    "search_path": "public",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "backslash_quote": "safe_encoding",
+    "quote_all_identifiers": "off",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    "check_function_bodies": "on",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+}
+#: How often two connections are compared; with one session left over a pooler shows itself at the first.
+_ROUNDS = 5
+_WAIT_SECONDS = 3.0
+
+
+class Shared(MoeenError):
+    """A pooler gives each transaction another session of the server."""
+
+
+def startup_options(given: str) -> str:
+    """libpq's `options`: what is pinned, from the first moment on, and then what was given."""
+    words = [f"-c {name}={value}".replace(" ", "\\ ").replace("-c\\ ", "-c ") for name, value in PINNED.items()]
+    return " ".join([*words, given]).strip()
+
+
+def pin(connection: psycopg.Connection[Any]) -> None:
+    """For the rest of the session, on a connection in autocommit mode that no pooler shares."""
+    values = PINNED | ({"transaction_timeout": "0"} if connection.info.server_version >= 170000 else {})
+    # With off, a table whose policies would hide rows raises an error: an operator is never silently blind.
+    values |= {"row_security": "off"}
+    with psycopg.Cursor(connection) as cursor:
+        cursor.execute(set_configs(tuple(values), local=False), list(values.values()))
+
+
+def is_behind_pooler(connection: psycopg.Connection[Any]) -> bool:
+    """A pooler tells its clients a process of its own making, never that of the server's session."""
+    return _pid(connection) != connection.info.backend_pid
+
+
+def is_shared(connection: psycopg.Connection[Any], connect: Callable[[], psycopg.Connection[Any]]) -> bool:
+    """Whether transactions of several connections meet in one session: pooling by transaction or statement."""
+    seen = set()
+    with connect() as other:
+        # Where sessions are not shared and none is left, the pooler lets the other one wait.
+        limit = threading.Timer(_WAIT_SECONDS, _hang_up, [other])
+        limit.start()
+        try:
+            for _ in range(_ROUNDS):
+                mine, theirs = _pid(connection), _pid(other)
+                seen.add(mine)
+                if mine == theirs or len(seen) > 1:
+                    return True
+        except psycopg.OperationalError:
+            return False
+        finally:
+            limit.cancel()
+    return False
+
+
+def refuse_shared(wrapper: Any, what: str) -> None:
+    """Raise Shared where a pooler would take `what` apart: locks, settings and snapshots belong to a session.
+
+    `wrapper`: Django's connection, of this engine; it connects.
+    """
+    wrapper.ensure_connection()
+    if wrapper.is_pooled:
+        raise Shared(
+            f"A pooler in transaction mode stands before the server: {what} needs a session of its own.",
+            next_step="Nothing was changed. Let DATABASE_URL name the server itself, or a pooler in session mode; on a "
+            "hosted project that is port 5432 in place of 6543.",
+            exit_code=FINDINGS,
+        )
+
+
+def _pid(connection: psycopg.Connection[Any]) -> int:
+    """Of the server's process that works for this connection now, in a transaction of its own."""
+    with connection.transaction(), psycopg.Cursor(connection) as cursor:
+        row = cursor.execute("SELECT pg_backend_pid()").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _hang_up(connection: psycopg.Connection[Any]) -> None:
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)

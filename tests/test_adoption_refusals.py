@@ -140,7 +140,7 @@ def test_migrate__nothing_but_what_is_wrong__is_reported(new_database):
          " timestamptz GENERATED ALWAYS AS ('2024-01-01 00:00Z'::timestamptz) STORED",
          r"insurance_claims\.created_at", r"generated", {Kind.COLUMN_GENERATED}),
     ],
-    ids=["no-time-at-all", "view", "materialized-view", "too-long", "too-precise", "too-large", "partitioned",
+    ids=["no-time-at-all", "by-day", "too-long", "too-precise", "too-large", "partitioned",
          "duplicates", "generated"],
 )  # fmt: skip
 def test_migrate__core_with_one_obstacle__is_refused_and_unchanged(new_database, change, where, what, kinds):

@@ -369,8 +369,8 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
         return Verdict(refused or error, adopting)
     obstacles = tried.obstacles if tried else ()
     if refused is not None:
-        # What fails on a table that is refused as it is, fails of that.
-        told = {finding.table for finding in refused.findings}
+        # What fails on a table that is refused as it is, or on none in particular, fails of that.
+        told = {"database", *(finding.table for finding in refused.findings)}
         more = tuple(finding for finding in obstacles if finding.table not in told)
         return Verdict(AdoptionRefused((*refused.findings, *more)), adopting, tried)
     if tried is not None and obstacles:

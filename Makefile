@@ -30,7 +30,7 @@ test: development  ## run all tests on throwaway PostgreSQL servers (ARGS="-k na
 
 # On the newest PostgreSQL alone. tests/quick.txt names them: the most telling tests of each area.
 quick: development  ## run the most telling tests, in about two minutes
-	@$(PYTEST) -k "not (supabase or embedded-16 or system-)" @tests/quick.txt $(ARGS)
+	@$(PYTEST) -m "not (long or slow)" -k "not (supabase or embedded-16 or system-)" @tests/quick.txt $(ARGS)
 
 coverage: development  ## run all tests and list the lines of moeen/db that none has reached
 	@mkdir -p .pytest_cache/coverage

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from argparse import ArgumentTypeError
 
 import psycopg
 import pyrage
@@ -21,6 +22,7 @@ from moeen.db.backups import (
     dump,
     encryption,
     manifest,
+    origin,
     pg_restore,
     program_errors,
     retention,
@@ -35,6 +37,7 @@ from moeen.db.errors import MoeenError
 from moeen.db.explain import explain
 from moeen.db.kinds import Kind
 from moeen.db.server import programs
+from sysadmin.management import arguments
 from tests import backups, servers, states
 
 
@@ -145,7 +148,7 @@ def test_storage__manifest_deleted__listed_as_damaged(filled, settings):
     at.storage.delete(f"{taken.id}/manifest.json")
     (entry,) = retention.entries(at)
     assert (entry.id, entry.damage) == (taken.id, "manifest.json: it is missing")
-    report = verify.prove(at, at.resolve("latest"))
+    report = verify.prove(at, origin.chosen(at, "latest", target=origin.Origin("any")))
     assert [(finding.object, finding.kind) for finding in report.findings] == [("manifest.json", Kind.FILE_DAMAGED)]
 
 
@@ -376,7 +379,7 @@ def test_take__unix_socket_and_sslmode__taken_as_migrate_does(filled, tmp_path, 
     url = f"{filled.url}&sslmode={mode}"
     done = manage("backup_database", **backups.environment(filled, folder, DATABASE_URL=url))
     assert done.returncode == 0, done.stderr
-    back = manage("restore_database", "latest", "--to", f"{filled.name}_socket",
+    back = manage("restore_database", "latest", "--of", filled.name, "--to", f"{filled.name}_socket",
                   **backups.environment(filled, folder, DATABASE_URL=url))  # fmt: skip
     assert back.returncode == 0, back.stderr
     filled.target.drop(f"{filled.name}_socket")
@@ -458,6 +461,40 @@ def kill_somewhere(database, folder, *, seconds, chance):
     process.send_signal(signal.SIGKILL)
     process.wait()
     return alive
+
+
+def test_take__terminated__pg_dump_ended_and_nothing_left(filled, tmp_path):
+    folder = tmp_path / "backups"
+    # pg_stat_activity stays as it is within a transaction.
+    with filled.connect() as holder, filled.connect() as watcher:
+        holder.execute("BEGIN; LOCK TABLE visits IN ACCESS EXCLUSIVE MODE")
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "backup_database"], cwd=servers.PROJECT, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, env={**os.environ, **backups.environment(filled, folder)},
+        )  # fmt: skip
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'moeen backup %%' AND datname = %s"
+
+        def dumping(expected):
+            deadline = time.monotonic() + 60
+            while watcher.execute(query, [filled.name]).fetchone()[0] != expected and time.monotonic() < deadline:
+                time.sleep(0.1)
+            return watcher.execute(query, [filled.name]).fetchone()[0]
+
+        assert dumping(1) == 1
+        assert len(list(folder.iterdir())) == 1
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert list(folder.iterdir()) == []
+        holder.execute("ROLLBACK")
+        assert dumping(0) == 0
+
+
+@pytest.mark.parametrize("jobs", ["0", "33", "100000", "1" * 5000])
+def test_jobs__beyond_reason__wrong_usage(jobs):
+    with pytest.raises(ArgumentTypeError, match="no number of jobs"):
+        arguments.jobs(jobs)
+    assert arguments.jobs("32") == 32
 
 
 def test_take__killed__never_mistaken_for_a_backup_and_swept_by_the_next(filled, tmp_path):

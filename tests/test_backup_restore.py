@@ -17,9 +17,22 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from moeen.db.backups import database_settings, inventory, manifest, restore, retention, store, swap
+from moeen.db.backups import (
+    database_settings,
+    dump,
+    inventory,
+    keys,
+    manifest,
+    origin,
+    restore,
+    retention,
+    store,
+    swap,
+    verify,
+)
 from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
+from moeen.db.catalog import normal
 from moeen.db.errors import MoeenError
 from tests import backups, servers
 from tests.states import snapshots
@@ -41,7 +54,7 @@ def kept(filled, tmp_path_factory):
 def everything(database):
     with database.connect() as connection:
         # A list of varchar literals takes another form when it is dumped and read again.
-        lines = {inventory.normal(line) for line in snapshots.lines(connection)}
+        lines = {normal.expression(line) for line in snapshots.lines(connection)}
         return lines, snapshots.tables(connection), [
             connection.execute(
                 f"""SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM "{name}" t"""
@@ -85,10 +98,20 @@ def test_restore__over_rows__refused_and_nothing_changed(filled, kept, new_datab
                   **backups.environment(filled, kept[0].folder))  # fmt: skip
     assert done.returncode == 3
     assert "not empty" in done.stderr
-    asked = manage("restore_database", kept[1].id, "--to", full.name, "--replace",
+    other = manage("restore_database", kept[1].id, "--to", full.name, "--replace", "--yes", "--expect", full.name,
+                   **backups.environment(filled, kept[0].folder))  # fmt: skip
+    assert other.returncode == 3
+    assert f"--of {filled.name}" in other.stderr
+    ours = ["restore_database", kept[1].id, "--to", full.name, "--replace", "--of", filled.name]
+    for words in (["--yes"], ["--yes", "--expect", filled.name]):
+        hasty = manage(*ours, *words, **backups.environment(filled, kept[0].folder))
+        assert hasty.returncode == 2
+        assert f"--expect {full.name}" in hasty.stderr
+    asked = manage(*ours,
                    **backups.environment(filled, kept[0].folder))  # fmt: skip
     assert asked.returncode == 2
     assert "--yes" in asked.stderr
+    assert f"{kept[1].rows:,} rows, replaces {full.name}, which holds 1 rows" in asked.stderr
     assert everything(full) == before
     assert len(kept[0].ids()) == 1
 
@@ -127,7 +150,20 @@ def test_restore__drop_old__only_where_its_backup_holds_all(
     monkeypatch.setattr(restore, "target_named", lambda server, name, real=restore.target_named: real(
         connections[filled.alias], name))  # fmt: skip
     at = backups.copy(kept[0], kept[1].id, tmp_path)
-    words = [kept[1].id, "--to", full.name, "--replace", "--drop-old", "--yes", "--from", str(at.folder)]
+    words = [
+        kept[1].id,
+        "--to",
+        full.name,
+        "--replace",
+        "--drop-old",
+        "--yes",
+        "--expect",
+        full.name,
+        "--of",
+        filled.name,
+        "--from",
+        str(at.folder),
+    ]
     standing = names(full)
     try:
         call_command("restore_database", *words)
@@ -209,7 +245,7 @@ def test_restore__setting_that_came_out_otherwise__is_a_finding(new_database, tm
 
 def _put_back(at, backup_id, known, full):
     target = restore.target_named(connections[known.alias], full.name)
-    return restore.put_back(at, backup_id, target, replace_existing=True)
+    return restore.put_back(at, backup_id, target, replace_existing=True, of=known.name)
 
 
 def _answers(connection):
@@ -274,7 +310,20 @@ def swapping(filled, kept, full, folder):
     """A restore over `full` that waits in its swap for a session it may not end; and that session."""
     backups.copy(kept[0], kept[1].id, folder)
     with full.admin() as session:
-        words = [sys.executable, "manage.py", "restore_database", kept[1].id, "--to", full.name, "--replace", "--yes"]
+        words = [
+            sys.executable,
+            "manage.py",
+            "restore_database",
+            kept[1].id,
+            "--to",
+            full.name,
+            "--replace",
+            "--yes",
+            "--expect",
+            full.name,
+            "--of",
+            filled.name,
+        ]
         process = subprocess.Popen(
             words, cwd=servers.PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **backups.environment(filled, folder)},
@@ -334,7 +383,7 @@ def test_restore__killed_in_the_swap__the_old_one_open_and_the_copy_swept_by_the
     assert names(full) == {*standing, left}
     assert said == []
     target = restore.target_named(connections[filled.alias], full.name)
-    done = restore.put_back(kept[0], kept[1].id, target, replace_existing=True, say=said.append)
+    done = restore.put_back(kept[0], kept[1].id, target, replace_existing=True, of=filled.name, say=said.append)
     assert left not in names(full)
     assert any(left in line for line in said)
     assert everything(full) == everything(filled)
@@ -627,9 +676,174 @@ def test_list__label_with_a_newline__one_line_a_backup(filled, kept, manage, tmp
 
 
 def test_schedule__path_with_a_blank_and_a_percent__quoted():
-    made = schedule(Path("/srv/the clinic 100%"))
+    made = schedule(Path("/srv/the clinic 100%"), database="71/a b%", environment=Path("/etc/moeen env"))
+    assert made.cron.count(r"--database-identity '71/a b\%'") == 3
+    assert made.cron.count(". '/etc/moeen env' && ") == 2
+    assert made.units["moeen-backup.service"].count('--database-identity "71/a b%%"') == 2
+    assert "EnvironmentFile=/etc/moeen env\n" in made.units["moeen-backup.service"]
     assert r"cd '/srv/the clinic 100\%' && " in made.cron
     assert "WorkingDirectory=/srv/the clinic 100%%" in made.units["moeen-backup.service"]
     assert "OnCalendar=*-*-* 02:17:00" in made.units["moeen-backup.timer"]
     for line in made.cron.splitlines():
         assert not re.search(r"(?<!\\)%", line)
+
+
+# -- which database --------------------------------------------------------------------------------------------------
+
+
+def test_chosen__latest__is_the_targets_own_and_anothers_is_asked_for(filled, new_database, tmp_path):
+    other = new_database()
+    at = backups.place(tmp_path)
+    ours = backups.take(filled, at)
+    theirs = backups.take(other, at)
+    mine, its = (origin.Origin.of(backups.login(database)) for database in (filled, other))
+    assert origin.chosen(at, "latest", target=mine) == ours.id
+    assert origin.chosen(at, "latest", target=its) == theirs.id
+    assert origin.chosen(at, "latest", target=mine, of=other.name) == theirs.id
+    elsewhere = replace(mine, system="1")
+    with pytest.raises(MoeenError, match=rf"{ours.id} of {filled.name} of another server") as caught:
+        origin.chosen(at, "latest", target=elsewhere)
+    assert caught.value.exit_code == 3
+    paper = at.manifest(ours.id)
+    for target in (its, elsewhere):
+        with pytest.raises(MoeenError, match="Nothing was changed"):
+            origin.refuse_another(paper, target, of="")
+        origin.refuse_another(paper, target, of=filled.name)
+    origin.refuse_another(paper, mine, of="")
+    new_database.drop(other)
+
+
+def test_restore__another_databases_backup_over_rows__refused_by_the_engine_too(filled, kept, new_database):
+    full = new_database()
+    with full.connect() as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 1 AS a")
+    target = restore.target_named(connections[filled.alias], full.name)
+    before = everything(full), names(full), kept[0].ids()
+    with pytest.raises(MoeenError, match="would replace"):
+        restore.put_back(kept[0], kept[1].id, target, replace_existing=True)
+    assert (everything(full), names(full), kept[0].ids()) == before
+    new_database.drop(full)
+
+
+def test_scheduled__other_empty_or_unmigrated_database__refused_and_nothing_made(migrated, filled, manage, tmp_path):
+    folder = tmp_path / "backups"
+    identity = str(origin.Origin.of(backups.login(migrated)))
+    right = backups.environment(migrated, folder)
+    printed = manage("print_schedule", **right)
+    assert printed.stdout.count(f"--database-identity {identity}") >= 3
+    assert "Warning: DATABASE_URL comes from this shell" in printed.stderr
+    assert "postgresql://" not in printed.stdout
+    unmigrated = backups.environment(filled, folder)
+    own = str(origin.Origin.of(backups.login(filled)))
+    for variables, expected, word in ((unmigrated, identity, "is expected"), (unmigrated, own, "never migrated"),
+                                      (right, identity.replace("/", "1/", 1), "is expected")):  # fmt: skip
+        for command in (["backup_database"], ["verify_backup", "latest"]):
+            done = manage(*command, "--database-identity", expected, **variables)
+            assert (done.returncode, word in done.stderr) == (3, True), done.stderr
+    assert not folder.exists()
+    assert manage("backup_database", "--database-identity", identity, **right).returncode == 0
+
+
+def test_restore__platforms_backup_to_a_plain_server__stand_ins_made_and_said(new_database, tmp_path):
+    database = new_database()
+    with database.admin() as connection:
+        connection.execute("CREATE SCHEMA auth; GRANT USAGE ON SCHEMA auth TO moeen")
+        connection.execute("CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS 'SELECT NULL::uuid'")
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE t (id uuid); ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+        connection.execute("CREATE POLICY own ON t USING (id = (SELECT auth.uid()))")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    done = restore.put_back(at, taken.id, restore.target_named(connections[database.alias], f"{database.name}_back"))
+    assert done.findings == ()
+    assert any("stand-ins" in note and "auth.uid" in note for note in done.notes), done.notes
+    with replace(database, name=done.database).connect() as connection:
+        assert connection.execute("SELECT auth.uid()").fetchone() == (None,)
+    database.target.drop(done.database)
+    new_database.drop(database)
+
+
+def test_restore__other_encoding__verified_and_put_back(new_database, filled, tmp_path):
+    name = "moeen_windows"
+    with filled.admin() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        connection.execute(
+            f"CREATE DATABASE {name} OWNER moeen TEMPLATE template0 ENCODING 'WIN1256' LOCALE_PROVIDER libc "
+            "LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    windows = replace(filled, name=name)
+    with windows.connect() as connection:
+        connection.execute("CREATE TABLE patients (name text); INSERT INTO patients VALUES ('سارة')")
+    at = backups.place(tmp_path)
+    taken = dump.take_from(backups.login(windows), store=at, signer=keys.signer())
+    assert verify.prove(at, taken.id).findings == ()
+    done = restore.put_back(at, taken.id, restore.target_named(connections[filled.alias], f"{name}_back"))
+    assert done.findings == ()
+    with replace(filled, name=f"{name}_back").connect() as connection:
+        assert connection.execute("SHOW server_encoding").fetchone() == ("WIN1256",)
+        assert connection.execute("SELECT name FROM patients").fetchone() == ("سارة",)
+    for made in (name, f"{name}_back"):
+        filled.target.drop(made)
+
+
+# -- kept for a reason -----------------------------------------------------------------------------------------------
+
+BEFORE, AFTER = frozenset({("a", "0001")}), frozenset({("a", "0001"), ("a", "0002")})
+
+
+@pytest.mark.parametrize(
+    ("days", "later", "stays"),
+    [
+        (29, [entry(1, verified=True, migrations=AFTER)], True),
+        (31, [], True),
+        (31, [entry(1, migrations=AFTER)], True),
+        (31, [entry(1, verified=True, migrations=BEFORE)], True),
+        (31, [entry(1, verified=True, migrations=AFTER)], False),
+        (31, [entry(40, verified=True, migrations=AFTER)], True),
+        (31, [entry(1, verified=True, migrations=AFTER, database="other")], True),
+    ],
+)
+def test_prune__before_a_change__30_days_and_until_the_change_is_in_a_verified_one(days, later, stays):
+    change = entry(days, purpose=manifest.CHANGE, migrations=BEFORE)
+    found = [entry(0, migrations=AFTER), *later, change]
+    gone = retention.doomed(found, daily=1, weekly=0, monthly=0, now=NOW)
+    assert (change not in gone) == stays
+
+
+def test_prune__pinned_and_pre_adoption__until_unpinned():
+    for purpose, pinned, stays in [(manifest.PRE_ADOPTION, None, True), (manifest.PRE_ADOPTION, False, False),
+                                   (manifest.NIGHTLY, True, True), (manifest.NIGHTLY, None, False)]:  # fmt: skip
+        old = entry(900, purpose=purpose, pinned=pinned)
+        gone = retention.doomed([entry(0, verified=True), old], daily=1, weekly=0, monthly=0, now=NOW)
+        assert (old not in gone) == stays, (purpose, pinned)
+
+
+def test_take__before_a_change_of_what_was_never_migrated__is_pre_adoption(filled, migrated, tmp_path):
+    at = backups.place(tmp_path)
+    for database, purpose, kept_for in [
+        (filled, manifest.CHANGE, manifest.PRE_ADOPTION),
+        (migrated, manifest.CHANGE, manifest.CHANGE),
+        (filled, manifest.NIGHTLY, manifest.NIGHTLY),
+    ]:
+        taken = backups.take(database, at, purpose=purpose)
+        assert at.manifest(taken.id).purpose == kept_for
+
+
+def test_pin_backup__through_the_commands__kept_listed_and_let_go(filled, manage, tmp_path):
+    folder = tmp_path / "backups"
+    variables = backups.environment(filled, folder)
+    at = backups.place(folder)
+    older, newer = (backups.take(filled, at).id for _ in range(2))
+    prune = ("prune_backups", "--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0")
+    assert manage("pin_backup", older, "--reason", "court", **variables).returncode == 0
+    assert verify.intact(folder / older, at.manifest(older)) == []
+    assert ", pinned" in manage("list_backups", **variables).stdout
+    assert manage(*prune, **variables).returncode == 0
+    assert at.ids() == [older, newer]
+    assert manage("unpin_backup", older, **variables).returncode == 0
+    dry = manage(*prune, "--dry-run", **variables)
+    assert (older in dry.stdout, at.ids()) == (True, [older, newer])
+    assert older in manage(*prune, **variables).stdout
+    assert at.ids() == [newer]
+    (folder / newer / manifest.PIN).write_text("x")
+    assert at.pin(newer).kept

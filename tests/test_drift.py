@@ -74,6 +74,18 @@ case("table comment changed", "COMMENT ON TABLE patients IS 'other'", (C, "patie
 case("table comment gone", "COMMENT ON TABLE backfill_runs IS NULL", (C, "backfill_runs", "table comment"))
 case("fillfactor", "ALTER TABLE messages SET (fillfactor = 50)", (S, "messages", "table options"))
 case("autovacuum off", "ALTER TABLE messages SET (autovacuum_enabled = false)", (S, "messages", "table options"))
+case(
+    "autovacuum off of the toast table",
+    "ALTER TABLE messages SET (toast.autovacuum_enabled = off)",
+    (S, "messages", "table options"),
+)
+case(
+    "autovacuum tuned",
+    "ALTER TABLE messages SET (autovacuum_vacuum_scale_factor = 0.01, toast.autovacuum_vacuum_threshold = 500)",
+    (C, "messages", "table autovacuum"),
+)
+case("autovacuum on", "ALTER TABLE messages SET (autovacuum_enabled = true)", (C, "messages", "table autovacuum"))
+case("toast tuple target", "ALTER TABLE messages SET (toast_tuple_target = 512)", (S, "messages", "table options"))
 case("replica identity", "ALTER TABLE messages REPLICA IDENTITY FULL", (C, "messages", "table replica identity"))
 case(
     "table inherits",
@@ -147,6 +159,22 @@ case(
     (U, "doctors.public_id", "column not null"),
 )
 case("not null added", "ALTER TABLE patients ALTER phone SET NOT NULL", (B, "patients.phone", "column not null"))
+case(
+    "storage", "ALTER TABLE patients ALTER allergies SET STORAGE EXTERNAL", (S, "patients.allergies", "column storage")
+)
+case(
+    "storage of a number",
+    "ALTER TABLE crm_deals ALTER value SET STORAGE PLAIN",
+    (S, "crm_deals.value", "column storage"),
+)
+case(
+    "compression",
+    "ALTER TABLE patients ALTER allergies SET COMPRESSION pglz",
+    (C, "patients.allergies", "column compression"),
+)
+case("statistics", "ALTER TABLE users ALTER email SET STATISTICS 500", (C, "users.email", "column statistics"))
+case("no statistics", "ALTER TABLE users ALTER email SET STATISTICS 0", (C, "users.email", "column statistics"))
+case("distinct values", "ALTER TABLE users ALTER role SET (n_distinct = 5)", (C, "users.role", "column options"))
 case("column comment", "COMMENT ON COLUMN users.role IS 'x'", (C, "users.role", "column comment"))
 case(
     "identity dropped",

@@ -152,9 +152,9 @@ def test_scratch__who_restores__may_do_nothing_to_the_server(filled):
     """What a function's body, which no list can judge, would run with."""
     with filled.connect() as connection:
         at = tools.find_server(connection.info.server_version // 10000)
-        roles = inventory.roles(connection)
+        roles, settings = inventory.roles(connection), inventory.settings(connection)
     with scratch.server(at) as superuser:
-        target = scratch.without_power(superuser, roles, database="restored", owner="moeen", encoding="UTF8")
+        target = scratch.without_power(superuser, roles, database="restored", settings=settings)
         assert not superuser.user.startswith("postgres")
         with target.connect(application="test") as connection:
             ((powers, member),) = connection.execute(

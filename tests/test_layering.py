@@ -29,7 +29,7 @@ ROOMS = {
     "engine": {"security", "server"},
     "schema": {"actions", "catalog", "history", "security"},
     "backfill": {"catalog", "converge", "engine"},
-    "backups": {"schema", "server", "engine"},
+    "backups": {"catalog", "schema", "server", "engine"},
     "migrate": {
         "actions",
         "backups",

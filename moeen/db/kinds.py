@@ -84,6 +84,7 @@ class Kind(enum.StrEnum):
     TABLE_ROW_SECURITY = "table row security", Of.TABLE
     TABLE_FORCED = "table forced", Of.TABLE
     TABLE_OPTIONS = "table options", Of.TABLE
+    TABLE_AUTOVACUUM = "table autovacuum", Of.TABLE
     TABLE_UNLOGGED = "table unlogged", Of.TABLE
     TABLE_REPLICA_IDENTITY = "table replica identity", Of.TABLE
     TABLE_PARENTS = "table parents", Of.TABLE
@@ -96,6 +97,10 @@ class Kind(enum.StrEnum):
     COLUMN_NOT_NULL = "column not null", Of.COLUMN
     COLUMN_GENERATED = "column generated", Of.COLUMN
     COLUMN_IDENTITY = "column identity", Of.COLUMN
+    COLUMN_STORAGE = "column storage", Of.COLUMN
+    COLUMN_COMPRESSION = "column compression", Of.COLUMN
+    COLUMN_STATISTICS = "column statistics", Of.COLUMN
+    COLUMN_OPTIONS = "column options", Of.COLUMN
     COLUMN_COMMENT = "column comment", Of.COLUMN
     COLUMN_GRANTS = "column grants", Of.COLUMN
     CONSTRAINT_DEFINITION = "constraint definition", Of.CONSTRAINT

@@ -12,6 +12,17 @@ def whole(text: str) -> int:
     return int(text)
 
 
+#: More connections at once than this make nothing faster, and leave the database's users none.
+MOST_JOBS = 32
+
+
+def jobs(text: str) -> int:
+    """A number of parallel jobs, from 1 to MOST_JOBS."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MOST_JOBS or len(text) > 9:
+        raise ArgumentTypeError(f"{text!r} is no number of jobs from 1 to {MOST_JOBS}")
+    return int(text)
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
+from moeen.db.backups.login import Login
+from moeen.db.backups.origin import Origin, refuse_unless
 from moeen.db.backups.progress import Tell
 from moeen.db.errors import FINDINGS
 from sysadmin.management.json_output import as_json
@@ -48,6 +50,29 @@ class BackupCommand(BaseCommand):
     def add_identity(self, parser: ArgumentParser) -> None:
         words = "the file with the age or SSH secret key of an encrypted backup (BACKUP_IDENTITY)"
         parser.add_argument("--identity", type=Path, metavar="FILE", help=words)
+
+    def add_of(self, parser: ArgumentParser) -> None:
+        words = "a backup of that database is meant, not of the target"
+        parser.add_argument("--of", default="", metavar="NAME", help=words)
+
+    def add_database_identity(self, parser: ArgumentParser) -> None:
+        words = (
+            "SERVER_NUMBER/NAME, as print_schedule prints it: do nothing (3) in another, empty or unmigrated database"
+        )
+        parser.add_argument("--database-identity", default="", metavar="ID", help=words)
+
+    def target(self, options: Mapping[str, Any]) -> Origin:
+        """The database that the command is about; refused where --database-identity names another."""
+        connection = connections[options["database"]]
+        if options["database_identity"]:
+            expected = Origin.parse(options["database_identity"])
+            refuse_unless(Login.of_wrapper(connection), expected)
+            return expected
+        try:
+            return Origin.of(Login.of_wrapper(connection))
+        except OperationalError:
+            # Its backups can be proven while it is down.
+            return Origin(str(connection.settings_dict["NAME"]))
 
     def add_unsigned(self, parser: ArgumentParser) -> None:
         words = "also a backup that no known key has signed; say why, it is recorded"

@@ -137,6 +137,37 @@ class ChangeType(ColumnChange):
 
 
 @dataclass(frozen=True)
+class SetStorage(ColumnChange):
+    """Where long values written from now on are kept, and whether compressed: PLAIN, MAIN, EXTERNAL or EXTENDED."""
+
+    storage: str = "EXTENDED"
+
+    def change(self) -> str:
+        return f"SET STORAGE {self.storage}"
+
+
+@dataclass(frozen=True)
+class SetCompression(ColumnChange):
+    """How values that are written from now on are compressed."""
+
+    method: str = "default"
+
+    def change(self) -> str:
+        return f"SET COMPRESSION {self.method}"
+
+
+@dataclass(frozen=True)
+class SetStatistics(ColumnChange):
+    """How many values of the column the planner looks at; -1: as many as the server's setting says."""
+
+    count: str = "-1"
+    lock = Lock.SHARE_UPDATE_EXCLUSIVE
+
+    def change(self) -> str:
+        return f"SET STATISTICS {self.count}"
+
+
+@dataclass(frozen=True)
 class SetIdentity(ColumnChange):
     """What makes numbers for new rows; ``stands``: something does already."""
 

@@ -13,7 +13,7 @@ from moeen.db.sql import compose, fragment
 
 #: Parameters of a table that can be changed beside those who write (reloptions.c); the rest is as good as unknown.
 GENTLE_PARAMETERS = re.compile(
-    r"(?:toast\.)?(?:autovacuum_\w+|fillfactor|log_autovacuum_\w+|parallel_workers|toast_tuple_target|vacuum_\w+)",
+    r"(?:toast\.)?(?:autovacuum_\w+|n_distinct(?:_inherited)?|fillfactor|log_autovacuum_\w+|parallel_workers|toast_tuple_target|vacuum_\w+)",
     re.IGNORECASE,
 )
 #: A view shows what whoever asks may see.
@@ -64,7 +64,7 @@ class SetLogged(Change):
 
 @dataclass(frozen=True)
 class SetParameters(Change):
-    """Storage parameters with their values; those without one are reset."""
+    """Storage parameters of a table, or n_distinct of a column, with their values; those without one are reset."""
 
     values: tuple[tuple[str, str], ...] = ()
 
@@ -76,7 +76,9 @@ class SetParameters(Change):
     def clause(self) -> str:
         reset = ", ".join(name for name, value in self.values if not value)
         put = ", ".join(f"{name} = {value}" for name, value in self.values if value)
-        return ", ".join(filter(None, (f"RESET ({reset})" if reset else "", f"SET ({put})" if put else "")))
+        changes = filter(None, (f"RESET ({reset})" if reset else "", f"SET ({put})" if put else ""))
+        column = compose("ALTER COLUMN {c} ", c=self.target.part) if self.target.part else ""
+        return ", ".join(column + change for change in changes)
 
 
 @dataclass(frozen=True)

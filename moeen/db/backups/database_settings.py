@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -11,6 +12,7 @@ from moeen.db.backups import inventory
 from moeen.db.backups.inventory import Settings
 from moeen.db.backups.login import Login
 from moeen.db.backups.swap import APPLICATION
+from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
 from moeen.db.kinds import Kind
 from moeen.db.sql import elements
@@ -22,6 +24,27 @@ _LISTS = frozenset(
         "temp_tablespaces", "unix_socket_directories",
     )
 )  # fmt: skip
+
+
+def create(connection: psycopg.Connection[Any], name: str, wanted: Settings, *, owner: str = "") -> None:
+    """An empty database of the encoding that the backup's had.
+
+    Other encodings than UTF8 have no place beside a server's usual locale; C goes with each.
+    """
+    parts: list[sql.Composable] = [sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))]
+    parts.append(sql.SQL("TEMPLATE template0 ENCODING {}").format(sql.Literal(wanted.encoding)))
+    if owner:
+        parts.append(sql.SQL("OWNER {}").format(sql.Identifier(owner)))
+    if wanted.encoding != "UTF8":
+        if connection.info.server_version >= 150000:
+            parts.append(sql.SQL("LOCALE_PROVIDER libc"))
+        parts.append(sql.SQL("LC_COLLATE 'C' LC_CTYPE 'C'"))
+    try:
+        connection.execute(sql.SQL(" ").join(parts))
+    except (psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue) as error:
+        raise MoeenError(
+            f"A database of encoding {wanted.encoding} cannot be made there. Nothing was changed.", exit_code=FINDINGS
+        ) from error
 
 
 def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:

@@ -21,6 +21,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.pg_dump import PgDump
 from moeen.db.backups.store import Store
+from moeen.db.backups.swap import interruptible
 from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.logs import logger
@@ -97,7 +98,9 @@ def take_from(
     """`take`, for a login. Without a signer it is not signed."""
     log = logger("backup")
     try:
-        done = _take(login, store, signer, jobs, label, purpose, list(recipients), tell)
+        # SIGTERM ends pg_dump too, and leaves no unfinished dump in the clear.
+        with interruptible():
+            done = _take(login, store, signer, jobs, label, purpose, list(recipients), tell)
     except BaseException as error:
         log.error("backup failed", extra={"error": type(error).__name__, "cause": getattr(error, "cause", "")})
         raise
@@ -174,6 +177,9 @@ def _take(
         applied = _applied(held)
         (version,) = _first(held, "SELECT split_part(current_setting('server_version'), ' ', 1)")
         write_content(staging, content, readers)
+        if purpose == manifest.CHANGE and content.tables and not applied:
+            # What stood before the project took it over: no later backup of the project's holds that.
+            purpose = manifest.PRE_ADOPTION
         files = [manifest.file_of(staging, path) for path in sorted(staging.rglob("*")) if path.is_file()]
         paper = Manifest(
             id=backup_id,

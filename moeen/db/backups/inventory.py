@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+
+from moeen.db.catalog.normal import expression
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 #: kind -> name -> definition
@@ -90,7 +91,7 @@ def read(connection: Connection, schemas: list[str]) -> Inventory:
     found: Inventory = {}
     for kind, query in _QUERIES.items():
         rows = connection.execute(_CTE + query, {"schemas": schemas}).fetchall()
-        found[kind] = {name: normal(definition) for name, definition in rows}
+        found[kind] = {name: expression(definition) for name, definition in rows}
     return found
 
 
@@ -171,24 +172,6 @@ def settings(connection: Connection) -> Settings:
     ).fetchone()
     assert row is not None
     return Settings(*row)
-
-
-def as_json(value: Role | Stub | Settings) -> dict[str, Any]:
-    return asdict(value)
-
-
-# A list of varchar literals is stored in one form and, dumped and read again, in another of the same meaning.
-_OUTER_CAST = re.compile(r"\(?ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)?::text\[\]")
-_INNER = re.compile(r"('(?:[^']|'')*')::character varying")
-
-
-def normal(definition: str) -> str:
-    """One form for definitions that differ only in how often they were dumped and read again."""
-
-    def each(found: re.Match[str]) -> str:
-        return "ARRAY[" + _INNER.sub(r"(\1::character varying)::text", found[1]) + "]"
-
-    return _OUTER_CAST.sub(each, definition)
 
 
 # What an extension brought along is the extension's: CREATE EXTENSION makes it again.

@@ -23,11 +23,12 @@ from moeen.db.backups.keys import Signer
 from moeen.db.errors import FINDINGS, MoeenError
 
 #: What a backup is for.
-NIGHTLY, CHANGE, PRE_ADOPTION = "nightly", "change", "pre-adoption"
-PURPOSES = (NIGHTLY, CHANGE, PRE_ADOPTION)
+NIGHTLY, CHANGE, RESTORE, PRE_ADOPTION = "nightly", "change", "restore", "pre-adoption"
+PURPOSES = (NIGHTLY, CHANGE, RESTORE, PRE_ADOPTION)
 NAME = "manifest.json"
 CONTENT = "content.json"
 VERIFIED = "verified.json"
+PIN = "pin.json"
 FORMAT = 3
 _DUMPS = {"directory": "dump", "custom": "dump.custom"}
 #: Kinds of objects that a restore looks up.
@@ -193,7 +194,20 @@ def _declares(text: str) -> bool:
     return depth == 0
 
 
-def sealed(value: Manifest | Verification, *, signer: Signer | None = None) -> bytes:
+@dataclass(frozen=True)
+class Pin:
+    """Whether a person wants a backup kept until they say otherwise, and why."""
+
+    at: str
+    kept: bool
+    reason: str
+
+    def check(self) -> None:
+        """Raises ValueError for a moment that is none."""
+        datetime.fromisoformat(self.at)
+
+
+def sealed(value: Manifest | Verification | Pin, *, signer: Signer | None = None) -> bytes:
     """The paper as it is written, signed where there is somebody who signs."""
     text = json.dumps(asdict(value), indent=2, ensure_ascii=False, sort_keys=True).encode()
     body = text.removesuffix(b"\n}")
@@ -230,6 +244,11 @@ def read(data: bytes, *, name: str = NAME) -> Manifest:
 def read_verification(data: bytes) -> Verification:
     """Raises Damaged."""
     return _made(Verification, _unsealed(data, name=VERIFIED), name=VERIFIED)
+
+
+def read_pin(data: bytes) -> Pin:
+    """Raises Damaged."""
+    return _made(Pin, _unsealed(data, name=PIN), name=PIN)
 
 
 def _unsealed(data: bytes, *, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ name of its own beside it, verified, and swapped in by renaming both. Any failur
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,10 @@ from moeen.db.backups import (
     encryption,
     inventory,
     keys,
+    origin,
     pg_restore,
     progress,
+    stand_ins,
     swap,
     tools,
     trust,
@@ -35,7 +37,7 @@ from moeen.db.backups import (
 from moeen.db.backups.content import read_content
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
-from moeen.db.backups.manifest import CHANGE, Content, Manifest
+from moeen.db.backups.manifest import RESTORE, Content, Manifest
 from moeen.db.backups.store import Store
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
@@ -88,6 +90,11 @@ class Target:
     database: str
     exists: bool
     empty: bool
+
+    @property
+    def origin(self) -> origin.Origin:
+        """Which database that is."""
+        return origin.Origin.of(self.login, self.database)
 
 
 def target_named(server: BaseDatabaseWrapper, database: str) -> Target:
@@ -155,6 +162,7 @@ def put_back(
     identity: Path | None = None,
     recipients: list[str] | None = None,
     jobs: int | None = None,
+    of: str = "",
     unsigned: str = "",
     tell: progress.Tell = progress.silent,
     say: Callable[[str], None] = lambda line: None,
@@ -162,7 +170,8 @@ def put_back(
     """Restore the backup to the target and verify it there.
 
     Raises MoeenError, and changes nothing, where no known key has signed the backup (and `unsigned` gives no reason to
-    believe it all the same), it is damaged or holds what no restore may run, the target is not empty (3) and
+    believe it all the same), it is of another database than the one it would replace (and `of` does not name that), it
+    is damaged or holds what no restore may run, the target is not empty (3) and
     `replace_existing` is not set, or a right is missing. With `drop_old` the replaced database is not kept, unless
     something was written to it after its backup.
     """
@@ -170,7 +179,18 @@ def put_back(
     try:
         with swap.interruptible():
             done = _put_back(
-                store, name, target, replace_existing, drop_old, identity, recipients or [], jobs, unsigned, tell, say
+                store,
+                name,
+                target,
+                replace_existing,
+                drop_old,
+                identity,
+                recipients or [],
+                jobs,
+                of,
+                unsigned,
+                tell,
+                say,
             )
     except BaseException as error:
         words = {"id": name, "database": target.database, "error": type(error).__name__}
@@ -193,6 +213,7 @@ def _put_back(
     identity: Path | None,
     recipients: list[str],
     jobs: int | None,
+    of: str,
     unsigned: str,
     tell: progress.Tell,
     say: Callable[[str], None],
@@ -206,6 +227,8 @@ def _put_back(
             next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
             exit_code=FINDINGS,
         )
+    if not target.empty:
+        origin.refuse_another(paper, target.origin, of=of)
     with ExitStack() as stack:
         folder = stack.enter_context(store.opened(name))
         damaged = verify.intact(folder, paper, tell=tell)
@@ -240,7 +263,7 @@ def _put_back(
                 store=store,
                 signer=keys.signer_or_none(),
                 label=f"before the restore of {name}",
-                purpose=CHANGE,
+                purpose=RESTORE,
                 recipients=recipients,
                 tell=tell,
             )
@@ -255,6 +278,7 @@ def _put_back(
         try:
             with goal.connect(application=swap.APPLICATION) as connection:
                 unavailable = pg_restore.create_extensions(connection, content)
+                stood_in = stand_ins.create(connection, content.stubs)
                 rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
             pg_restore.restore(
                 folder, paper, content, chosen, into=goal, programs=programs, rights=rights, keys=opening, jobs=jobs,
@@ -292,7 +316,7 @@ def _put_back(
         rows=rows,
         tables=tables,
         created_roles=tuple(created),
-        notes=(*_notes(content, rights, login), *unset),
+        notes=(*_notes(content, rights, login, stood_in), *unset),
         findings=tuple(findings),
         before=before.id if before else "",
         kept=kept,
@@ -332,11 +356,7 @@ def _without_power(connection: psycopg.Connection[Any]) -> None:
 
 def _create(login: Login, name: str, content: Content) -> None:
     with login.connect(application=swap.APPLICATION) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}").format(
-                sql.Identifier(name), sql.Literal(content.settings.encoding)
-            )
-        )
+        database_settings.create(connection, name, content.settings)
         # While it fills, nobody else may look in: who may, the backup tells at the end.
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
@@ -364,12 +384,17 @@ def _undo(login: Login, target: Target, fresh: str) -> None:
         logger("backup").warning("left behind", extra={"database": fresh})
 
 
-def _notes(content: Content, rights: pg_restore.Rights, login: Login) -> list[str]:
+def _notes(content: Content, rights: pg_restore.Rights, login: Login, stood_in: Sequence[str]) -> list[str]:
     notes = []
     if not rights.owners:
         owners = ", ".join(sorted(set(content.inventory["owner"].values()) - {login.user}))
         if owners:
             notes.append(f"Objects of {owners} belong to {login.user} now, who may not act for them.")
+    if stood_in:
+        notes.append(
+            f"Functions of the platform that the backup comes from were made as stand-ins that answer NULL: "
+            f"{', '.join(stood_in)}. Policies that ask them let nobody through."
+        )
     if rights.unavailable:
         notes.append(f"Extensions that cannot be made there were left out: {', '.join(rights.unavailable)}.")
     return notes

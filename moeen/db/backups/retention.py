@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moeen.db.backups.manifest import Damaged
+from moeen.db.backups import trust
+from moeen.db.backups.manifest import CHANGE, NIGHTLY, PRE_ADOPTION, RESTORE, Damaged, Pin
 from moeen.db.backups.store import Store
 from moeen.db.logs import logger
 
 #: A backup this much smaller than the one before it deserves a look.
 SHRUNK = 0.5
+#: How long a backup from before a change stays at least.
+CHANGE_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,12 @@ class Entry:
     bytes: int = 0
     rows: int = 0
     encrypted: bool = False
+    system: str = ""
+    purpose: str = NIGHTLY
+    #: Whether a person wants it kept; None where nobody said.
+    pinned: bool | None = None
+    signature: str = ""
+    migrations: frozenset[tuple[str, str]] = frozenset()
     verified_at: str = ""
     verified_ok: bool | None = None
     damage: str = ""
@@ -41,6 +50,10 @@ class Entry:
             "verified_ok": self.verified_ok,
             "label": self.label,
             "database": self.database,
+            "system": self.system,
+            "purpose": self.purpose,
+            "pinned": self.pinned,
+            "signature": self.signature or None,
             "damage": self.damage or None,
         }
 
@@ -50,11 +63,16 @@ def entries(store: Store) -> list[Entry]:
     return [_entry(store, backup_id) for backup_id in reversed(store.ids())]
 
 
-def warnings(found: Sequence[Entry], *, database: str, max_age: timedelta, now: datetime | None = None) -> list[str]:
+def warnings(
+    found: Sequence[Entry], *, database: str, system: str = "", max_age: timedelta, now: datetime | None = None
+) -> list[str]:
     """What the operator of a database must hear: no backup, too old, never verified, failed, shrunk, damaged."""
     now = now or datetime.now(UTC)
     said = [f"Backup {entry.id} is damaged: {entry.damage}." for entry in found if entry.damage]
-    whole = [entry for entry in found if not entry.damage and entry.database == database]
+    said += [f"Backup {entry.id} is signed by no key that is known here." for entry in found
+             if entry.signature == trust.WRONG]  # fmt: skip
+    whole = [entry for entry in found if not entry.damage and entry.database == database
+             and (not system or entry.system in ("", system))]  # fmt: skip
     if not whole:
         return [*said, f"There is no backup of {database}."]
     newest = whole[0]
@@ -69,18 +87,40 @@ def warnings(found: Sequence[Entry], *, database: str, max_age: timedelta, now: 
     return said
 
 
-def doomed(found: Sequence[Entry], *, daily: int, weekly: int, monthly: int) -> list[Entry]:
+def doomed(
+    found: Sequence[Entry], *, daily: int, weekly: int, monthly: int, now: datetime | None = None
+) -> list[Entry]:
     """Those that no rule keeps, oldest first. Each database's are counted by themselves.
 
-    Kept are the newest of each of the last `daily` days, `weekly` weeks and `monthly` months that have one (UTC), and
+    Pinned ones are kept, and the one from before the project took the database over, until somebody unpins it. One from
+    before a change is kept for CHANGE_DAYS, and on until a later one was verified that holds the change. Of all, kept
+    are the newest of each of the last `daily` days, `weekly` weeks and `monthly` months that have one (UTC), and
     in any case the newest, the newest that passed a verification, and those whose manifest cannot be read.
     """
     ordered = sorted(found, key=lambda entry: entry.created_at, reverse=True)
     whole = [entry for entry in ordered if not entry.damage]
     kept = {entry.id for entry in ordered if entry.damage}
-    for database in {entry.database for entry in whole}:
-        kept |= _kept([entry for entry in whole if entry.database == database], daily, weekly, monthly)
+    now = now or datetime.now(UTC)
+    for database in {(entry.database, entry.system) for entry in whole}:
+        same = [entry for entry in whole if (entry.database, entry.system) == database]
+        kept |= _kept(same, daily, weekly, monthly)
+        kept |= {entry.id for entry in same if _has_a_reason(entry, same, now)}
     return [entry for entry in reversed(ordered) if entry.id not in kept]
+
+
+def _has_a_reason(entry: Entry, same: Sequence[Entry], now: datetime) -> bool:
+    """Whether what it is for keeps it, `same` being all of its database."""
+    if entry.pinned is not None:
+        if entry.pinned:
+            return True
+    elif entry.purpose == PRE_ADOPTION:
+        return True
+    if entry.purpose not in (CHANGE, RESTORE):
+        return False
+    later = [other for other in same if other.created_at > entry.created_at and other.verified_ok]
+    if entry.purpose == CHANGE:
+        later = [other for other in later if other.migrations > entry.migrations]
+    return now - entry.created_at < timedelta(days=CHANGE_DAYS) or not later
 
 
 def _kept(whole: Sequence[Entry], daily: int, weekly: int, monthly: int) -> set[str]:
@@ -101,15 +141,19 @@ def _kept(whole: Sequence[Entry], daily: int, weekly: int, monthly: int) -> set[
     return kept
 
 
-def prune(store: Store, *, daily: int, weekly: int, monthly: int, dry_run: bool) -> list[Entry]:
-    """Delete those; returns what was deleted, or would be."""
-    going = doomed(entries(store), daily=daily, weekly=weekly, monthly=monthly)
-    if not dry_run:
-        log = logger("backup")
-        for entry in going:
-            store.delete(entry.id)
-            log.info("pruned", extra={"id": entry.id})
-    return going
+def delete(store: Store, going: Sequence[Entry]) -> None:
+    """Delete those, one after the other."""
+    log = logger("backup")
+    for entry in going:
+        store.delete(entry.id)
+        log.info("pruned", extra={"id": entry.id, "purpose": entry.purpose})
+
+
+def pin(store: Store, backup_id: str, *, kept: bool, reason: str) -> None:
+    """Keep the backup until somebody says otherwise, or say otherwise. Raises Damaged where it is no backup."""
+    store.manifest(backup_id)
+    store.record(backup_id, Pin(at=datetime.now(UTC).isoformat(timespec="seconds"), kept=kept, reason=reason))
+    logger("backup").info("pinned" if kept else "unpinned", extra={"id": backup_id, "reason": reason})
 
 
 def _entry(store: Store, backup_id: str) -> Entry:
@@ -118,7 +162,7 @@ def _entry(store: Store, backup_id: str) -> Entry:
         paper = store.manifest(backup_id)
     except Damaged as damage:
         return Entry(backup_id, moment, damage=f"{damage.file}: {damage.what}")
-    record = store.verification(backup_id)
+    record, pin = store.verification(backup_id), store.pin(backup_id)
     return Entry(
         id=backup_id,
         created_at=datetime.fromisoformat(paper.created_at),
@@ -127,6 +171,11 @@ def _entry(store: Store, backup_id: str) -> Entry:
         bytes=paper.bytes,
         rows=paper.rows,
         encrypted=paper.encrypted,
+        system=paper.system,
+        purpose=paper.purpose,
+        pinned=pin.kept if pin else None,
+        signature=trust.state(store, backup_id),
+        migrations=frozenset((app, name) for app, names in paper.migrations.items() for name in names),
         verified_at=record.at if record else "",
         verified_ok=record.ok if record else None,
     )

@@ -16,27 +16,37 @@ class Schedule:
     units: dict[str, str]
 
 
-def schedule(project: Path, *, hour: int = 2, minute: int = 17) -> Schedule:
-    """For the interpreter that runs now, and that project's folder. The times are the machine's local ones."""
+def schedule(
+    project: Path, *, database: str, environment: Path | None = None, hour: int = 2, minute: int = 17
+) -> Schedule:
+    """For the interpreter that runs now, and that project's folder. The times are the machine's local ones.
+
+    `database` says which one is meant (`origin.Origin`): a scheduled line that finds another, or an empty one, does
+    nothing and says so. `environment`: a file of settings (NAME=value) that the shell of the operator has and theirs
+    would not.
+    """
+    known = f"--database-identity {shlex.quote(database)}"
+    settings = f"set -a && . {shlex.quote(str(environment))} && set +a && " if environment else ""
     python = shlex.quote(sys.executable)
     manage = f"{python} {shlex.quote(str(project / 'manage.py'))}"
-    nightly = f"{manage} backup_database --label nightly"
-    after = f"{manage} verify_backup latest && {manage} prune_backups"
+    nightly = f"{settings}{manage} backup_database --label nightly {known}"
+    after = f"{manage} verify_backup latest {known} && {manage} prune_backups"
     later = (hour + 4) % 24
     folder = shlex.quote(str(project))
     cron = (
         f"# Every night at {hour:02}:{minute:02}: back up, prove it by a restore, prune. cron mails what is said.\n"
         f"{minute} {hour} * * * {_percent(f'cd {folder} && {nightly} && {after}')}\n"
         "# Every morning: speak up when the newest backup is old, unproven or much smaller than the last.\n"
-        f"{minute} {later} * * * {_percent(f'cd {folder} && {manage} list_backups >/dev/null')}\n"
+        f"{minute} {later} * * * {_percent(f'cd {folder} && {settings}{manage} list_backups {known} >/dev/null')}\n"
     )
     folder = _escaped(str(project))
     words = f'"{_escaped(sys.executable)}" "{_escaped(str(project / "manage.py"))}"'
     service = (
         "[Unit]\nDescription=Back up the clinic's database, prove and prune\nAfter=network-online.target\n"
         f"Wants=network-online.target\n\n[Service]\nType=oneshot\nWorkingDirectory={folder}\nNice=10\n"
-        f"ExecStart={words} backup_database --label nightly\n"
-        f"ExecStart={words} verify_backup latest\n"
+        + (f"EnvironmentFile={_escaped(str(environment))}\n" if environment else "")
+        + f'ExecStart={words} backup_database --label nightly --database-identity "{_escaped(database)}"\n'
+        f'ExecStart={words} verify_backup latest --database-identity "{_escaped(database)}"\n'
         f"ExecStart={words} prune_backups\n"
     )
     timer = (

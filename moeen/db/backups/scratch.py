@@ -23,7 +23,8 @@ from pathlib import Path
 
 from psycopg import sql
 
-from moeen.db.backups.inventory import Role
+from moeen.db.backups import database_settings
+from moeen.db.backups.inventory import Role, Settings
 from moeen.db.backups.login import Login
 from moeen.db.server import places, sockets, users
 from moeen.db.server.cluster import Server
@@ -94,11 +95,11 @@ def server(programs: Path, *, purpose: str = "verify") -> Iterator[Login]:
         os.close(handle)
 
 
-def without_power(superuser: Login, roles: Sequence[Role], *, database: str, owner: str, encoding: str) -> Login:
+def without_power(superuser: Login, roles: Sequence[Role], *, database: str, settings: Settings) -> Login:
     """An empty database on a throwaway server, and a role that may fill it: no superuser, in no role of PostgreSQL's.
 
     The roles are there by name alone: none may log in, create anything, or pass row security. The one that is
-    returned is a member of all, and so may give to each what the dump says is theirs. `owner` is one of them.
+    returned is a member of all, and so may give to each what the dump says is theirs. The settings' owner is one.
     """
     restorer = f"restorer_{secrets.token_hex(8)}"
     with superuser.connect(application="moeen verify_backup") as connection:
@@ -107,11 +108,7 @@ def without_power(superuser: Login, roles: Sequence[Role], *, database: str, own
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(restorer)))
         for role in roles:
             connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role.name), sql.Identifier(restorer)))
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING {}").format(
-                sql.Identifier(database), sql.Identifier(owner), sql.Literal(encoding)
-            )
-        )
+        database_settings.create(connection, database, settings, owner=settings.owner)
     return replace(superuser, parameters={**superuser.parameters, "user": restorer, "dbname": database})
 
 

@@ -15,25 +15,46 @@ from psycopg import sql
 from moeen.db import statements
 from moeen.db.backups.inventory import Stub
 from moeen.db.backups.manifest import CONTENT, Damaged
+from moeen.db.errors import MoeenError
 
 _MODES = ("IN", "OUT", "INOUT", "VARIADIC")
 _VOLATILITIES = {"i": sql.SQL("IMMUTABLE"), "s": sql.SQL("STABLE")}
 
 
-def create(connection: psycopg.Connection[Any], stubs: Iterable[Stub]) -> None:
-    """Make them; each answers NULL. Raises Damaged for one whose arguments or result are none."""
+def create(connection: psycopg.Connection[Any], stubs: Iterable[Stub]) -> tuple[str, ...]:
+    """Make those that are missing; each answers NULL. Returns their names.
+
+    Raises Damaged for one whose arguments or result are none, and MoeenError where this role may not make them.
+    """
+    made = []
     for stub in stubs:
+        stands = connection.execute(
+            "SELECT 1 FROM pg_proc WHERE proname = %s AND pronamespace = to_regnamespace(quote_ident(%s))",
+            [stub.name, stub.schema],
+        ).fetchone()
+        # Another of ours under that name, with other arguments, is no reason to leave this one out.
+        if stands is not None and f"{stub.schema}.{stub.name}" not in made:
+            continue
         try:
             _create(connection, stub)
+            made.append(f"{stub.schema}.{stub.name}")
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise MoeenError(
+                f"The backup needs function {stub.schema}.{stub.name} of the platform it comes from, and "
+                f"{connection.info.user} may not make a stand-in for it here. Nothing was changed.",
+                next_step="Restore to such a platform, or as the owner of the database.",
+            ) from error
         except (_Strange, psycopg.Error) as error:
             what = f"function {stub.schema}.{stub.name} of the platform is none that PostgreSQL describes so"
             raise Damaged(CONTENT, what) from error
+    return tuple(made)
 
 
 def _create(connection: psycopg.Connection[Any], stub: Stub) -> None:
     schema = sql.Identifier(stub.schema)
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
-    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO PUBLIC").format(schema))
+    if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [stub.schema]).fetchone() is None:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO PUBLIC").format(schema))
     result, body = _result(connection, stub.result)
     connection.execute(
         sql.SQL("CREATE FUNCTION {} ({}) RETURNS {} {} {}").format(

@@ -24,7 +24,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage, storages
 
 from moeen.db.backups import manifest
-from moeen.db.backups.manifest import Manifest, Verification
+from moeen.db.backups.manifest import Manifest, Pin, Verification
 from moeen.db.errors import USAGE, MoeenError
 
 ALIAS = "backups"
@@ -52,16 +52,8 @@ class Store:
         return sorted(name for name in names if any(True for _ in self._walk(name)))
 
     def resolve(self, words: str) -> str:
-        """The id that is meant by an id, the beginning of one, or `latest`; raises MoeenError.
-
-        `latest` is the newest, even where it is damaged: an older one in its place would look like proof of it.
-        """
-        ids = self.ids()
-        if not ids and words == "latest":
-            raise MoeenError(f"There is no backup in {self.name}.", next_step="Make one: manage.py backup_database")
-        if words == "latest":
-            return ids[-1]
-        found = [name for name in ids if name.startswith(words)]
+        """The id that is meant by an id or the beginning of one; raises MoeenError. `origin.chosen` knows `latest`."""
+        found = [name for name in self.ids() if name.startswith(words)]
         if len(found) != 1 or not words:
             what = "is no backup" if not found else "is the beginning of several backups' ids"
             raise MoeenError(f"{words!r} {what} in {self.name}.", next_step="List them: manage.py list_backups",
@@ -96,10 +88,19 @@ class Store:
             return manifest.read_verification(self._read(f"{name}/{manifest.VERIFIED}"))
         return None
 
-    def record(self, name: str, verification: Verification) -> None:
-        """Keep that record in place of the one before."""
-        data = manifest.sealed(verification)
-        path = f"{name}/{manifest.VERIFIED}"
+    def pin(self, name: str) -> Pin | None:
+        """What a person last said about keeping it, None where nobody did. A damaged record keeps it."""
+        if not self._exists(f"{name}/{manifest.PIN}"):
+            return None
+        try:
+            return manifest.read_pin(self._read(f"{name}/{manifest.PIN}"))
+        except manifest.Damaged:
+            return Pin(at="", kept=True, reason="its record is damaged")
+
+    def record(self, name: str, fact: Verification | Pin) -> None:
+        """Keep that in place of what was recorded before."""
+        data = manifest.sealed(fact)
+        path = f"{name}/{manifest.PIN if isinstance(fact, Pin) else manifest.VERIFIED}"
         if self.folder is not None:
             fresh = self.folder / f"{path}.new"
             # What lies there may be somebody's link to another file.

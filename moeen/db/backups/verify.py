@@ -142,7 +142,7 @@ def intact(folder: Path, paper: Manifest, *, tell: progress.Tell = progress.sile
                 findings.append(Finding(file.path, Kind.FILE_CHECKSUM, file.sha256, real))
         done += file.bytes
         tell("files", done, paper.bytes)
-    ours = {manifest.NAME, manifest.VERIFIED, f"{manifest.VERIFIED}.new"}
+    ours = {manifest.NAME} | {name + end for name in (manifest.VERIFIED, manifest.PIN) for end in ("", ".new")}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_dir() and name not in listed and name not in ours:
@@ -211,10 +211,7 @@ def _restored_into(
     jobs: int | None,
     tell: progress.Tell,
 ) -> tuple[str, list[Finding]]:
-    settings = content.settings
-    target = scratch.without_power(
-        superuser, content.roles, database=_DATABASE, owner=settings.owner, encoding=settings.encoding
-    )
+    target = scratch.without_power(superuser, content.roles, database=_DATABASE, settings=content.settings)
     superuser = superuser.to(_DATABASE)
     with superuser.connect(application="moeen verify_backup") as connection:
         unavailable = pg_restore.create_extensions(connection, content)

@@ -15,7 +15,10 @@ Grants = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Column:
-    """A column; ``collation`` is "" where the type has none or the database's default applies."""
+    """A column; ``collation`` is "" where the type has none or the database's default applies.
+
+    ``storage``, ``compression`` and ``statistics`` (the target) are "" where the type's and the server's apply.
+    """
 
     name: str
     type: str
@@ -25,6 +28,10 @@ class Column:
     generated: str
     identity: str
     comment: str
+    storage: str = ""
+    compression: str = ""
+    statistics: str = ""
+    options: tuple[str, ...] = ()
     grants: Grants = field(default_factory=dict, compare=False)
 
 
@@ -42,7 +49,7 @@ class Constraint:
     references_columns: tuple[str, ...] = ()
     on_delete: str = ""
     comment: str = ""
-    enforced: bool = True  # False: a superuser switched the triggers behind a foreign key off
+    switched_off: bool = False  # a superuser did that to the triggers behind a foreign key
 
 
 @dataclass(frozen=True)
@@ -59,12 +66,12 @@ class Index:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A trigger that somebody made (not those behind constraints); ``enabled`` is ``tgenabled``."""
+    """A trigger that somebody made (not those behind constraints); ``state``: "", disabled, replica or always."""
 
     name: str
     definition: str
     function: str
-    enabled: str
+    state: str
     comment: str = ""
 
 
@@ -74,7 +81,7 @@ class Policy:
 
     name: str
     command: str
-    permissive: bool
+    restrictive: bool
     roles: tuple[str, ...]
     using: str
     check: str
@@ -83,7 +90,11 @@ class Policy:
 
 @dataclass(frozen=True)
 class Function:
-    """A function or procedure, with everything that decides what it does and as whom."""
+    """A function or procedure, with everything that decides what it does and as whom.
+
+    ``arguments``: those that tell it from others of its name; ``declared``: all of them, with their defaults. ``kind``,
+    ``volatility`` and ``parallel`` are "" for an ordinary, volatile and unsafe one.
+    """
 
     schema: str
     name: str
@@ -95,11 +106,11 @@ class Function:
     settings: tuple[str, ...]
     body: str
     comment: str
-    declared: str = ""  # the arguments with their defaults
-    kind: str = "f"
+    declared: str = ""
+    kind: str = ""
     strict: bool = False
     leakproof: bool = False
-    parallel: str = "u"
+    parallel: str = ""
     owner: str = field(default="", compare=False)
     grants: Grants = field(default_factory=dict, compare=False)
 
@@ -114,7 +125,10 @@ class Function:
 
 @dataclass(frozen=True)
 class Table:
-    """A relation with its parts, each keyed by name. ``kind`` is ``relkind``: r table, v view, p partitioned..."""
+    """A relation with its parts, each keyed by name. ``kind`` is ``relkind``: r table, v view, p partitioned...
+
+    ``options``: ``name=value`` of its storage parameters, those of its TOAST table as ``toast.name=value``.
+    """
 
     oid: int = field(compare=False)
     schema: str
@@ -132,9 +146,9 @@ class Table:
     grants: Grants = field(default_factory=dict, compare=False)
     rules: dict[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
-    persistence: str = "p"
+    unlogged: bool = False
     definition: str = ""  # of a view
-    replica_identity: str = "d"
+    replica_identity: str = ""
     parents: tuple[ObjectName, ...] = ()
 
     @property
@@ -165,7 +179,7 @@ class Sequence:
     maximum: int
     cache: int
     cycle: bool
-    persistence: str
+    unlogged: bool
     column: ObjectName | None
     owner: str
     grants: Grants

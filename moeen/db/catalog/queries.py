@@ -1,4 +1,7 @@
-"""The questions to pg_catalog; `reading` asks them with an empty search path."""
+"""The questions to pg_catalog; `reading` asks them with an empty search path.
+
+What PostgreSQL keeps as letters is answered in the words of SQL, and as "" where it is the ordinary one.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,11 @@ def _granted(acl: str, kind: str, owner: str) -> str:
 TABLES = """
     SELECT c.oid, n.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner),
            c.relrowsecurity, c.relforcerowsecurity, coalesce(obj_description(c.oid, 'pg_class'), ''),
-           coalesce(c.reloptions, '{}'), c.relpersistence::text,
-           CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END, c.relreplident::text,
+           coalesce(c.reloptions, '{}')
+           || ARRAY(SELECT 'toast.' || o FROM pg_class x, unnest(x.reloptions) o WHERE x.oid = c.reltoastrelid),
+           c.relpersistence = 'u',
+           CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END,
+           replace(c.relreplident::text, 'd', ''),
            ARRAY(SELECT ARRAY[pn.nspname::text, p.relname::text]
                  FROM pg_inherits i
                  JOIN pg_class p ON p.oid = i.inhparent
@@ -33,7 +39,16 @@ COLUMNS = """
            CASE WHEN a.attgenerated = '' THEN coalesce(pg_get_expr(d.adbin, d.adrelid), '') ELSE '' END,
            CASE WHEN a.attcollation <> t.typcollation THEN coalesce(l.collname, '') ELSE '' END,
            CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) ELSE '' END,
-           a.attidentity::text, coalesce(col_description(a.attrelid, a.attnum), '')
+           CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' ELSE '' END,
+           coalesce(col_description(a.attrelid, a.attnum), ''),
+           CASE WHEN a.attstorage <> t.typstorage THEN CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
+                                                                         WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END
+                ELSE '' END,
+           CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE '' END,
+           -- No target of its own is -1 before PostgreSQL 17, and NULL since.
+           CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text ELSE '' END,
+           -- Late minor releases keep a mark of their own there, pg_attver, which pg_dump leaves out as well.
+           ARRAY(SELECT o FROM unnest(a.attoptions) AS o WHERE o !~ '^pg_')
     FROM pg_attribute a
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -53,7 +68,7 @@ CONSTRAINTS = """
            CASE c.confdeltype WHEN 'a' THEN 'NO ACTION' WHEN 'r' THEN 'RESTRICT' WHEN 'c' THEN 'CASCADE'
                               WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' ELSE '' END,
            coalesce(obj_description(c.oid, 'pg_constraint'), ''),
-           c.contype <> 'f' OR NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O')
+           c.contype = 'f' AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O')
     FROM pg_constraint c LEFT JOIN pg_class f ON f.oid = c.confrelid
     WHERE c.conrelid = ANY (%s) AND c.contype IN ('p', 'u', 'f', 'c', 'x')
     ORDER BY c.conrelid, c.conname
@@ -70,7 +85,8 @@ INDEXES = """
 """
 
 TRIGGERS = """
-    SELECT t.tgrelid, t.tgname, pg_get_triggerdef(t.oid), n.nspname || '.' || p.proname, t.tgenabled::text,
+    SELECT t.tgrelid, t.tgname, pg_get_triggerdef(t.oid), n.nspname || '.' || p.proname,
+           CASE t.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' ELSE '' END,
            coalesce(obj_description(t.oid, 'pg_trigger'), '')
     FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE t.tgrelid = ANY (%s) AND NOT t.tgisinternal ORDER BY t.tgrelid, t.tgname
@@ -80,7 +96,7 @@ POLICIES = """
     SELECT p.polrelid, p.polname,
            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
                          WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-           p.polpermissive,
+           NOT p.polpermissive,
            ARRAY(SELECT CASE WHEN r = 0 THEN 'public' ELSE pg_get_userbyid(r)::text END FROM unnest(p.polroles) r
                  ORDER BY 1),
            coalesce(pg_get_expr(p.polqual, p.polrelid), ''), coalesce(pg_get_expr(p.polwithcheck, p.polrelid), ''),
@@ -90,9 +106,14 @@ POLICIES = """
 
 FUNCTIONS = f"""
     SELECT n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), coalesce(pg_get_function_result(p.oid), ''),
-           l.lanname, p.provolatile::text, p.prosecdef, coalesce(p.proconfig, '{{}}'),
+           l.lanname,
+           CASE p.provolatile WHEN 's' THEN 'STABLE' WHEN 'i' THEN 'IMMUTABLE' ELSE '' END,
+           p.prosecdef, coalesce(p.proconfig, '{{}}'),
            coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), coalesce(obj_description(p.oid, 'pg_proc'), ''),
-           pg_get_function_arguments(p.oid), p.prokind::text, p.proisstrict, p.proleakproof, p.proparallel::text,
+           pg_get_function_arguments(p.oid),
+           CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window' ELSE '' END,
+           p.proisstrict, p.proleakproof,
+           CASE p.proparallel WHEN 's' THEN 'SAFE' WHEN 'r' THEN 'RESTRICTED' ELSE '' END,
            pg_get_userbyid(p.proowner)::text, {_granted("p.proacl", "f", "p.proowner")}
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
     WHERE n.nspname = ANY (%s)
@@ -125,7 +146,7 @@ NAMESPACES = f"""
 SEQUENCES = f"""
     SELECT n.nspname, c.relname,
            format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle,
-           c.relpersistence::text,
+           c.relpersistence = 'u',
            coalesce((SELECT ARRAY[tn.nspname::text, t.relname::text, a.attname::text]
                      FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
                      JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace

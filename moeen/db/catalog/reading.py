@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
+from moeen.db.catalog.normal import expression
 from moeen.db.catalog.objects import (
     SCHEMAS,
     Catalog,
@@ -116,7 +117,7 @@ def read_whole_with(
         for row in cursor.fetchall()
     ]
     cursor.execute(TYPES, [schemas])
-    types = [Type(*(*row[:6], _grants(row[6]))) for row in cursor.fetchall()]
+    types = [Type(*(*_normal(row, 3)[:6], _grants(row[6]))) for row in cursor.fetchall()]
     cursor.execute(ROLES, [list(roles)])
     found_roles = {r[0]: Role(r[0], tuple(r[1]), tuple(r[2]), tuple(r[3])) for r in cursor.fetchall()}
     cursor.execute(DEFAULTS, [schemas])
@@ -207,21 +208,21 @@ def _tables(
             row_security=row_security,
             forced=forced,
             comment=comment,
-            columns={row[0]: Column(*(*row, _grants(granted.get((oid, row[0]), ())))) for row in columns[oid]},
+            columns={row[0]: _column(row, granted.get((oid, row[0]), ())) for row in columns[oid]},
             constraints={row[0]: _constraint(row) for row in constraints[oid]},
-            indexes={row[0]: Index(*row) for row in indexes[oid]},
-            triggers={row[0]: Trigger(*row) for row in triggers[oid]},
-            policies={row[0]: Policy(row[0], row[1], row[2], tuple(row[3]), *row[4:]) for row in policies[oid]},
+            indexes={row[0]: Index(*_normal(row, 2)) for row in indexes[oid]},
+            triggers={row[0]: Trigger(*_normal(row, 1)) for row in triggers[oid]},
+            policies={row[0]: _policy(row) for row in policies[oid]},
             grants=_grants(on_tables.get(oid, ())),
-            rules=dict(rules[oid]),
-            options=tuple(options),
-            persistence=persistence,
-            definition=definition,
+            rules={name: expression(definition) for name, definition in rules[oid]},
+            options=tuple(sorted(options)),
+            unlogged=unlogged,
+            definition=expression(definition),
             replica_identity=replica_identity,
             parents=tuple(ObjectName(*parent) for parent in parents),
         )
         for (
-            oid, schema, name, kind, owner, row_security, forced, comment, options, persistence, definition,
+            oid, schema, name, kind, owner, row_security, forced, comment, options, unlogged, definition,
             replica_identity, parents,
         ) in cursor.fetchall()
     ]  # fmt: skip
@@ -241,8 +242,23 @@ def _grants(given: Iterable[str]) -> Grants:
     return {role: tuple(sorted(privileges)) for role, privileges in sorted(found.items())}
 
 
+def _normal(row: tuple[Any, ...], *places: int) -> tuple[Any, ...]:
+    """The row with the expressions at these places in their normal form."""
+    return tuple(expression(value) if place in places else value for place, value in enumerate(row))
+
+
+def _column(row: tuple[Any, ...], granted: Iterable[str]) -> Column:
+    parts = (*_normal(row, 3, 5)[:-1], tuple(sorted(row[-1])), _grants(granted))
+    return Column(*parts)
+
+
+def _policy(row: tuple[Any, ...]) -> Policy:
+    parts = (*row[:3], tuple(sorted(row[3])), *_normal(row, 4, 5)[4:])
+    return Policy(*parts)
+
+
 def _constraint(row: tuple[Any, ...]) -> Constraint:
-    parts = (*row[:2], tuple(row[2]), *row[3:7], tuple(row[7]), *row[8:])
+    parts = (*row[:2], tuple(row[2]), expression(row[3]), *row[4:7], tuple(row[7]), *row[8:])
     return Constraint(*parts)
 
 
@@ -258,6 +274,7 @@ def _grouped(cursor: CursorWrapper, query: str, oids: list[int]) -> dict[int, li
 def _functions(cursor: CursorWrapper, schemas: Collection[str], *, grants: bool = False) -> list[Function]:
     cursor.execute(FUNCTIONS, [list(schemas)])
     parts: list[tuple[Any, ...]] = [
-        (*row[:7], tuple(sorted(row[7])), *row[8:-1], _grants(row[-1] if grants else ())) for row in cursor.fetchall()
+        (*row[:7], tuple(sorted(row[7])), row[8].replace("\r\n", "\n"), *row[9:-1], _grants(row[-1] if grants else ()))
+        for row in cursor.fetchall()
     ]
     return [Function(*part) for part in parts]

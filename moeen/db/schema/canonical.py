@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from django.conf import settings
@@ -44,11 +44,9 @@ _OWNERS = {
     "schema": {"CREATE", "USAGE"},
     "type": {"USAGE"},
 }
+_NAMES = ("schema", "name")
 _RELATIONS = {"r": "", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
-_STATES = {"O": "", "D": "disabled", "R": "replica", "A": "always"}
-_VOLATILITY = {"v": "", "s": "STABLE", "i": "IMMUTABLE"}
-_PARALLEL = {"u": "", "r": "RESTRICTED", "s": "SAFE"}
-_FUNCTIONS = {"f": "", "p": "procedure", "a": "aggregate", "w": "window"}
+_OFF = ("false", "off", "no", "0", "f", "n")
 _GLOBAL_DEFAULTS = {"FUNCTIONS": {"PUBLIC": "EXECUTE"}, "TYPES": {"PUBLIC": "USAGE"}}
 
 
@@ -127,6 +125,12 @@ def _allowed(
     return {key: value for key, value in {**found, **excused}.items() if value is not None}
 
 
+def _shown(part: Any, *without: str, **given: Any) -> Entry:
+    """The fields of an object of the catalog but its names, with those that are ``given`` in their place."""
+    shown = {field.name: getattr(part, field.name) for field in fields(part) if field.name not in _NAMES + without}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in (shown | given).items()}
+
+
 class _Reader:
     """Turns the parts of one catalog into objects."""
 
@@ -134,7 +138,7 @@ class _Reader:
         self.live = live
         self.platform = [role for role in PLATFORM_ROLES if role in live.platform_roles]
 
-    def objects(self, pending: Mapping[str, str]) -> Iterator[tuple[str, ObjectName, dict[str, Any]]]:
+    def objects(self, pending: Mapping[str, str]) -> Iterator[tuple[str, ObjectName, Entry]]:
         live = self.live
         for schema in live.schemas.values():
             public = schema.name == "public"
@@ -156,28 +160,14 @@ class _Reader:
             shown = self.function(function) if live.platform_is_ours else {"result": function.result, "platform": True}
             yield "auth function", function.identity, shown
         for sequence in live.sequences.values():
-            yield (
-                "sequence",
-                sequence.identity,
-                {
-                    "type": sequence.type,
-                    "column": sequence.column.pretty() if sequence.column else "",
-                    "start": sequence.start,
-                    "increment": sequence.increment,
-                    "minimum": sequence.minimum,
-                    "maximum": sequence.maximum,
-                    "cache": sequence.cache,
-                    "cycle": sequence.cycle,
-                    "unlogged": sequence.persistence == "u",
-                    "owner": self.owner(sequence.owner),
-                    "grants": self.grants("sequence", sequence.identity.pretty(), sequence.owner, sequence.grants),
-                },
-            )
+            column = sequence.column.pretty() if sequence.column else ""
+            grants = self.grants("sequence", sequence.identity.pretty(), sequence.owner, sequence.grants)
+            owner = self.owner(sequence.owner)
+            yield "sequence", sequence.identity, _shown(sequence, column=column, owner=owner, grants=grants)
         for kind in live.types.values():
             given = {role: held for role, held in kind.grants.items() if (role, held) != ("PUBLIC", ("USAGE",))}
-            described = {"kind": kind.kind, "definition": kind.definition, "comment": kind.comment}
             grants = self.grants("type", kind.identity.pretty(), kind.owner, given)
-            yield "type", kind.identity, {**described, "owner": self.owner(kind.owner), "grants": grants}
+            yield "type", kind.identity, _shown(kind, owner=self.owner(kind.owner), grants=grants)
         for name in live.extensions:
             yield "extension", ObjectName("", part=name), {}
         for other in live.others:
@@ -220,7 +210,7 @@ class _Reader:
                 shown |= {role: ", ".join(sorted({"USAGE", *given.get(role, ())})) for role in self.live.roles}
         return dict(sorted(shown.items()))
 
-    def table(self, table: catalog.Table, *, waits: bool) -> Iterator[tuple[str, ObjectName, dict[str, Any]]]:
+    def table(self, table: catalog.Table, *, waits: bool) -> Iterator[tuple[str, ObjectName, Entry]]:
         name = table.identity
         yield (
             "table",
@@ -231,83 +221,49 @@ class _Reader:
                 "forced": table.forced,
                 "owner": self.owner(table.owner),
                 "comment": table.comment,
-                "options": list(table.options),
-                "unlogged": table.persistence == "u",
+                "options": [option for option in table.options if not tunes_vacuum(option)],
+                "autovacuum": [option for option in table.options if tunes_vacuum(option)],
+                "unlogged": table.unlogged,
                 "definition": table.definition,
-                "replica_identity": "" if table.replica_identity == "d" else table.replica_identity,
+                "replica_identity": table.replica_identity,
                 "parents": [parent.pretty() for parent in table.parents],
                 "grants": self.grants("table", name.pretty(), table.owner, table.grants),
             },
         )
         for column in table.columns.values():
-            shown = {
-                "type": column.type,
-                "not_null": column.not_null or (waits and column.name == "public_id"),
-                "default": column.default,
-                "collation": column.collation,
-                "generated": column.generated,
-                "identity": {"a": "ALWAYS", "d": "BY DEFAULT", "": ""}[column.identity],
-                "comment": column.comment,
-                "grants": self.grants("column", "", table.owner, column.grants),
-            }
-            yield "column", name.has(column.name), shown
+            not_null = column.not_null or (waits and column.name == "public_id")
+            grants = self.grants("column", "", table.owner, column.grants)
+            yield "column", name.has(column.name), _shown(column, not_null=not_null, grants=grants)
         indexes = {index.constraint: index for index in table.indexes.values() if index.constraint}
         for constraint in table.constraints.values():
             if waits and constraint.name == _required(table.name):
                 continue
             index = indexes.get(constraint.name)
             shown = {
-                "definition": expression(constraint.definition),
+                "definition": constraint.definition,
                 "not_valid": not constraint.validated or (index is not None and not index.valid),
-                "switched_off": not constraint.enforced,
+                "switched_off": constraint.switched_off,
                 "comment": constraint.comment,
             }
             yield "constraint", name.has(constraint.name), shown
         for index in table.indexes.values():
             if not index.constraint:
-                shown = {"unique": index.unique, "definition": expression(index.definition), "invalid": not index.valid}
-                yield "index", name.has(index.name), shown | {"comment": index.comment}
+                shown = _shown(index, "valid", "constraint", invalid=not index.valid)
+                yield "index", name.has(index.name), shown
         for trigger in table.triggers.values():
-            if waits and trigger.name == _filler(table.name):
-                continue
-            shown = {
-                "definition": expression(trigger.definition),
-                "state": _STATES[trigger.enabled],
-                "comment": trigger.comment,
-            }
-            yield "trigger", name.has(trigger.name), shown
+            if not (waits and trigger.name == _filler(table.name)):
+                yield "trigger", name.has(trigger.name), _shown(trigger, "function")
         for policy in table.policies.values():
-            shown = {
-                "command": policy.command,
-                "restrictive": not policy.permissive,
-                "roles": sorted(policy.roles),
-                "using": expression(policy.using),
-                "check": expression(policy.check),
-                "comment": policy.comment,
-            }
-            yield "policy", name.has(policy.name), shown
+            yield "policy", name.has(policy.name), _shown(policy)
         for rule, definition in table.rules.items():
             yield "rule", name.has(rule), {"definition": definition}
 
-    def function(self, function: catalog.Function) -> dict[str, Any]:
-        return {
-            "kind": _FUNCTIONS[function.kind],
-            "arguments": function.declared,
-            "result": function.result,
-            "language": function.language,
-            "volatility": _VOLATILITY[function.volatility],
-            "security_definer": function.security_definer,
-            "settings": list(function.settings),
-            "strict": function.strict,
-            "leakproof": function.leakproof,
-            "parallel": _PARALLEL[function.parallel],
-            "body": function.body.replace("\r\n", "\n"),
-            "comment": function.comment,
-            "owner": self.owner(function.owner),
-            "grants": self.grants("function", function.signature, function.owner, function.grants),
-        }
+    def function(self, function: catalog.Function) -> Entry:
+        grants = self.grants("function", function.signature, function.owner, function.grants)
+        owner = self.owner(function.owner)
+        return _shown(function, "declared", arguments=function.declared, owner=owner, grants=grants)
 
-    def role(self, role: catalog.Role) -> dict[str, Any]:
+    def role(self, role: catalog.Role) -> Entry:
         """Who may become it, the owner, superusers, the web's and PostgREST's login aside; and whether those may not.
 
         The web's login (WEB_DATABASE_URL) takes a role for one transaction: holding its rights all the time is more.
@@ -324,14 +280,9 @@ class _Reader:
         lacking = [] if self.live.owner in names | self.live.superusers or not self.live.owner else ["owner"]
         if AUTHENTICATOR in self.live.platform_roles and role.name in API_ROLES:
             lacking += [] if AUTHENTICATOR in names else [AUTHENTICATOR]
-        return {
-            "attributes": list(role.attributes),
-            "members": members,
-            "not_members": lacking,
-            "member_of": list(role.member_of),
-        }
+        return _shown(role, members=members, not_members=lacking)
 
-    def defaults(self) -> Iterator[tuple[str, ObjectName, dict[str, Any]]]:
+    def defaults(self) -> Iterator[tuple[str, ObjectName, Entry]]:
         """Default privileges of the owner that open what later migrations make; the platform's own aside."""
         live = self.live
         for (role, schema, what), given in live.defaults.items():
@@ -342,6 +293,12 @@ class _Reader:
             if shown != ({} if schema else _GLOBAL_DEFAULTS.get(what, {})):
                 where = ObjectName("", part=f"{schema} {what}".strip())
                 yield "default privileges", where, {"grants": shown or {"PUBLIC": "nothing"}}
+
+
+def tunes_vacuum(option: str) -> bool:
+    """Whether a storage parameter says when and how a table is vacuumed; to switch autovacuum off is more than that."""
+    name, _, value = option.partition("=")
+    return "vacuum" in name and not (name.endswith("autovacuum_enabled") and value.lower() in _OFF)
 
 
 def _required(table: str) -> str:
@@ -361,7 +318,7 @@ def _pending(table: catalog.Table) -> str:
         return ""
     guarded = (
         check.definition == "CHECK ((public_id IS NOT NULL))"
-        and trigger.enabled == "O"
+        and not trigger.state
         and trigger.definition.endswith(
             f"FOR EACH ROW WHEN ((new.public_id IS NULL)) EXECUTE FUNCTION app.fill_public_id('{prefix[1]}')"
         )
@@ -408,14 +365,3 @@ def load(text: str) -> Objects:
 def relations(objects: Objects) -> set[str]:
     """The names of the relations, in their `pretty` form."""
     return {name.pretty() for name in objects.get("table", {})}
-
-
-# PostgreSQL shows a list of varchar values in one of two ways, depending on whether the expression was written or
-# restored from a dump; both mean the same.
-_CAST_LIST = re.compile(r"\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]")
-_CAST_ITEM = re.compile(r"('(?:[^']|'')*'::character varying)")
-
-
-def expression(text: str) -> str:
-    """An expression as PostgreSQL shows it, in one form where it knows several."""
-    return _CAST_LIST.sub(lambda found: "ARRAY[" + _CAST_ITEM.sub(r"(\1)::text", found[1]) + "]", text)

@@ -83,7 +83,7 @@ def _policies(table: catalog.Table) -> str:
         return "Nobody but the owner sees a row."
     cells: dict[tuple[str, str], str] = defaultdict(str)
     for policy in table.policies.values():
-        for role in policy.roles if policy.permissive else ():
+        for role in policy.roles if not policy.restrictive else ():
             rows = policy.using or policy.check
             rows = "all" if rows == "true" else f"`{_cell(rows)}`"
             if policy.using and policy.check and policy.check != policy.using:

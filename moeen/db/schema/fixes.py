@@ -30,6 +30,7 @@ _DROPPED_PARTS = {
     "policy": actions.DropPolicy,
     "rule": actions.DropRule,
 }
+_TUNING = ("storage", "compression", "statistics", "options")
 _SEQUENCE = {"start": "START", "increment": "INCREMENT", "minimum": "MINVALUE", "maximum": "MAXVALUE", "cache": "CACHE"}
 
 
@@ -53,7 +54,8 @@ class Mender:
                 added = making.column(name, want)
                 lost = added.scans and not added.rewrites  # NOT NULL, and nothing gives older rows a value
                 advice = "its values are gone; restore them from a backup. In an empty table" if lost else ""
-                return Fix.by(added, *comment, *self._grants(kind, name, want, {}), advice=advice)
+                tuned = [a for key in _TUNING if want.get(key) for a in self._column(name, key, want, {})]
+                return Fix.by(added, *tuned, *comment, *self._grants(kind, name, want, {}), advice=advice)
             case "constraint":
                 return self._constraint(name, want)
             case "index":
@@ -183,6 +185,14 @@ class Mender:
                 yield actions.SetIdentity(name, identity, stands=bool(found.get("identity")))
             case "generated":
                 yield actions.DropExpression(name)
+            case "storage":
+                yield actions.SetStorage(name, want.get("storage") or _storage_of(want["type"]))
+            case "compression":
+                yield actions.SetCompression(name, want.get("compression") or "default")
+            case "statistics":
+                yield actions.SetStatistics(name, want.get("statistics") or "-1")
+            case "options":
+                yield _parameters(name, attribute, want, found)
 
     def _apart(self, change: actions.ChangeType, found: Entry, want: Entry) -> Iterator[Action]:
         """A change of type, with the policies and triggers that read the column out of its way; and its default."""
@@ -264,14 +274,24 @@ def _table(name: ObjectName, attribute: str, want: Entry, found: Entry) -> Itera
             yield actions.ForceRowSecurity(name, on=on)
         case "unlogged":
             yield actions.SetLogged(name, on=not on)
-        case "options":
-            given, wanted = (dict(option.split("=", 1) for option in e.get(attribute, ())) for e in (found, want))
-            yield actions.SetParameters(name, tuple(sorted((dict.fromkeys(given, "") | wanted).items())))
+        case "options" | "autovacuum":
+            yield _parameters(name, attribute, want, found)
         case "replica_identity":
             yield actions.ResetReplicaIdentity(name)
         case "parents":
             gone = set(found.get(attribute, ())) - set(want.get(attribute, ()))
             yield from (actions.Disinherit(name, ObjectName.of("table", parent)) for parent in sorted(gone))
+
+
+def _parameters(name: ObjectName, attribute: str, want: Entry, found: Entry) -> Action:
+    """Of a table or a column."""
+    given, wanted = (dict(option.split("=", 1) for option in e.get(attribute, ())) for e in (found, want))
+    return actions.SetParameters(name, tuple(sorted((dict.fromkeys(given, "") | wanted).items())))
+
+
+def _storage_of(kind: str) -> str:
+    """How a type keeps values that are long; before PostgreSQL 16 there is no SET STORAGE DEFAULT."""
+    return "MAIN" if kind.partition("(")[0] in ("numeric", "inet", "cidr") else "EXTENDED"
 
 
 def _exchange(name: ObjectName, want: Entry, found: Entry) -> Iterator[Action]:

@@ -103,7 +103,7 @@ def effective(connection: BaseDatabaseWrapper, *, tables: Mapping[str, catalog.T
                 policy
                 for policy in table.policies.values()
                 # The restrictive one asks for a signature, and says nothing of rows.
-                if policy.permissive
+                if not policy.restrictive
                 and policy.command in (COMMANDS[letter], "ALL")
                 and {role, "public"} & set(policy.roles)
             ]

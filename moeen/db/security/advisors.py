@@ -89,7 +89,7 @@ def several_permissive(live: Catalog) -> Iterator[Finding]:
     for table in live.tables.values():
         cells: dict[tuple[str, str], list[str]] = {}
         for policy in table.policies.values():
-            if policy.permissive:
+            if not policy.restrictive:
                 commands = ("SELECT", "INSERT", "UPDATE", "DELETE") if policy.command == "ALL" else (policy.command,)
                 for role in ROLES if "public" in policy.roles else policy.roles:
                     for command in commands:
@@ -147,7 +147,7 @@ def unsigned_identities(live: Catalog) -> Iterator[Finding]:
         found = {
             (*policy.roles, policy.using, policy.check)
             for policy in table.policies.values()
-            if not policy.permissive and policy.command == "ALL"
+            if policy.restrictive and policy.command == "ALL"
         }
         wanted = {(role, _SIGNED.format(role=role), _SIGNED_ROW.format(role=role)) for role in ROLES}
         if not wanted <= found:
@@ -203,7 +203,7 @@ def volatile_helpers(live: Catalog) -> Iterator[Finding]:
     policies = "\n".join(text for _, _, text in _expressions(live))
     for function in live.functions.values():
         used = f"app.{function.name}(" in policies
-        if used and (function.volatility != "s" or not function.security_definer):
+        if used and (function.volatility != "STABLE" or not function.security_definer):
             yield _finding(
                 function.identity, Kind.POLICY_HELPER, "STABLE SECURITY DEFINER", "otherwise", Severity.UNSAFE
             )

@@ -9,7 +9,7 @@ from django.db import connections
 
 from moeen.db import backups
 from moeen.db.backups import dump, store
-from sysadmin.management.arguments import positive
+from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, size
 
 
@@ -18,14 +18,17 @@ class Command(BackupCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON document")
-        parser.add_argument("--jobs", type=positive, metavar="N", help="dump with so many parallel jobs (by size)")
+        parser.add_argument("--jobs", type=jobs, metavar="N", help="dump with so many parallel jobs (by size)")
         parser.add_argument("--label", default="", metavar="TEXT", help="a word on what it is for; no patient data")
         parser.add_argument("--encrypt-to", action="append", metavar="AGE_RECIPIENT",
                             help="encrypt to this recipient; repeat for several (BACKUP_RECIPIENTS)")  # fmt: skip
         self.add_store(parser, "--to")
         self.add_database(parser)
+        self.add_database_identity(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["database_identity"]:
+            self.target(options)
         recipients = options["encrypt_to"] or backups.default_recipients()
         with self.progress() as tell:
             done = dump.take(

@@ -9,7 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
-from moeen.db.backups import retention, store
+from moeen.db.backups import retention, store, trust
+from moeen.db.backups.origin import Origin
 from sysadmin.management.backup_console import BackupCommand, Found, size
 
 
@@ -22,15 +23,32 @@ class Command(BackupCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         self.add_database(parser)
+        self.add_database_identity(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = retention.entries(store.of(options["store"]))
         database = str(connections[options["database"]].settings_dict["NAME"])
-        warnings = retention.warnings(found, database=database, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+        system = Origin.parse(options["database_identity"]).system if options["database_identity"] else ""
+        if options["database_identity"]:
+            database = Origin.parse(options["database_identity"]).database
+        warnings = retention.warnings(
+            found, database=database, system=system, max_age=timedelta(hours=settings.BACKUP_MAX_AGE)
+        )
         if options["json"]:
             self.print_json({"backups": [entry.as_dict() for entry in found], "warnings": warnings})
         elif found:
-            head = ("ID", "TIME (UTC)", "DATABASE", "SIZE", "ROWS", "ENCRYPTED", "VERIFIED", "LABEL")
+            head = (
+                "ID",
+                "TIME (UTC)",
+                "DATABASE",
+                "SIZE",
+                "ROWS",
+                "ENCRYPTED",
+                "SIGNED",
+                "VERIFIED",
+                "KEPT FOR",
+                "LABEL",
+            )
             self.table(head, [self._row(entry) for entry in found])
         for warning in warnings:
             self.stderr.write(f"Warning: {warning}")
@@ -41,7 +59,10 @@ class Command(BackupCommand):
     def _row(entry: retention.Entry) -> tuple[str, ...]:
         verified = "never" if entry.verified_ok is None else entry.verified_at[:16].replace("T", " ")
         verified = "FAILED" if entry.verified_ok is False else verified
-        rest = (size(entry.bytes), f"{entry.rows:,}", "yes" if entry.encrypted else "no", verified, entry.label)
+        signed = {trust.SIGNED: "yes", trust.UNSIGNED: "no", trust.WRONG: "WRONG"}.get(entry.signature, "?")
+        purpose = f"{entry.purpose}{', pinned' if entry.pinned else ''}"
+        lock = "yes" if entry.encrypted else "no"
+        rest = (size(entry.bytes), f"{entry.rows:,}", lock, signed, verified, purpose, entry.label)
         if entry.damage:
-            rest = ("", "", "", "DAMAGED", entry.damage)
+            rest = ("", "", "", "", "DAMAGED", "", entry.damage)
         return (entry.id, f"{entry.created_at:%Y-%m-%d %H:%M}", entry.database, *rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from moeen.db.backups.schedule import schedule
+from moeen.db.errors import MoeenError
 from sysadmin.management.backup_console import BackupCommand
 
 
@@ -17,10 +19,27 @@ class Command(BackupCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON document")
+        self.add_database(parser)
+        words = "a file of settings (NAME=value) that the lines read first; keep passwords in it (mode 0600)"
+        parser.add_argument("--environment-file", type=Path, metavar="FILE", help=words)
         parser.add_argument("--hour", type=int, choices=range(24), default=2, metavar="0-23")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        made = schedule(Path(settings.BASE_DIR), hour=options["hour"])
+        options["database_identity"] = ""
+        target = self.target(options)
+        if not target.system:
+            raise MoeenError("The database cannot be reached, so the lines could not name it.",
+                             next_step="Start it, then print the schedule.")  # fmt: skip
+        environment = options["environment_file"]
+        if environment is None and "DATABASE_URL" in os.environ:
+            self.stderr.write(
+                "Warning: DATABASE_URL comes from this shell, which cron and systemd do not have. Put it into .env, or "
+                "into a file that its owner alone reads: --environment-file FILE."
+            )
+        made = schedule(
+            Path(settings.BASE_DIR), database=str(target), hour=options["hour"],
+            environment=environment.absolute() if environment else None,
+        )  # fmt: skip
         if options["json"]:
             self.print_json({"cron": made.cron, "systemd": made.units})
             return

@@ -11,7 +11,11 @@ from sysadmin.management.backup_console import BackupCommand, size
 
 
 class Command(BackupCommand):
-    help = "Deletes backups that no rule keeps. The newest and the last verified one always stay."
+    help = (
+        "Lists the backups that no rule keeps, and deletes them. The newest and the last verified one always stay, and "
+        "so do pinned ones, the one from before the project took the database over, and for 30 days those from before "
+        "a change; see pin_backup and unpin_backup."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -21,14 +25,18 @@ class Command(BackupCommand):
         parser.add_argument("--dry-run", action="store_true", help="delete nothing, say what would go")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        gone = retention.prune(
-            store.of(options["store"]), daily=options["keep_daily"], weekly=options["keep_weekly"],
-            monthly=options["keep_monthly"], dry_run=options["dry_run"],
+        place = store.of(options["store"])
+        gone = retention.doomed(
+            retention.entries(place), daily=options["keep_daily"], weekly=options["keep_weekly"],
+            monthly=options["keep_monthly"],
         )  # fmt: skip
+        if not options["json"]:
+            for entry in gone:
+                self.stdout.write(f"{entry.id}  {entry.database}  {entry.purpose}  {size(entry.bytes)}")
+        if not options["dry_run"]:
+            retention.delete(place, gone)
         if options["json"]:
             self.print_json({"dry_run": options["dry_run"], "deleted": [entry.id for entry in gone]})
             return
         what = "would be deleted" if options["dry_run"] else "deleted"
-        for entry in gone:
-            self.stdout.write(f"{entry.id}  {what}")
         self.stderr.write(f"{len(gone)} backups {what}, {size(sum(entry.bytes for entry in gone))}.")

@@ -11,9 +11,10 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backups
-from moeen.db.backups import restore, store
+from moeen.db.backups import origin, restore, store
+from moeen.db.backups.manifest import Manifest
 from moeen.db.errors import USAGE, MoeenError
-from sysadmin.management.arguments import positive
+from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found
 
 
@@ -31,20 +32,25 @@ class Command(BackupCommand):
         parser.add_argument("--replace", action="store_true", help="also where the database is not empty")
         parser.add_argument("--drop-old", action="store_true", help="with --replace: do not keep the old database")
         parser.add_argument("--yes", action="store_true", help="do not ask")
-        parser.add_argument("--jobs", type=positive, metavar="N", help="restore with so many parallel jobs")
+        parser.add_argument("--jobs", type=jobs, metavar="N", help="restore with so many parallel jobs")
+        expect = "with --replace and --yes: the name of the database that is meant to be replaced"
+        parser.add_argument("--expect", default="", metavar="DATABASE", help=expect)
+        self.add_of(parser)
         self.add_identity(parser)
         self.add_unsigned(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         place = store.of(options["store"])
-        name = place.resolve(options["id"])
         target = self._target(options["to"])
-        if not options["yes"] and (options["replace"] and not target.empty):
-            self._confirm(target.database)
+        name = origin.chosen(place, options["id"], target=target.origin, of=options["of"])
+        if options["replace"] and not target.empty:
+            paper = place.manifest(name)
+            origin.refuse_another(paper, target.origin, of=options["of"])
+            self._confirm(paper, target, yes=options["yes"], expected=options["expect"])
         with self.progress() as tell:
             done = restore.put_back(
                 place, name, target, replace_existing=options["replace"], drop_old=options["drop_old"],
-                jobs=options["jobs"], unsigned=options["unsigned"], tell=tell,
+                jobs=options["jobs"], of=options["of"], unsigned=options["unsigned"], tell=tell,
                 identity=options["identity"] or backups.default_identity(), recipients=backups.default_recipients(),
                 say=self.stderr.write,
             )  # fmt: skip
@@ -65,16 +71,21 @@ class Command(BackupCommand):
             return restore.target_at(place, project=settings.SUPABASE_PROJECT_REF)
         return restore.target_named(connections[DEFAULT_DB_ALIAS], place)
 
-    def _confirm(self, name: str) -> None:
-        if not sys.stdin.isatty():
-            raise MoeenError(
-                f"{name} is not empty and would be replaced; nobody is here to confirm that.",
-                next_step="Say --yes if it is meant.",
-                exit_code=USAGE,
-            )
+    def _confirm(self, paper: Manifest, target: restore.Target, *, yes: bool, expected: str) -> None:
+        name = target.database
+        rows = origin.rows_of(target.login.to(name))
         self.stderr.write(
-            f"{name} holds data. It will be backed up, and replaced. Its name again to go on: ", ending=""
+            f"Backup {paper.id} of {paper.database}, {paper.created_at}, {paper.rows:,} rows, replaces {name}, which "
+            f"holds {rows}. That is backed up first."
         )
+        if yes and expected == name:
+            return
+        if yes or not sys.stdin.isatty():
+            cause = f"{name} is not empty and would be replaced; " + (
+                f"--expect says {expected!r}." if yes and expected else "nobody is here to confirm that."
+            )
+            raise MoeenError(cause, next_step=f"Say --yes --expect {name} if it is meant.", exit_code=USAGE)
+        self.stderr.write("Its name again to go on: ", ending="")
         if input().strip() != name:
             raise MoeenError("Not confirmed; nothing was changed.", exit_code=USAGE)
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import connections
 
 from moeen.db import backups
-from moeen.db.backups import store, verify
-from sysadmin.management.arguments import positive
+from moeen.db.backups import origin, store, verify
+from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found
 
 
@@ -20,18 +20,25 @@ class Command(BackupCommand):
         super().add_arguments(parser)
         parser.add_argument("id", metavar="ID|latest")
         parser.add_argument("--against-live", action="store_true", help="compare with the database as it is now, too")
-        parser.add_argument("--jobs", type=positive, metavar="N", help="restore with so many parallel jobs")
+        parser.add_argument("--jobs", type=jobs, metavar="N", help="restore with so many parallel jobs")
         self.add_identity(parser)
         self.add_unsigned(parser)
         self.add_database(parser)
+        self.add_of(parser)
+        self.add_database_identity(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         place = store.of(options["store"])
         live = connections[options["database"]] if options["against_live"] else None
+        name = options["id"]
+        if name == "latest" or options["database_identity"]:
+            name = origin.chosen(place, name, target=self.target(options), of=options["of"])
+        else:
+            name = place.resolve(name)
         identity = options["identity"] or backups.default_identity()
         with self.progress() as tell:
             report = verify.prove(
-                place, place.resolve(options["id"]), identity=identity, live=live, jobs=options["jobs"],
+                place, name, identity=identity, live=live, jobs=options["jobs"],
                 unsigned=options["unsigned"], tell=tell,
             )  # fmt: skip
         if options["json"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from chatbot import older
 from moeen.db.registry import DatabaseFacts
 
 
@@ -15,5 +16,6 @@ class ChatbotConfig(AppConfig):
     verbose_name = _("Chatbot")
     database_facts = DatabaseFacts(
         whole_table_roles={"chatbot_integrations": frozenset({"admin", "service"})},
+        older_indexes=older.INDEXES,
         secret_readers={"chatbot_integrations": frozenset({"admin", "service"})},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from healthcare import older
 from moeen.db.registry import DatabaseFacts
 
 
@@ -13,4 +14,4 @@ class HealthcareConfig(AppConfig):
 
     name = "healthcare"
     verbose_name = _("Healthcare")
-    database_facts = DatabaseFacts(whole_table_roles={"sessions": frozenset({"admin"})})
+    database_facts = DatabaseFacts(whole_table_roles={"sessions": frozenset({"admin"})}, older_indexes=older.INDEXES)

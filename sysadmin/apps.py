@@ -7,6 +7,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db.registry import DatabaseFacts
+from sysadmin import older
 
 
 class SysadminConfig(AppConfig):
@@ -16,6 +17,7 @@ class SysadminConfig(AppConfig):
     verbose_name = _("System administration")
     database_facts = DatabaseFacts(
         audit_table="audit_logs",
+        older_indexes=older.INDEXES,
         append_only=frozenset({"audit_logs"}),
         whole_table_roles={"audit_logs": frozenset({"admin"})},
         secret_readers={"users": frozenset({"auth"})},

@@ -67,6 +67,8 @@ from moeen.db.actions import (
     Validate,
     together,
 )
+from moeen.db.converge.columns import RequireEmpty
+from moeen.db.converge.dependents import PutBack, SetAside
 from moeen.db.names import ObjectName
 from tests.measuring import SETUP, lock_of, oid_of, truth
 
@@ -191,6 +193,14 @@ ACTIONS = [
     Drop(ObjectName("public", "shown"), "VIEW"),
     Drop(ObjectName("public", "numbers"), "SEQUENCE"),
     Drop(ObjectName("public", "mood"), "TYPE"),
+    RequireEmpty(ObjectName("public", "people")),
+    SetAside(TABLE, object="policy seen", sql="DROP POLICY seen ON patients"),
+    PutBack(
+        TABLE,
+        object="policy again",
+        sqls=("CREATE POLICY again ON patients USING (true)",),
+        reads=False,
+    ),
     RunSQL(TABLE, "ALTER TABLE patients SET UNLOGGED"),
 ]  # fmt: skip
 

@@ -122,10 +122,8 @@ def test_migrate__nothing_but_what_is_wrong__is_reported(new_database):
     [
         ("UPDATE patients SET created_at = NULL, updated_at = NULL WHERE id = md5('patients3')::uuid",
          r"patients\.created_at", r"\b1 row\b", {Kind.VALUES_EMPTY}),
-        ("CREATE VIEW recent AS SELECT id, created_at FROM patients", r"patients\.created_at", r"recent",
-         {Kind.TYPE_IN_USE}),
-        ("CREATE MATERIALIZED VIEW recent AS SELECT id, created_at FROM patients", r"patients\.created_at", r"recent",
-         {Kind.TYPE_IN_USE}),
+        ("CREATE INDEX clinic_day ON patients ((created_at::date))", r"patients\.clinic_day", r"immutable",
+         {Kind.INDEX_DEFINITION, Kind.REHEARSAL}),
         ("ALTER TABLE patients ALTER COLUMN phone TYPE text; UPDATE patients SET phone = repeat('1', 51)"
          " WHERE id = md5('patients1')::uuid", r"patients\.phone", r"\b1 row\b", {Kind.VALUES_TOO_LARGE}),
         ("ALTER TABLE insurance_claims ALTER COLUMN claim_amount TYPE numeric; UPDATE insurance_claims"
@@ -142,7 +140,7 @@ def test_migrate__nothing_but_what_is_wrong__is_reported(new_database):
          " timestamptz GENERATED ALWAYS AS ('2024-01-01 00:00Z'::timestamptz) STORED",
          r"insurance_claims\.created_at", r"generated", {Kind.COLUMN_GENERATED}),
     ],
-    ids=["no-time-at-all", "view", "materialized-view", "too-long", "too-precise", "too-large", "partitioned",
+    ids=["no-time-at-all", "by-day", "too-long", "too-precise", "too-large", "partitioned",
          "duplicates", "generated"],
 )  # fmt: skip
 def test_migrate__core_with_one_obstacle__is_refused_and_unchanged(new_database, change, where, what, kinds):

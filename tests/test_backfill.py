@@ -42,7 +42,7 @@ def adopted(new_database):
             """,
             [ROWS],
         )
-    call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+    call_command("migrate", database=database.alias, verbosity=0, no_backup="test", no_rehearsal="test")
     connections[database.alias].close()
     return database
 
@@ -212,7 +212,7 @@ def test_audit__suspension_asked_for_by_a_web_role__is_not_heard(database, sql):
 
 def test_run__database_with_ids_of_every_form__keeps_them(new_database):
     database = states.database(new_database, "full")
-    call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+    call_command("migrate", database=database.alias, verbosity=0, no_backup="test", no_rehearsal="test")
     with database.connect() as connection:
         before = snapshots.rows(connection)
         assert command(database)[0] == 0
@@ -684,7 +684,7 @@ def test_throttle__archive__counts_the_segments_between(archived, current, queue
 
 def test_remint__dated_ids__get_new_ones_and_the_old_still_resolve(new_database):
     database = states.database(new_database, "full")
-    call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+    call_command("migrate", database=database.alias, verbosity=0, no_backup="test", no_rehearsal="test")
     with database.connect() as sql:
         dated = dict(sql.execute("SELECT public_id, id FROM patients WHERE public_id ~ '^pat_[0-9]{8}_'").fetchall())
         others = sql.execute(

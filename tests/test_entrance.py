@@ -78,7 +78,7 @@ def told(two, manage):
     outcomes = []
     for clinic in two:
         refused = clinic.migrate(manage)
-        assert refused.returncode == 1, refused.stderr
+        assert refused.returncode == 3, refused.stderr
         assert "Nothing was changed" in refused.stderr
         with clinic.database.connect() as owner:
             assert owner.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)

@@ -14,7 +14,7 @@ from moeen.db import catalog, schema
 from tests import servers, states
 from tests.states import snapshots
 
-COMMAND = [sys.executable, "manage.py", "migrate", "--verbosity", "0", "--no-backup", "test"]
+COMMAND = [sys.executable, "manage.py", "migrate", "--verbosity", "0", "--no-backup", "test", "--no-rehearsal", "test"]
 
 
 def run(database, *, kill_after=None):

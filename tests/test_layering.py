@@ -30,7 +30,18 @@ ROOMS = {
     "schema": {"actions", "catalog", "history", "security"},
     "backfill": {"catalog", "converge", "engine"},
     "backups": {"catalog", "schema", "server", "engine"},
-    "migrate": {"actions", "catalog", "converge", "engine", "history", "lint", "schema", "security", "server"},
+    "migrate": {
+        "actions",
+        "backups",
+        "catalog",
+        "converge",
+        "engine",
+        "history",
+        "lint",
+        "schema",
+        "security",
+        "server",
+    },
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

@@ -56,7 +56,8 @@ def before(key, keys):
 
 
 def migrate(database, *target):
-    call_command("migrate", *target, database=database.alias, verbosity=0, no_backup="test", interactive=False)
+    words = {"no_backup": "test", "no_rehearsal": "test", "interactive": False}
+    call_command("migrate", *target, database=database.alias, verbosity=0, **words)
 
 
 def state_of(connection):

@@ -196,8 +196,8 @@ COMMIT;
 def test_sql_file__one_of_its_tables_is_locked__the_others_are_done_and_none_waits(new_database):
     """Policies of one table need a lock on it alone, so a lock on another is nobody's concern."""
     database = new_database()
-    call_command("migrate", "crm", "0002", database=database.alias, verbosity=0, no_backup="test")
-    call_command("migrate", "sysadmin", database=database.alias, verbosity=0, no_backup="test")
+    call_command("migrate", "crm", "0002", database=database.alias, verbosity=0, no_backup="test", no_rehearsal="test")
+    call_command("migrate", "sysadmin", database=database.alias, verbosity=0, no_backup="test", no_rehearsal="test")
     operation = RunSQLFile("crm", "0003_rls")
     token = locks.patience.set(locks.Patience(lock_timeout_ms=50, tries=3, longest_pause_s=0.1))
     try:

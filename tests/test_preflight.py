@@ -32,7 +32,7 @@ def test_migrate__role_without_rights__names_every_grant_and_works_when_they_are
     database, name = guest
     url = database.target.url(database.name, user=name)
     refused = manage("migrate", DATABASE_URL=url)
-    assert refused.returncode == 1
+    assert refused.returncode == 3
     assert "Nothing was changed" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert catalog.read(connections[database.alias]).tables == {}
@@ -50,7 +50,7 @@ def test_migrate__tables_of_another_owner__names_the_membership(new_database, gu
         connection.execute(f"GRANT CREATE ON DATABASE {database.name} TO {name}")
         connection.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {name} WITH GRANT OPTION")
     refused = manage("migrate", DATABASE_URL=database.target.url(database.name, user=name))
-    assert refused.returncode == 1
+    assert refused.returncode == 3
     assert f'GRANT "moeen" TO "{name}";' in refused.stderr
     assert "table patients: membership in moeen" in refused.stderr
     with database.admin() as connection:

@@ -23,7 +23,7 @@ from moeen.db.history.own_apps import own_apps
 from moeen.db.migrate import invariants, plan, refusals, runner
 from tests import servers, states
 
-NO_BACKUP = {"no_backup": "test", "verbosity": 0}
+NO_BACKUP = {"no_backup": "test", "no_rehearsal": "test", "verbosity": 0}
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,6 @@ class Kind(enum.StrEnum):
     # --- what is in the way of migrating --------------------------------------------------------------------------
     PRIVILEGE = "privilege"
     PRIMARY_KEY = "primary key"
-    TYPE_IN_USE = "type in use"
     NEW_COLUMN = "new column"
     UNKNOWN_COLUMN = "unknown column"
     VALUES_TOO_LARGE = "values too large"
@@ -180,6 +179,10 @@ class Kind(enum.StrEnum):
     TIME_ZONE = "time zone"
     DUPLICATES = "duplicates"
     ORPHANS = "orphans"
+    REHEARSAL = "rehearsal"
+    TWIN = "twin"
+    FOREIGN_POLICY = "policy of others"
+    TRIGGER_FIRES = "trigger that fires"
 
     # --- rules of row security ------------------------------------------------------------------------------------
     ACCESS = "access"

@@ -19,9 +19,10 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from moeen.db import registry
 from moeen.db.adoption import Legacy
 from moeen.db.catalog import sizes
-from moeen.db.converge import declared, leftovers, locks, offline, values
+from moeen.db.converge import declared, failures, locks, offline, values
 from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.sql import compose
@@ -82,7 +83,8 @@ class _Converging(Ours):
                         editor.execute(statement, None)
             else:
                 later = later_indexes(app_label, editor, want)
-                converge(want, editor, legacy=self.legacy, was=was, later=later)
+                bring = partial(converge, want, editor, legacy=self.legacy, was=was, later=later)
+                failures.attempt(editor.connection, bring, purpose="bring it to its shape", table=want.name)
 
 
 def later_indexes(app_label: str, editor: BaseDatabaseSchemaEditor, want: declared.Table) -> frozenset[str]:
@@ -390,10 +392,10 @@ def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str])
             """
             SELECT NOT EXISTS (
                 SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-                WHERE i.indrelid = %s::regclass AND (c.relname = ANY (%s) OR c.relname LIKE %s)
+                WHERE i.indrelid = %s::regclass AND c.relname = ANY (%s)
             )
             """,
-            [connection.ops.quote_name(table), list(indexes), leftovers.older_index_pattern(table)],
+            [connection.ops.quote_name(table), [*indexes, *registry.facts().older_indexes]],
         )
         (unknown,) = cursor.fetchone()
     return bool(unknown) and not sizes.has_rows(connection, table)

@@ -38,6 +38,7 @@ class DatabaseFacts:
     """What the toolkit needs to know about the tables and SQL files of an app.
 
     `audit_table`: where a backfill leaves its one entry, in the columns action, table_name, record_id and new_values.
+    `older_indexes`: names of the indexes that the SQL before this project made; adoption puts today's in their place.
     `append_only`: tables whose rows keep the public ids they have.
     `whole_table_roles`: table -> the roles that may see all of it, where they are fewer than lint.TRUSTED.
     `secret_readers`: table -> the roles that may read its columns of passwords and keys.
@@ -50,6 +51,7 @@ class DatabaseFacts:
     """
 
     audit_table: str = ""
+    older_indexes: frozenset[str] = frozenset()
     append_only: frozenset[str] = frozenset()
     whole_table_roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     secret_readers: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -95,7 +95,7 @@ class MigrationRunAdmin(ReadOnlyModelAdmin):
     inlines: ClassVar[tuple[Any, ...]] = (StepInline,)
     fieldsets = (
         (None, {"fields": ("shown_outcome", "shown_error", "started_at", "finished_at", "waited")}),
-        (_("Origin"), {"fields": ("shown_actor", "shown_role", "shown_version")}),
+        (_("Origin"), {"fields": ("shown_actor", "shown_role", "shown_version", "decisions")}),
         (_("Proof"), {"fields": ("shown_backup", "no_backup_reason", "shown_fingerprint")}),
     )
     readonly_fields = (

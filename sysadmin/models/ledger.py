@@ -25,6 +25,21 @@ class MigrationRun(Model):
     error = models.TextField(_("error"), default="", db_default="", blank=True)
     backup_id = models.CharField(_("backup"), max_length=100, default="", db_default="", blank=True)
     no_backup_reason = models.TextField(_("reason for no backup"), default="", db_default="", blank=True)
+    decisions = models.TextField(
+        _("decisions"),
+        default="",
+        db_default="",
+        blank=True,
+        db_comment="What the operator said for the run besides: a rehearsal left out, a policy kept, with the reasons.",
+    )
+    own_objects = models.JSONField(
+        _("the clinic's own"),
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+        db_comment="Objects that stood at adoption and that no migration made: they stay, and are no finding.",
+    )
     fingerprint = models.CharField(
         _("fingerprint"),
         max_length=64,

@@ -190,10 +190,11 @@ class DropExpression(ColumnChange):
 
 @dataclass(frozen=True)
 class FillValues(Action):
-    """An UPDATE of the rows that meet a condition, range by range. Both are of the target's columns."""
+    """An UPDATE of the rows that meet a condition, range by range. ``columns``: those that get a value."""
 
     assignments: str = ""
     condition: str = ""
+    columns: tuple[str, ...] = ()
     lock = Lock.ROW_EXCLUSIVE
     mode = Mode.BATCHES
     scans = True

@@ -1,11 +1,11 @@
-"""A throwaway server: made for one verification, gone afterwards, also when we are killed.
+"""A throwaway server: made for one verification or one rehearsal, gone afterwards, also when we are killed.
 
 What is restored into it may have been written by an enemy. So its files and its socket lie in a folder of its own that
 nothing else uses, root runs it as a user of the operating system that runs nothing else, its superuser has a name that
 no dump can know, and what a restore runs it runs as a role that may do nothing but fill one database.
 
-It holds people's data in the clear. A small shell that waits for the end of our pipe stops it and removes it when
-this process ends in whatever way; a machine that lost power is cleaned at the next verification.
+It may hold people's data in the clear. A small shell that waits for the end of our pipe stops it and removes it when
+this process ends in whatever way; a machine that lost power is cleaned when the next one is made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from moeen.db.server import places, sockets, users
 from moeen.db.server.cluster import Server
 from moeen.db.server.programs import MAJOR, bin_dir
 
-_PREFIX = "moeen-verify-"
+_PREFIX = "moeen-{purpose}-"
 #: Who runs it for root: a user of the operating system who owns nothing else.
 OS_USER = "moeen-scratch"
 #: Fast and forgetful: nothing in it needs to outlive a crash.
@@ -51,11 +51,14 @@ _GUARD = 'read -r x; kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/n
 
 
 @contextmanager
-def server(programs: Path) -> Iterator[Login]:
-    """A running empty server of these programs; its superuser's way in, database `postgres`."""
-    parent = Path(tempfile.gettempdir())
-    _sweep(parent)
-    root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+def server(programs: Path, *, purpose: str = "verify") -> Iterator[Login]:
+    """A running empty server of these programs; its superuser's way in, database `postgres`.
+
+    `purpose` is one word of its folder's name; what an ended process left behind for the same is removed first.
+    """
+    parent, prefix = Path(tempfile.gettempdir()), _PREFIX.format(purpose=purpose)
+    _sweep(parent, prefix)
+    root = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     # The user who runs the server for root passes through; the data folder itself is closed by initdb.
     root.chmod(0o711)
     handle = os.open(root, os.O_RDONLY)
@@ -118,9 +121,9 @@ def _end(made: Server, root: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
 
 
-def _sweep(parent: Path) -> None:
-    """End the servers of verifications that no longer run; the lock of one that does is held."""
-    for left in parent.glob(f"{_PREFIX}*"):
+def _sweep(parent: Path, prefix: str) -> None:
+    """End the servers of processes that no longer run; the lock of one that does is held."""
+    for left in parent.glob(f"{prefix}*"):
         try:
             if left.lstat().st_uid != os.geteuid():
                 continue

@@ -19,7 +19,6 @@ from moeen.db.catalog.objects import (
     Type,
 )
 from moeen.db.catalog.reading import (
-    dependent_views,
     read,
     read_tables,
     read_temporary_table,
@@ -42,7 +41,6 @@ __all__ = [
     "Table",
     "Trigger",
     "Type",
-    "dependent_views",
     "read",
     "read_tables",
     "read_temporary_table",

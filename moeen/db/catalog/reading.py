@@ -172,26 +172,6 @@ def read_temporary_table(connection: BaseDatabaseWrapper, name: str) -> Table:
         return table
 
 
-def dependent_views(connection: BaseDatabaseWrapper, table: Table) -> dict[str, set[str]]:
-    """Column -> the views and rules that read it and so keep its type from being changed."""
-    with _reading(connection) as cursor:
-        cursor.execute(
-            """
-            SELECT DISTINCT a.attname, r.ev_class::regclass::text
-            FROM pg_depend d
-            JOIN pg_rewrite r ON r.oid = d.objid
-            JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-            WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-              AND d.refobjid = %s AND r.ev_class <> d.refobjid
-            """,
-            [table.oid],
-        )
-        views: dict[str, set[str]] = defaultdict(set)
-        for column, view in cursor.fetchall():
-            views[column].add(view)
-        return dict(views)
-
-
 @contextmanager
 def _reading(connection: BaseDatabaseWrapper) -> Iterator[CursorWrapper]:
     """A cursor that reads with an empty search path, and leaves the caller's as it was.

@@ -17,10 +17,30 @@ class Conversion:
     """How a live type becomes the declared one.
 
     ``misfit`` is the SQL condition, of ``{}``, for values that cannot; ``rewrites``: every row is touched under a lock.
+    ``voids``: no value is carried over, for there is none.
     """
 
     misfit: str = ""
     rewrites: bool = False
+    voids: bool = False
+
+
+def way(item: Subject, name: str) -> Conversion | None:
+    """The way of a live column to its declared type; None where there is none that keeps every value."""
+    live, want = item.live.columns[name].type, item.pattern.columns[name].type
+    found = conversion(live, want)
+    if found is None and name in item.plain:
+        found = conversion(item.plain[name], want)
+        # A domain is stored as what it stands for, an enum as a number.
+        rewrites = item.plain[name] == "text" or (found is not None and found.rewrites)
+        found = found and replace(found, rewrites=rewrites)
+    return Conversion(voids=True) if found is None and item.empty else found
+
+
+def current(item: Subject, name: str) -> sql.Composable:
+    """The value of a live column, of an enum as text."""
+    value = sql.Identifier(name)
+    return sql.SQL("{}::text").format(value) if item.plain.get(name) == "text" else value
 
 
 def conversion(live: str, want: str) -> Conversion | None:
@@ -69,7 +89,7 @@ def carried_over(item: Subject) -> Subject:
 
     Of a table that is free of findings that is all of it; of another, what migrate would do if those were mended.
     """
-    refused = {column.name for column, stands, pattern in item.columns if conversion(stands.type, pattern.type) is None}
+    refused = {column.name for column, _, _ in item.columns if way(item, column.name) is None}
     if not refused:
         return item
     want = replace(
@@ -83,7 +103,9 @@ def carried_over(item: Subject) -> Subject:
 
 def mapped(item: Subject, column: declared.Column) -> sql.Composable:
     """The value a row will have in this column, in terms of what it has now."""
-    value: sql.Composable = sql.Identifier(column.name)
+    value: sql.Composable = (
+        current(item, column.name) if column.name in item.live.columns else sql.Identifier(column.name)
+    )
     mapping = item.legacy.values.get(column.name)
     if mapping:
         whens = [sql.SQL("WHEN {} THEN {}").format(sql.Literal(a), sql.Literal(b)) for a, b in mapping.items()]

@@ -9,7 +9,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.actions import Mode
-from moeen.db.converge import locks
+from moeen.db.converge import locks, triggers
+from moeen.db.converge.dependents import PutBack
 from moeen.db.converge.step import Step
 
 #: Pages of 8 kB that one batch of a data step covers: about 8 MB, a few thousand to a few ten thousand rows.
@@ -25,12 +26,16 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
     if step.mode is Mode.BATCHES:
         for pages in _page_ranges(connection, step.table):
             statements = [f"{statement} AND {pages}" for statement in step.statements]
+            statements = triggers.without(connection, step.table, statements)
             locks.patiently(connection, partial(_run_together, connection, statements), purpose=purpose)
     elif step.mode is Mode.CONCURRENTLY:
         locks.patiently(connection, partial(_run_alone, connection, step.statements), purpose=purpose)
     else:
-        # What reads the whole table under a lock that stops nobody may take its time.
-        unlimited = any(action.scans and not action.lock.stops_writers for action in step.actions)
+        # What reads the whole table under a lock that stops nobody may take its time. So may a view that is filled
+        # again: a large table is not locked for it without leave, see plan.Blocking.
+        unlimited = any(
+            action.scans and (not action.lock.stops_writers or isinstance(action, PutBack)) for action in step.actions
+        )
         run = partial(_run_together, connection, step.statements, unlimited=unlimited)
         locks.patiently(connection, run, purpose=purpose, table=step.table)
 
@@ -55,6 +60,7 @@ def _page_ranges(connection: BaseDatabaseWrapper, table: str) -> Iterator[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size(%s::regclass) / current_setting('block_size')::int", [f'"{table}"'])
         (pages,) = cursor.fetchone()
-    for first in range(0, pages, BATCH_PAGES):
+    # An empty table counts as one page: on a twin, which holds no rows, the statement is to be tried nevertheless.
+    for first in range(0, max(pages, 1), BATCH_PAGES):
         tids = [sql.Literal(f"({page},0)") for page in (first, first + BATCH_PAGES)]
         yield sql.SQL("ctid >= {}::tid AND ctid < {}::tid").format(*tids).as_string(None)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from moeen.db import catalog
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db import catalog, registry
 from moeen.db.actions import Action, DropConstraint, DropPolicy, DropTrigger
+from moeen.db.converge import dependents
 from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject
 
@@ -15,8 +18,11 @@ LEGACY_FUNCTIONS = frozenset({"public.audit_trigger_function", "public.update_up
 LEGACY_POLICIES = ("Users can ", "Admins can ", "System can ")
 
 
-def drop_leftovers(item: Subject) -> Iterator[Step]:
-    """Broken triggers, leaky policies, constraints that have no place: gone before anything is written."""
+def drop_leftovers(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
+    """Broken triggers, leaky policies, constraints that have no place: gone before anything is written.
+
+    A constraint that a table of the clinic's own refers to stays.
+    """
     actions: list[Action] = [
         DropTrigger(item.has(trigger.name))
         for trigger in item.live.triggers.values()
@@ -27,20 +33,16 @@ def drop_leftovers(item: Subject) -> Iterator[Step]:
         for policy in item.live.policies.values()
         if policy.name.startswith(LEGACY_POLICIES) and policy.roles == ("public",)
     ]
-    actions += [DropConstraint(item.has(name)) for name in item.legacy.constraints if name in item.live.constraints]
+    actions += [
+        DropConstraint(item.has(name))
+        for name in item.legacy.constraints
+        if name in item.live.constraints and not dependents.of_constraints(connection, item.live, [name])
+    ]
     if actions:
         yield Step("drop what the older scripts left", tuple(actions))
 
 
-def older_index_pattern(table: str) -> str:
-    """What the names of the older scripts' indexes are LIKE."""
-    return f"idx_{table}%".replace("_", r"\_")
-
-
 def older_indexes(item: Subject) -> list[catalog.Index]:
-    """Indexes under the older scripts' names."""
-    return [
-        index
-        for index in item.live.indexes.values()
-        if index.name.startswith(f"idx_{item.name}") and not index.constraint
-    ]
+    """Indexes that the older scripts made; any other, whatever its name begins with, is the clinic's own and stays."""
+    names = registry.facts().older_indexes | {f"idx_{item.name}_public_id"}
+    return [it for it in item.live.indexes.values() if it.name in names and not (it.constraint or it.unique)]

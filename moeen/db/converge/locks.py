@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors
 
+from moeen.db.converge import failures
 from moeen.db.errors import FAILED, MoeenError
 
 T = TypeVar("T")
@@ -104,6 +105,8 @@ def patiently(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpo
     waiting request, and an autovacuum gives way only after deadlock_timeout (1 s), longer than ours ever waits.
     Inside a transaction there is nothing to retry: the error passes through to whoever opened it.
     """
+    if failures.are_collected():
+        return cast("T", failures.attempt(connection, action, purpose=purpose, table=table))
     if connection.in_atomic_block:
         return action()
     rule, spent = patience.get(), waiting.get()

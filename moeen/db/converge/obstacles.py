@@ -5,18 +5,21 @@ Findings count what cannot be carried over; they never hold a row's contents.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog
-from moeen.db.actions import DropNotNull
+from moeen.db.actions import DropNotNull, FillValues
 from moeen.db.catalog.sizes import has_rows
-from moeen.db.converge import declared, zones
-from moeen.db.converge.conversions import conversion, mapped
+from moeen.db.converge import declared, subject, triggers, zones
+from moeen.db.converge.conversions import mapped, way
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
-from moeen.db.findings import Finding, Fix
+from moeen.db.converge.values import fill_values
+from moeen.db.findings import NO_FIX, Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
 
@@ -35,17 +38,13 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
         found.append(
             Finding(name, Kind.PRIMARY_KEY, f"({', '.join(wanted_key)})", f"({', '.join(key)})" if key else "none")
         )
-    views = catalog.dependent_views(connection, live)
     for column, stands, pattern in item.columns:
         where = f"{name}.{column.name}"
         if stands.generated:
             found.append(Finding(where, Kind.COLUMN_GENERATED, "a plain column", "GENERATED ALWAYS"))
-        if conversion(stands.type, pattern.type) is None:
+        if way(item, column.name) is None:
             found.append(Finding(where, Kind.COLUMN_TYPE, pattern.type, stands.type))
-        elif is_retyped(stands, pattern) and column.name in views:
-            users = ", ".join(sorted(views[column.name]))
-            fix = Fix(advice="drop these views, migrate, make them again")
-            found.append(Finding(where, Kind.TYPE_IN_USE, "no view that reads it", users, fix=fix))
+    found += expression_findings(connection, item)
     populated = has_rows(connection, name)
     for column in item.missing:
         if column.not_null and not column.default and populated:
@@ -66,6 +65,61 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
     return found
 
 
+def expression_findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
+    """Indexes on an expression that is not immutable any more once a time has a zone: nothing can put them back.
+
+    Tried on the pattern, which goes again: what a day is depends on the session from then on.
+    """
+    clocks = [
+        column.name
+        for column, stands, pattern in item.columns
+        if is_retyped(stands, pattern) and pattern.type == "timestamp with time zone"
+    ]
+    for index in item.live.indexes.values():
+        named = [name for name in clocks if re.search(rf"\b{re.escape(name)}\b", index.definition)]
+        if not named or re.fullmatch(r"\w+ \([\w, ]+\)", index.definition):
+            continue
+        says = psycopg.errors.InvalidObjectDefinition
+        if not isinstance(subject.tried_index(connection, item.want, index), says):
+            continue
+        body = index.definition
+        for name in named:
+            body = re.sub(rf"\b{re.escape(name)}\b", f"({name} AT TIME ZONE 'UTC')", body)
+        create = compose(
+            "CREATE {unique}INDEX CONCURRENTLY {i} ON {t} USING {body}",
+            unique=fragment("UNIQUE " if index.unique else ""),
+            i=index.name,
+            t=item.name,
+            body=fragment(body),
+        )
+        yield Finding(
+            f"{item.name}.{index.name}",
+            Kind.INDEX_DEFINITION,
+            f"an expression that stays immutable when {', '.join(named)} has a time zone",
+            index.definition,
+            fix=Fix(advice=f"{compose('DROP INDEX CONCURRENTLY {i}', i=index.name)}; migrate; then: {create}"),
+        )
+
+
+def trigger_findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
+    """Triggers of others that the filling in of values would set off, with the rows at which."""
+    for step in fill_values(connection, item) if item.live.kind == "r" else ():
+        for action in step.actions:
+            if not isinstance(action, FillValues):
+                continue
+            firing = [
+                it for it in triggers.look(connection, item.name) if not it.is_idle and it.fires_for(action.columns)
+            ]
+            if firing:
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        compose("SELECT count(*) FROM {t} WHERE {c}", t=item.name, c=fragment(action.condition))
+                    )
+                    (rows,) = cursor.fetchone()
+                for it in firing:
+                    yield it.finding(rows)
+
+
 def value_findings(
     connection: BaseDatabaseWrapper, item: Subject, live_tables: Mapping[str, catalog.Table]
 ) -> list[Finding]:
@@ -79,9 +133,10 @@ def value_findings(
         if conditions:
             counts = sql.SQL(", ").join(sql.SQL("count(*) FILTER (WHERE {})").format(c) for c in conditions.values())
             cursor.execute(compose("SELECT {counts} FROM {rows}", counts=counts, rows=rows))
-            for (where, kind, expected), count in zip(conditions, cursor.fetchone(), strict=True):
+            for (what, condition), count in zip(conditions.items(), cursor.fetchone(), strict=True):
                 if count:
-                    found.append(Finding(where, kind, expected, f"{count} {_rows(count)}"))
+                    keys = _keys(connection, item, rows, condition)
+                    found.append(Finding(*what, f"{count} {_rows(count)}{keys}", fix=_way_for_ids(item, what[0])))
         for where, expressions, condition in _unproven_uniques(item):
             cursor.execute(
                 compose(
@@ -94,15 +149,59 @@ def value_findings(
             )
             (count,) = cursor.fetchone()
             if count:
-                found.append(Finding(where, Kind.DUPLICATES, "every value once", f"{count} repeated"))
+                keys = _keys(connection, item, rows, condition, grouped=expressions)
+                found.append(Finding(where, Kind.DUPLICATES, "every value once", f"{count} repeated{keys}"))
         for key, condition in _unproven_foreign_keys(item, live_tables):
             cursor.execute(compose("SELECT count(*) FROM {t} WHERE {c}", t=item.name, c=condition))
             (count,) = cursor.fetchone()
             if count:
                 where = f"{item.name}.{', '.join(key.columns)}"
-                orphans = f"{count} {_rows(count)} without one"
+                keys = _keys(connection, item, sql.Identifier(item.name), condition)
+                orphans = f"{count} {_rows(count)} without one{keys}"
                 found.append(Finding(where, Kind.ORPHANS, f"a row of {key.to_table}", orphans))
     return found
+
+
+def _way_for_ids(item: Subject, where: str) -> Fix:
+    """Public ids of another form cannot be kept as such, but beside ours they can."""
+    for column in item.want.columns:
+        if column.prefix and where == f"{item.name}.{column.name}":
+            renames = [f"RENAME COLUMN {compose('{c} TO {o}', c=column.name, o=f'old_{column.name}')}"]
+            renames += [
+                f"RENAME CONSTRAINT {compose('{c} TO {o}', c=c.name, o=f'old_{c.name}'[:63])}"
+                for c in item.live.constraints.values()
+                if c.columns == (column.name,)
+            ]
+            statements = [compose("ALTER TABLE {t} {r}", t=item.name, r=fragment(rename)) for rename in renames]
+            script = "; ".join(statements)
+            return Fix(advice=f"{script}; then every row gets a public id of ours, and keeps the old one beside it")
+    return NO_FIX
+
+
+def _keys(
+    connection: BaseDatabaseWrapper,
+    item: Subject,
+    rows: sql.Composable,
+    condition: sql.Composable,
+    *,
+    grouped: sql.Composable | None = None,
+) -> str:
+    """In brackets the primary keys of up to five of these rows; with ``grouped``, of those that share one value."""
+    key = next((c.columns for c in item.live.constraints.values() if c.kind == "p"), ())
+    if len(key) != 1 or key[0] not in item.want.names:
+        return ""
+    select = "SELECT {k}::text FROM {rows} WHERE ({c}) ORDER BY 1 LIMIT 5"
+    if grouped is not None:
+        select = (
+            "SELECT unnest(keys[1:5]) FROM (SELECT array_agg({k}::text ORDER BY {k}) AS keys FROM {rows}"
+            " WHERE ROW({e}) IS NOT NULL AND ({c}) GROUP BY {e} HAVING count(*) > 1 LIMIT 1) AS repeated"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            compose(select, k=key[0], rows=rows, c=condition, e=grouped if grouped is not None else fragment(""))
+        )
+        found = [value for (value,) in cursor.fetchall() if value is not None]
+    return f" ({key[0]} {', '.join(found)})" if found else ""
 
 
 def _future_rows(item: Subject) -> sql.Composable:
@@ -113,16 +212,16 @@ def _future_rows(item: Subject) -> sql.Composable:
     parts = []
     for column in item.want.columns:
         stands = item.live.columns.get(column.name)
-        way = stands and conversion(stands.type, item.pattern.columns[column.name].type)
+        found = way(item, column.name) if stands else None
         value: sql.Composable = sql.SQL("NULL")
-        if way:
+        if found and not found.voids:
             value = mapped(item, column)
             value = zones.placed(item, column, value) or value
         elif stands is None and column.constant:
             value = fragment(column.default)
         # A cast to varchar(n) cuts silently, and one to a number that is too small fails: misfits keep their type.
         texts = column.type.startswith("varchar")
-        kind = "text" if texts else stands.type if stands and way and way.misfit else column.type
+        kind = "text" if texts else stands.type if stands and found and found.misfit else column.type
         parts.append(sql.SQL("({})::{} AS {}").format(value, fragment(kind), sql.Identifier(column.name)))
     table = sql.Identifier(item.name)
     return sql.SQL("(SELECT {} FROM {}) AS {}").format(sql.SQL(", ").join(parts), table, table)
@@ -131,12 +230,12 @@ def _future_rows(item: Subject) -> sql.Composable:
 def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Composable]]:
     """(object, kind, expected) -> the condition on a future row that a finding counts."""
     for column, stands, pattern in item.columns:
-        way, name = conversion(stands.type, pattern.type), sql.Identifier(column.name)
+        found, name = way(item, column.name), sql.Identifier(column.name)
         where = f"{item.name}.{column.name}"
-        if way is None:
+        if found is None:
             continue
-        if way.misfit:
-            yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(way.misfit).format(name)
+        if found.misfit:
+            yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(found.misfit).format(name)
         if column.not_null and not column.prefix and not stands.not_null:
             yield (where, Kind.VALUES_EMPTY, "a value in every row"), sql.SQL("{} IS NULL").format(name)
     for column, condition in zones.in_the_future(item):

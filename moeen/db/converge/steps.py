@@ -22,9 +22,9 @@ from moeen.db.converge.values import fill_values, require_values
 
 def plan(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
     """The steps for one table, in order; none when it has its shape. The table must be free of findings."""
-    yield from drop_leftovers(item)
+    yield from drop_leftovers(connection, item)
     yield from add_columns(item)
-    yield from convert_columns(item)
+    yield from convert_columns(connection, item)
     yield from set_defaults(item)
     fill = list(fill_values(connection, item))
     yield from fill

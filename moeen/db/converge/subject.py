@@ -6,16 +6,18 @@ puts types, defaults and expressions into the form in which it shows the live on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import catalog
 from moeen.db.adoption import Legacy
+from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared
 from moeen.db.names import PUBLIC, ObjectName
+from moeen.db.sql import compose, fragment
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Subject:
     """One table under examination: as its model declares it, as it stands, and as the pattern says it should.
 
     ``later``: definitions of indexes that a later migration asks for; older ones like them are left for it.
+    ``plain``: live column of an enum or a domain -> the built-in type that holds the same. ``empty``: it has no rows.
     """
 
     want: declared.Table
@@ -30,6 +33,8 @@ class Subject:
     pattern: catalog.Table
     legacy: Legacy
     later: frozenset[str] = frozenset()
+    plain: Mapping[str, str] = field(default_factory=dict)
+    empty: bool = False
 
     @property
     def name(self) -> str:
@@ -65,7 +70,23 @@ def examine(
     later: frozenset[str] = frozenset(),
 ) -> Subject:
     """Make the pattern and put the three together; without ``defaults`` no function of ours need exist yet."""
-    return Subject(want, live, make_pattern(connection, want, defaults=defaults), legacy, later)
+    pattern = make_pattern(connection, want, defaults=defaults)
+    empty = live.kind == "r" and not has_rows(connection, live.name)
+    return Subject(want, live, pattern, legacy, later, plain=_plain_types(connection, live), empty=empty)
+
+
+def _plain_types(connection: BaseDatabaseWrapper, live: catalog.Table) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT a.attname, CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) ELSE 'text' END
+            FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+            WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+              AND (t.typtype IN ('d', 'e') OR t.typname = 'citext')
+            """,
+            [live.oid],
+        )
+        return dict(cursor.fetchall())
 
 
 def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defaults: bool = True) -> catalog.Table:
@@ -76,6 +97,21 @@ def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defau
         table = catalog.read_temporary_table(connection, want.name)
         transaction.set_rollback(True, using=connection.alias)
     return table
+
+
+def tried_index(connection: BaseDatabaseWrapper, want: declared.Table, index: catalog.Index) -> BaseException | None:
+    """What PostgreSQL says when a live index is made on the pattern, None where it can be; nothing of it stays."""
+    said: BaseException | None = None
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for statement in declared.create_table(want.without_defaults(), temporary=True):
+            cursor.execute(statement)
+        create = compose("CREATE INDEX ON pg_temp.{t} USING {d}", t=want.name, d=fragment(index.definition))
+        try:
+            cursor.execute(create)
+        except DatabaseError as error:
+            said = error.__cause__
+        transaction.set_rollback(True, using=connection.alias)
+    return said
 
 
 def same_reference(live: catalog.Constraint, key: declared.ForeignKey) -> bool:

@@ -20,7 +20,7 @@ from moeen.db.actions import (
 )
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared
-from moeen.db.converge.conversions import mapped
+from moeen.db.converge.conversions import current, mapped
 from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject
 from moeen.db.sql import compose
@@ -29,18 +29,18 @@ from moeen.db.sql import compose
 def fill_values(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
     """Map older values and fill NULLs that have a documented meaning, in batches, touching only such rows."""
     changes = {}
-    for column, live, _ in item.columns:
+    for column, live, _ in () if item.empty else item.columns:
         value = mapped(item, column)
-        if isinstance(value, sql.Identifier) or (live.not_null and column.name not in item.legacy.values):
+        if value == current(item, column.name) or (live.not_null and column.name not in item.legacy.values):
             continue
         changes[column.name] = value
     names = {name: sql.Identifier(name) for name in changes}
     sets = sql.SQL(", ").join(sql.SQL("{} = {}").format(names[name], value) for name, value in changes.items())
     differs = sql.SQL(" OR ").join(
-        sql.SQL("{} IS DISTINCT FROM {}").format(names[name], value) for name, value in changes.items()
+        sql.SQL("{} IS DISTINCT FROM {}").format(current(item, name), value) for name, value in changes.items()
     )
     if changes and has_rows(connection, item.name, differs):
-        fill = FillValues(item.table, sets.as_string(None), differs.as_string(None))
+        fill = FillValues(item.table, sets.as_string(None), differs.as_string(None), tuple(changes))
         yield Step(f"fill {', '.join(changes)}", (fill,))
 
 

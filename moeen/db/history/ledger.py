@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import inspect
+import json
 import socket
 import uuid
 from collections.abc import Iterable, Mapping
@@ -58,6 +59,8 @@ class Run:
     error: str = ""
     backup_id: str = ""
     no_backup_reason: str = ""
+    decisions: str = ""
+    own_objects: list[str] = field(default_factory=list)
     fingerprint: str = ""
     lock_wait_seconds: float = 0.0
     steps: list[MigrationStep] = field(default_factory=list)
@@ -114,6 +117,8 @@ def write(connection: BaseDatabaseWrapper, run: Run) -> None:
     """Bring the tables to what the run says, if they stand; called after every step."""
     if not stands(connection):
         return
+    # A column of a later migration, which this run may be about to make.
+    decided = records_own_objects(connection)
     finished = None if run.outcome == "running" else datetime.now(UTC)
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(
@@ -162,6 +167,36 @@ def write(connection: BaseDatabaseWrapper, run: Run) -> None:
                     step.note,
                 ],
             )
+        if decided:
+            cursor.execute(
+                "UPDATE migration_runs SET decisions = %s, own_objects = %s::jsonb WHERE id = %s",
+                [run.decisions, json.dumps(run.own_objects), run.id],
+            )
+
+
+def records_own_objects(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the ledger has the columns of a later migration: what was decided, what is the clinic's own."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_RECORDED}")
+        (answer,) = cursor.fetchone()
+    return bool(answer)
+
+
+def own_objects(cursor: Any) -> frozenset[str]:
+    """What was recorded as the clinic's own, in the words of `schema.own`; nothing where it may not be read."""
+    cursor.execute(f"SELECT {_RECORDED} AND {_READABLE}")
+    if cursor.fetchone() != (True,):
+        return frozenset()
+    cursor.execute("SELECT DISTINCT jsonb_array_elements_text(own_objects) FROM public.migration_runs")
+    return frozenset(words for (words,) in cursor.fetchall())
+
+
+_RECORDED = """EXISTS (SELECT FROM pg_catalog.pg_attribute
+                       WHERE attrelid = pg_catalog.to_regclass('public.migration_runs')
+                         AND attname = 'own_objects' AND NOT attisdropped)"""
+_READABLE = """coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('public.migration_runs')::oid, 'SELECT')
+                        AND NOT pg_catalog.row_security_active(
+                            pg_catalog.to_regclass('public.migration_runs')::oid), false)"""
 
 
 def mark_interrupted(connection: BaseDatabaseWrapper) -> int:

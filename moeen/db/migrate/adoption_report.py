@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from moeen.db.actions import Deed
 from moeen.db.catalog.sizes import count_rows
 from moeen.db.findings import Finding
-from moeen.db.migrate import preflight, refusals
+from moeen.db.migrate import refusals, runner
 from moeen.db.migrate.plan import PlannedStatement, describe
 from moeen.db.operations import CreateTable
 
@@ -31,12 +31,16 @@ class TableAdoption:
 
 @dataclass(frozen=True)
 class AdoptionReport:
-    """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is."""
+    """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is.
+
+    ``own``: what stays as the clinic's own, in the words of `schema.own`.
+    """
 
     refused: bool
     tables: tuple[TableAdoption, ...]
     new_tables: tuple[str, ...]
     others: tuple[Finding, ...]
+    own: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,6 +53,7 @@ class AdoptionReport:
             for deed in Deed:
                 lines += [f"  {deed:7}  {_short(statement)}" for statement in getattr(table, deed)]
         lines += [f"refuse   {finding.pretty()}" for finding in self.others]
+        lines += [f"stays, as the clinic's own: {words}" for words in self.own]
         if self.new_tables:
             lines.append(f"New tables: {', '.join(self.new_tables)}")
         if self.refused:
@@ -62,14 +67,19 @@ class AdoptionReport:
 
 
 def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
-    """Look at an older database. What is made to look at it is rolled back. Raises MoeenError for missing rights."""
+    """Look at an older database, and rehearse the run on a twin. What is made to look at it is rolled back.
+
+    Raises MoeenError where nothing can be said: missing rights, a strange schema, no twin.
+    """
     executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    refused: Sequence[Finding] = ()
-    try:
-        preflight.check(connection, plan, executor.loader)
-    except refusals.AdoptionRefused as error:
-        refused = error.findings
+    options = runner.MigrateOptions()
+    options.targets = executor.loader.graph.leaf_nodes()
+    options.plan = plan = executor.migration_plan(options.targets)
+    options.loader = executor.loader
+    verdict = runner.judge(connection, options)
+    if verdict.refusal is not None and not isinstance(verdict.refusal, refusals.Findings):
+        raise verdict.refusal
+    refused: Sequence[Finding] = verdict.refusal.findings if verdict.refusal is not None else ()
     wanted = {
         operation.options["db_table"]
         for migration, _ in plan
@@ -81,7 +91,8 @@ def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
     tables = tuple(_table(name, rows, statements, refused) for name, rows in standing.items())
     named = {finding for table in tables for finding in table.refused}
     others = tuple(finding for finding in refused if finding not in named)
-    return AdoptionReport(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others)
+    own = verdict.rehearsal.own if verdict.rehearsal else ()
+    return AdoptionReport(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others, own)
 
 
 def _table(name: str, rows: int, statements: Sequence[PlannedStatement], refused: Sequence[Finding]) -> TableAdoption:

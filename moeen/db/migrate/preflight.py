@@ -36,8 +36,12 @@ class Adoption:
     adopting: dict[str, int]
 
 
-def check(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader) -> Adoption:
+def check(
+    connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader, *, triggers_decided: bool = False
+) -> Adoption:
     """Look at everything the plan's forward migrations will touch.
+
+    ``triggers_decided``: somebody said what becomes of others' triggers at the rows that are changed.
 
     Raises StrangersSchema, MissingPrivileges, HalfAdopted or AdoptionRefused.
     """
@@ -62,9 +66,11 @@ def check(connection: BaseDatabaseWrapper, plan: Plan, loader: MigrationLoader) 
     adopting = {name: live[name] for name in sorted(wanted & live.keys())}
     items = list(_subjects(connection, pending, loader, adopting)) if adopting else []
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
-    found = unique(obstacles.findings(connection, items, live))
+    found = obstacles.findings(connection, items, live)
+    if not triggers_decided:
+        found += [finding for item in items for finding in obstacles.trigger_findings(connection, item)]
     if found:
-        raise AdoptionRefused(found)
+        raise AdoptionRefused(unique(found))
     rows = estimate_sizes(connection, adopting)
     return Adoption(adopting={name: count for name, (count, _) in rows.items()})
 

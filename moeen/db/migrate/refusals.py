@@ -6,8 +6,14 @@ from collections.abc import Sequence
 
 from django.db.migrations import Migration
 
-from moeen.db.errors import FAILED, FINDINGS, MoeenError
+from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
+
+
+class Findings(MoeenError):
+    """A refusal that lists findings."""
+
+    findings: tuple[Finding, ...]
 
 
 class InvariantBroken(MoeenError):
@@ -69,7 +75,7 @@ class MissingPrivileges(MoeenError):
         super().__init__(
             f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
             next_step=f"Let an administrator run:\n{grants}",
-            exit_code=FAILED,
+            exit_code=FINDINGS,
         )
 
 
@@ -86,7 +92,7 @@ class HalfAdopted(MoeenError):
         )
 
 
-class AdoptionRefused(MoeenError):
+class AdoptionRefused(Findings):
     """The database holds tables of our names that cannot be carried over; ``findings`` lists every mismatch."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from django.db.migrations.state import ProjectState
 
 from moeen.db import notes, schema
 from moeen.db.catalog.sizes import holds_rows
-from moeen.db.converge import locks
+from moeen.db.converge import failures, locks, triggers
 from moeen.db.engine import session
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.explain import explain
@@ -30,9 +30,9 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import invariants, mutex, preflight
+from moeen.db.migrate import invariants, mutex, policies, preflight, rehearsal
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
-from moeen.db.migrate.refusals import HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
+from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.security import web_login
 from moeen.db.server import project
 
@@ -44,18 +44,39 @@ BackupHook = Callable[[BaseDatabaseWrapper], str]
 class MigrateOptions:
     """How a run is to be made, and what became of it.
 
+    ``drop_policies``, ``keep_policies`` (name -> reason): what becomes of others' policies that open rows to our roles.
+    ``hold_triggers``, ``fire_triggers``: what becomes of others' triggers at the rows that adoption changes.
     ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
-    migrations loses what it is given. Afterwards ``run`` is what was done
-    (None: nothing) and ``plan`` what was to be done.
+    migrations loses what it is given. ``rehearses``: this is a rehearsal, and ``broken`` takes what would stop a run.
+    Afterwards ``run`` is what was done (None: nothing) and ``plan`` what was to be done.
     """
 
     lock_wait: float = 600.0
     backup: BackupHook | None = None
     no_backup_reason: str = ""
+    no_rehearsal_reason: str = ""
+    hold_triggers: bool = False
+    fire_triggers: bool = False
+    drop_policies: tuple[str, ...] = ()
+    keep_policies: Mapping[str, str] = field(default_factory=dict)
     allow_blocking: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda line: None
     confirm: Callable[[list[str]], bool] = lambda losses: True
+    rehearses: bool = False
+
+    @property
+    def decisions(self) -> str:
+        """What was decided for the run, as the ledger keeps it."""
+        said = policies.said(self.drop_policies, self.keep_policies)
+        said += ["triggers held off"] if self.hold_triggers else []
+        said += ["triggers let fire"] if self.fire_triggers else []
+        if self.no_rehearsal_reason:
+            said.append(f"no rehearsal: {self.no_rehearsal_reason}")
+        return "\n".join(said)
+
+    broken: list[Finding] = field(default_factory=list, init=False)
     run: ledger.Run | None = field(default=None, init=False)
+    targets: Any = field(default=None, init=False)
     held: ExitStack = field(default_factory=ExitStack, init=False)
     plan: Plan = field(default=(), init=False)
     validation: schema.Validation | None = field(default=None, init=False)
@@ -88,7 +109,7 @@ class Executor(MigrationExecutor):
     def migration_plan(self, targets: Any, clean_start: bool = False) -> Any:
         plan = super().migration_plan(targets, clean_start)
         if not clean_start:
-            self.options.plan, self.options.loader = plan, self.loader
+            self.options.plan, self.options.loader, self.options.targets = plan, self.loader, targets
         return plan
 
     def migrate(
@@ -117,19 +138,32 @@ class Executor(MigrationExecutor):
             self._make_web_login()
             self._prove()
             return state
-        if not fake:
-            found = preflight.check(self.connection, plan, self.loader)
-            if found.adopting:
-                tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in found.adopting.items())
+        if not fake and not options.rehearses:
+            verdict = judge(self.connection, options)
+            if verdict.refusal is not None:
+                raise verdict.refusal
+            if verdict.adopting:
+                tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in verdict.adopting.items())
                 options.tell(f"Adopting tables that stand already: {tables}")
-            self._refuse_blocking(plan)
             lost = losses(self.connection, plan, self.loader)
             if lost and not options.confirm(lost):
                 raise NotConfirmed
-        run = options.run = ledger.Run(from_version=self._version(), lock_wait_seconds=waited)
+        run = options.run = ledger.Run(
+            from_version=self._version(), lock_wait_seconds=waited, decisions=options.decisions
+        )
+        run.own_objects = sorted(self._own_objects())
+        kept = options.keep_policies.keys()
         with self._recorded(run):
             self._back_up(run)
-            after = super().migrate(targets, list(plan), None, fake, fake_initial)
+            for policy in policies.drop(self.connection, options.drop_policies):
+                options.tell(f"Dropped policy {policy.name} on {policy.table}, as told.")
+            with triggers.holding(options.hold_triggers):
+                after = super().migrate(targets, list(plan), None, fake, fake_initial)
+            own = {policy.words for policy in policies.foreign(self.connection) if policy.is_named & kept}
+            if own or run.own_objects:
+                # What stood before and was of the older scripts is gone by now.
+                run.own_objects = sorted((own | set(run.own_objects)) & schema.own_objects(self.connection))
+                ledger.write(self.connection, run)
             self._make_web_login()
             self._validate(run)
             return after
@@ -188,12 +222,24 @@ class Executor(MigrationExecutor):
             run.steps.append(step)
             ledger.write(connection, run)
             words = {"migration": f"{step.app}.{step.name}", "outcome": result, "seconds": round(seconds, 3)}
-            self.log.info("step", extra=words | {"retries": spent.retries, "note": note})
+            if not self.options.rehearses:
+                self.log.info("step", extra=words | {"retries": spent.retries, "note": note})
+
+        purpose = f"run {migration.app_label}.{migration.name}"
+
+        def rehearse() -> ProjectState:
+            done = failures.attempt(connection, attempt, purpose=purpose)
+            # As if it had run: what is behind it is to be tried as well.
+            if done is None and outcome == "applied":
+                self.recorder.record_applied(migration.app_label, migration.name)
+            return done or migration.mutate_state(state, preserve=True)
 
         try:
             with connection.execute_wrapper(digest), notes.taking() as said:
-                purpose = f"run {migration.app_label}.{migration.name}"
-                after = locks.patiently(connection, attempt, purpose=purpose) if migration.atomic else attempt()
+                if self.options.rehearses:
+                    after = rehearse()
+                else:
+                    after = locks.patiently(connection, attempt, purpose=purpose) if migration.atomic else attempt()
         except Exception as error:
             if connection.is_usable():
                 record("failed", _words(error))
@@ -204,8 +250,9 @@ class Executor(MigrationExecutor):
             self.options.tell(line)
         record(outcome, " ".join(said))
         found = invariants.findings(connection)
-        if found:
+        if found and not self.options.rehearses:
             raise InvariantBroken(migration, found)
+        self.options.broken += [finding for finding in found if finding not in self.options.broken]
         return after
 
     @contextmanager
@@ -213,7 +260,8 @@ class Executor(MigrationExecutor):
         """The run in ledger and log, whatever becomes of it."""
         ledger.mark_interrupted(self.connection)
         ledger.write(self.connection, run)
-        self.log.info("run", extra={"run": str(run.id), "actor": run.actor, "from": run.from_version})
+        if not self.options.rehearses:
+            self.log.info("run", extra={"run": str(run.id), "actor": run.actor, "from": run.from_version})
         try:
             yield
         except BaseException as error:
@@ -223,7 +271,9 @@ class Executor(MigrationExecutor):
             run.outcome = "done"
         finally:
             level = logging.INFO if run.outcome == "done" else logging.ERROR
-            self.log.log(level, run.outcome, extra={"run": str(run.id), "error": run.error, "steps": len(run.steps)})
+            words = {"run": str(run.id), "error": run.error, "steps": len(run.steps)}
+            if not self.options.rehearses:
+                self.log.log(level, run.outcome, extra=words)
             if self.connection.is_usable():
                 ledger.write(self.connection, run)
 
@@ -241,6 +291,12 @@ class Executor(MigrationExecutor):
             options.tell(f"Backup {run.backup_id} is done.")
         ledger.write(self.connection, run)
 
+    def _own_objects(self) -> frozenset[str]:
+        """At the first run that can record it, on a database that holds tables: what stands beside ours."""
+        if ledger.records_own_objects(self.connection) or not rehearsal.holds_tables(self.connection):
+            return frozenset()
+        return schema.own_objects(self.connection)
+
     def _make_web_login(self) -> None:
         """On the embedded server, whose administrator is this project; elsewhere that is somebody else's to do."""
         words = self.connection.settings_dict
@@ -257,20 +313,16 @@ class Executor(MigrationExecutor):
         if everything_applied(loader):
             result = self.options.validation = schema.validate(self.connection, loader=loader)
             run.fingerprint = result.fingerprint
-            _refuse_broken(result, ())
+            if self.options.rehearses:
+                self.options.broken += _breaking(result)
+            else:
+                _refuse_broken(result, ())
 
     def _prove(self) -> None:
         """The same where nothing was pending, with what is otherwise looked at after each migration."""
         if everything_applied(self.loader):
             result = self.options.validation = schema.validate(self.connection, loader=self.loader)
             _refuse_broken(result, invariants.findings(self.connection))
-
-    def _refuse_blocking(self, plan: Plan) -> None:
-        if large_tables_stand(self.connection):
-            statements = describe(self.connection, plan, self.loader)
-            found = blocking(statements, allowed=self.options.allow_blocking)
-            if found:
-                raise Blocking(found)
 
     def _version(self) -> str:
         """The newest applied migration of each app of ours."""
@@ -279,6 +331,79 @@ class Executor(MigrationExecutor):
             if app in own_apps(self.loader):
                 newest[app] = name
         return " ".join(f"{app}.{name}" for app, name in newest.items()) or "nothing"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``refusal``: why a run would stop before it changes anything, None where it would go through."""
+
+    refusal: MoeenError | None
+    adopting: Mapping[str, int]
+    rehearsal: rehearsal.Rehearsal | None = None
+
+
+def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
+    """Look at what a run of ``options.plan`` would meet, and rehearse it on a twin. Nothing is changed."""
+    plan, loader = options.plan, options.loader
+    adopting: Mapping[str, int] = {}
+    refused: AdoptionRefused | None = None
+    try:
+        session.refuse_shared(connection, "migrate")
+        decided = options.hold_triggers or options.fire_triggers
+        adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
+        opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
+        if opening and any(not backwards for _, backwards in plan):
+            refused = AdoptionRefused([policy.finding() for policy in opening])
+        if large_tables_stand(connection):
+            stopping = blocking(describe(connection, plan, loader), allowed=options.allow_blocking)
+            if stopping:
+                return Verdict(Blocking(stopping), adopting)
+    except AdoptionRefused as error:
+        opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
+        refused = AdoptionRefused((*error.findings, *(policy.finding() for policy in opening)))
+    except MoeenError as error:
+        return Verdict(error, adopting)
+    try:
+        tried = rehearsed(connection, options)
+    except MoeenError as error:
+        return Verdict(refused or error, adopting)
+    obstacles = tried.obstacles if tried else ()
+    if refused is not None:
+        # What fails on a table that is refused as it is, or on none in particular, fails of that.
+        told = {"database", *(finding.table for finding in refused.findings)}
+        more = tuple(finding for finding in obstacles if finding.table not in told)
+        return Verdict(AdoptionRefused((*refused.findings, *more)), adopting, tried)
+    if tried is not None and obstacles:
+        return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried)
+    return Verdict(None, adopting, tried)
+
+
+def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehearsal.Rehearsal | None:
+    """The run of this plan on a twin; None where there is nothing to try it on, or it is left out knowingly."""
+    forwards = any(not backwards for _, backwards in options.plan)
+    if options.no_rehearsal_reason or not forwards or not rehearsal.holds_tables(connection):
+        return None
+    options.tell("Rehearsing the run on a twin without rows ...")
+
+    own: list[str] = []
+
+    def run(twin: BaseDatabaseWrapper) -> Sequence[Finding]:
+        inner = MigrateOptions(
+            no_backup_reason="a rehearsal",
+            hold_triggers=options.hold_triggers,
+            fire_triggers=options.fire_triggers,
+            drop_policies=options.drop_policies,
+            keep_policies=options.keep_policies,
+            rehearses=True,
+        )
+        executor = Executor(twin, options=inner)
+        with inner.held:
+            executor.migrate(options.targets)
+        own.extend(inner.run.own_objects if inner.run else ())
+        return inner.broken
+
+    tried = rehearsal.rehearse(connection, run, complete=everything_applied_by(options))
+    return replace(tried, own=tuple(own))
 
 
 def refuse_changed_history(connection: BaseDatabaseWrapper, loader: MigrationLoader) -> None:
@@ -294,8 +419,19 @@ def everything_applied(loader: MigrationLoader) -> bool:
     return not ours - loader.applied_migrations.keys()
 
 
+def everything_applied_by(options: MigrateOptions) -> bool:
+    """Whether nothing of ours is pending once the plan has run."""
+    ours = {key for key in options.loader.disk_migrations if key[0] in own_apps(options.loader)}
+    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
+    return not ours - options.loader.applied_migrations.keys() - done
+
+
+def _breaking(result: schema.Validation) -> list[Finding]:
+    return [finding for finding in result.unexpected if finding.severity == Severity.BREAKS]
+
+
 def _refuse_broken(result: schema.Validation, more: Sequence[Finding]) -> None:
-    broken = [finding for finding in result.unexpected if finding.severity == Severity.BREAKS]
+    broken = _breaking(result)
     if broken or more:
         raise SchemaDiffers([*broken, *more])
 

@@ -1,7 +1,8 @@
 """The schema a database should have against the one it has.
 
 `validation`: all of it. `canonical`: a catalog in one form. `drift`: what differs; `grades`: how much that matters;
-`fixes` and `fix_script`: the SQL that mends it. `rows`: what only rows can tell. `description`: the schema in words.
+`fixes` and `fix_script`: the SQL that mends it. `own`: what is the clinic's own. `rows`: what only rows can tell.
+`description`: the schema in words.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from moeen.db.schema.validation import (
     is_allowed,
     load_expected,
     log,
+    own_objects,
     read,
     validate,
     write_expected,
@@ -37,6 +39,7 @@ __all__ = [
     "is_allowed",
     "load_expected",
     "log",
+    "own_objects",
     "read",
     "validate",
     "write_expected",

@@ -22,11 +22,12 @@ from moeen.db import catalog
 from moeen.db.catalog import Catalog
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.findings import Finding, Severity, unique
+from moeen.db.history import ledger
 from moeen.db.kinds import Kind
 from moeen.db.logs import logger
 from moeen.db.names import PUBLIC, ObjectKind
 from moeen.db.roles import ROLES
-from moeen.db.schema import canonical, drift, rows
+from moeen.db.schema import canonical, drift, own, rows
 from moeen.db.schema.canonical import Form, Objects
 from moeen.db.security import advisors, exposure
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
@@ -107,12 +108,16 @@ def validate(
     expected = load_expected()
     with transaction.atomic(using=connection.alias):
         live = _catalog(connection, only=canonical.relations(expected))
-        form = canonical.conform(canonical.of(live), expected, is_allowed=is_allowed)
+        with connection.cursor() as cursor:
+            recorded = ledger.own_objects(cursor)
+        form = own.without(canonical.of(live), expected, recorded)
+        form = canonical.conform(form, expected, is_allowed=is_allowed)
         found = drift.findings(expected, form.objects, owner=form.owner)
         inside = rows.examine(connection, form, expected, loader=loader)
         found = rows.after_rows(found, inside.findings)
         if advice:
-            found += _advice(connection, live, expected, {finding.object for finding in found})
+            advice_given = _advice(connection, live, expected, {finding.object for finding in found})
+            found += [finding for finding in advice_given if not own.speaks_of(finding, recorded)]
             found += exposed(connection, expected=expected)
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
@@ -174,6 +179,8 @@ def fingerprint(connection: BaseDatabaseWrapper) -> str:
     """The fingerprint alone, as `validate` gives it."""
     expected = load_expected()
     form = read(connection, only=canonical.relations(expected))
+    with connection.cursor() as cursor:
+        form = own.without(form, expected, ledger.own_objects(cursor))
     return canonical.conform(form, expected, is_allowed=is_allowed).fingerprint
 
 
@@ -182,7 +189,14 @@ def fingerprint_with(cursor: psycopg.ClientCursor[Any]) -> str:
     expected = load_expected()
     names = set(canonical.relations(expected))
     live = catalog.read_whole_with(cursor, roles=ROLES, platform_roles=_PLATFORM, only=names)
-    return canonical.conform(canonical.of(live), expected, is_allowed=is_allowed).fingerprint
+    form = own.without(canonical.of(live), expected, ledger.own_objects(cursor))
+    return canonical.conform(form, expected, is_allowed=is_allowed).fingerprint
+
+
+def own_objects(connection: BaseDatabaseWrapper) -> frozenset[str]:
+    """The words of what stands beside what the code knows, and may be the clinic's own."""
+    expected = load_expected()
+    return own.standing(read(connection, only=canonical.relations(expected)), expected)
 
 
 def read(connection: BaseDatabaseWrapper, *, only: Iterable[str] | None = None) -> Form:

@@ -31,7 +31,9 @@ class Command(migrate.Command):
     help = (
         "Brings a database, empty or years old and full of rows, to the current schema, while it is in use. First it "
         "checks the rights of the role and every table that stands already; what cannot be carried over is listed and "
-        "refused (exit code 3). A database with rows is backed up. Locks are short and tried again. Interrupted at any "
+        "refused (exit code 3). Then the whole run is tried on a twin: "
+        "the database's schema without its rows, on a throwaway server; what fails there is listed and refused, and "
+        "nothing is changed. A database with rows is backed up. Locks are short and tried again. Interrupted at any "
         "moment, it goes on where it was when run again."
     )
 
@@ -46,6 +48,12 @@ class Command(migrate.Command):
             help="How long to wait while another migration runs (default: 600).",
         )
         parser.add_argument("--no-backup", default="", metavar="REASON", help="Make no backup; the reason is recorded.")
+        parser.add_argument(
+            "--no-rehearsal",
+            default="",
+            metavar="REASON",
+            help="Do not try the run on a twin of the database first; the reason is recorded.",
+        )
         parser.add_argument(
             "--verified-backup",
             action="store_true",
@@ -65,7 +73,28 @@ class Command(migrate.Command):
             metavar="APP.NAME",
             help="Record that the file of this applied migration was changed knowingly; needs --reason.",
         )
-        parser.add_argument("--reason", default="", help="Why the change is accepted.")
+        firing = parser.add_mutually_exclusive_group()
+        firing.add_argument(
+            "--hold-triggers",
+            action="store_true",
+            help="Others' triggers do not fire at the rows whose values adoption fills in.",
+        )
+        firing.add_argument("--fire-triggers", action="store_true", help="Let them fire.")
+        parser.add_argument(
+            "--drop-policy",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="Drop the row security policies of this name that others made on tables of ours; may be repeated.",
+        )
+        parser.add_argument(
+            "--keep-policy",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="Keep them, though they open rows to roles of ours; needs --reason; may be repeated.",
+        )
+        parser.add_argument("--reason", default="", help="Why the change is accepted, or the policy kept.")
         parser.add_argument(
             "--allow-blocking",
             action="append",
@@ -80,6 +109,8 @@ class Command(migrate.Command):
             self._accept(connection, options)
             return
         self._check_names(options["allow_blocking"])
+        if options["keep_policy"] and not options["reason"].strip():
+            raise CommandError("--keep-policy needs --reason.", returncode=USAGE)
         said = zones.Zones.parse(options["times_are"])
         zones.check_names(connection, said)
         quiet = options["verbosity"] == 0
@@ -88,6 +119,11 @@ class Command(migrate.Command):
             lock_wait=options["lock_wait"],
             backup=partial(_back_up, verified=options["verified_backup"]),
             no_backup_reason=options["no_backup"],
+            no_rehearsal_reason=options["no_rehearsal"],
+            hold_triggers=options["hold_triggers"],
+            fire_triggers=options["fire_triggers"],
+            drop_policies=tuple(options["drop_policy"]),
+            keep_policies=dict.fromkeys(options["keep_policy"], options["reason"].strip()),
             allow_blocking=tuple(options["allow_blocking"]),
             tell=(lambda line: None) if quiet else display.tell,
             confirm=self._confirm if options["interactive"] else lambda losses: True,
@@ -106,8 +142,8 @@ class Command(migrate.Command):
         finally:
             self.stdout = stdout
         if options["plan"]:
-            runner.refuse_changed_history(connection, run.loader)
-            self._print_plan(plan.describe(connection, run.plan, run.loader), as_json=options["json"])
+            with zones.said(said):
+                self._plan(connection, run, as_json=options["json"])
         elif not options["check_unapplied"]:
             if settings.IDENTITY_KEY_FILE and connection.settings_dict.get("EMBEDDED"):
                 signing.keep(connection, settings.IDENTITY_KEY_FILE)
@@ -125,6 +161,17 @@ class Command(migrate.Command):
         self.done += 1
         words = f"{migration}{' faked' if fake else ''} ({time.monotonic() - self.began:.1f} s)"
         self.display.show("migrations", self.done, len(self.run.plan), words=words, each=True)
+
+    def _plan(self, connection: BaseDatabaseWrapper, run: runner.MigrateOptions, *, as_json: bool) -> None:
+        """What would be done; where migrate would refuse it, so does the plan, with its reasons."""
+        runner.refuse_changed_history(connection, run.loader)
+        with self.display:
+            verdict = runner.judge(connection, run)
+        self._print_plan(plan.describe(connection, run.plan, run.loader), as_json=as_json)
+        if verdict.refusal is not None:
+            raise verdict.refusal
+        if verdict.rehearsal is not None and not as_json:
+            self.stdout.write(verdict.rehearsal.pretty())
 
     def _print_plan(self, statements: list[plan.PlannedStatement], *, as_json: bool) -> None:
         if as_json:

@@ -1,0 +1,271 @@
+"""What depends on columns and constraints that are to change: set aside, and put back as it was, in one transaction.
+
+PostgreSQL changes no column's type while a view, a rule, a policy, a trigger, a generated column or the body of an SQL
+function names it, and drops no constraint that a foreign key stands on. `pg_depend` knows them all, and what depends on
+them in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db import catalog
+from moeen.db.actions import Action, Lock
+from moeen.db.names import ObjectName
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """One object. ``drop`` takes it away, ``create`` makes it again with owner, grants, comment and what is on it."""
+
+    name: str
+    drop: str
+    create: tuple[str, ...]
+    #: Whether making it again reads or writes a table through.
+    reads: bool = False
+
+
+def of_columns(connection: BaseDatabaseWrapper, table: catalog.Table, columns: Iterable[str]) -> list[Dependent]:
+    """What keeps these columns from changing their type, in the order in which it is taken away."""
+    return _found(connection, table, _COLUMNS, list(columns))
+
+
+def of_constraints(connection: BaseDatabaseWrapper, table: catalog.Table, names: Iterable[str]) -> list[Dependent]:
+    """What keeps these constraints from being dropped, in the order in which it is taken away."""
+    return _found(connection, table, _CONSTRAINTS, list(names))
+
+
+def around(table: ObjectName, actions: Sequence[Action], dependents: Sequence[Dependent]) -> tuple[Action, ...]:
+    """The actions on the table with these set aside before and put back after."""
+    asides = [SetAside(table, object=it.name, sql=it.drop) for it in dependents]
+    backs = [PutBack(table, object=it.name, sqls=it.create, reads=it.reads) for it in reversed(dependents)]
+    return (*asides, *actions, *backs)
+
+
+@dataclass(frozen=True)
+class SetAside(Action):
+    """What depends on the table is dropped, to be put back in the same transaction."""
+
+    object: str
+    sql: str
+
+    @property
+    def lock(self) -> Lock:
+        return Lock.ACCESS_EXCLUSIVE
+
+    def statements(self) -> tuple[str, ...]:
+        return (self.sql,)
+
+
+@dataclass(frozen=True)
+class PutBack(Action):
+    """It is made again, as it was. ``reads``: from the rows of the table, under whose lock that happens."""
+
+    object: str
+    sqls: tuple[str, ...]
+    reads: bool
+
+    @property
+    def lock(self) -> Lock:
+        return Lock.ACCESS_EXCLUSIVE
+
+    @property
+    def scans(self) -> bool:
+        return self.reads
+
+    def statements(self) -> tuple[str, ...]:
+        return self.sqls
+
+
+def _found(connection: BaseDatabaseWrapper, table: catalog.Table, start: str, names: list[str]) -> list[Dependent]:
+    if not table.oid or not names:
+        return []  # planned without a database
+    with connection.cursor() as cursor:
+        cursor.execute(_QUERY.replace("{start}", start), {"table": table.oid, "names": names})
+        return [Dependent(name, drop, tuple(create), reads) for name, drop, create, reads in cursor.fetchall()]
+
+
+_COLUMNS = """SELECT 'pg_class'::regclass::oid, attrelid, attnum::int FROM pg_attribute
+              WHERE attrelid = %(table)s AND attname = ANY (%(names)s)"""
+_CONSTRAINTS = """SELECT 'pg_constraint'::regclass::oid, oid, 0 FROM pg_constraint
+                  WHERE conrelid = %(table)s AND conname = ANY (%(names)s)
+                  UNION ALL SELECT 'pg_class'::regclass::oid, conindid, 0 FROM pg_constraint
+                  WHERE conrelid = %(table)s AND conname = ANY (%(names)s)
+                    -- A foreign key's is the index of the table that it refers to.
+                    AND contype IN ('p', 'u', 'x')"""
+
+# The walk: what depends on an object, as the object that can be dropped and made anew: a view for its rule, a column
+# for its generating expression. Depth sorts it, the farthest first. PostgreSQL itself sees to indexes, checks and
+# statistics of the column, and to foreign keys of the column where the index behind them stays.
+_QUERY = r"""
+    WITH RECURSIVE start (classid, objid, objsubid) AS ({start}),
+    reached (classid, objid, objsubid, depth) AS (
+        SELECT s.*, 0 FROM start AS s
+        UNION
+        SELECT unit.classid, unit.objid, unit.objsubid, r.depth + 1
+        FROM reached AS r
+        JOIN pg_depend AS d ON d.refclassid = r.classid AND d.refobjid = r.objid
+             AND (r.objsubid = 0 OR d.refobjsubid = r.objsubid) AND d.deptype IN ('n', 'a')
+        LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN'
+        LEFT JOIN pg_attrdef AS f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
+        LEFT JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
+        LEFT JOIN pg_constraint AS k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+        LEFT JOIN pg_class AS c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+        CROSS JOIN LATERAL (
+            SELECT 'pg_class'::regclass::oid AS classid, w.ev_class AS objid, 0 AS objsubid WHERE w.oid IS NOT NULL
+            UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum::int WHERE a.attrelid IS NOT NULL
+            UNION ALL SELECT d.classid, d.objid, 0
+            WHERE d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass)
+               OR d.classid = 'pg_rewrite'::regclass AND w.oid IS NULL
+               -- A foreign key on an index that is to go; on a column it stays.
+               OR k.contype = 'f' AND r.objsubid = 0
+               -- An index goes and comes with its generated column.
+               OR c.relkind = 'i' AND r.depth > 0
+        ) AS unit
+        WHERE r.depth < 20 AND (unit.classid, unit.objid, unit.objsubid) NOT IN (SELECT * FROM start)
+    ), unit AS (
+        SELECT classid, objid, objsubid, max(depth) AS depth FROM reached WHERE depth > 0 GROUP BY 1, 2, 3
+    ), relation AS (
+        SELECT u.*, c.relkind, c.oid::regclass::text AS name, c.relowner, c.relacl, c.reloptions, c.relispopulated,
+               CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS word
+        FROM unit AS u JOIN pg_class AS c ON u.classid = 'pg_class'::regclass AND c.oid = u.objid
+        WHERE u.objsubid = 0 AND c.relkind IN ('v', 'm')
+    )
+    SELECT name, dropped, created, reads FROM (
+        SELECT depth, objid, objsubid, lower(word) || ' ' || name AS name,
+               format('DROP %%s %%s', word, name) AS dropped,
+               ARRAY[format('CREATE %%s %%s (%%s)%%s AS %%s%%s', word, name,
+                            (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+                             WHERE attrelid = objid AND attnum > 0 AND NOT attisdropped),
+                            ' WITH (' || array_to_string(reloptions, ', ') || ')',
+                            rtrim(pg_get_viewdef(objid), '; '),
+                            CASE WHEN relkind = 'm' AND NOT relispopulated THEN ' WITH NO DATA' END)]
+               || ARRAY(SELECT format('REVOKE ALL ON %%s FROM %%s', name, who) FROM (
+                            SELECT DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END AS who
+                            FROM pg_default_acl AS d CROSS JOIN aclexplode(d.defaclacl) AS x
+                            LEFT JOIN pg_roles AS g ON g.oid = x.grantee
+                            WHERE d.defaclobjtype = 'r' AND d.defaclrole = (SELECT oid FROM pg_roles
+                                                                            WHERE rolname = current_user)
+                              AND x.grantee <> d.defaclrole) AS given)
+               || ARRAY(SELECT format('GRANT %%s ON %%s TO %%s%%s', x.privilege_type, name,
+                                      CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
+                                      CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END)
+                        FROM aclexplode(relacl) AS x LEFT JOIN pg_roles AS g ON g.oid = x.grantee
+                        WHERE x.grantee <> relowner)
+               || ARRAY(SELECT format('GRANT %%s (%%I) ON %%s TO %%s%%s', x.privilege_type, t.attname, name,
+                                      CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
+                                      CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END)
+                        FROM pg_attribute AS t CROSS JOIN aclexplode(t.attacl) AS x
+                        LEFT JOIN pg_roles AS g ON g.oid = x.grantee
+                        WHERE t.attrelid = objid AND x.grantee <> relowner)
+               || ARRAY(SELECT format('COMMENT ON %%s %%s IS %%L', word, name, t)
+                        FROM obj_description(objid, 'pg_class') AS t WHERE t IS NOT NULL)
+               || ARRAY(SELECT format('COMMENT ON COLUMN %%s.%%I IS %%L', name, attname, col_description(objid, attnum))
+                        FROM pg_attribute WHERE attrelid = objid AND col_description(objid, attnum) IS NOT NULL)
+               || ARRAY(SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = objid AND NOT tgisinternal)
+               || ARRAY(SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = objid)
+               || ARRAY(SELECT format('ALTER %%s %%s OWNER TO %%I', word, name, r.rolname) FROM pg_roles AS r
+                        WHERE r.oid = relowner AND r.rolname <> current_user) AS created,
+               relkind = 'm' AND relispopulated AS reads
+        FROM relation
+        UNION ALL
+        SELECT u.depth, u.objid, 0, format('rule %%I on %%s', w.rulename, w.ev_class::regclass),
+               format('DROP RULE %%I ON %%s', w.rulename, w.ev_class::regclass),
+               ARRAY[pg_get_ruledef(w.oid)]
+               || ARRAY(SELECT format('COMMENT ON RULE %%I ON %%s IS %%L', w.rulename, w.ev_class::regclass, t)
+                        FROM obj_description(w.oid, 'pg_rewrite') AS t WHERE t IS NOT NULL), false
+        FROM unit AS u JOIN pg_rewrite AS w ON u.classid = 'pg_rewrite'::regclass AND w.oid = u.objid
+        WHERE NOT EXISTS (SELECT FROM relation AS v WHERE v.objid = w.ev_class)
+        UNION ALL
+        SELECT u.depth, u.objid, 0, format('policy %%I on %%s', p.polname, p.polrelid::regclass),
+               format('DROP POLICY %%I ON %%s', p.polname, p.polrelid::regclass),
+               ARRAY[format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', p.polname, p.polrelid::regclass,
+                            CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                                          WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+                            (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x)) END,
+                                               ', ') FROM unnest(p.polroles) AS x),
+                            ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
+                            ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')]
+               || ARRAY(SELECT format('COMMENT ON POLICY %%I ON %%s IS %%L', p.polname, p.polrelid::regclass, t)
+                        FROM obj_description(p.oid, 'pg_policy') AS t WHERE t IS NOT NULL), false
+        FROM unit AS u JOIN pg_policy AS p ON u.classid = 'pg_policy'::regclass AND p.oid = u.objid
+        UNION ALL
+        SELECT u.depth, u.objid, 0, format('trigger %%I on %%s', t.tgname, t.tgrelid::regclass),
+               format('DROP TRIGGER %%I ON %%s', t.tgname, t.tgrelid::regclass),
+               ARRAY[pg_get_triggerdef(t.oid)]
+               || CASE t.tgenabled WHEN 'O' THEN ARRAY[]::text[]
+                  ELSE ARRAY[format('ALTER TABLE %%s %%s TRIGGER %%I', t.tgrelid::regclass,
+                                    CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+                                                     ELSE 'ENABLE ALWAYS' END, t.tgname)] END
+               || ARRAY(SELECT format('COMMENT ON TRIGGER %%I ON %%s IS %%L', t.tgname, t.tgrelid::regclass, x)
+                        FROM obj_description(t.oid, 'pg_trigger') AS x WHERE x IS NOT NULL), false
+        FROM unit AS u JOIN pg_trigger AS t ON u.classid = 'pg_trigger'::regclass AND t.oid = u.objid
+        WHERE NOT t.tgisinternal AND NOT EXISTS (SELECT FROM relation AS v WHERE v.objid = t.tgrelid)
+        UNION ALL
+        SELECT u.depth, u.objid, 0, 'function ' || p.oid::regprocedure,
+               format('DROP ROUTINE %%s', p.oid::regprocedure),
+               ARRAY[pg_get_functiondef(p.oid), format('REVOKE ALL ON ROUTINE %%s FROM PUBLIC', p.oid::regprocedure)]
+               || ARRAY(SELECT format('GRANT EXECUTE ON ROUTINE %%s TO %%s%%s', p.oid::regprocedure,
+                                      CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
+                                      CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END)
+                        FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS x
+                        LEFT JOIN pg_roles AS g ON g.oid = x.grantee WHERE x.grantee <> p.proowner)
+               || ARRAY(SELECT format('COMMENT ON ROUTINE %%s IS %%L', p.oid::regprocedure, t)
+                        FROM obj_description(p.oid, 'pg_proc') AS t WHERE t IS NOT NULL)
+               || ARRAY(SELECT format('ALTER ROUTINE %%s OWNER TO %%I', p.oid::regprocedure, r.rolname)
+                        FROM pg_roles AS r WHERE r.oid = p.proowner AND r.rolname <> current_user), false
+        FROM unit AS u JOIN pg_proc AS p ON u.classid = 'pg_proc'::regclass AND p.oid = u.objid
+        UNION ALL
+        SELECT u.depth, u.objid, 0, format('foreign key %%I of %%s', k.conname, k.conrelid::regclass),
+               format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname),
+               ARRAY[format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname,
+                            pg_get_constraintdef(k.oid))]
+               || ARRAY(SELECT format('COMMENT ON CONSTRAINT %%I ON %%s IS %%L', k.conname, k.conrelid::regclass, t)
+                        FROM obj_description(k.oid, 'pg_constraint') AS t WHERE t IS NOT NULL), true
+        FROM unit AS u JOIN pg_constraint AS k ON u.classid = 'pg_constraint'::regclass AND k.oid = u.objid
+        UNION ALL
+        SELECT u.depth, u.objid, u.objsubid, format('generated column %%s.%%I', a.attrelid::regclass, a.attname),
+               format('ALTER TABLE %%s DROP COLUMN %%I', a.attrelid::regclass, a.attname),
+               ARRAY[format('ALTER TABLE %%s ADD COLUMN %%I %%s%%s GENERATED ALWAYS AS (%%s) %%s%%s',
+                            a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod),
+                            (SELECT format(' COLLATE %%I.%%I', n.nspname, l.collname) FROM pg_collation AS l
+                             JOIN pg_namespace AS n ON n.oid = l.collnamespace JOIN pg_type AS y ON y.oid = a.atttypid
+                             WHERE l.oid = a.attcollation AND a.attcollation <> y.typcollation),
+                            pg_get_expr(f.adbin, f.adrelid),
+                            CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END,
+                            CASE WHEN a.attnotnull THEN ' NOT NULL' END)]
+               || ARRAY(SELECT format('GRANT %%s (%%I) ON %%s TO %%s%%s', x.privilege_type, a.attname,
+                                      a.attrelid::regclass,
+                                      CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
+                                      CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END)
+                        FROM aclexplode(a.attacl) AS x LEFT JOIN pg_roles AS g ON g.oid = x.grantee)
+               || ARRAY(SELECT format('COMMENT ON COLUMN %%s.%%I IS %%L', a.attrelid::regclass, a.attname, t)
+                        FROM col_description(a.attrelid, a.attnum) AS t WHERE t IS NOT NULL)
+               || ARRAY(SELECT CASE WHEN k.oid IS NULL THEN pg_get_indexdef(i.indexrelid)
+                               ELSE format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname,
+                                           pg_get_constraintdef(k.oid)) END
+                        FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid
+                                                                       AND k.conrelid = i.indrelid
+                        WHERE i.indrelid = a.attrelid AND EXISTS (
+                            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
+                              AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
+                              AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+                            UNION ALL SELECT FROM pg_depend AS d WHERE d.classid = 'pg_constraint'::regclass
+                              AND d.objid = k.oid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
+               || ARRAY(SELECT format('COMMENT ON INDEX %%s IS %%L', i.indexrelid::regclass, t)
+                        FROM pg_index AS i CROSS JOIN obj_description(i.indexrelid, 'pg_class') AS t
+                        WHERE i.indrelid = a.attrelid AND t IS NOT NULL AND EXISTS (
+                            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
+                              AND d.objid = i.indexrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)),
+               a.attgenerated = 's'
+        FROM unit AS u JOIN pg_attribute AS a ON u.classid = 'pg_class'::regclass AND a.attrelid = u.objid
+                                             AND a.attnum = u.objsubid
+        JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+        WHERE u.objsubid > 0
+    ) AS object
+    ORDER BY depth DESC, objid DESC, objsubid DESC
+"""

@@ -1,0 +1,76 @@
+"""Failures that a rehearsal collects, so that it goes on where it can and one look gives the whole list.
+
+Only on a twin, which holds nobody's rows: what the server says there may be repeated whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psycopg
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db.errors import MoeenError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What could not be done. ``table`` and ``state``, an SQLSTATE, are "" where they are not known."""
+
+    purpose: str
+    table: str
+    words: str
+    state: str = ""
+    next_step: str = ""
+
+
+_collected: ContextVar[list[Failure] | None] = ContextVar("failures", default=None)
+
+
+@contextmanager
+def collecting() -> Iterator[list[Failure]]:
+    """The list that failures are put into meanwhile, in place of being raised."""
+    found: list[Failure] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
+
+
+def are_collected() -> bool:
+    return _collected.get() is not None
+
+
+def attempt(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpose: str, table: str = "") -> T | None:
+    """The outcome of ``action``; while failures are collected, None where it fails."""
+    found = _collected.get()
+    if found is None:
+        return action()
+    try:
+        with transaction.atomic(using=connection.alias) if connection.in_atomic_block else nullcontext():
+            return action()
+    except Exception as error:
+        if not connection.is_usable():
+            raise
+        found.append(_failure(error, purpose, table))
+        return None
+
+
+def _failure(error: Exception, purpose: str, table: str) -> Failure:
+    cause = error.__cause__
+    if isinstance(cause, psycopg.Error):
+        diag = cause.diag
+        said = [text.rstrip(".") for text in (diag.message_primary, diag.message_detail) if text]
+        words = ". ".join(said) or type(cause).__name__
+        return Failure(purpose, table or diag.table_name or "", words, cause.sqlstate or "")
+    if isinstance(error, MoeenError):
+        return Failure(purpose, table, error.cause, next_step=error.next_step)
+    return Failure(purpose, table, str(error) or type(error).__name__)

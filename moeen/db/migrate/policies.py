@@ -1,0 +1,136 @@
+"""Policies of others on tables of ours: a permissive one that binds a role of ours opens what our own close."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from django.db import DatabaseError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db.converge import locks
+from moeen.db.converge.leftovers import LEGACY_POLICIES
+from moeen.db.findings import Finding, Fix, Severity
+from moeen.db.history import ledger
+from moeen.db.kinds import Kind
+from moeen.db.names import PUBLIC, ObjectName
+from moeen.db.roles import ROLES
+from moeen.db.schema import load_expected
+from moeen.db.sql import compose, fragment
+
+#: Milliseconds in which the rows are counted that a policy lets through.
+COUNT_MS = 5000
+
+
+@dataclass(frozen=True)
+class ForeignPolicy:
+    """``opens``: how many rows it lets everybody through to now; None where that could not be counted."""
+
+    table: str
+    name: str
+    command: str
+    roles: tuple[str, ...]
+    condition: str
+    opens: int | None
+
+    @property
+    def words(self) -> str:
+        """As `schema.own` records it."""
+        return f"policy {ObjectName(PUBLIC, self.table, self.name).pretty()}"
+
+    @property
+    def is_named(self) -> frozenset[str]:
+        """What the operator may call it."""
+        return frozenset({self.name, f"{self.table}.{self.name}"})
+
+    @property
+    def opens_nothing(self) -> bool:
+        return self.opens == 0 and self.condition != "true"
+
+    def finding(self) -> Finding:
+        opened = "an unknown number of rows" if self.opens is None else f"{self.opens:,} rows"
+        return Finding(
+            f"{self.table}.{compose('{n}', n=self.name)}",
+            Kind.FOREIGN_POLICY,
+            "none that applies to roles of ours",
+            f"{self.command} to {', '.join(self.roles)} where {self.condition}: it opens {opened}",
+            Severity.BREAKS,
+            Fix(advice=f'manage.py migrate --drop-policy "{self.name}", or --keep-policy "{self.name}" --reason TEXT'),
+            "policies add up: whoever acts in a role of ours would see what this one opens",
+        )
+
+
+def undecided(connection: BaseDatabaseWrapper, said: Collection[str]) -> Iterator[ForeignPolicy]:
+    """Those that open rows and of which nothing was ``said``, by their name or as TABLE.NAME, now or at adoption."""
+    with connection.cursor() as cursor:
+        recorded = ledger.own_objects(cursor)
+    for policy in foreign(connection):
+        if policy.words not in recorded and policy.is_named.isdisjoint(said) and not policy.opens_nothing:
+            yield policy
+
+
+def foreign(connection: BaseDatabaseWrapper) -> list[ForeignPolicy]:
+    """The permissive ones on tables of ours that bind a role of ours, and that neither we nor older scripts made."""
+    expected = load_expected()
+    ours = {(name.table, name.part) for name in expected.get("policy", {})}
+    tables = [name.table for name in expected["table"] if name.schema == PUBLIC]
+    with connection.cursor() as cursor:
+        cursor.execute(_QUERY, [list(ROLES), tables])
+        rows = cursor.fetchall()
+    found = []
+    for table, name, command, roles, using, check in rows:
+        older = name.startswith(LEGACY_POLICIES) and roles == ["public"]
+        if (table, name) not in ours and not older:
+            condition = using or check or "true"
+            opens = _count(connection, table, condition)
+            found.append(ForeignPolicy(table, name, command, tuple(roles), condition.strip("()") or condition, opens))
+    return found
+
+
+def drop(connection: BaseDatabaseWrapper, names: Collection[str]) -> list[ForeignPolicy]:
+    """Drop those of these names, each in a short transaction; they are returned."""
+    dropped = [policy for policy in foreign(connection) if not policy.is_named.isdisjoint(names)]
+    for policy in dropped:
+        statement = compose("DROP POLICY IF EXISTS {n} ON public.{t}", n=policy.name, t=policy.table)
+
+        def run(text: str = statement) -> None:
+            with locks.short_transaction(connection), connection.cursor() as cursor:
+                cursor.execute(text)
+
+        locks.patiently(connection, run, purpose=f"drop policy {policy.name}", table=policy.table)
+    return dropped
+
+
+def said(drops: Collection[str], keeps: Mapping[str, str]) -> list[str]:
+    """What was decided, as the ledger keeps it."""
+    return [
+        *(f"policy dropped: {name}" for name in drops),
+        *(f"policy kept: {name}: {reason}" for name, reason in keeps.items()),
+    ]
+
+
+def _count(connection: BaseDatabaseWrapper, table: str, condition: str) -> int | None:
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(COUNT_MS)])
+            cursor.execute(compose("SELECT count(*) FROM public.{t} WHERE {c}", t=table, c=fragment(f"({condition})")))
+            (count,) = cursor.fetchone()
+            return int(count)
+    except DatabaseError:
+        return None
+
+
+_QUERY = """
+    SELECT c.relname::text, p.polname::text,
+           CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+                         ELSE 'ALL' END,
+           ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r)::text END FROM unnest(p.polroles) AS r
+                 ORDER BY 1),
+           pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
+    FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
+    WHERE p.polpermissive AND c.relnamespace = 'public'::regnamespace
+      AND EXISTS (SELECT FROM unnest(p.polroles) AS r LEFT JOIN pg_roles AS o ON o.oid = r
+                  WHERE r = 0 OR o.rolname = ANY (%s))
+      AND c.relname = ANY (%s)
+    ORDER BY 1, 2
+"""

@@ -1,0 +1,142 @@
+"""The whole run, made on a twin of the database before the database itself is touched.
+
+What runs there is the real thing: the same migrations, by the same executor, as the same role. It goes on after a
+failure where it can, so that one look gives the whole list.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from django.core.management.sql import emit_post_migrate_signal
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from moeen.db.catalog import sizes
+from moeen.db.converge import failures
+from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.explain import explain
+from moeen.db.findings import Finding, Fix, Severity, unique
+from moeen.db.kinds import Kind
+from moeen.db.migrate import likeness, twin
+from moeen.db.migrate.refusals import Findings
+
+#: What a rehearsal is given to run on the twin: it returns the findings that would stop a real run.
+Run = Callable[[BaseDatabaseWrapper], Sequence[Finding]]
+_NO_REHEARSAL = 'manage.py migrate --no-rehearsal "REASON" leaves the rehearsal out; the reason is recorded'
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """``obstacles``: each that would stop the run; ``notes``: what could not be tried. ``server``: its version.
+
+    ``own``: what stays as the clinic's own, in the words of `schema.own`.
+    """
+
+    obstacles: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    server: str
+    seconds: float
+    own: tuple[str, ...] = ()
+
+    def pretty(self) -> str:
+        lines = [f"Rehearsed on a twin without rows (PostgreSQL {self.server}) in {self.seconds:.1f} s:"]
+        lines[0] += f" {len(self.obstacles)} obstacles." if self.obstacles else " nothing is in the way."
+        lines += [f"  {told(finding)}" for finding in self.obstacles]
+        lines += [f"  not tried: {note}" for note in self.notes]
+        lines += [f"  stays, as the clinic's own: {words}" for words in self.own]
+        return "\n".join(lines)
+
+
+def holds_tables(connection: BaseDatabaseWrapper) -> bool:
+    """Whether anything with rows, or a view, stands in schema public."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace
+                              AND relkind IN ('r', 'p', 'v', 'm', 'f'))"""
+        )
+        (some,) = cursor.fetchone()
+    return bool(some)
+
+
+def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True) -> Rehearsal:
+    """Make the twin, run it there, and tell what would have stopped it. ``complete``: nothing stays pending.
+
+    Raises CannotRehearse when the twin cannot be made.
+    """
+    started = time.monotonic()
+    rows = sizes.populated(connection)
+    try:
+        with twin.standing(connection) as made:
+            with sizes.assuming(rows), failures.collecting() as failed:
+                broken = run(made.connection)
+                if complete:
+                    failures.attempt(
+                        made.connection,
+                        lambda: emit_post_migrate_signal(verbosity=0, interactive=False, db=made.connection.alias),
+                        purpose="make permissions and content types",
+                    )
+            found = [*_lacking(made.lacking), *_failed(failed)]
+            # What is wrong in the end comes of that, where something failed.
+            found += [] if failed else broken
+            notes = tuple(
+                f"{each.kind} {each.name}: it needs extension {each.extension}, which is not on this machine"
+                for each in made.lacking
+                if each.extension
+            )
+            return Rehearsal(unique(found), notes, made.server, time.monotonic() - started)
+    except Exception as error:
+        # Whatever it was: nobody knows now whether the run would go through.
+        raise CannotRehearse(explain(error) or MoeenError(f"{type(error).__name__} was raised.")) from error
+
+
+def told(finding: Finding) -> str:
+    """One or two lines for a person: where, what was to be done, what the server said."""
+    if finding.kind != Kind.REHEARSAL:
+        return finding.pretty()
+    line = f"{finding.object}: to {finding.expected}: {finding.found}"
+    return f"{line}\n    {finding.fix.pretty()}" if finding.fix else line
+
+
+def _lacking(objects: Iterable[likeness.Lacking]) -> Iterator[Finding]:
+    for each in objects:
+        if not each.extension:
+            yield Finding(
+                f"{each.kind} {each.name}",
+                Kind.TWIN,
+                "made as in the database",
+                each.why,
+                fix=Fix(advice=_NO_REHEARSAL),
+            )
+
+
+def _failed(failed: Iterable[failures.Failure]) -> Iterator[Finding]:
+    for each in failed:
+        fix = Fix(advice=each.next_step)
+        yield Finding(each.table or "database", Kind.REHEARSAL, each.purpose, each.words, Severity.BREAKS, fix)
+
+
+class CannotRehearse(MoeenError):
+    """The twin could not be made, so nobody knows whether the run would go through."""
+
+    def __init__(self, error: MoeenError) -> None:
+        super().__init__(
+            f"The run could not be rehearsed, so nothing was changed. {error.cause}",
+            next_step=f"{error.next_step}\nOr: {_NO_REHEARSAL}.".strip(),
+            exit_code=FINDINGS,
+        )
+
+
+class RehearsalFailed(Findings):
+    """The run was tried on a twin, and would not have gone through."""
+
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self.findings = rehearsal.obstacles
+        lines = "\n".join(f"  {told(finding)}" for finding in rehearsal.obstacles)
+        some = "1 obstacle" if len(rehearsal.obstacles) == 1 else f"{len(rehearsal.obstacles)} obstacles"
+        super().__init__(
+            f"The run was tried on a twin of this database and would stop; {some}. Nothing was changed.\n{lines}",
+            next_step="Take each of them out of the way, then run migrate again.",
+            exit_code=FINDINGS,
+        )

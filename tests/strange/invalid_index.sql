@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX CONCURRENTLY clinic_name_once ON patients (gender);

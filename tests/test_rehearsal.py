@@ -1,0 +1,184 @@
+"""A run is tried on a twin of the database first; where it would stop there, the database is not touched."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.migrate import adoption_report, rehearsal, runner, twin
+from moeen.db.security.identity import acting_as_operator
+from tests import servers, states
+from tests.states import snapshots
+
+#: What a clinic may have that a run meets only half-way: names of ours, taken by something else.
+TAKEN = "CREATE TABLE appointments_public_id_key (id int); CREATE SEQUENCE patients_public_id_key"
+PLACES = [place for place in states.PLACES if place != "embedded-16"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def operator():
+    """Migrating is an operator's work."""
+    with acting_as_operator():
+        yield
+
+
+def twins():
+    """The folders of twins on this machine: ours, and perhaps those of other runs."""
+    return set(Path(tempfile.gettempdir()).glob("moeen-twin-*"))
+
+
+def alike(connection, schemas):
+    """The catalog; of what holds an expression, which a dump may word otherwise, no more than that it stands."""
+    lines = snapshots.lines(connection, schemas=schemas)
+    worded = ("policy ", "constraint ", "relation ", "rule ")
+    return {" ".join(line.split()[:3]) if line.startswith(worded) else line for line in lines}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_twin__of_a_database_with_rows__has_its_schema_and_no_row(new_database, place):
+    database = states.database(new_database, "full", place=place)
+    with database.connect() as connection:
+        names = sorted(snapshots.schemas(connection))
+        expected, before = alike(connection, names), snapshots.everything(connection)
+        others = twins()
+        with twin.standing(connections[database.alias]) as made:
+            mine = twins() - others
+            assert made.lacking == ()
+            assert sorted(snapshots.schemas(made.connection)) == names
+            assert alike(made.connection, names) == expected
+            with made.connection.cursor() as cursor:
+                for table in snapshots.tables(made.connection):
+                    cursor.execute(f'SELECT count(*) FROM public."{table}"')
+                    assert cursor.fetchone() == (0,), table
+                cursor.execute("SELECT current_user, current_setting('TimeZone')")
+                role, _ = cursor.fetchone()
+                assert role == database.owner
+                cursor.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname <> %s", [role])
+                assert [name.partition("_")[0] for (name,) in cursor.fetchall()] == ["scratch"]
+            assert set(snapshots.roles(made.connection)) >= set(snapshots.roles(connection))
+        assert snapshots.everything(connection) == before
+    assert mine
+    assert not mine & twins()
+
+
+def test_twin__its_process_is_killed__goes_as_well(new_database):
+    database = states.database(new_database, "core")
+    script = """
+        import time
+        from django.db import connection
+        from moeen.db.migrate import twin
+        from moeen.db.security.identity import acting_as_operator
+        with acting_as_operator(), twin.standing(connection):
+            print("stands", flush=True)
+            time.sleep(60)
+    """
+    others = twins()
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", textwrap.dedent(script)],
+        cwd=servers.PROJECT,
+        env={**os.environ, "DATABASE_URL": database.url},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "stands\n"
+    mine = twins() - others
+    assert mine
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 10
+    while mine & twins() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not mine & twins()
+
+
+@pytest.fixture(scope="module")
+def obstructed(new_database):
+    database = states.database(new_database, "core")
+    with database.connect() as connection:
+        connection.execute(TAKEN)
+    return database
+
+
+def test_migrate__run_that_would_stop_half_way__is_refused_whole_and_changes_nothing(obstructed):
+    with obstructed.connect() as connection:
+        before = snapshots.everything(connection)
+        with pytest.raises(rehearsal.RehearsalFailed) as caught:
+            call_command("migrate", database=obstructed.alias, verbosity=0, no_backup="test")
+        assert snapshots.everything(connection) == before
+    assert caught.value.exit_code == FINDINGS
+    # One look gives the whole list, not only what comes first.
+    taken = {finding.table for finding in caught.value.findings if "_public_id_key" in finding.found}
+    assert taken >= {"appointments", "patients"}, caught.value
+
+
+def test_plan__of_a_run_that_would_stop__says_so_as_migrate_does(obstructed, manage):
+    done = manage("migrate", "--plan", DATABASE_URL=obstructed.url)
+    assert done.returncode == FINDINGS
+    assert "healthcare.0001_core_tables" in done.stdout
+    assert "appointments" in done.stderr
+    assert "appointments_public_id_key" in done.stderr
+    report = adoption_report.report(connections[obstructed.alias])
+    assert report.refused
+    assert {table.table for table in report.tables if table.refused} >= {"appointments", "patients"}
+
+
+def test_migrate__rehearsal_left_out__takes_the_reason_and_runs(new_database):
+    database = states.database(new_database, "core")
+    call_command("migrate", database=database.alias, verbosity=0, no_backup="test", no_rehearsal="tried by hand")
+    with database.connect() as connection:
+        (decisions,) = connection.execute("SELECT decisions FROM migration_runs").fetchone()
+    assert decisions == "no rehearsal: tried by hand"
+
+
+def test_migrate__no_twin_can_be_made__is_refused_with_the_way_round(new_database, monkeypatch):
+    def nothing(major):
+        raise MoeenError("No PostgreSQL that could run a throwaway server was found.", next_step="Install it.")
+
+    database = states.database(new_database, "core")
+    monkeypatch.setattr(twin.tools, "find_server", nothing)
+    with database.connect() as connection:
+        before = snapshots.everything(connection)
+        with pytest.raises(rehearsal.CannotRehearse) as caught:
+            call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+        assert snapshots.everything(connection) == before
+    assert caught.value.exit_code == FINDINGS
+    assert "--no-rehearsal" in caught.value.next_step
+
+
+def test_migrate__through_a_pooler_in_transaction_mode__is_refused(new_database, manage):
+    database = states.database(new_database, "core")
+    with database.connect() as connection:
+        before = snapshots.everything(connection)
+        with servers.pooler(database.target, database.name, database.owner) as url:
+            done = manage("migrate", DATABASE_URL=url)
+        assert done.returncode == FINDINGS, done.stderr
+        assert "pooler" in done.stderr
+        assert snapshots.everything(connection) == before
+
+
+def test_migrate__nothing_pending_or_nothing_there__rehearses_nothing(new_database, monkeypatch):
+    def rehearse(*args, **kwargs):
+        raise AssertionError("there is nothing to rehearse")
+
+    monkeypatch.setattr(runner.rehearsal, "rehearse", rehearse)
+    fresh = states.database(new_database, "fresh")
+    for _ in range(2):
+        call_command("migrate", database=fresh.alias, verbosity=0, no_backup="test")
+
+
+def test_plan__that_goes_through__says_it_was_rehearsed(new_database, manage):
+    database = states.database(new_database, "core")
+    done = manage("migrate", "--plan", DATABASE_URL=database.url)
+    assert done.returncode == 0, done.stderr
+    assert "nothing is in the way" in done.stdout
+    assert isinstance(json.loads(manage("migrate", "--plan", "--json", DATABASE_URL=database.url).stdout), list)

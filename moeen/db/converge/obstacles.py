@@ -16,7 +16,7 @@ from moeen.db import catalog
 from moeen.db.actions import DropNotNull, FillValues
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared, subject, triggers, zones
-from moeen.db.converge.conversions import mapped, way
+from moeen.db.converge.conversions import carried_over, mapped, way
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.converge.values import fill_values
 from moeen.db.findings import NO_FIX, Finding, Fix
@@ -103,7 +103,7 @@ def expression_findings(connection: BaseDatabaseWrapper, item: Subject) -> Itera
 
 def trigger_findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
     """Triggers of others that the filling in of values would set off, with the rows at which."""
-    for step in fill_values(connection, item) if item.live.kind == "r" else ():
+    for step in fill_values(connection, carried_over(item)) if item.live.kind == "r" else ():
         for action in step.actions:
             if not isinstance(action, FillValues):
                 continue

@@ -12,7 +12,7 @@ from moeen.db.schema import fix_script
 from tests.test_drift import BETWEEN, CASES
 
 #: Not raised by any test, and why.
-UNTRIED = {Kind.TWIN: "what cannot be made again on the twin has no case yet"}
+UNTRIED = {}
 
 
 def test_kinds__each__is_raised_by_a_test():

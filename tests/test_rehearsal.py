@@ -14,7 +14,8 @@ from django.core.management import call_command
 from django.db import connections
 
 from moeen.db.errors import FINDINGS, MoeenError
-from moeen.db.migrate import adoption_report, rehearsal, runner, twin
+from moeen.db.kinds import Kind
+from moeen.db.migrate import adoption_report, likeness, rehearsal, runner, twin
 from moeen.db.security.identity import acting_as_operator
 from tests import servers, states
 from tests.states import snapshots
@@ -182,3 +183,9 @@ def test_plan__that_goes_through__says_it_was_rehearsed(new_database, manage):
     assert done.returncode == 0, done.stderr
     assert "nothing is in the way" in done.stdout
     assert isinstance(json.loads(manage("migrate", "--plan", "--json", DATABASE_URL=database.url).stdout), list)
+
+
+def test_rehearsal__object_that_the_twin_has_not__is_an_obstacle_unless_its_extension_is_missing_here():
+    lacking = [likeness.Lacking("type", "clinic.mood", "no reason"), likeness.Lacking("type", "g", "x", "postgis")]
+    (found,) = rehearsal._lacking(lacking)
+    assert (found.object, found.kind) == ("type clinic.mood", Kind.TWIN)

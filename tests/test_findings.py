@@ -17,7 +17,8 @@ UNTRIED = {}
 
 def test_kinds__each__is_raised_by_a_test():
     """Those of comparing catalogs by the drifts; the others stand by name, or by their words, in the test of theirs."""
-    texts = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
+    here = Path(__file__).parent
+    texts = [path.read_text(encoding="utf-8") for path in (*here.glob("test_*.py"), *here.glob("strange/*.toml"))]
     tried = BETWEEN | {kind for case in CASES.values() for _, _, kind in case.found}
     for kind in Kind:
         words = f'|"{re.escape(kind)}"' if " " in kind else ""

@@ -66,7 +66,7 @@ def convert_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[
     changes: list[Change] = []
     for column, live in retyped:
         if _voids(item, column):
-            changes += _freed(item, live)
+            drops += _freed(item, live)
         changes.append(_change_type(item, column))
         if live.default and column.default:
             # Said anew, or the older default stays wrapped in casts.

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from moeen.db.backups import dump, pg_dump, tools, verify
+from moeen.db.backups import dump, keys, pg_dump, tools, verify
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError
 from moeen.db.server.programs import bin_dir
@@ -74,7 +74,7 @@ def test_take__tls_and_password__round_trip_and_no_password_on_a_command_line(de
 
     monkeypatch.setattr(pg_dump.subprocess, "Popen", watched)
     at = backups.place(tmp_path)
-    taken = dump.take_from(demanding, store=at)
+    taken = dump.take_from(demanding, store=at, signer=keys.signer())
     assert taken.rows == 100
     assert verify.prove(at, taken.id).findings == ()
     dumps = [entry for entry in seen if any(word.startswith("--format") for word in entry[0])]
@@ -93,7 +93,7 @@ def test_take__tools_without_tls__refused_and_nothing_written(demanding, tmp_pat
     monkeypatch.setattr(tools, "_major", lambda folder: major)
     monkeypatch.setattr(tools, "_library_with_tls", lambda: None)
     with pytest.raises(MoeenError, match="no TLS"):
-        dump.take_from(demanding, store=backups.place(tmp_path))
+        dump.take_from(demanding, store=backups.place(tmp_path), signer=keys.signer())
     assert backups.place(tmp_path).ids() == []
 
 
@@ -102,7 +102,7 @@ def test_take__tools_that_borrow_tls__dump_over_it(demanding, tmp_path, monkeypa
     monkeypatch.setattr(tools, "candidates", lambda: iter([bare]))
     monkeypatch.setattr(tools, "_major", lambda folder: 15)
     at = backups.place(tmp_path)
-    taken = dump.take_from(demanding, store=at)
+    taken = dump.take_from(demanding, store=at, signer=keys.signer())
     assert at.manifest(taken.id).tools_version.startswith("16")
     # A server may stamp what only its own version's tools know to leave out, so this dump is read, not restored.
     listed = subprocess.run(

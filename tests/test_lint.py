@@ -600,7 +600,9 @@ def test_makemigrations__indexes_dropped_and_renamed__run_online_there_and_back(
     database = new_database.migrated()
 
     def indexes_after(target):
-        wards("migrate", "wards", target, "--no-input", "--no-backup", "test", DATABASE_URL=database.url, **changed)
+        words = ("migrate", "wards", target, "--no-input", "--no-backup", "test")
+        done = wards(*words, DATABASE_URL=database.url, **changed)
+        assert done.returncode == 0, done.stderr
         with database.connect() as connection:
             query = "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'wards'::regclass AND indisvalid"
             found = {name for (name,) in connection.execute(query)}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,9 +33,15 @@ def operator():
         yield
 
 
-def twins():
-    """The folders of twins on this machine: ours, and perhaps those of other runs."""
-    return set(Path(tempfile.gettempdir()).glob("moeen-twin-*"))
+@pytest.fixture
+def twins(monkeypatch):
+    """`twins()`: the folders of the twins that this test makes, in a place where nobody else's are."""
+    place = Path(tempfile.mkdtemp(prefix="t"))  # short, for the length of a socket's path is limited
+    place.chmod(0o711)  # whoever runs the server for root passes through
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    yield lambda: set(place.glob("moeen-twin-*"))
+    shutil.rmtree(place)
 
 
 def alike(connection, schemas):
@@ -45,14 +52,13 @@ def alike(connection, schemas):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_twin__of_a_database_with_rows__has_its_schema_and_no_row(new_database, place):
+def test_twin__of_a_database_with_rows__has_its_schema_and_no_row(new_database, twins, place):
     database = states.database(new_database, "full", place=place)
     with database.connect() as connection:
         names = sorted(snapshots.schemas(connection))
         expected, before = alike(connection, names), snapshots.everything(connection)
-        others = twins()
         with twin.standing(connections[database.alias]) as made:
-            mine = twins() - others
+            assert twins()
             assert made.lacking == ()
             assert sorted(snapshots.schemas(made.connection)) == names
             assert alike(made.connection, names) == expected
@@ -67,11 +73,10 @@ def test_twin__of_a_database_with_rows__has_its_schema_and_no_row(new_database, 
                 assert [name.partition("_")[0] for (name,) in cursor.fetchall()] == ["scratch"]
             assert set(snapshots.roles(made.connection)) >= set(snapshots.roles(connection))
         assert snapshots.everything(connection) == before
-    assert mine
-    assert not mine & twins()
+    assert not twins()
 
 
-def test_twin__its_process_is_killed__goes_as_well(new_database):
+def test_twin__its_process_is_killed__goes_as_well(new_database, twins):
     database = states.database(new_database, "core")
     script = """
         import time
@@ -82,7 +87,6 @@ def test_twin__its_process_is_killed__goes_as_well(new_database):
             print("stands", flush=True)
             time.sleep(60)
     """
-    others = twins()
     process = subprocess.Popen(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", textwrap.dedent(script)],
         cwd=servers.PROJECT,
@@ -91,15 +95,14 @@ def test_twin__its_process_is_killed__goes_as_well(new_database):
         text=True,
     )
     assert process.stdout.readline() == "stands\n"
-    mine = twins() - others
-    assert mine
+    assert twins()
     process.kill()
     process.wait()
     process.stdout.close()
     deadline = time.monotonic() + 10
-    while mine & twins() and time.monotonic() < deadline:
+    while twins() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not mine & twins()
+    assert not twins()
 
 
 @pytest.fixture(scope="module")

@@ -55,8 +55,8 @@ class Adopted:
         return connections[self.database.alias]
 
 
-def migrate(database):
-    call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+def migrate(database, **options):
+    call_command("migrate", database=database.alias, verbosity=0, no_backup="test", **options)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
@@ -357,7 +357,7 @@ def test_migrate__stopped_again_and_again__ends_where_an_unbroken_run_ends(new_d
         while True:
             left = 3 + stops  # a longer run each time, so that it comes to an end
             try:
-                migrate(database)
+                migrate(database, no_rehearsal="test")
                 break
             except Stopped:
                 stops += 1

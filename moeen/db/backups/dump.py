@@ -127,7 +127,7 @@ def _take(
             exit_code=USAGE,
         )
     with ExitStack() as stack:
-        held = stack.enter_context(login.connect(application="moeen backup_database", autocommit=True))
+        held = stack.enter_context(login.connect(application="moeen backup_database"))
         major = held.info.server_version // 10000
         programs = tools.find(major, tls=login.tls)
         digests.prepare(held)

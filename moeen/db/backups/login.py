@@ -16,6 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
+from moeen.db.engine import session
 from moeen.db.errors import DATABASE_URL_FORM, USAGE, MoeenError
 
 #: What libpq would do without encryption, or with it only if the server likes.
@@ -90,12 +91,25 @@ class Login:
         """The same server, another database."""
         return replace(self, parameters={**self.parameters, "dbname": database})
 
-    def connect(self, *, application: str, autocommit: bool = True) -> psycopg.Connection[tuple[Any, ...]]:
-        words: dict[str, Any] = {**self.parameters, "application_name": application}
+    def connect(self, *, application: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """A session in autocommit mode, pinned as an operator's is, but where a pooler shares it with others."""
+        try:
+            connection = self._open(application, options=session.startup_options(self.parameters.get("options", "")))
+        except psycopg.OperationalError as error:
+            if not session.is_refused_parameter(error):
+                raise
+            connection = self._open(application)
+        pooled = session.is_behind_pooler(connection)
+        if not (pooled and session.is_shared(connection, lambda: self._open(application))):
+            session.pin(connection)
+        return connection
+
+    def _open(self, application: str, **more: str) -> psycopg.Connection[tuple[Any, ...]]:
+        words: dict[str, Any] = {**self.parameters, "application_name": application, **more}
         words.setdefault("connect_timeout", "10")
         if self.password:
             words["password"] = self.password
-        return psycopg.connect(**words, autocommit=autocommit)
+        return psycopg.connect(**words, autocommit=True)
 
     def environment(self, *, application: str) -> dict[str, str]:
         """The environment for a program that is to connect the same way; nothing else of PG* gets through.

@@ -157,7 +157,7 @@ def _owners_may_create(into: Login, entries: Sequence[Entry], *, needed: bool) -
     if not needed:
         yield
         return
-    with into.connect(application="moeen restore_database", autocommit=True) as connection:
+    with into.connect(application="moeen restore_database") as connection:
         rows = connection.execute(
             """
             SELECT n.nspname, r.rolname FROM pg_namespace n CROSS JOIN pg_roles r
@@ -185,7 +185,7 @@ def _without_default_grants(into: Login) -> Iterator[None]:
 
     A dump says whom to grant what beyond PostgreSQL's own defaults; it does not take back what a target adds to them.
     """
-    with into.connect(application="moeen restore_database", autocommit=True) as connection:
+    with into.connect(application="moeen restore_database") as connection:
         granted = connection.execute(
             """
             SELECT r.rolname, n.nspname, k.name, g.rolname,

@@ -65,9 +65,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             connection = self._connect(conn_params)
         except psycopg.OperationalError as error:
-            if "startup parameter" not in str(error) or not self._takes_options:
+            if not session.is_refused_parameter(error) or not self._takes_options:
                 raise
-            # A pooler that passes no parameters on; what can be set later is.
             self._takes_options = False
             conn_params = self.get_connection_params()
             connection = self._connect(conn_params)

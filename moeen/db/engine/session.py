@@ -50,7 +50,13 @@ class Shared(MoeenError):
 def startup_options(given: str) -> str:
     """libpq's `options`: what is pinned, from the first moment on, and then what was given."""
     words = [f"-c {name}={value}".replace(" ", "\\ ").replace("-c\\ ", "-c ") for name, value in PINNED.items()]
-    return " ".join([*words, given]).strip()
+    pinned = " ".join(words)
+    return given if given.startswith(pinned) else f"{pinned} {given}".strip()
+
+
+def is_refused_parameter(error: psycopg.OperationalError) -> bool:
+    """Whether a pooler passes no such parameters on; what can be set later is."""
+    return "startup parameter" in str(error)
 
 
 def pin(connection: psycopg.Connection[Any]) -> None:

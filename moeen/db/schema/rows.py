@@ -45,7 +45,7 @@ def examine(
     reader = _Reader(connection, form, expected)
     reader.public_ids()
     reader.guessable()
-    reader.found.findings += prefixes(form)
+    reader.found.findings += prefixes(form, expected)
     reader.sequences()
     reader.backfills()
     reader.migrations(loader)
@@ -66,8 +66,11 @@ def _proves_ids(finding: Finding) -> bool:
     return "public_id" in finding.object and any(isinstance(action, proofs) for action in finding.fix.actions)
 
 
-def prefixes(form: Form) -> Iterator[Finding]:
-    """Prefixes that two tables share, or that no table bears; which table bears which is part of the catalog."""
+def prefixes(form: Form, expected: Objects) -> Iterator[Finding]:
+    """Prefixes that two tables share, or that no table bears; which table bears which is part of the catalog.
+
+    Of a table that is not expected no column was read, so nothing can be said of its prefix.
+    """
     bearers: dict[str, list[str]] = {}
     for name, column in form.objects.get("column", {}).items():
         found = re.match(r"app\.generate_public_id\('([a-z]{3}_)'", column.get("default", ""))
@@ -79,7 +82,7 @@ def prefixes(form: Form) -> Iterator[Finding]:
             yield Finding(prefix, Kind.PREFIX_SHARED, "one table", ", ".join(sorted(tables)), Severity.UNSAFE, why=why)
     for prefix in public_ids.PREFIXES.keys() - bearers.keys():
         table = public_ids.PREFIXES[prefix]._meta.db_table
-        if _stands(form, table):
+        if _stands(form, table) and ObjectName(PUBLIC, table) in expected["table"]:
             why = "new rows of the table get no id of their own"
             yield Finding(prefix, Kind.PREFIX_UNUSED, f"default of {table}.public_id", "unused", why=why)
 

@@ -16,6 +16,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.origin import Origin, refuse_unless
 from moeen.db.backups.progress import Tell
 from moeen.db.errors import FINDINGS
+from moeen.db.findings import Finding
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
@@ -25,10 +26,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Found(SystemExit):
-    """The command ended as it should, and has findings to report: exit code 3."""
+    """The command ended as it should, and has findings to report: exit code 3. `summary` says which, in a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, summary: str) -> None:
         super().__init__(FINDINGS)
+        self.summary = summary
 
 
 class BackupCommand(BaseCommand):
@@ -94,6 +96,12 @@ class BackupCommand(BaseCommand):
         """What takes the progress of a backup's stages."""
         with Display(self.stderr) as display:
             yield lambda stage, done, total: display.show(stage, done, total, unit=UNITS.get(stage, "rows"))
+
+
+def summary(what: str, findings: Sequence[Finding]) -> str:
+    """What is so, how many findings say it, and which the first ones are; not what was found, which is the output's."""
+    first = ", ".join(f"{finding.kind} {finding.object}" for finding in findings[:5])
+    return f"{what}: {len(findings)} findings: {first}{', ...' if len(findings) > 5 else ''}"
 
 
 def size(number: int) -> str:

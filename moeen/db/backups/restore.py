@@ -42,6 +42,7 @@ from moeen.db.backups.store import Store
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
+from moeen.db.interruption import interruptible
 from moeen.db.kinds import Kind
 from moeen.db.logs import logger
 
@@ -177,7 +178,7 @@ def put_back(
     """
     log = logger("backup")
     try:
-        with swap.interruptible():
+        with interruptible():
             done = _put_back(
                 store,
                 name,

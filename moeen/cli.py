@@ -45,7 +45,8 @@ class CommandLine(ManagementUtility):
     def fetch_command(self, subcommand: str) -> BaseCommand:
         try:
             command = super().fetch_command(subcommand)
-            self.argv[2:2] = dry_run.words(command, subcommand, given=self.argv[2:])
+            if self.argv[1:2] == [subcommand]:  # it is to run; `help` fetches a command to tell of it
+                self.argv[2:2] = dry_run.words(command, subcommand, given=self.argv[2:])
             return command
         except SystemExit:
             sys.exit(USAGE)

@@ -83,7 +83,7 @@ def foreign(connection: BaseDatabaseWrapper) -> list[ForeignPolicy]:
         if (table, name) not in ours and not older:
             condition = using or check or "true"
             opens = _count(connection, table, condition)
-            found.append(ForeignPolicy(table, name, command, tuple(roles), condition.strip("()") or condition, opens))
+            found.append(ForeignPolicy(table, name, command, tuple(roles), condition, opens))
     return found
 
 

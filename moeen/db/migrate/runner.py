@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -64,6 +64,14 @@ class MigrateOptions:
     confirm: Callable[[list[str]], bool] = lambda losses: True
     rehearses: bool = False
 
+    broken: list[Finding] = field(default_factory=list, init=False)
+    run: ledger.Run | None = field(default=None, init=False)
+    targets: Any = field(default=None, init=False)
+    held: ExitStack = field(default_factory=ExitStack, init=False)
+    plan: Plan = field(default=(), init=False)
+    validation: schema.Validation | None = field(default=None, init=False)
+    loader: Any = field(default=None, init=False)
+
     @property
     def decisions(self) -> str:
         """What was decided for the run, as the ledger keeps it."""
@@ -73,14 +81,6 @@ class MigrateOptions:
         if self.no_rehearsal_reason:
             said.append(f"no rehearsal: {self.no_rehearsal_reason}")
         return "\n".join(said)
-
-    broken: list[Finding] = field(default_factory=list, init=False)
-    run: ledger.Run | None = field(default=None, init=False)
-    targets: Any = field(default=None, init=False)
-    held: ExitStack = field(default_factory=ExitStack, init=False)
-    plan: Plan = field(default=(), init=False)
-    validation: schema.Validation | None = field(default=None, init=False)
-    loader: Any = field(default=None, init=False)
 
 
 @contextmanager
@@ -346,33 +346,34 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     """Look at what a run of ``options.plan`` would meet, and rehearse it on a twin. Nothing is changed."""
     plan, loader = options.plan, options.loader
     adopting: Mapping[str, int] = {}
-    refused: AdoptionRefused | None = None
+    mismatches: list[Finding] = []
     try:
         session.refuse_shared(connection, "migrate")
         decided = options.hold_triggers or options.fire_triggers
-        adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
-        opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
-        if opening and any(not backwards for _, backwards in plan):
-            refused = AdoptionRefused([policy.finding() for policy in opening])
-        if large_tables_stand(connection):
+        try:
+            adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
+        except AdoptionRefused as error:
+            mismatches += error.findings
+        # A table that does not fit cannot be planned for.
+        if not mismatches and large_tables_stand(connection):
             stopping = blocking(describe(connection, plan, loader), allowed=options.allow_blocking)
             if stopping:
                 return Verdict(Blocking(stopping), adopting)
-    except AdoptionRefused as error:
-        opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
-        refused = AdoptionRefused((*error.findings, *(policy.finding() for policy in opening)))
+        if any(not backwards for _, backwards in plan):
+            opening = policies.undecided(connection, {*options.drop_policies, *options.keep_policies})
+            mismatches += [policy.finding() for policy in opening]
     except MoeenError as error:
         return Verdict(error, adopting)
     try:
         tried = rehearsed(connection, options)
     except MoeenError as error:
-        return Verdict(refused or error, adopting)
+        return Verdict(AdoptionRefused(mismatches) if mismatches else error, adopting)
     obstacles = tried.obstacles if tried else ()
-    if refused is not None:
+    if mismatches:
         # What fails on a table that is refused as it is, or on none in particular, fails of that.
-        told = {"database", *(finding.table for finding in refused.findings)}
-        more = tuple(finding for finding in obstacles if finding.table not in told)
-        return Verdict(AdoptionRefused((*refused.findings, *more)), adopting, tried)
+        told = {"database", *(finding.table for finding in mismatches)}
+        more = [finding for finding in obstacles if finding.table not in told]
+        return Verdict(AdoptionRefused([*mismatches, *more]), adopting, tried)
     if tried is not None and obstacles:
         return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried)
     return Verdict(None, adopting, tried)
@@ -402,7 +403,8 @@ def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehea
         own.extend(inner.run.own_objects if inner.run else ())
         return inner.broken
 
-    tried = rehearsal.rehearse(connection, run, complete=everything_applied_by(options))
+    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
+    tried = rehearsal.rehearse(connection, run, complete=everything_applied(options.loader, after=done))
     return replace(tried, own=tuple(own))
 
 
@@ -413,17 +415,10 @@ def refuse_changed_history(connection: BaseDatabaseWrapper, loader: MigrationLoa
         raise HistoryChanged(found)
 
 
-def everything_applied(loader: MigrationLoader) -> bool:
-    """Whether no migration of ours is pending."""
+def everything_applied(loader: MigrationLoader, *, after: Collection[tuple[str, str]] = ()) -> bool:
+    """Whether no migration of ours is pending, or will be ``after`` these, by app and name."""
     ours = {key for key in loader.disk_migrations if key[0] in own_apps(loader)}
-    return not ours - loader.applied_migrations.keys()
-
-
-def everything_applied_by(options: MigrateOptions) -> bool:
-    """Whether nothing of ours is pending once the plan has run."""
-    ours = {key for key in options.loader.disk_migrations if key[0] in own_apps(options.loader)}
-    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
-    return not ours - options.loader.applied_migrations.keys() - done
+    return not ours - loader.applied_migrations.keys() - set(after)
 
 
 def _breaking(result: schema.Validation) -> list[Finding]:

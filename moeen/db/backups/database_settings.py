@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import psycopg
@@ -51,7 +51,7 @@ def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:
     """Give them to the database of the login; returns what is not as wanted, and notes on what could not be asked."""
     with goal.connect(application=APPLICATION) as connection:
         roles = {role for (role,) in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
-        _grant(connection, wanted, roles)
+        grant(connection, wanted, roles)
         refused = set()
         for role, key, value in _entries(wanted):
             if role and role not in roles:
@@ -71,9 +71,10 @@ def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:
     return list(_compared(wanted, found, refused)), notes
 
 
-def _grant(connection: psycopg.Connection[tuple[object, ...]], wanted: Settings, roles: set[str]) -> None:
+def grant(connection: psycopg.Connection[tuple[Any, ...]], wanted: Settings, roles: Collection[str]) -> None:
+    """Who may connect to the connected database, and make things in it; only these roles are known there."""
     database = sql.Identifier(connection.info.dbname)
-    for privilege in ("CONNECT", "TEMPORARY"):
+    for privilege in ("CONNECT", "TEMPORARY", "CREATE"):
         given = privilege in wanted.grants.get("PUBLIC", "").split(", ")
         change = sql.SQL("GRANT {} ON DATABASE {} TO PUBLIC" if given else "REVOKE {} ON DATABASE {} FROM PUBLIC")
         connection.execute(change.format(sql.SQL(privilege), database))

@@ -28,7 +28,7 @@ from moeen.db.backups import (
     origin,
     pg_restore,
     progress,
-    stand_ins,
+    stubs,
     swap,
     tools,
     trust,
@@ -42,6 +42,7 @@ from moeen.db.backups.store import Store
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
+from moeen.db.interruption import interruptible
 from moeen.db.kinds import Kind
 from moeen.db.logs import logger
 
@@ -177,7 +178,7 @@ def put_back(
     """
     log = logger("backup")
     try:
-        with swap.interruptible():
+        with interruptible():
             done = _put_back(
                 store,
                 name,
@@ -278,7 +279,7 @@ def _put_back(
         try:
             with goal.connect(application=swap.APPLICATION) as connection:
                 unavailable = pg_restore.create_extensions(connection, content)
-                stood_in = stand_ins.create(connection, content.stubs)
+                stood_in = stubs.create(connection, content.stubs)
                 rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
             pg_restore.restore(
                 folder, paper, content, chosen, into=goal, programs=programs, rights=rights, keys=opening, jobs=jobs,

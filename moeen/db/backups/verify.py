@@ -24,7 +24,7 @@ from moeen.db.backups import (
     pg_restore,
     progress,
     scratch,
-    stand_ins,
+    stubs,
     tools,
     trust,
 )
@@ -216,7 +216,7 @@ def _restored_into(
     with superuser.connect(application="moeen verify_backup") as connection:
         unavailable = pg_restore.create_extensions(connection, content)
     with target.connect(application="moeen verify_backup") as connection:
-        stand_ins.create(connection, content.stubs)
+        stubs.create(connection, content.stubs)
         rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
         version = str(connection.info.parameter_status("server_version")).split()[0]
         major = connection.info.server_version // 10000

@@ -318,4 +318,4 @@ def findings(
     for item in items:
         found += structural_findings(connection, item)
         found += value_findings(connection, item, live_tables)
-    return [*found, *zones.findings(connection, items)]
+    return found

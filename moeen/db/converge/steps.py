@@ -38,7 +38,7 @@ def plan(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
 
 
 def _describe(item: Subject) -> Iterator[Step]:
-    """Comments. Row security comes with the policies, in one transaction, so that nobody finds the table empty between."""
+    """Comments. Row security comes with the policies, in one transaction: nobody finds the table empty meanwhile."""
     actions: list[Action] = []
     for column in item.want.columns:
         live = item.live.columns.get(column.name)

@@ -74,7 +74,7 @@ def undecided(connection: BaseDatabaseWrapper, said: Collection[str]) -> Iterato
 
 
 def foreign(connection: BaseDatabaseWrapper) -> list[ForeignPolicy]:
-    """The permissive ones on tables of ours that bind a role of ours, and that neither we nor the older scripts made."""
+    """The permissive ones on tables of ours that bind a role of ours; neither ours nor of the older scripts."""
     expected = load_expected()
     ours = {(name.table, name.part) for name in expected.get("policy", {})}
     tables = [name.table for name in expected["table"] if name.schema == PUBLIC]
@@ -87,7 +87,7 @@ def foreign(connection: BaseDatabaseWrapper) -> list[ForeignPolicy]:
         if (table, name) not in ours and not older:
             condition = using or check or "true"
             opens = _count(connection, table, condition)
-            found.append(ForeignPolicy(table, name, command, tuple(roles), condition.strip("()") or condition, opens))
+            found.append(ForeignPolicy(table, name, command, tuple(roles), condition, opens))
     return found
 
 

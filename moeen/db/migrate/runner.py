@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -69,6 +69,14 @@ class MigrateOptions:
     confirm: Callable[[list[str]], bool] = lambda losses: True
     rehearses: bool = False
 
+    broken: list[Finding] = field(default_factory=list, init=False)
+    run: ledger.Run | None = field(default=None, init=False)
+    targets: Any = field(default=None, init=False)
+    held: ExitStack = field(default_factory=ExitStack, init=False)
+    plan: Plan = field(default=(), init=False)
+    validation: schema.Validation | None = field(default=None, init=False)
+    loader: Any = field(default=None, init=False)
+
     @property
     def decisions(self) -> str:
         """What was decided for the run, as the ledger keeps it."""
@@ -79,14 +87,6 @@ class MigrateOptions:
         if self.no_rehearsal_reason:
             said.append(f"no rehearsal: {self.no_rehearsal_reason}")
         return "\n".join(said)
-
-    broken: list[Finding] = field(default_factory=list, init=False)
-    run: ledger.Run | None = field(default=None, init=False)
-    targets: Any = field(default=None, init=False)
-    held: ExitStack = field(default_factory=ExitStack, init=False)
-    plan: Plan = field(default=(), init=False)
-    validation: schema.Validation | None = field(default=None, init=False)
-    loader: Any = field(default=None, init=False)
 
 
 @contextmanager
@@ -367,37 +367,36 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     plan, loader = options.plan, options.loader
     adopting: Mapping[str, int] = {}
     losing: tuple[grantees.Grantee, ...] = ()
-    found: list[Finding] = []
+    mismatches: list[Finding] = []
     try:
         session.refuse_shared(connection, "migrate")
         decided = options.hold_triggers or options.fire_triggers
         try:
             adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
         except AdoptionRefused as error:
-            found += error.findings
-        undecided, losing = _undecided(connection, options)
-        if not found and large_tables_stand(connection):
+            mismatches += error.findings
+        # A table that does not fit cannot be planned for.
+        if not mismatches and large_tables_stand(connection):
             stopping = blocking(describe(connection, plan, loader), allowed=options.allow_blocking)
             if stopping:
                 return Verdict(Blocking(stopping), adopting)
-        found += undecided
+        undecided, losing = _undecided(connection, options)
+        mismatches += undecided
     except MoeenError as error:
         return Verdict(error, adopting)
-    refused = AdoptionRefused(found) if found else None
     try:
         tried = rehearsed(connection, options, kept=grantees.kept(losing, options.keeps))
     except MoeenError as error:
-        return Verdict(refused or error, adopting, grantees=losing)
+        return Verdict(AdoptionRefused(mismatches) if mismatches else error, adopting, grantees=losing)
     obstacles = tried.obstacles if tried else ()
-    refusal: MoeenError | None = None
-    if refused is not None:
+    if mismatches:
         # What fails on a table that is refused as it is, or on none in particular, fails of that.
-        told = {"database", *(finding.table for finding in refused.findings)}
-        more = tuple(finding for finding in obstacles if finding.table not in told)
-        refusal = AdoptionRefused((*refused.findings, *more))
-    elif tried is not None and obstacles:
-        refusal = rehearsal.RehearsalFailed(tried)
-    return Verdict(refusal, adopting, tried, losing)
+        told = {"database", *(finding.table for finding in mismatches)}
+        more = [finding for finding in obstacles if finding.table not in told]
+        return Verdict(AdoptionRefused([*mismatches, *more]), adopting, tried, losing)
+    if tried is not None and obstacles:
+        return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried, losing)
+    return Verdict(None, adopting, tried, losing)
 
 
 def _undecided(
@@ -444,7 +443,8 @@ def rehearsed(
         own.extend(inner.run.own_objects if inner.run else ())
         return inner.broken
 
-    tried = rehearsal.rehearse(connection, run, complete=everything_applied_by(options))
+    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
+    tried = rehearsal.rehearse(connection, run, complete=everything_applied(options.loader, after=done))
     return replace(tried, own=tuple(own))
 
 
@@ -455,17 +455,10 @@ def refuse_changed_history(connection: BaseDatabaseWrapper, loader: MigrationLoa
         raise HistoryChanged(found)
 
 
-def everything_applied(loader: MigrationLoader) -> bool:
-    """Whether no migration of ours is pending."""
+def everything_applied(loader: MigrationLoader, *, after: Collection[tuple[str, str]] = ()) -> bool:
+    """Whether no migration of ours is pending, or will be ``after`` these, by app and name."""
     ours = {key for key in loader.disk_migrations if key[0] in own_apps(loader)}
-    return not ours - loader.applied_migrations.keys()
-
-
-def everything_applied_by(options: MigrateOptions) -> bool:
-    """Whether nothing of ours is pending once the plan has run."""
-    ours = {key for key in options.loader.disk_migrations if key[0] in own_apps(options.loader)}
-    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
-    return not ours - options.loader.applied_migrations.keys() - done
+    return not ours - loader.applied_migrations.keys() - set(after)
 
 
 def _breaking(result: schema.Validation) -> list[Finding]:

@@ -46,6 +46,8 @@ class Command(BackupCommand):
         else:
             for finding in report.findings:
                 self.stdout.write(finding.pretty())
+            for note in report.notes:
+                self.stderr.write(note)
             counts = ", ".join(f"{number:,} {kind}" for kind, number in report.checked.items() if number)
             self.stdout.write(f"{report.id}  {'verified' if report.ok else 'NOT VERIFIED'}  ({report.seconds:.1f} s)")
             self.stdout.write(f"checked: {counts}")

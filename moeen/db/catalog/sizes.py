@@ -42,10 +42,11 @@ def has_rows(connection: BaseDatabaseWrapper, table: str, condition: sql.Composa
 
 
 def populated(connection: BaseDatabaseWrapper) -> frozenset[str]:
-    """The tables of schema public that hold a row."""
+    """The tables of schema public that hold a row; one of somebody else's that may not be read counts as empty."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+            """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+               AND has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)"""
         )
         names = [name for (name,) in cursor.fetchall()]
     return frozenset(name for name in names if has_rows(connection, name))
@@ -58,6 +59,7 @@ def holds_rows(connection: BaseDatabaseWrapper) -> bool:
             """
             SELECT relname FROM pg_class
             WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> ALL (%s)
+              AND has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)
             """,
             [list(_BOOKKEEPING)],
         )
@@ -76,13 +78,15 @@ def estimate_sizes(
     """Table of schema public -> rows and bytes, of all or of those named.
 
     The rows are PostgreSQL's estimate. A table that was never analysed, as after a restore, has none (reltuples is -1):
-    its rows are counted, but no further than ``count_to`` and one more.
+    its rows are counted, but no further than ``count_to`` and one more; as none where they may not be read.
     """
     wanted = None if names is None else list(names)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT relname, reltuples::bigint, pg_table_size(oid) FROM pg_class
+            SELECT relname, CASE WHEN has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)
+                                 THEN reltuples::bigint ELSE greatest(reltuples, 0)::bigint END, pg_table_size(oid)
+            FROM pg_class
             WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
               AND (%s::text[] IS NULL OR relname = ANY (%s)) ORDER BY relname
             """,

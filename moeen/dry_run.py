@@ -25,7 +25,7 @@ def words(command: BaseCommand, name: str, *, given: list[str]) -> list[str]:
     Raises ConfigurationError for a command that changes something and has no dry run, and for a `migrate` that would
     record something.
     """
-    if not settings.DRY_RUN or name in READING or {"-h", "--help", "--version"} & set(given):
+    if name in READING or not settings.DRY_RUN or {"-h", "--help", "--version"} & set(given):
         return []
     option = _OPTIONS.get(name, "--dry-run")
     has_one = option in command.create_parser("manage.py", name)._option_string_actions

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import environ
 from psycopg import pq
 
+from moeen.db import alarm
 from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError
 from moeen.db.security import signing
 
@@ -100,6 +101,13 @@ class Environment:
         value = self.text(name)
         if value and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", value):
             raise _malformed(name, "the project's reference alone, letters and digits, e.g. abcdefghijklmnopqrst")
+        return value
+
+    def receiver(self, name: str) -> str:
+        """Who is told how a command ended, see moeen/db/alarm.py."""
+        value = self.text(name)
+        if value and not alarm.is_receiver(value):
+            raise _malformed(name, alarm.FORM)
         return value
 
     def mapping(self, name: str) -> dict[str, Any]:

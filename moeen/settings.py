@@ -183,6 +183,10 @@ STORAGES = {
     else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": BACKUP_DIR}},
 }
 
+# Who is told how a backup, its verification, a restore or a migration ended: a URL or a command (moeen/db/alarm.py).
+ON_FAILURE = env.receiver("ON_FAILURE")
+ON_SUCCESS = env.receiver("ON_SUCCESS")
+
 # What may differ from the expected catalog: "kind object" of a finding, with * and ? -> the reason why.
 SCHEMA_ALLOWED = env.reasons("SCHEMA_ALLOWED")
 

@@ -615,7 +615,7 @@ def test_json__keys__as_promised(kept, manage, filled):
     shown = manage("verify_backup", kept[1].id, "--json", **variables)
     assert shown.returncode == 0, shown.stderr
     document = json.loads(shown.stdout)
-    assert set(document) == {"version", "id", "ok", "checked", "findings", "seconds"}
+    assert set(document) == {"version", "id", "ok", "checked", "findings", "notes", "seconds"}
     assert document["ok"] is True
 
 

@@ -13,9 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import OperationalError, connections
 
 from moeen.db.backups import (
     database_settings,
@@ -24,6 +25,7 @@ from moeen.db.backups import (
     keys,
     manifest,
     origin,
+    program_errors,
     restore,
     retention,
     store,
@@ -784,6 +786,69 @@ def test_restore__other_encoding__verified_and_put_back(new_database, filled, tm
         assert connection.execute("SELECT name FROM patients").fetchone() == ("سارة",)
     for made in (name, f"{name}_back"):
         filled.target.drop(made)
+
+
+def test_restore__what_belongs_to_the_database__comes_back_and_is_compared(filled, tmp_path):
+    name = "moeen_described"
+    with filled.admin() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        provider = ("b", "C.UTF-8") if connection.info.server_version >= 170000 else ("c", "")
+        locale = "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'" if provider[1] else "LOCALE_PROVIDER libc"
+        made = "OWNER moeen TEMPLATE template0 CONNECTION LIMIT 17 LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'"
+        connection.execute(f"CREATE DATABASE {name} {made} {locale}")
+        connection.execute(f"COMMENT ON DATABASE {name} IS 'عيادة'")
+        connection.execute(f"GRANT CONNECT ON DATABASE {name} TO backup_staff WITH GRANT OPTION")
+        connection.execute(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    described = replace(filled, name=name)
+    at = backups.place(tmp_path)
+    taken = dump.take_from(backups.login(described), store=at, signer=keys.signer())
+    report = verify.prove(at, taken.id)
+    assert (report.findings, report.notes) == ((), ())
+    back = replace(filled, name=f"{name}_back")
+    assert restore.put_back(at, taken.id, restore.target_named(connections[filled.alias], back.name)).findings == ()
+    with described.connect() as one, back.connect() as other:
+        wanted, found = inventory.settings(one), inventory.settings(other)
+    assert wanted == found
+    assert (wanted.provider, wanted.locale) == provider
+    assert (wanted.collate, wanted.connection_limit, wanted.comment) == ("C", 17, "عيادة")
+    assert wanted.grants == {"PUBLIC": "CONNECT", "backup_staff": "CONNECT*"}
+    for made in (name, back.name):
+        filled.target.drop(made)
+
+
+def test_database__icu_order_of_a_distribution__comes_back_and_elsewhere_is_told(filled, tmp_path):
+    """The wheel's programs know no ICU: the dump of a server that has it is proven there, and the order is not."""
+    wanted = inventory.Settings("moeen", "UTF8", "C", "C", {}, {}, provider="i", locale="ar-SA")
+    with filled.admin() as connection:
+        database_settings.create(connection, "moeen_icu", wanted, owner="moeen")
+    login = backups.login(replace(filled, name="moeen_icu"))
+    with login.connect(application="test") as connection:
+        has_icu = inventory.settings(connection).provider == "i"
+    findings, _ = database_settings.apply(login, wanted)
+    told = [(f.object, f.kind, f.expected) for f in findings if f.object == database_settings.LOCALE]
+    assert told == ([] if has_icu else [("locale", "database setting", "icu, ar-SA, LC_COLLATE C, LC_CTYPE C")])
+    filled.target.drop("moeen_icu")
+
+
+def test_failure__server_of_another_language__nothing_of_a_row_is_repeated():
+    said = "pg_restore: error: could not execute query: FEHLER:  ungültige Eingabesyntax für Typ integer: »Fatimah«"
+    cause = program_errors.failure("pg_restore", said, 1).cause
+    assert cause == "pg_restore failed: could not execute query: see the server's log."
+    said = 'pg_restore: error: could not execute query: ERROR:  relation "a" does not exist'
+    assert 'relation "a" does not exist' in program_errors.failure("pg_restore", said, 1).cause
+
+
+def test_target__database_that_is_shut__is_not_taken_for_a_missing_one(filled, new_database):
+    shut, nowhere = new_database(), connections[filled.alias].copy()
+    with filled.admin() as admin:
+        admin.execute(f'ALTER DATABASE "{shut.name}" ALLOW_CONNECTIONS false')
+    for look in (lambda: restore.target_named(connections[shut.alias], shut.name), lambda: restore.target_at(shut.url)):
+        with pytest.raises((psycopg.OperationalError, OperationalError)):
+            look()
+    new_database.drop(shut)
+    nowhere.settings_dict = {**nowhere.settings_dict, "NAME": shut.name}
+    assert not restore.target_named(nowhere, shut.name).exists
+    assert not restore.target_at(shut.url).exists
 
 
 # -- kept for a reason -----------------------------------------------------------------------------------------------

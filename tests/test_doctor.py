@@ -24,6 +24,7 @@ NAMES = [
     "backfills",
     "validation",
     "backups",
+    "alarm",
     "settings",
 ]
 
@@ -48,7 +49,10 @@ def installation(settings, tmp_path):
 def test_doctor__healthy_database__every_line_is_there_and_none_fails(migrated):
     found = lines(migrated)
     assert list(found) == NAMES
-    assert {name: line.state for name, line in found.items()} == dict.fromkeys(NAMES, "ok") | {"backups": "warn"}
+    assert {name: line.state for name, line in found.items()} == dict.fromkeys(NAMES, "ok") | {
+        "backups": "warn",
+        "alarm": "warn",
+    }
     assert "backup_database" in found["backups"].next_step
 
 

@@ -67,6 +67,11 @@ def test_command__cannot_say_what_it_would_do__is_refused(manage, words):
     assert done.stderr.startswith("Error: DRY_RUN is set, and ")
 
 
+def test_help__of_a_command_without_a_dry_run__is_given(manage):
+    done = manage("help", "restore_database", DRY_RUN="true", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_environment__dry_run_is_no_flag__is_refused(manage):
     done = manage("backfill_public_ids", DRY_RUN="perhaps", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert (done.returncode, "DRY_RUN" in done.stderr) == (2, True)

@@ -112,6 +112,10 @@ def test_database_url__any_password_encoded__comes_out_unchanged(password):
         ("reasons", {}, '{"table s3cret": 1}'),
         ("reasons", {}, '["table s3cret"]'),
         ("database", {}, "s3cret"),
+        ("receiver", {}, "ftp://s3cret/"),
+        ("receiver", {}, "https://s3cret:password@host/"),
+        ("receiver", {}, "file:///s3cret"),
+        ("receiver", {}, "say 's3cret"),
     ],
 )
 def test_reader__value_of_another_form__names_the_variable_never_the_value(tmp_path, method, arguments, value):

@@ -19,9 +19,9 @@ from django.core import checks
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import registry, roles, schema
+from moeen.db import alarm, registry, roles, schema
 from moeen.db.backups import retention, store
-from moeen.db.errors import MoeenError
+from moeen.db.errors import DONE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.kinds import Kind
 from moeen.db.migrate import preflight
@@ -74,10 +74,23 @@ def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
         for name in ("version", "role", "identity", "web", "TLS", "disk", "migrations", "backfills", "validation"):
             lines.append(patient.line(name, getattr(patient, name.lower())))
     lines.append(patient.line("backups", patient.backups))
+    lines.append(patient.line("alarm", patient.alarm))
     lines.append(patient.line("settings", patient.settings))
     if settings.SUPABASE_URL:
         lines.append(patient.line("REST", patient.rest))
     return Diagnosis(ok=all(line.state != FAIL for line in lines), lines=tuple(lines))
+
+
+def try_alarm(connection: BaseDatabaseWrapper) -> Diagnosis:
+    """Tell whom ON_FAILURE names that this is a try, and whether that was possible."""
+    name = str(connection.settings_dict["NAME"])
+    event = alarm.Event("doctor", name, DONE, message="This is a try: nothing has failed.", outcome="try")
+    wrong = alarm.tell(settings.ON_FAILURE, event) if settings.ON_FAILURE else "ON_FAILURE is not set"
+    if wrong:
+        line = Line("alarm", FAIL, f"nobody was told: {wrong}", "correct ON_FAILURE (.env.example), then try again")
+    else:
+        line = Line("alarm", OK, "told; look whether it has arrived")
+    return Diagnosis(ok=line.state == OK, lines=(line,))
 
 
 Answer = tuple[str, str, str]
@@ -224,6 +237,13 @@ class _Examination:
         if worries:
             return (FAIL if newest.verified_ok is False else WARN), worries[0], "manage.py list_backups"
         return OK, f"{says}, proven by a restore" if newest.verified_ok else says, ""
+
+    def alarm(self) -> Answer:
+        if not settings.ON_FAILURE:
+            step = "set ON_FAILURE, then manage.py doctor --try-alarm"
+            return WARN, "nobody is told when a backup or a migration fails", step
+        success = "" if settings.ON_SUCCESS else "; nobody misses what never ran (ON_SUCCESS)"
+        return OK, f"somebody is told of failures{success}", ""
 
     def settings(self) -> Answer:
         deploy = not settings.SECRET_KEY.startswith("django-insecure-")

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+
+from moeen.db.scoped import scoped
 
 _taken: ContextVar[list[str] | None] = ContextVar("notes", default=None)
 
 
-@contextmanager
-def taking() -> Iterator[list[str]]:
+def taking() -> AbstractContextManager[list[str]]:
     """The list that notes are put into meanwhile."""
-    found: list[str] = []
-    token = _taken.set(found)
-    try:
-        yield found
-    finally:
-        _taken.reset(token)
+    return scoped(_taken, [])
 
 
 def note(text: str) -> None:

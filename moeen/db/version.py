@@ -9,7 +9,6 @@ from pathlib import Path
 
 import django
 import psycopg
-from django.conf import settings
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -47,7 +46,7 @@ class Versions:
 def project_version() -> str:
     """The version that pyproject.toml states."""
     try:
-        text = (Path(settings.BASE_DIR) / "pyproject.toml").read_text(encoding="utf-8")
+        text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
         return str(tomllib.loads(text)["project"]["version"])
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return "unknown"

@@ -12,10 +12,12 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
+from moeen.db.backups import retention, store
 from moeen.db.backups.login import Login
 from moeen.db.backups.origin import Origin, refuse_unless
 from moeen.db.backups.progress import Tell
 from moeen.db.errors import FINDINGS
+from moeen.db.findings import Finding
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
@@ -25,10 +27,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Found(SystemExit):
-    """The command ended as it should, and has findings to report: exit code 3."""
+    """The command ended as it should, and has findings to report: exit code 3. `summary` says which, in a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, summary: str) -> None:
         super().__init__(FINDINGS)
+        self.summary = summary
 
 
 class BackupCommand(BaseCommand):
@@ -94,6 +97,32 @@ class BackupCommand(BaseCommand):
         """What takes the progress of a backup's stages."""
         with Display(self.stderr) as display:
             yield lambda stage, done, total: display.show(stage, done, total, unit=UNITS.get(stage, "rows"))
+
+
+def summary(what: str, findings: Sequence[Finding]) -> str:
+    """What is so, how many findings say it, and which the first ones are; not what was found, which is the output's."""
+    first = ", ".join(f"{finding.kind} {finding.object}" for finding in findings[:5])
+    return f"{what}: {len(findings)} findings: {first}{', ...' if len(findings) > 5 else ''}"
+
+
+class PinningCommand(BackupCommand):
+    """A command that says of one backup whether it is ``kept``, whatever prune_backups would say."""
+
+    kept: bool
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("id", metavar="ID")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="why; it is recorded. No patient data")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        place = store.of(options["store"])
+        name = place.resolve(options["id"])
+        retention.pin(place, name, kept=self.kept, reason=options["reason"])
+        if options["json"]:
+            self.print_json({"id": name, "pinned": self.kept})
+            return
+        self.stdout.write(f"{name}  {'pinned' if self.kept else 'unpinned'}")
 
 
 def size(number: int) -> str:

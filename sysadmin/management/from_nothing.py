@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from django.core.management import call_command
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import schema
 from moeen.db.backups import scratch
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.migrate.refusals import SchemaDiffers
@@ -28,15 +26,7 @@ def migrated() -> Iterator[BaseDatabaseWrapper]:
             next_step="make migrate installs them.",
             exit_code=FAILED,
         )
-    with scratch.server(programs) as login:
-        url = "postgresql://{user}@/{dbname}?host={host}&port={port}".format_map(login.parameters)
-        connection = schema.connect(url, alias=_ALIAS)
-        try:
-            with suppress(SchemaDiffers):  # from the catalog that was expected until now
-                call_command(
-                    "migrate", database=_ALIAS, verbosity=0, interactive=False, no_backup="made for a look at it"
-                )
-            yield connection
-        finally:
-            connection.close()
-            del connections.settings[_ALIAS]
+    with scratch.server(programs) as login, login.in_django(_ALIAS) as connection:
+        with suppress(SchemaDiffers):  # from the catalog that was expected until now
+            call_command("migrate", database=_ALIAS, verbosity=0, interactive=False, no_backup="made for a look at it")
+        yield connection

@@ -21,9 +21,9 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.pg_dump import PgDump
 from moeen.db.backups.store import Store
-from moeen.db.backups.swap import interruptible
 from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.interruption import interruptible
 from moeen.db.logs import logger
 from moeen.db.version import project_version
 

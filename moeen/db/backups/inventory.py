@@ -55,7 +55,11 @@ class Stub:
 
 @dataclass(frozen=True)
 class Settings:
-    """What belongs to the database itself, and is in no dump of it."""
+    """What belongs to the database itself, and is in no dump of it.
+
+    `provider` of its locale is PostgreSQL's letter for it (c, i or b), `locale` its name unless it is libc's. Both are
+    "" in a backup from before they were recorded. A privilege that may be given on ends with an asterisk.
+    """
 
     owner: str
     encoding: str
@@ -63,6 +67,11 @@ class Settings:
     ctype: str
     grants: dict[str, str]
     settings: dict[str, list[str]]
+    provider: str = ""
+    locale: str = ""
+    icu_rules: str = ""
+    connection_limit: int = -1
+    comment: str = ""
 
 
 def scope(connection: Connection) -> Scope:
@@ -155,18 +164,24 @@ def stubs(connection: Connection, left_out: list[str]) -> list[Stub]:
 
 
 def settings(connection: Connection) -> Settings:
-    """Owner, encoding, locale, grants and settings of the connected database."""
+    """Owner, encoding, locale, grants, settings, limit and comment of the connected database."""
+    # Columns that not every version has are read by name: 15 to 18 call the locale differently, 14 knows libc's alone.
     row = connection.execute(
         """
         SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
                coalesce((SELECT jsonb_object_agg(grantee, privileges) FROM (
                    SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee,
-                          string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
+                          string_agg(DISTINCT a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END, ', ')
+                          AS privileges
                    FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
                    WHERE a.grantee <> d.datdba GROUP BY 1) g), '{}'),
                coalesce((SELECT jsonb_object_agg(name, s.setconfig) FROM (
                    SELECT CASE setrole WHEN 0 THEN '' ELSE pg_get_userbyid(setrole)::text END AS name, setconfig
-                   FROM pg_db_role_setting WHERE setdatabase = d.oid) s), '{}')
+                   FROM pg_db_role_setting WHERE setdatabase = d.oid) s), '{}'),
+               coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
+               coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', ''),
+               coalesce(to_jsonb(d) ->> 'daticurules', ''),
+               d.datconnlimit, coalesce(shobj_description(d.oid, 'pg_database'), '')
         FROM pg_database d WHERE d.datname = current_database()
         """
     ).fetchone()

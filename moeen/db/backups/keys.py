@@ -132,9 +132,9 @@ def make(*, rotate: bool = False) -> Signer:
 
 def signer(*, may_make: bool = False) -> Signer:
     """Who signs here. Without a key one is made if `may_make`; otherwise MoeenError (2) says how."""
-    text = secret_files.read(secret_file())
-    if text:
-        return Signer.parse(text)
+    found = signer_or_none()
+    if found:
+        return found
     if may_make:
         return make()
     raise MoeenError(

@@ -7,11 +7,13 @@ are told to insist on it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
@@ -87,9 +89,22 @@ class Login:
     def user(self) -> str:
         return self.parameters["user"]
 
-    def to(self, database: str) -> Login:
-        """The same server, another database."""
-        return replace(self, parameters={**self.parameters, "dbname": database})
+    def to(self, database: str, *, user: str = "") -> Login:
+        """The same server, another database; as another role, if one is given."""
+        return replace(self, parameters={**self.parameters, "dbname": database, "user": user or self.user})
+
+    @contextmanager
+    def in_django(self, alias: str) -> Iterator[BaseDatabaseWrapper]:
+        """Django's connection by this login, under an alias that is gone afterwards."""
+        names = {"NAME": "dbname", "USER": "user", "HOST": "host", "PORT": "port"}
+        entry = {key: self.parameters[name] for key, name in names.items()}
+        entry |= {"ENGINE": "moeen.db.engine", "PASSWORD": self.password}
+        connections.settings[alias] = connections.configure_settings({"default": {}, alias: entry})[alias]
+        try:
+            yield connections[alias]
+        finally:
+            connections[alias].close()
+            del connections[alias], connections.settings[alias]
 
     def connect(self, *, application: str) -> psycopg.Connection[tuple[Any, ...]]:
         """A session in autocommit mode, pinned as an operator's is, but where a pooler shares it with others."""

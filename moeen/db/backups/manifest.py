@@ -158,6 +158,8 @@ class Content:
             raise _Unfit("one of its roles is no role of a database's")
         if len(set(names)) != len(names) or self.settings.owner not in names:
             raise _Unfit("its roles are not those of a database")
+        if self.settings.provider not in ("", "c", "i", "b"):
+            raise _Unfit("its locale is of no provider")
         for stub in self.stubs:
             if stub.schema.startswith("pg_") or not all(map(_declares, (stub.arguments, stub.result))):
                 raise _Unfit("a function of the platform is none")

@@ -78,6 +78,8 @@ def _first_error(said: str) -> str:
     for line in said.splitlines():
         found = re.search(r"(?:error|ERROR|FATAL): +(.*)", line)
         if found:
-            words = re.sub(r"(invalid input syntax[^:]*|value|Key|key).*", r"\1 ...", found[1])
+            # What the server says in another language cannot be told from what a row holds; two blanks begin it.
+            words = re.sub(r"(?!(?:ERROR|FATAL|PANIC):)\b[^\W\d_]+: {2}.*", "see the server's log", found[1])
+            words = re.sub(r"(invalid input syntax[^:]*|value|Key|key).*", r"\1 ...", words)
             return words.strip().rstrip(".")[:300]
     return ""

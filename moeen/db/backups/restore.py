@@ -6,6 +6,7 @@ name of its own beside it, verified, and swapped in by renaming both. Any failur
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -28,7 +30,7 @@ from moeen.db.backups import (
     origin,
     pg_restore,
     progress,
-    stand_ins,
+    stubs,
     swap,
     tools,
     trust,
@@ -42,6 +44,7 @@ from moeen.db.backups.store import Store
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
+from moeen.db.interruption import interruptible
 from moeen.db.kinds import Kind
 from moeen.db.logs import logger
 
@@ -101,13 +104,11 @@ def target_named(server: BaseDatabaseWrapper, database: str) -> Target:
     """That database on the server of the given connection; it may or may not stand, also the connection's own."""
     try:
         login = Login.of_wrapper(server)
-    except Exception as error:
-        if "does not exist" not in str(error):
-            raise
+    except (psycopg.OperationalError, OperationalError):
         maintenance = server.copy()
         maintenance.settings_dict = {**maintenance.settings_dict, "NAME": "postgres"}
         try:
-            login = Login.of_wrapper(maintenance)
+            login = _beside(server.settings_dict["NAME"], lambda: Login.of_wrapper(maintenance))
         finally:
             maintenance.close()
     return _target(login, database)
@@ -120,11 +121,29 @@ def target_at(url: str, *, project: str = "") -> Target:
     refuse_other_project({**words, "OPTIONS": dict(login.parameters)})
     name = login.database
     try:
-        return _target(login.settled(), name)
-    except psycopg.OperationalError as error:
-        if "does not exist" not in str(error):
-            raise
-    return _target(login.to("postgres").settled(), name)
+        settled = login.settled()
+    except psycopg.OperationalError:
+        settled = _beside(name, login.to("postgres").settled)
+    return _target(settled, name)
+
+
+def _beside(database: str, connect: Callable[[], Login]) -> Login:
+    """The way in by a maintenance database, if that one could not be connected to because it does not stand.
+
+    Whether it does is asked: the server refuses in its own language, and without an SQLSTATE. Raises the error of the
+    first attempt, which is being handled, where it stands or nobody is let in there either.
+    """
+    first = sys.exc_info()[1]
+    assert first is not None
+    try:
+        login = connect()
+        with login.connect(application=swap.APPLICATION) as connection:
+            stands = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
+    except (psycopg.OperationalError, OperationalError):
+        raise first from None
+    if stands is not None:
+        raise first from None
+    return login
 
 
 def _target(login: Login, database: str) -> Target:
@@ -177,7 +196,7 @@ def put_back(
     """
     log = logger("backup")
     try:
-        with swap.interruptible():
+        with interruptible():
             done = _put_back(
                 store,
                 name,
@@ -278,7 +297,7 @@ def _put_back(
         try:
             with goal.connect(application=swap.APPLICATION) as connection:
                 unavailable = pg_restore.create_extensions(connection, content)
-                stood_in = stand_ins.create(connection, content.stubs)
+                stood_in = stubs.create(connection, content.stubs)
                 rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
             pg_restore.restore(
                 folder, paper, content, chosen, into=goal, programs=programs, rights=rights, keys=opening, jobs=jobs,

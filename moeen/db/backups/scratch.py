@@ -18,7 +18,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from psycopg import sql
@@ -109,7 +108,7 @@ def without_power(superuser: Login, roles: Sequence[Role], *, database: str, set
         for role in roles:
             connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role.name), sql.Identifier(restorer)))
         database_settings.create(connection, database, settings, owner=settings.owner)
-    return replace(superuser, parameters={**superuser.parameters, "user": restorer, "dbname": database})
+    return superuser.to(database, user=restorer)
 
 
 def _end(made: Server, root: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -53,19 +52,6 @@ def elsewhere(login: Login, *names: str) -> Login:
         "A database cannot be renamed from within, and neither postgres nor template1 may be connected to.",
         next_step="Grant CONNECT on database postgres to this role, or restore into a new name.",
     )
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM ends what runs within as Ctrl-C does: by an exception, so that what was begun is undone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -28,9 +28,8 @@ def state(store: Store, name: str) -> str:
     text, signature = manifest.signature_of(store.manifest_bytes(name))
     if not signature:
         return UNSIGNED
-    try:
-        known = keys.trusted()
-    except MoeenError:
+    known = _known()
+    if not known:
         return UNCHECKED
     return SIGNED if keys.is_signed(text, signature, known) else WRONG
 
@@ -53,6 +52,7 @@ def manifest_of(store: Store, name: str, *, unsigned: str = "") -> Manifest:
 
 
 def _known() -> list[keys.PublicKey]:
+    """The keys that are trusted here, none where that cannot be told."""
     try:
         return keys.trusted()
     except MoeenError:

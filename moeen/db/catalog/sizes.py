@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.registry import LEDGER_TABLES
+from moeen.db.scoped import scoped
 from moeen.db.sql import compose
 
 #: Django's own, and the ledger's: they hold rows in a database that nobody has used yet.
@@ -19,14 +20,9 @@ _BOOKKEEPING = ("django_migrations", "django_content_type", "auth_permission", *
 _assumed: ContextVar[frozenset[str] | None] = ContextVar("assumed", default=None)
 
 
-@contextmanager
-def assuming(populated: Iterable[str]) -> Iterator[None]:
+def assuming(populated: Iterable[str]) -> AbstractContextManager[frozenset[str]]:
     """Meanwhile these tables count as holding rows of every kind, and all others none: on a twin, which holds none."""
-    token = _assumed.set(frozenset(populated))
-    try:
-        yield
-    finally:
-        _assumed.reset(token)
+    return scoped(_assumed, frozenset(populated))
 
 
 def has_rows(connection: BaseDatabaseWrapper, table: str, condition: sql.Composable | None = None) -> bool:
@@ -36,40 +32,29 @@ def has_rows(connection: BaseDatabaseWrapper, table: str, condition: sql.Composa
         return table in assumed
     where = sql.SQL("true") if condition is None else condition
     with connection.cursor() as cursor:
-        cursor.execute(compose("SELECT EXISTS (SELECT FROM {t} WHERE {w})", t=table, w=where))
+        cursor.execute(compose("SELECT EXISTS (SELECT FROM public.{t} WHERE {w})", t=table, w=where))
         (answer,) = cursor.fetchone()
     return bool(answer)
 
 
 def populated(connection: BaseDatabaseWrapper) -> frozenset[str]:
-    """The tables of schema public that hold a row; one of somebody else's that may not be read counts as empty."""
+    """The tables of schema public that hold a row."""
+    return frozenset(name for name in _tables(connection) if has_rows(connection, name))
+
+
+def holds_rows(connection: BaseDatabaseWrapper) -> bool:
+    """Whether any table of schema public holds a row, those of Django and of the ledger aside."""
+    return any(has_rows(connection, name) for name in _tables(connection) if name not in _BOOKKEEPING)
+
+
+def _tables(connection: BaseDatabaseWrapper) -> list[str]:
+    """Without those of somebody else's that may not be read."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
                AND has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)"""
         )
-        names = [name for (name,) in cursor.fetchall()]
-    return frozenset(name for name in names if has_rows(connection, name))
-
-
-def holds_rows(connection: BaseDatabaseWrapper) -> bool:
-    """Whether any table of schema public holds a row, those of Django and of the ledger aside."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT relname FROM pg_class
-            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> ALL (%s)
-              AND has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)
-            """,
-            [list(_BOOKKEEPING)],
-        )
-        tables = [name for (name,) in cursor.fetchall()]
-        for table in tables:
-            cursor.execute(compose("SELECT EXISTS (SELECT FROM public.{t})", t=table))
-            (some,) = cursor.fetchone()
-            if some:
-                return True
-    return False
+        return [name for (name,) in cursor.fetchall()]
 
 
 def estimate_sizes(

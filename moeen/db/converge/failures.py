@@ -5,8 +5,8 @@ Only on a twin, which holds nobody's rows: what the server says there may be rep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.errors import MoeenError
+from moeen.db.scoped import scoped
 
 T = TypeVar("T")
 
@@ -34,15 +35,9 @@ class Failure:
 _collected: ContextVar[list[Failure] | None] = ContextVar("failures", default=None)
 
 
-@contextmanager
-def collecting() -> Iterator[list[Failure]]:
+def collecting() -> AbstractContextManager[list[Failure]]:
     """The list that failures are put into meanwhile, in place of being raised."""
-    found: list[Failure] = []
-    token = _collected.set(found)
-    try:
-        yield found
-    finally:
-        _collected.reset(token)
+    return scoped(_collected, [])
 
 
 def are_collected() -> bool:

@@ -297,4 +297,4 @@ def findings(
         found += structural_findings(connection, item)
         found += conflicts.findings(connection, item)
         found += value_findings(connection, item, live_tables)
-    return [*found, *zones.findings(connection, items)]
+    return found

@@ -7,8 +7,8 @@ and no other session ever sees them disabled; ours and those behind foreign keys
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db.converge.leftovers import LEGACY_FUNCTIONS
 from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
+from moeen.db.scoped import scoped
 from moeen.db.sql import compose, fragment
 
 _held: ContextVar[bool] = ContextVar("held", default=False)
@@ -58,14 +59,9 @@ class Trigger:
         )
 
 
-@contextmanager
-def holding(yes: bool) -> Iterator[None]:
+def holding(yes: bool) -> AbstractContextManager[bool]:
     """Meanwhile triggers of others do not fire when values are filled in, where ``yes``."""
-    token = _held.set(yes)
-    try:
-        yield
-    finally:
-        _held.reset(token)
+    return scoped(_held, yes)
 
 
 def without(connection: BaseDatabaseWrapper, table: str, statements: Sequence[str]) -> list[str]:

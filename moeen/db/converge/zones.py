@@ -7,7 +7,7 @@ would move, and nobody would be told. So what speaks against UTC is gathered, an
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -15,11 +15,13 @@ from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared
 from moeen.db.converge.subject import Subject
 from moeen.db.errors import USAGE, ConfigurationError
 from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
+from moeen.db.scoped import scoped
 
 UTC = "UTC"
 _BARE, _ZONED = "without time zone", "with time zone"
@@ -85,7 +87,10 @@ def in_the_future(item: Subject) -> Iterator[tuple[declared.Column, sql.Composab
 
 
 def findings(connection: BaseDatabaseWrapper, items: Sequence[Subject]) -> Iterator[Finding]:
-    """Where sessions count in another zone than UTC: each table with rows whose times are in a zone nobody has said."""
+    """Where sessions count in another zone than UTC: each table with rows whose times are in a zone nobody has said.
+
+    Asked of the database itself, not of its twin, whose server has a default of its own.
+    """
     unsaid = {
         item.name: names
         for item in items
@@ -98,12 +103,9 @@ def findings(connection: BaseDatabaseWrapper, items: Sequence[Subject]) -> Itera
         return
     found = ", ".join(f"{zone} ({where})" for where, zone in zones.items())
     for table, columns in unsaid.items():
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(table)).as_string(None))
-            if cursor.fetchone() == (True,):
-                yield Finding(
-                    f"{table}.{', '.join(columns)}", Kind.TIME_ZONE, UTC, f"sessions in {found}", fix=Fix(advice=_HOW)
-                )
+        if has_rows(connection, table):
+            where = f"{table}.{', '.join(columns)}"
+            yield Finding(where, Kind.TIME_ZONE, UTC, f"sessions in {found}", fix=Fix(advice=_HOW))
 
 
 def others(connection: BaseDatabaseWrapper) -> dict[str, str]:
@@ -113,14 +115,9 @@ def others(connection: BaseDatabaseWrapper) -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
-@contextmanager
-def said(zones: Zones) -> Iterator[None]:
+def said(zones: Zones) -> AbstractContextManager[Zones]:
     """Within it, times are read so."""
-    token = told.set(zones)
-    try:
-        yield
-    finally:
-        told.reset(token)
+    return scoped(told, zones)
 
 
 def check_names(connection: BaseDatabaseWrapper, zones: Zones) -> None:

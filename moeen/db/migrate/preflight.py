@@ -17,7 +17,7 @@ from moeen.db import catalog, roles
 from moeen.db.actions import ForceRowSecurity, Grant, GrantRole, RunSQL
 from moeen.db.adoption import Legacy
 from moeen.db.catalog.sizes import estimate_sizes
-from moeen.db.converge import declared, obstacles, subject
+from moeen.db.converge import declared, obstacles, subject, zones
 from moeen.db.findings import Finding, Fix, unique
 from moeen.db.kinds import Kind
 from moeen.db.migrate import taken
@@ -68,7 +68,7 @@ def check(
     items = list(_subjects(connection, pending, loader, adopting)) if adopting else []
     names_taken = list(taken.findings(items))
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
-    found = [*names_taken, *obstacles.findings(connection, items, live)]
+    found = [*names_taken, *obstacles.findings(connection, items, live), *zones.findings(connection, items)]
     if not triggers_decided:
         found += [finding for item in items for finding in obstacles.trigger_findings(connection, item)]
     if found:

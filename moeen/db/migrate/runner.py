@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import invariants, mutex, policies, preflight, rehearsal
+from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.security import web_login
@@ -45,6 +45,8 @@ class MigrateOptions:
     """How a run is to be made, and what became of it.
 
     ``drop_policies``, ``keep_policies`` (name -> reason): what becomes of others' policies that open rows to our roles.
+    ``closes_to``, ``keeps`` (name -> reason): what becomes of roles that would see nothing any more; ``kept``: with the
+    policies by which those that are kept go on, worked out beforehand.
     ``hold_triggers``, ``fire_triggers``: what becomes of others' triggers at the rows that adoption changes.
     ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
     migrations loses what it is given. ``rehearses``: this is a rehearsal, and ``broken`` takes what would stop a run.
@@ -59,20 +61,13 @@ class MigrateOptions:
     fire_triggers: bool = False
     drop_policies: tuple[str, ...] = ()
     keep_policies: Mapping[str, str] = field(default_factory=dict)
+    closes_to: tuple[str, ...] = ()
+    keeps: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[grantees.Kept, ...] = ()
     allow_blocking: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda line: None
     confirm: Callable[[list[str]], bool] = lambda losses: True
     rehearses: bool = False
-
-    @property
-    def decisions(self) -> str:
-        """What was decided for the run, as the ledger keeps it."""
-        said = policies.said(self.drop_policies, self.keep_policies)
-        said += ["triggers held off"] if self.hold_triggers else []
-        said += ["triggers let fire"] if self.fire_triggers else []
-        if self.no_rehearsal_reason:
-            said.append(f"no rehearsal: {self.no_rehearsal_reason}")
-        return "\n".join(said)
 
     broken: list[Finding] = field(default_factory=list, init=False)
     run: ledger.Run | None = field(default=None, init=False)
@@ -81,6 +76,17 @@ class MigrateOptions:
     plan: Plan = field(default=(), init=False)
     validation: schema.Validation | None = field(default=None, init=False)
     loader: Any = field(default=None, init=False)
+
+    @property
+    def decisions(self) -> str:
+        """What was decided for the run, as the ledger keeps it."""
+        said = policies.said(self.drop_policies, self.keep_policies)
+        said += grantees.said(self.closes_to, self.keeps)
+        said += ["triggers held off"] if self.hold_triggers else []
+        said += ["triggers let fire"] if self.fire_triggers else []
+        if self.no_rehearsal_reason:
+            said.append(f"no rehearsal: {self.no_rehearsal_reason}")
+        return "\n".join(said)
 
 
 @contextmanager
@@ -131,7 +137,7 @@ class Executor(MigrationExecutor):
         self.loader.build_graph()
         plan = self.migration_plan(targets)
         refuse_changed_history(self.connection, self.loader)
-        if not plan:
+        if not plan and not (options.drop_policies or options.keep_policies):
             if pending:
                 options.tell("Another run did it; nothing is left to do.")
             state = super().migrate(targets, [], None, fake, fake_initial)
@@ -145,6 +151,9 @@ class Executor(MigrationExecutor):
             if verdict.adopting:
                 tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in verdict.adopting.items())
                 options.tell(f"Adopting tables that stand already: {tables}")
+            for grantee in verdict.grantees:
+                options.tell(grantee.pretty(kept=grantee.name in options.keeps))
+            options.kept = grantees.kept(verdict.grantees, options.keeps)
             lost = losses(self.connection, plan, self.loader)
             if lost and not options.confirm(lost):
                 raise NotConfirmed
@@ -155,14 +164,20 @@ class Executor(MigrationExecutor):
         kept = options.keep_policies.keys()
         with self._recorded(run):
             self._back_up(run)
+            for role in options.kept:
+                grantees.keep(self.connection, role)
+                for made in role.policies:
+                    options.tell(f"Made, as told: {'; '.join(made.statements())}")
             for policy in policies.drop(self.connection, options.drop_policies):
                 options.tell(f"Dropped policy {policy.name} on {policy.table}, as told.")
             with triggers.holding(options.hold_triggers):
                 after = super().migrate(targets, list(plan), None, fake, fake_initial)
             own = {policy.words for policy in policies.foreign(self.connection) if policy.is_named & kept}
-            if own or run.own_objects:
+            if own or run.own_objects or options.kept:
                 # What stood before and was of the older scripts is gone by now.
-                run.own_objects = sorted((own | set(run.own_objects)) & schema.own_objects(self.connection))
+                standing = schema.own_objects(self.connection)
+                own |= grantees.own(standing, options.kept)
+                run.own_objects = sorted((own | set(run.own_objects)) & standing)
                 ledger.write(self.connection, run)
             self._make_web_login()
             self._validate(run)
@@ -249,6 +264,7 @@ class Executor(MigrationExecutor):
         for line in said:
             self.options.tell(line)
         record(outcome, " ".join(said))
+        grantees.let_write(connection, self.options.kept)
         found = invariants.findings(connection)
         if found and not self.options.rehearses:
             raise InvariantBroken(migration, found)
@@ -335,50 +351,74 @@ class Executor(MigrationExecutor):
 
 @dataclass(frozen=True)
 class Verdict:
-    """``refusal``: why a run would stop before it changes anything, None where it would go through."""
+    """``refusal``: why a run would stop before it changes anything, None where it would go through.
+
+    ``grantees``: the roles that lose rights by it, whether or not somebody has to decide on them.
+    """
 
     refusal: MoeenError | None
     adopting: Mapping[str, int]
     rehearsal: rehearsal.Rehearsal | None = None
+    grantees: tuple[grantees.Grantee, ...] = ()
 
 
 def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     """Look at what a run of ``options.plan`` would meet, and rehearse it on a twin. Nothing is changed."""
     plan, loader = options.plan, options.loader
     adopting: Mapping[str, int] = {}
-    refused: AdoptionRefused | None = None
+    losing: tuple[grantees.Grantee, ...] = ()
+    mismatches: list[Finding] = []
     try:
         session.refuse_shared(connection, "migrate")
         decided = options.hold_triggers or options.fire_triggers
-        adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
-        opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
-        if opening and any(not backwards for _, backwards in plan):
-            refused = AdoptionRefused([policy.finding() for policy in opening])
-        if large_tables_stand(connection):
+        try:
+            adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
+        except AdoptionRefused as error:
+            mismatches += error.findings
+        # A table that does not fit cannot be planned for.
+        if not mismatches and large_tables_stand(connection):
             stopping = blocking(describe(connection, plan, loader), allowed=options.allow_blocking)
             if stopping:
                 return Verdict(Blocking(stopping), adopting)
-    except AdoptionRefused as error:
-        opening = tuple(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
-        refused = AdoptionRefused((*error.findings, *(policy.finding() for policy in opening)))
+        undecided, losing = _undecided(connection, options)
+        mismatches += undecided
     except MoeenError as error:
         return Verdict(error, adopting)
     try:
-        tried = rehearsed(connection, options)
+        tried = rehearsed(connection, options, kept=grantees.kept(losing, options.keeps))
     except MoeenError as error:
-        return Verdict(refused or error, adopting)
+        return Verdict(AdoptionRefused(mismatches) if mismatches else error, adopting, grantees=losing)
     obstacles = tried.obstacles if tried else ()
-    if refused is not None:
+    if mismatches:
         # What fails on a table that is refused as it is, or on none in particular, fails of that.
-        told = {"database", *(finding.table for finding in refused.findings)}
-        more = tuple(finding for finding in obstacles if finding.table not in told)
-        return Verdict(AdoptionRefused((*refused.findings, *more)), adopting, tried)
+        told = {"database", *(finding.table for finding in mismatches)}
+        more = [finding for finding in obstacles if finding.table not in told]
+        return Verdict(AdoptionRefused([*mismatches, *more]), adopting, tried, losing)
     if tried is not None and obstacles:
-        return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried)
-    return Verdict(None, adopting, tried)
+        return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried, losing)
+    return Verdict(None, adopting, tried, losing)
 
 
-def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehearsal.Rehearsal | None:
+def _undecided(
+    connection: BaseDatabaseWrapper, options: MigrateOptions
+) -> tuple[list[Finding], tuple[grantees.Grantee, ...]]:
+    """What somebody has to decide before the run opens rows to some or closes them to others; and all that lose."""
+    pending = [migration for migration, backwards in options.plan if not backwards]
+    if not pending:
+        return [], ()
+    opening = list(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
+    # What nobody has decided on counts as dropped: one look tells of everybody who needed it.
+    gone = {*options.drop_policies, *(f"{policy.table}.{policy.name}" for policy in opening)}
+    closed = grantees.closed_by([operation for migration in pending for operation in migration.operations])
+    losing = tuple(grantees.look(connection, closed, gone=gone))
+    said = {*options.closes_to, *options.keeps}
+    asked = [grantee.finding() for grantee in losing if grantee.asks and grantee.name not in said]
+    return [*(policy.finding() for policy in opening), *asked], losing
+
+
+def rehearsed(
+    connection: BaseDatabaseWrapper, options: MigrateOptions, *, kept: tuple[grantees.Kept, ...] = ()
+) -> rehearsal.Rehearsal | None:
     """The run of this plan on a twin; None where there is nothing to try it on, or it is left out knowingly."""
     forwards = any(not backwards for _, backwards in options.plan)
     if options.no_rehearsal_reason or not forwards or not rehearsal.holds_tables(connection):
@@ -394,6 +434,7 @@ def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehea
             fire_triggers=options.fire_triggers,
             drop_policies=options.drop_policies,
             keep_policies=options.keep_policies,
+            kept=kept,
             rehearses=True,
         )
         executor = Executor(twin, options=inner)
@@ -402,7 +443,8 @@ def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehea
         own.extend(inner.run.own_objects if inner.run else ())
         return inner.broken
 
-    tried = rehearsal.rehearse(connection, run, complete=everything_applied_by(options))
+    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
+    tried = rehearsal.rehearse(connection, run, complete=everything_applied(options.loader, after=done))
     return replace(tried, own=tuple(own))
 
 
@@ -413,17 +455,10 @@ def refuse_changed_history(connection: BaseDatabaseWrapper, loader: MigrationLoa
         raise HistoryChanged(found)
 
 
-def everything_applied(loader: MigrationLoader) -> bool:
-    """Whether no migration of ours is pending."""
+def everything_applied(loader: MigrationLoader, *, after: Collection[tuple[str, str]] = ()) -> bool:
+    """Whether no migration of ours is pending, or will be ``after`` these, by app and name."""
     ours = {key for key in loader.disk_migrations if key[0] in own_apps(loader)}
-    return not ours - loader.applied_migrations.keys()
-
-
-def everything_applied_by(options: MigrateOptions) -> bool:
-    """Whether nothing of ours is pending once the plan has run."""
-    ours = {key for key in options.loader.disk_migrations if key[0] in own_apps(options.loader)}
-    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
-    return not ours - options.loader.applied_migrations.keys() - done
+    return not ours - loader.applied_migrations.keys() - set(after)
 
 
 def _breaking(result: schema.Validation) -> list[Finding]:

@@ -8,21 +8,17 @@ migrations; it holds no row of anybody's. The server ends with this process, how
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import sql
 
-from moeen.db.backups import program_errors, scratch, tools
+from moeen.db.backups import database_settings, inventory, program_errors, scratch, tools
 from moeen.db.backups.login import Login
 from moeen.db.migrate import likeness, standins
-from moeen.db.sql import fragment
 
 NAME = "moeen_twin"
 ALIAS = "moeen_twin"
@@ -38,7 +34,6 @@ class Twin:
     connection: BaseDatabaseWrapper
     server: str
     lacking: tuple[likeness.Lacking, ...]
-    seconds: float
 
 
 @contextmanager
@@ -48,7 +43,6 @@ def standing(connection: BaseDatabaseWrapper) -> Iterator[Twin]:
     Raises MoeenError when it cannot be made: no programs of the server's version or newer, or a schema that cannot be
     read.
     """
-    started = time.monotonic()
     login = Login.of_wrapper(connection)
     with login.connect(application="moeen twin") as source:
         source.execute("SET default_transaction_read_only = on")
@@ -57,7 +51,7 @@ def standing(connection: BaseDatabaseWrapper) -> Iterator[Twin]:
         with scratch.server(folder, purpose="twin") as keeper:
             with keeper.connect(application="moeen twin") as server:
                 standins.make_roles(source, server)
-                _make_database(source, server)
+            _make_database(source, keeper)
             with keeper.to(NAME).connect(application="moeen twin") as made:
                 made.execute("SET search_path = pg_catalog")
                 stood_in = standins.make_objects(source, made)
@@ -66,36 +60,22 @@ def standing(connection: BaseDatabaseWrapper) -> Iterator[Twin]:
                 likeness.finish(source, made)
                 lacking = tuple(likeness.lacking(source, made, said=said, stood_in=stood_in))
                 server_version = made.info.parameter_status("server_version") or ""
-            with _known_to_django(connection, keeper, login.user) as twin:
-                yield Twin(twin, server_version.split()[0], lacking, time.monotonic() - started)
+            with keeper.to(NAME, user=login.user).in_django(ALIAS) as twin:
+                yield Twin(twin, server_version.split()[0], lacking)
 
 
-def _make_database(source: Connection, server: Connection) -> None:
+def _make_database(source: Connection, server: Login) -> None:
     """An empty database with the owner, the encoding and the grants of the source, and the settings of its sessions."""
-    row = source.execute(
-        """SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding),
-                  ARRAY(SELECT ARRAY[CASE x.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(x.grantee)::text END,
-                                     x.privilege_type]
-                        FROM aclexplode(datacl) AS x WHERE x.grantee <> datdba)
-                  , datacl IS NULL
-           FROM pg_database WHERE datname = current_database()"""
-    ).fetchone()
-    assert row is not None
-    owner, encoding, grants, untouched = row
-    name = sql.Identifier(NAME)
-    server.execute(
-        sql.SQL("CREATE DATABASE {} OWNER {} ENCODING {} TEMPLATE template0 {}").format(
-            name,
-            sql.Identifier(owner),
-            sql.Literal(encoding),
-            fragment("" if encoding == "UTF8" else "LOCALE_PROVIDER libc LOCALE 'C'"),
-        )
-    )
-    if not untouched:
-        server.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
-        for role, right in grants:
-            to = sql.Identifier(role) if role else sql.SQL("PUBLIC")
-            server.execute(sql.SQL("GRANT {} ON DATABASE {} TO {}").format(fragment(right), name, to))
+    wanted = inventory.settings(source)
+    with server.connect(application="moeen twin") as connection:
+        database_settings.create(connection, NAME, wanted, owner=wanted.owner)
+    with server.to(NAME).connect(application="moeen twin") as connection:
+        database_settings.grant(connection, wanted, wanted.grants.keys() - {"PUBLIC"})
+        _give_settings(source, connection)
+
+
+def _give_settings(source: Connection, made: Connection) -> None:
+    """What sessions of the migrating role begin with."""
     settings = source.execute(
         """SELECT coalesce(r.rolname, ''), s.setdatabase <> 0, s.setconfig
            FROM pg_db_role_setting AS s LEFT JOIN pg_roles AS r ON r.oid = s.setrole
@@ -104,7 +84,7 @@ def _make_database(source: Connection, server: Connection) -> None:
     ).fetchall()
     for role, here, words in settings:
         # As they are stored: ALTER ROLE ... SET would quote a list anew.
-        server.execute(
+        made.execute(
             """INSERT INTO pg_db_role_setting (setdatabase, setrole, setconfig)
                VALUES (CASE WHEN %s THEN (SELECT oid FROM pg_database WHERE datname = %s) ELSE 0 END,
                        coalesce((SELECT oid FROM pg_roles WHERE rolname = %s), 0), %s)""",
@@ -135,19 +115,3 @@ def _copy_schema(source: Login, target: Login, left_out: Sequence[str]) -> str:
     )
     # It goes on after an error; what is missing afterwards is found by comparing.
     return restored.stderr.decode("utf-8", "replace")
-
-
-@contextmanager
-def _known_to_django(connection: BaseDatabaseWrapper, keeper: Login, user: str) -> Iterator[BaseDatabaseWrapper]:
-    """Django's connection to the twin, as the role that migrates, with the options of the given one."""
-    words = connection.settings_dict
-    entry = {
-        "ENGINE": words["ENGINE"], "NAME": NAME, "USER": user, "HOST": keeper.parameters["host"],
-        "PORT": keeper.parameters["port"], "TIME_ZONE": words.get("TIME_ZONE"),
-    }  # fmt: skip
-    connections.settings[ALIAS] = connections.configure_settings({"default": {}, ALIAS: entry})[ALIAS]
-    try:
-        yield connections[ALIAS]
-    finally:
-        connections[ALIAS].close()
-        del connections[ALIAS], connections.settings[ALIAS]

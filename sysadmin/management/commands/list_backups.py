@@ -53,7 +53,7 @@ class Command(BackupCommand):
         for warning in warnings:
             self.stderr.write(f"Warning: {warning}")
         if warnings:
-            raise Found
+            raise Found("\n".join(warnings))
 
     @staticmethod
     def _row(entry: retention.Entry) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from moeen.db.backups import origin, restore, store
 from moeen.db.backups.manifest import Manifest
 from moeen.db.errors import USAGE, MoeenError
 from sysadmin.management.arguments import jobs
-from sysadmin.management.backup_console import BackupCommand, Found
+from sysadmin.management.backup_console import BackupCommand, Found, summary
 
 
 class Command(BackupCommand):
@@ -59,7 +59,7 @@ class Command(BackupCommand):
         else:
             self._report(done)
         if done.findings or done.unsaved:
-            raise Found
+            raise Found(summary(f"{done.id} is restored, NOT AS IT WAS", done.findings + done.unsaved))
 
     @staticmethod
     def _target(words: str) -> restore.Target:

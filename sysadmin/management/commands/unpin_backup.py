@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
-
-from moeen.db.backups import retention, store
-from sysadmin.management.backup_console import BackupCommand
+from sysadmin.management.backup_console import PinningCommand
 
 
-class Command(BackupCommand):
+class Command(PinningCommand):
     help = "Lets prune_backups decide about a backup again, also the one from before the project took over."
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        super().add_arguments(parser)
-        parser.add_argument("id", metavar="ID")
-        parser.add_argument("--reason", default="", metavar="TEXT", help="why; it is recorded. No patient data")
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        place = store.of(options["store"])
-        name = place.resolve(options["id"])
-        retention.pin(place, name, kept=False, reason=options["reason"])
-        if options["json"]:
-            self.print_json({"id": name, "pinned": False})
-            return
-        self.stdout.write(f"{name}  unpinned")
+    kept = False

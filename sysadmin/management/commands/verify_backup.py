@@ -10,7 +10,7 @@ from django.db import connections
 from moeen.db import backups
 from moeen.db.backups import origin, store, verify
 from sysadmin.management.arguments import jobs
-from sysadmin.management.backup_console import BackupCommand, Found
+from sysadmin.management.backup_console import BackupCommand, Found, summary
 
 
 class Command(BackupCommand):
@@ -46,8 +46,10 @@ class Command(BackupCommand):
         else:
             for finding in report.findings:
                 self.stdout.write(finding.pretty())
+            for note in report.notes:
+                self.stderr.write(note)
             counts = ", ".join(f"{number:,} {kind}" for kind, number in report.checked.items() if number)
             self.stdout.write(f"{report.id}  {'verified' if report.ok else 'NOT VERIFIED'}  ({report.seconds:.1f} s)")
             self.stdout.write(f"checked: {counts}")
         if not report.ok:
-            raise Found
+            raise Found(summary(f"{report.id} is NOT VERIFIED", report.findings))

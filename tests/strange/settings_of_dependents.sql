@@ -18,3 +18,7 @@ COMMENT ON CONSTRAINT clinic_never ON doctors IS 'as agreed';
 ALTER TABLE doctors ALTER COLUMN clinic_changed SET STATISTICS 200, ALTER COLUMN clinic_changed SET (n_distinct = 2);
 CREATE STATISTICS clinic_doctors (dependencies) ON clinic_changed, id FROM doctors;
 COMMENT ON STATISTICS clinic_doctors IS 'for the planner';
+CREATE INDEX clinic_first ON sessions ((coalesce(created_at, updated_at)));
+ALTER INDEX clinic_first ALTER COLUMN 1 SET STATISTICS 300;
+CREATE STATISTICS clinic_times ON created_at, notes FROM sessions;
+ALTER STATISTICS clinic_times SET STATISTICS 50;

@@ -152,8 +152,9 @@ _PARTS = {
 _PARTS["index"] = _PARTS["index"].replace("{constraint}", _PARTS["constraint"])
 
 # The walk: what depends on an object, as the object that can be dropped and made anew: a view for its rule, a column
-# for its generating expression. Depth sorts it, the farthest first. PostgreSQL itself sees to indexes, checks and
-# statistics of the column, and to foreign keys of the column where the index behind them stays.
+# for its generating expression. Depth sorts it, the farthest first. PostgreSQL itself sees to indexes and checks of the
+# column, and to foreign keys of the column where the index behind them stays. Statistics, and the expressions of an
+# index, lose their target when it makes them anew.
 _QUERY = r"""
     WITH RECURSIVE start (classid, objid, objsubid) AS ({start}),
     reached (classid, objid, objsubid, depth) AS (
@@ -172,7 +173,8 @@ _QUERY = r"""
             SELECT 'pg_class'::regclass::oid AS classid, w.ev_class AS objid, 0 AS objsubid WHERE w.oid IS NOT NULL
             UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum::int WHERE a.attrelid IS NOT NULL
             UNION ALL SELECT d.classid, d.objid, 0
-            WHERE d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass)
+            WHERE d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
+                                'pg_statistic_ext'::regclass)
                OR d.classid = 'pg_rewrite'::regclass AND w.oid IS NULL
                -- A foreign key on an index that is to go; on a column it stays.
                OR k.contype = 'f' AND r.objsubid = 0
@@ -229,7 +231,6 @@ _QUERY = r"""
                || ARRAY(SELECT unnest({trigger}) FROM pg_trigger AS t WHERE t.tgrelid = objid AND NOT t.tgisinternal)
                || ARRAY(SELECT unnest({index}) FROM pg_index AS i LEFT JOIN pg_constraint AS k ON false
                         WHERE i.indrelid = objid)
-               || ARRAY(SELECT unnest({statistics}) FROM pg_statistic_ext AS s WHERE s.stxrelid = objid)
                || ARRAY(SELECT format('ALTER %%s %%s OWNER TO %%I', word, name, r.rolname) FROM pg_roles AS r
                         WHERE r.oid = relowner AND r.rolname <> current_user) AS created,
                relkind = 'm' AND relispopulated AS reads
@@ -275,6 +276,19 @@ _QUERY = r"""
                         FROM pg_roles AS r WHERE r.oid = p.proowner AND r.rolname <> current_user), false
         FROM unit AS u JOIN pg_proc AS p ON u.classid = 'pg_proc'::regclass AND p.oid = u.objid
         UNION ALL
+        SELECT u.depth, u.objid, 0, format('statistics %%I', s.stxname),
+               format('DROP STATISTICS %%s.%%I', s.stxnamespace::regnamespace, s.stxname), {statistics}, false
+        FROM unit AS u JOIN pg_statistic_ext AS s ON u.classid = 'pg_statistic_ext'::regclass AND s.oid = u.objid
+        UNION ALL
+        SELECT DISTINCT 0, x.attrelid, x.attnum::int, 'index ' || x.attrelid::regclass,
+               format('ALTER INDEX %%s ALTER COLUMN %%s SET STATISTICS -1', x.attrelid::regclass, x.attnum),
+               ARRAY[format('ALTER INDEX %%s ALTER COLUMN %%s SET STATISTICS %%s', x.attrelid::regclass, x.attnum,
+                            x.attstattarget)], false
+        FROM start AS s
+        JOIN pg_depend AS d ON (d.refclassid, d.refobjid, d.refobjsubid) = (s.classid, s.objid, s.objsubid)
+        JOIN pg_index AS i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
+        JOIN pg_attribute AS x ON x.attrelid = i.indexrelid AND x.attstattarget >= 0
+        UNION ALL
         SELECT u.depth, u.objid, 0, format('foreign key %%I of %%s', k.conname, k.conrelid::regclass),
                format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname),
                {constraint}, true
@@ -308,11 +322,7 @@ _QUERY = r"""
                             UNION ALL SELECT FROM pg_depend AS d WHERE d.classid = 'pg_constraint'::regclass
                               AND d.objid = k.oid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
                || ARRAY(SELECT unnest({constraint}) FROM pg_constraint AS k
-                        WHERE k.conrelid = a.attrelid AND k.contype IN ('c', 'f') AND a.attnum = ANY (k.conkey))
-               || ARRAY(SELECT unnest({statistics}) FROM pg_statistic_ext AS s
-                        WHERE s.stxrelid = a.attrelid AND EXISTS (
-                            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_statistic_ext'::regclass
-                              AND d.objid = s.oid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)),
+                        WHERE k.conrelid = a.attrelid AND k.contype IN ('c', 'f') AND a.attnum = ANY (k.conkey)),
                a.attgenerated = 's'
         FROM unit AS u JOIN pg_attribute AS a ON u.classid = 'pg_class'::regclass AND a.attrelid = u.objid
                                              AND a.attnum = u.objsubid

@@ -3,13 +3,13 @@
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 
 from moeen.db import schema
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.findings import Severity
 from moeen.db.kinds import Kind
-from moeen.db.migrate import adoption_report, grantees
+from moeen.db.migrate import adoption_report, grantees, policies
 from moeen.db.migrate.refusals import SchemaDiffers
 from moeen.db.security.identity import acting_as_operator
 from moeen.db.sql import compose
@@ -114,10 +114,10 @@ def test_look__roles_of_all_kinds__those_that_would_see_nothing_are_asked_about(
         owner.execute("""
             GRANT SELECT ON patients TO clinic_reports, clinic_past, clinic_chief, clinic_alike, clinic_own;
             GRANT SELECT (id, first_name) ON doctors TO clinic_app;
-            GRANT SELECT ON users TO clinic_own;
+            GRANT SELECT ON users TO clinic_own; GRANT UPDATE ON patients TO clinic_own;
             GRANT SELECT ON sessions TO PUBLIC;
             ALTER TABLE appointments ENABLE ROW LEVEL SECURITY; GRANT SELECT, UPDATE ON appointments TO clinic_app;
-            CREATE POLICY own ON patients TO clinic_own USING (true);
+            CREATE POLICY own ON patients TO clinic_own USING (true) WITH CHECK (false);
             CREATE POLICY "Read access" ON appointments FOR SELECT USING (id IS NOT NULL);
         """)
     with clinic.admin() as administrator:
@@ -132,7 +132,7 @@ def test_look__roles_of_all_kinds__those_that_would_see_nothing_are_asked_about(
         "PUBLIC": ([("sessions", select)], logins, True),
         "clinic_alike": ([("patients", select)], ("clinic_bi",), True),
         "clinic_app": ([("doctors", select)], ("clinic_app",), True),
-        "clinic_own": ([("users", select)], ("clinic_own",), True),
+        "clinic_own": ([("patients", ("UPDATE",)), ("users", select)], ("clinic_own",), True),
         "clinic_reports": ([("patients", select)], (), False),
     }
     # By a policy for everybody it reads appointments, and no more once that is dropped; a copy for it alone keeps it.
@@ -181,6 +181,13 @@ def test_migrate__policy_of_others_that_came_later__breaks_until_it_is_dropped_o
     assert [(it.object, it.kind, it.severity) for it in found] == [
         ("patients.later", Kind.UNEXPECTED_POLICY, Severity.BREAKS)
     ]
+    connection = connections[database.alias]
+    with transaction.atomic(using=database.alias), connection.cursor() as cursor:
+        # Through a membership it applies to a role of ours as well.
+        cursor.execute("CREATE ROLE clinic_ward; GRANT clinic_ward TO moeen_staff")
+        cursor.execute("CREATE POLICY ward ON patients TO clinic_ward USING (false)")
+        assert [policy.name for policy in policies.undecided(connection, [])] == ["later", "ward"]
+        transaction.set_rollback(True, using=database.alias)
     with pytest.raises(SchemaDiffers):
         migrate(database)
     migrate(database, keep_policy=["later"], reason="of the ministry")

@@ -200,6 +200,11 @@ class Kind(enum.StrEnum):
     UNINDEXED_FOREIGN_KEY = "unindexed foreign key"
     UNSIGNED_IDENTITIES = "unsigned identities"
 
+    # --- what a restore could not bring back ----------------------------------------------------------------------
+    NAME_LOST_ON_RESTORE = "name lost on restore"
+    ROWS_READ_ON_RESTORE = "rows read on restore"
+    ORPHANS_UNDER_KEY = "orphans under a valid key"
+
     # --- what shows rows past row security ------------------------------------------------------------------------
     COPY_ELSEWHERE = "copy elsewhere"
     DATABASE_CONNECT = "database CONNECT"

@@ -41,12 +41,14 @@ class Policy:
     using: str
     check: str
 
-    @property
-    def opens_all(self) -> bool:
-        return "true" in (self.using, self.check)
-
     def is_for(self, right: str) -> bool:
         return self.command in (right, "ALL")
+
+    def opens_all(self, right: str) -> bool:
+        """Whether every row may be read or written by it with that right."""
+        written = self.check or self.using
+        asked = {"INSERT": [written], "UPDATE": [self.using, written]}.get(right, [self.using])
+        return self.is_for(right) and set(asked) == {"true"}
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,16 @@ class Grantee:
 
     def finding(self) -> Finding:
         tables = "1 table" if len(self.losses) == 1 else f"{len(self.losses)} tables"
-        lines = [loss.pretty() for loss in self.losses]
-        lines.append(f"manage.py migrate --closes-to {self.name}, if nothing that comes as it is needed any more")
+        lines = [f"today {loss.pretty()}" for loss in self.losses]
+        lines.append(f"manage.py migrate --closes-to {self.name}: nothing that comes as it is needed any more")
         if not self.is_kept_out:
-            lines[-1] += f"; or --keeps {self.name} --reason TEXT, which makes these policies before it closes a table"
+            lines.append(
+                f"manage.py migrate --keeps {self.name} --reason TEXT: it goes on as before, by what is made first"
+            )
         elif self.name == EVERYBODY:
-            lines[-1] += "; or grant by name to whoever needs it, and run migrate again"
+            lines.append("Or grant by name to whoever needs it, and run migrate again.")
         else:
-            lines[-1] += "; its requests come through app.bind_request() from then on (docs/row-security.md)"
+            lines.append("Its requests come through app.bind_request() from then on (docs/row-security.md).")
         way = () if self.is_kept_out else self.way()
         return Finding(
             f"role {self.name}",
@@ -196,7 +200,7 @@ def _loss(
     lost: dict[Policy, None] = {}
     some = []
     for right in rights:
-        if any(it.opens_all and it.is_for(right) for it in stays):
+        if any(it.opens_all(right) for it in stays):
             continue
         going = [it for it in applying if it.is_for(right) and (it.command, it.using, it.check) not in same]
         if going or not bound:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from moeen.db.kinds import Kind
 from moeen.db.logs import logger
 from moeen.db.names import PUBLIC, ObjectKind
 from moeen.db.roles import ROLES
-from moeen.db.schema import canonical, drift, own, rows
+from moeen.db.schema import canonical, drift, own, restorable, rows
 from moeen.db.schema.canonical import Form, Objects
 from moeen.db.security import advisors, exposure
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
@@ -43,6 +43,8 @@ _PLATFORM = (*PLATFORM_ROLES, AUTHENTICATOR)
 class Validation:
     """``skipped``: tables whose rows could not be looked into; ``fingerprint``: of the catalog, see `canonical`.
 
+    ``large``: tables that were not looked through for orphans.
+
     ``ok``: nothing was found. ``settled``: nothing but what is expected between an adoption and its backfill.
     """
 
@@ -52,6 +54,7 @@ class Validation:
     seconds: float
     findings: tuple[Finding, ...]
     skipped: tuple[str, ...] = ()
+    large: tuple[str, ...] = ()
 
     @property
     def settled(self) -> bool:
@@ -70,6 +73,7 @@ class Validation:
             "seconds": self.seconds,
             "findings": [finding.as_dict() for finding in self.findings],
             "skipped": list(self.skipped),
+            "large": list(self.large),
         }
 
     def pretty(self) -> str:
@@ -77,6 +81,8 @@ class Validation:
         lines = [_with_reason(finding) for finding in self.findings]
         if self.skipped:
             lines.append(f"Not looked into, for want of rights: rows of {', '.join(self.skipped)}.")
+        if self.large:
+            lines.append(f"Not looked through for orphans, which --deep does: {', '.join(self.large)}.")
         counts = {s: sum(f.severity is s for f in self.findings) for s in _ORDER}
         told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
         verdict = f"{len(self.findings)} findings ({told})." if self.findings else "The database is what the code says."
@@ -97,15 +103,18 @@ def validate(
     tables: Iterable[str] | None = None,
     apps_only: Iterable[str] = (),
     advice: bool = False,
+    deep: bool = False,
 ) -> Validation:
     """Hold a database against the expected catalog and look at its contents. Writes nothing, also on a standby.
 
     ``tables`` and ``apps_only`` limit the findings to these tables and to the migrations of these apps. With
-    ``advice`` the rules of row security are asked as well, where the catalog has not said it already. Raises
-    MoeenError when there is no expected catalog, and the database's errors when it cannot be asked.
+    ``advice`` the rules of row security are asked as well, where the catalog has not said it already, and what a
+    restore could not bring back; ``deep``: large tables are looked through for it, too. Raises MoeenError when there is
+    no expected catalog, and the database's errors when it cannot be asked.
     """
     started = time.monotonic()
     expected = load_expected()
+    large: list[str] = []
     with transaction.atomic(using=connection.alias):
         live = _catalog(connection, only=canonical.relations(expected))
         with connection.cursor() as cursor:
@@ -119,11 +128,13 @@ def validate(
             advice_given = _advice(connection, live, expected, {finding.object for finding in found})
             found += [finding for finding in advice_given if not own.speaks_of(finding, recorded)]
             found += exposed(connection, expected=expected)
+            lost, large = restorable.findings(connection, deep=deep)
+            found += [finding for finding in lost if not is_allowed(finding.kind, finding.object)]
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]
     if tables is not None:
         names, labels = set(tables), set(apps_only)
         found = [f for f in found if f.table in names or f.object.partition(".")[0] in labels]
-    return _result(form, found, inside.skipped, started)
+    return replace(_result(form, found, inside.skipped, started), large=tuple(large))
 
 
 def _advice(connection: BaseDatabaseWrapper, live: Catalog, expected: Objects, named: set[str]) -> Iterator[Finding]:

@@ -21,8 +21,8 @@ from sysadmin.management.json_output import as_json
 class Command(BaseCommand):
     help = (
         "Holds the database against the catalog that the code expects and looks at public ids, prefixes, sequences, "
-        "backfills and applied migrations. Changes nothing in it. Exit code 0: nothing found; 3: findings; 1: "
-        "could not check."
+        "backfills and applied migrations, and for what a restore of its backup could not bring back. Changes nothing "
+        "in it. Exit code 0: nothing found; 3: findings; 1: could not check."
     )
     requires_system_checks: list[str] = []
 
@@ -36,6 +36,11 @@ class Command(BaseCommand):
             choices=[config.label for config in apps.get_app_configs()],
             metavar="LABEL",
             help="Only the tables and migrations of this app.",
+        )
+        parser.add_argument(
+            "--deep",
+            action="store_true",
+            help="Look through large tables, too, for rows that a valid foreign key forbids.",
         )
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--sql", action="store_true", help="Print SQL that mends what was found.")
@@ -86,8 +91,10 @@ class Command(BaseCommand):
         if options["app"]:
             models = apps.get_app_config(options["app"]).get_models(include_auto_created=True)
             tables = {model._meta.db_table for model in models}
-            return schema.validate(connection, tables=tables, apps_only=[options["app"]], advice=True)
-        return schema.validate(connection, advice=True)
+            return schema.validate(
+                connection, tables=tables, apps_only=[options["app"]], advice=True, deep=options["deep"]
+            )
+        return schema.validate(connection, advice=True, deep=options["deep"])
 
 
 def _refuse_together(options: dict[str, Any], name: str, others: tuple[str, ...]) -> None:

@@ -1,0 +1,253 @@
+"""What of the live database a restore of its backup could not bring back, found before there is anything to restore.
+
+pg_restore works with an empty search path, loads tables one after the other, and adds keys at the end. So it fails on a
+function that finds names by the path, on a check that reads rows which are not there yet, and on a key with orphans
+that were let in while it was switched off. Nothing is run here that the database's people wrote: bodies are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from moeen.db import statements
+from moeen.db.findings import Finding, Fix, Severity
+from moeen.db.kinds import Kind
+from moeen.db.names import ObjectName
+from moeen.db.sql import compose
+
+#: A table that is larger is looked through for orphans only if that is asked for.
+LARGE_BYTES = 64 * 1024**2
+#: Words after which the name of a table stands.
+_BEFORE_TABLE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|ONLY|TABLE)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Function:
+    name: ObjectName
+    body: str
+    has_path: bool
+    #: What PostgreSQL itself knows to be named in it: of a body that is parsed when it is made.
+    calls: tuple[int, ...]
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The names of the database's own objects: name -> schema and name, as text."""
+
+    functions: Mapping[str, list[int]]
+    relations: Mapping[str, str]
+    types: frozenset[str]
+
+
+def findings(connection: BaseDatabaseWrapper, *, deep: bool = False) -> tuple[list[Finding], list[str]]:
+    """What would fail, and the tables that were not looked through for orphans, being large. ``deep``: all are."""
+    found = list(_by_functions(connection))
+    orphans, large = _orphans(connection, deep=deep)
+    return found + orphans, large
+
+
+def _ask(connection: BaseDatabaseWrapper, query: str | sql.Composed) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query if isinstance(query, str) else query.as_string(None))
+        return list(cursor.fetchall())
+
+
+# -- functions that run while a restore does ---------------------------------------------------------------------------
+
+
+def _by_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    uses = _ask(connection, _USES)
+    if not uses:
+        return
+    functions = {
+        oid: _Function(ObjectName(schema, "", name, arguments), body, has_path, tuple(calls), tuple(reads))
+        for oid, schema, name, arguments, body, has_path, calls, reads in _ask(connection, _FUNCTIONS)
+    }
+    known = _known(connection, functions)
+    for use, schema, relation, part, function in uses:
+        user = ObjectName(schema, relation, part)
+        for named, unfound, read in _followed(function, functions, known):
+            if use in ("check", "generated column") and read:
+                why = "a restore loads one table after the other: the rows that it reads may not be there yet"
+                advice = "keep the rule by a trigger or a foreign key in its place"
+                yield _finding(user, Kind.ROWS_READ_ON_RESTORE, "its own row alone", f"{named.pretty()} reads {read}",
+                               advice, why)  # fmt: skip
+                break
+            if unfound:
+                why = "a restore runs with an empty search path, and does not find that name"
+                advice = compose(
+                    "ALTER FUNCTION {f} SET search_path = {s}, pg_temp", f=named.identifier(), s=named.schema
+                )
+                yield _finding(user, Kind.NAME_LOST_ON_RESTORE, "names with their schemas",
+                               f"{unfound} in {named.pretty()}, which this {use} runs", advice, why)  # fmt: skip
+                break
+
+
+def _finding(user: ObjectName, kind: Kind, expected: str, found: str, advice: str, why: str) -> Finding:
+    return Finding(user.pretty(), kind, expected, found, Severity.UNSAFE, Fix(advice=advice), why, user)
+
+
+def _known(connection: BaseDatabaseWrapper, functions: Mapping[int, _Function]) -> _Known:
+    named: dict[str, list[int]] = {}
+    for oid, function in functions.items():
+        named.setdefault(function.name.part, []).append(oid)
+    rows = _ask(connection, _NAMES)
+    return _Known(
+        named,
+        {name: f"{schema}.{name}" for kind, schema, name in rows if kind == "relation"},
+        frozenset(name for _, _, name in rows),
+    )
+
+
+def _followed(start: int, functions: Mapping[int, _Function], known: _Known) -> Iterator[tuple[ObjectName, str, str]]:
+    """Of the function and of those it calls: its name, a name that only a path finds, and a table that it reads."""
+    waiting, seen = [(start, False)], set()
+    while waiting:
+        oid, with_path = waiting.pop()
+        function = functions.get(oid)
+        if function is None or oid in seen:
+            continue
+        seen.add(oid)
+        # What a function sets holds for those that it calls, too.
+        with_path = with_path or function.has_path
+        unfound, read, calls = _read(function, known)
+        yield function.name, "" if with_path else unfound, read
+        waiting += [(called, with_path) for called in (*function.calls, *calls)]
+
+
+def _read(function: _Function, known: _Known) -> tuple[str, str, list[int]]:
+    """A name without its schema that a path finds, a table that is read, and the functions that are called."""
+    masks = {"text": "''", "body": "''", "comment": " ", "space": " "}
+    text = "".join(masks.get(token.kind, token.text) for token in statements.tokens(function.body))
+    unfound, read, calls = "", next(iter(function.reads), ""), []
+    for path in re.finditer(statements.PATH, text):
+        *schema, name = statements.parts_of(path[0])
+        before, after = text[: path.start()][-20:].rstrip(), text[path.end() :][:20].lstrip()[:1]
+        table = name in known.relations and after != "(" and _BEFORE_TABLE.search(before) is not None
+        called = name in known.functions and after == "(" and not before.upper().endswith("INTO")
+        typed = name in known.types and (before.endswith("::") or after == "%")
+        if table:
+            read = read or known.relations[name]
+        if called:
+            calls += known.functions[name]
+        if not schema and (table or called or typed):
+            unfound = unfound or name
+    return unfound, read, calls
+
+
+# Of what a restore computes: expressions of indexes, checks, generated columns, and materialized views.
+_USES = """
+    SELECT DISTINCT k.use, n.nspname::text, k.relation, k.part, d.refobjid::bigint
+    FROM (
+        SELECT 'pg_class'::regclass AS class, i.indexrelid AS oid, 'index' AS use, t.relnamespace AS namespace,
+               t.relname::text AS relation, c.relname::text AS part
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+        UNION ALL
+        SELECT 'pg_constraint'::regclass, k.oid, 'check', k.connamespace, coalesce(t.relname, y.typname)::text,
+               k.conname::text
+        FROM pg_constraint k LEFT JOIN pg_class t ON t.oid = k.conrelid LEFT JOIN pg_type y ON y.oid = k.contypid
+        WHERE k.contype = 'c'
+        UNION ALL
+        SELECT 'pg_attrdef'::regclass, f.oid, 'generated column', t.relnamespace, t.relname::text, a.attname::text
+        FROM pg_attrdef f JOIN pg_class t ON t.oid = f.adrelid
+        JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum WHERE a.attgenerated = 's'
+        UNION ALL
+        SELECT 'pg_rewrite'::regclass, r.oid, 'materialized view', t.relnamespace, t.relname::text, ''
+        FROM pg_rewrite r JOIN pg_class t ON t.oid = r.ev_class WHERE t.relkind = 'm'
+    ) k
+    JOIN pg_depend d ON d.classid = k.class AND d.objid = k.oid AND d.refclassid = 'pg_proc'::regclass
+    JOIN pg_namespace n ON n.oid = k.namespace
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT FROM pg_depend e
+                      WHERE e.classid = 'pg_proc'::regclass AND e.objid = d.refobjid AND e.deptype = 'e')
+    ORDER BY 1, 2, 3, 4
+"""
+_FUNCTIONS = """
+    SELECT p.oid::bigint, n.nspname::text, p.proname::text, pg_get_function_identity_arguments(p.oid),
+           CASE WHEN l.lanname IN ('sql', 'plpgsql') THEN coalesce(p.prosrc, '') ELSE '' END,
+           EXISTS (SELECT FROM unnest(p.proconfig) s WHERE s LIKE 'search\\_path=%'),
+           ARRAY(SELECT d.refobjid::bigint FROM pg_depend d
+                 WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass),
+           ARRAY(SELECT d.refobjid::regclass::text FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
+                 WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass
+                   AND d.refobjsubid > 0 AND c.relkind IN ('r', 'p', 'v', 'm'))
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT FROM pg_depend e
+                      WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
+    ORDER BY 1
+"""
+_NAMES = """
+    SELECT CASE WHEN t.typrelid = 0 THEN 'type' ELSE 'relation' END, n.nspname::text, t.typname::text
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typelem = 0 ORDER BY 2, 3
+"""
+
+
+# -- keys with orphans -------------------------------------------------------------------------------------------------
+
+
+def _orphans(connection: BaseDatabaseWrapper, *, deep: bool) -> tuple[list[Finding], list[str]]:
+    """Rows that a valid key forbids: written while it was switched off, as replication and some imports do."""
+    keys: list[tuple[ObjectName, sql.Composed, str]] = []
+    large: list[str] = []
+    for _, columns in groupby(_ask(connection, _KEYS), key=lambda row: row[0]):
+        (_, name, schema, table, only, size, parent_schema, parent, *_), *_ = pairs = list(columns)
+        key = ObjectName(schema, table, name)
+        if size > LARGE_BYTES and not deep:
+            large.append(key.relation.pretty())
+            continue
+        joined = sql.SQL(" AND ").join(
+            sql.SQL("p.{} OPERATOR({}.{}) c.{}").format(
+                sql.Identifier(theirs), sql.Identifier(operators), sql.SQL(operator), sql.Identifier(ours)
+            )
+            for *_, ours, theirs, operators, operator in pairs
+        )
+        given = sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(row[8])) for row in pairs)
+        query = sql.SQL("FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})").format(
+            sql.SQL("ONLY {}" if only else "{}").format(sql.Identifier(schema, table)), given,
+            sql.Identifier(parent_schema, parent), joined,
+        )  # fmt: skip
+        keys.append((key, query, ObjectName(parent_schema, parent).pretty()))
+    if not keys:
+        return [], sorted(set(large))
+    asked = [sql.SQL("SELECT {}::int, count(*) {}").format(sql.Literal(at), keys[at][1]) for at in range(len(keys))]
+    counts = dict(_ask(connection, sql.SQL(" UNION ALL ").join(asked)))
+    why = "a restore adds the key anew and fails on these rows"
+    found = [
+        Finding(
+            key.pretty(), Kind.ORPHANS_UNDER_KEY, "0", f"{counts[at]:,} rows refer to none of {parent}",
+            Severity.BREAKS, Fix(advice=f"correct or remove them: SELECT * {query.as_string(None)}"), why, key,
+        )
+        for at, (key, query, parent) in enumerate(keys) if counts[at]
+    ]  # fmt: skip
+    return found, sorted(set(large))
+
+
+# Keys of a partition are its parent's; those over periods and those that are not enforced are asked nothing.
+_KEYS = """
+    SELECT k.oid::bigint, k.conname::text, n.nspname::text, t.relname::text, t.relkind = 'r',
+           pg_table_size(t.oid), m.nspname::text, r.relname::text,
+           a.attname::text, b.attname::text, x.nspname::text, o.oprname::text
+    FROM pg_constraint k
+    JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+    JOIN pg_class r ON r.oid = k.confrelid JOIN pg_namespace m ON m.oid = r.relnamespace
+    CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u (ours, theirs, operator, place)
+    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.ours
+    JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.theirs
+    JOIN pg_operator o ON o.oid = u.operator JOIN pg_namespace x ON x.oid = o.oprnamespace
+    WHERE k.contype = 'f' AND k.convalidated AND k.conparentid = 0
+      AND NOT coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false)
+      AND has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(m.oid, 'USAGE')
+      AND has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(r.oid, 'SELECT')
+      AND NOT row_security_active(t.oid) AND NOT row_security_active(r.oid)
+    ORDER BY 1, u.place
+"""

@@ -28,8 +28,9 @@ _SAID_OF_SETTINGS = {
     Kind.COLUMN_STORAGE, Kind.COLUMN_COMPRESSION, Kind.COLUMN_STATISTICS, Kind.COLUMN_OPTIONS, Kind.COLUMN_GRANTS,
     Kind.PUBLICATION, Kind.DUPLICATE_INDEX,
 }  # fmt: skip
-#: Rules and functions with their owner's rights are told of for ever: they may work past row security.
-_TOLD_ALWAYS = {Kind.UNEXPECTED_RULE, Kind.UNEXPECTED_FUNCTION}
+#: These are told of for ever, since they may work past row security: rules, functions with their owner's rights,
+#: and rights that whatever is made from then on comes with.
+_TOLD_ALWAYS = {Kind.UNEXPECTED_RULE, Kind.UNEXPECTED_FUNCTION, Kind.UNEXPECTED_DEFAULT_PRIVILEGES}
 
 
 def dump(database) -> str:

@@ -216,6 +216,13 @@ def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Comp
             yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(found.misfit).format(name)
         if column.not_null and not column.prefix and not stands.not_null:
             yield (where, Kind.VALUES_EMPTY, "a value in every row"), sql.SQL("{} IS NULL").format(name)
+        # What lies ahead, infinity too, is told of times below.
+        if pattern.type == "date" or pattern.type.startswith("timestamp"):
+            beyond = "{0} < '0001-01-01'" + (" OR {0} > '9999-12-31'" if pattern.type == "date" else "")
+            yield (
+                (where, Kind.VALUES_NOT_ALLOWED, "a year from 1 to 9999, as Python reads"),
+                fragment(beyond).format(name),
+            )
     for column, condition in zones.in_the_future(item):
         expected = "times that have been, read as UTC"
         yield (f"{item.name}.{column.name}", Kind.TIMES_AHEAD, expected), condition

@@ -401,6 +401,16 @@ case(
 case(
     "policy added",
     "CREATE POLICY mine ON patients FOR SELECT TO moeen_anon USING (true)",
+    (B, "patients.mine", "unexpected policy"),
+)
+case(
+    "policy added for PUBLIC",
+    "CREATE POLICY mine ON patients USING (true)",
+    (B, "patients.mine", "unexpected policy"),
+)
+case(
+    "policy added for a role that is none of ours",
+    "CREATE POLICY mine ON patients TO CURRENT_USER USING (true)",
     (U, "patients.mine", "unexpected policy"),
 )
 case(
@@ -422,7 +432,7 @@ case(
     "policy renamed",
     "ALTER POLICY users_select_admin ON users RENAME TO mine",
     (B, "users.users_select_admin", "missing policy"),
-    (U, "users.mine", "unexpected policy"),
+    (B, "users.mine", "unexpected policy"),
 )
 case(
     "policy comment",

@@ -182,6 +182,7 @@ class Kind(enum.StrEnum):
     REHEARSAL = "rehearsal"
     TWIN = "twin"
     FOREIGN_POLICY = "policy of others"
+    GOES_BLIND = "role that goes blind"
     TRIGGER_FIRES = "trigger that fires"
 
     # --- rules of row security ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from moeen.db.actions import Deed
 from moeen.db.catalog.sizes import count_rows
 from moeen.db.findings import Finding
 from moeen.db.migrate import refusals, runner
+from moeen.db.migrate.grantees import Grantee
 from moeen.db.migrate.plan import PlannedStatement, describe
 from moeen.db.operations import CreateTable
 
@@ -33,7 +34,7 @@ class TableAdoption:
 class AdoptionReport:
     """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is.
 
-    ``own``: what stays as the clinic's own, in the words of `schema.own`.
+    ``own``: what stays as the clinic's own, in the words of `schema.own`. ``losing``: the roles that lose rights.
     """
 
     refused: bool
@@ -41,6 +42,7 @@ class AdoptionReport:
     new_tables: tuple[str, ...]
     others: tuple[Finding, ...]
     own: tuple[str, ...] = ()
+    losing: tuple[Grantee, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,6 +55,7 @@ class AdoptionReport:
             for deed in Deed:
                 lines += [f"  {deed:7}  {_short(statement)}" for statement in getattr(table, deed)]
         lines += [f"refuse   {finding.pretty()}" for finding in self.others]
+        lines += [grantee.pretty() for grantee in self.losing]
         lines += [f"stays, as the clinic's own: {words}" for words in self.own]
         if self.new_tables:
             lines.append(f"New tables: {', '.join(self.new_tables)}")
@@ -92,7 +95,7 @@ def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
     named = {finding for table in tables for finding in table.refused}
     others = tuple(finding for finding in refused if finding not in named)
     own = verdict.rehearsal.own if verdict.rehearsal else ()
-    return AdoptionReport(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others, own)
+    return AdoptionReport(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others, own, verdict.grantees)
 
 
 def _table(name: str, rows: int, statements: Sequence[PlannedStatement], refused: Sequence[Finding]) -> TableAdoption:

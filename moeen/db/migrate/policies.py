@@ -61,16 +61,20 @@ class ForeignPolicy:
 
 
 def undecided(connection: BaseDatabaseWrapper, said: Collection[str]) -> Iterator[ForeignPolicy]:
-    """Those that open rows and of which nothing was ``said``, by their name or as TABLE.NAME, now or at adoption."""
+    """Those of which nothing was ``said``, by their name or as TABLE.NAME, now or at adoption.
+
+    One that opens no row at adoption stays without a word. One that was made since is asked about in any case.
+    """
+    adopted = ledger.records_own_objects(connection)
     with connection.cursor() as cursor:
         recorded = ledger.own_objects(cursor)
     for policy in foreign(connection):
-        if policy.words not in recorded and policy.is_named.isdisjoint(said) and not policy.opens_nothing:
+        if policy.words not in recorded and policy.is_named.isdisjoint(said) and (adopted or not policy.opens_nothing):
             yield policy
 
 
 def foreign(connection: BaseDatabaseWrapper) -> list[ForeignPolicy]:
-    """The permissive ones on tables of ours that bind a role of ours, and that neither we nor older scripts made."""
+    """The permissive ones on tables of ours that bind a role of ours; neither ours nor of the older scripts."""
     expected = load_expected()
     ours = {(name.table, name.part) for name in expected.get("policy", {})}
     tables = [name.table for name in expected["table"] if name.schema == PUBLIC]
@@ -129,8 +133,8 @@ _QUERY = """
            pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
     FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
     WHERE p.polpermissive AND c.relnamespace = 'public'::regnamespace
-      AND EXISTS (SELECT FROM unnest(p.polroles) AS r LEFT JOIN pg_roles AS o ON o.oid = r
-                  WHERE r = 0 OR o.rolname = ANY (%s))
+      AND EXISTS (SELECT FROM unnest(p.polroles) AS r LEFT JOIN pg_roles AS o ON o.rolname = ANY (%s)
+                  WHERE r = 0 OR pg_has_role(o.oid, r, 'USAGE'))
       AND c.relname = ANY (%s)
     ORDER BY 1, 2
 """

@@ -30,7 +30,7 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import invariants, mutex, policies, preflight, rehearsal
+from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.security import web_login
@@ -45,6 +45,8 @@ class MigrateOptions:
     """How a run is to be made, and what became of it.
 
     ``drop_policies``, ``keep_policies`` (name -> reason): what becomes of others' policies that open rows to our roles.
+    ``closes_to``, ``keeps`` (name -> reason): what becomes of roles that would see nothing any more; ``kept``: with the
+    policies by which those that are kept go on, worked out beforehand.
     ``hold_triggers``, ``fire_triggers``: what becomes of others' triggers at the rows that adoption changes.
     ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
     migrations loses what it is given. ``rehearses``: this is a rehearsal, and ``broken`` takes what would stop a run.
@@ -59,6 +61,9 @@ class MigrateOptions:
     fire_triggers: bool = False
     drop_policies: tuple[str, ...] = ()
     keep_policies: Mapping[str, str] = field(default_factory=dict)
+    closes_to: tuple[str, ...] = ()
+    keeps: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[grantees.Kept, ...] = ()
     allow_blocking: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda line: None
     confirm: Callable[[list[str]], bool] = lambda losses: True
@@ -76,6 +81,7 @@ class MigrateOptions:
     def decisions(self) -> str:
         """What was decided for the run, as the ledger keeps it."""
         said = policies.said(self.drop_policies, self.keep_policies)
+        said += grantees.said(self.closes_to, self.keeps)
         said += ["triggers held off"] if self.hold_triggers else []
         said += ["triggers let fire"] if self.fire_triggers else []
         if self.no_rehearsal_reason:
@@ -131,7 +137,7 @@ class Executor(MigrationExecutor):
         self.loader.build_graph()
         plan = self.migration_plan(targets)
         refuse_changed_history(self.connection, self.loader)
-        if not plan:
+        if not plan and not (options.drop_policies or options.keep_policies):
             if pending:
                 options.tell("Another run did it; nothing is left to do.")
             state = super().migrate(targets, [], None, fake, fake_initial)
@@ -145,6 +151,9 @@ class Executor(MigrationExecutor):
             if verdict.adopting:
                 tables = ", ".join(f"{name} ({rows:,} rows)" for name, rows in verdict.adopting.items())
                 options.tell(f"Adopting tables that stand already: {tables}")
+            for grantee in verdict.grantees:
+                options.tell(grantee.pretty(kept=grantee.name in options.keeps))
+            options.kept = grantees.kept(verdict.grantees, options.keeps)
             lost = losses(self.connection, plan, self.loader)
             if lost and not options.confirm(lost):
                 raise NotConfirmed
@@ -155,14 +164,20 @@ class Executor(MigrationExecutor):
         kept = options.keep_policies.keys()
         with self._recorded(run):
             self._back_up(run)
+            for role in options.kept:
+                grantees.keep(self.connection, role)
+                for made in role.policies:
+                    options.tell(f"Made, as told: {'; '.join(made.statements())}")
             for policy in policies.drop(self.connection, options.drop_policies):
                 options.tell(f"Dropped policy {policy.name} on {policy.table}, as told.")
             with triggers.holding(options.hold_triggers):
                 after = super().migrate(targets, list(plan), None, fake, fake_initial)
             own = {policy.words for policy in policies.foreign(self.connection) if policy.is_named & kept}
-            if own or run.own_objects:
+            if own or run.own_objects or options.kept:
                 # What stood before and was of the older scripts is gone by now.
-                run.own_objects = sorted((own | set(run.own_objects)) & schema.own_objects(self.connection))
+                standing = schema.own_objects(self.connection)
+                own |= grantees.own(standing, options.kept)
+                run.own_objects = sorted((own | set(run.own_objects)) & standing)
                 ledger.write(self.connection, run)
             self._make_web_login()
             self._validate(run)
@@ -249,6 +264,7 @@ class Executor(MigrationExecutor):
         for line in said:
             self.options.tell(line)
         record(outcome, " ".join(said))
+        grantees.let_write(connection, self.options.kept)
         found = invariants.findings(connection)
         if found and not self.options.rehearses:
             raise InvariantBroken(migration, found)
@@ -335,17 +351,22 @@ class Executor(MigrationExecutor):
 
 @dataclass(frozen=True)
 class Verdict:
-    """``refusal``: why a run would stop before it changes anything, None where it would go through."""
+    """``refusal``: why a run would stop before it changes anything, None where it would go through.
+
+    ``grantees``: the roles that lose rights by it, whether or not somebody has to decide on them.
+    """
 
     refusal: MoeenError | None
     adopting: Mapping[str, int]
     rehearsal: rehearsal.Rehearsal | None = None
+    grantees: tuple[grantees.Grantee, ...] = ()
 
 
 def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     """Look at what a run of ``options.plan`` would meet, and rehearse it on a twin. Nothing is changed."""
     plan, loader = options.plan, options.loader
     adopting: Mapping[str, int] = {}
+    losing: tuple[grantees.Grantee, ...] = ()
     mismatches: list[Finding] = []
     try:
         session.refuse_shared(connection, "migrate")
@@ -359,27 +380,45 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
             stopping = blocking(describe(connection, plan, loader), allowed=options.allow_blocking)
             if stopping:
                 return Verdict(Blocking(stopping), adopting)
-        if any(not backwards for _, backwards in plan):
-            opening = policies.undecided(connection, {*options.drop_policies, *options.keep_policies})
-            mismatches += [policy.finding() for policy in opening]
+        undecided, losing = _undecided(connection, options)
+        mismatches += undecided
     except MoeenError as error:
         return Verdict(error, adopting)
     try:
-        tried = rehearsed(connection, options)
+        tried = rehearsed(connection, options, kept=grantees.kept(losing, options.keeps))
     except MoeenError as error:
-        return Verdict(AdoptionRefused(mismatches) if mismatches else error, adopting)
+        return Verdict(AdoptionRefused(mismatches) if mismatches else error, adopting, grantees=losing)
     obstacles = tried.obstacles if tried else ()
     if mismatches:
         # What fails on a table that is refused as it is, or on none in particular, fails of that.
         told = {"database", *(finding.table for finding in mismatches)}
         more = [finding for finding in obstacles if finding.table not in told]
-        return Verdict(AdoptionRefused([*mismatches, *more]), adopting, tried)
+        return Verdict(AdoptionRefused([*mismatches, *more]), adopting, tried, losing)
     if tried is not None and obstacles:
-        return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried)
-    return Verdict(None, adopting, tried)
+        return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried, losing)
+    return Verdict(None, adopting, tried, losing)
 
 
-def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehearsal.Rehearsal | None:
+def _undecided(
+    connection: BaseDatabaseWrapper, options: MigrateOptions
+) -> tuple[list[Finding], tuple[grantees.Grantee, ...]]:
+    """What somebody has to decide before the run opens rows to some or closes them to others; and all that lose."""
+    pending = [migration for migration, backwards in options.plan if not backwards]
+    if not pending:
+        return [], ()
+    opening = list(policies.undecided(connection, {*options.drop_policies, *options.keep_policies}))
+    # What nobody has decided on counts as dropped: one look tells of everybody who needed it.
+    gone = {*options.drop_policies, *(f"{policy.table}.{policy.name}" for policy in opening)}
+    closed = grantees.closed_by([operation for migration in pending for operation in migration.operations])
+    losing = tuple(grantees.look(connection, closed, gone=gone))
+    said = {*options.closes_to, *options.keeps}
+    asked = [grantee.finding() for grantee in losing if grantee.asks and grantee.name not in said]
+    return [*(policy.finding() for policy in opening), *asked], losing
+
+
+def rehearsed(
+    connection: BaseDatabaseWrapper, options: MigrateOptions, *, kept: tuple[grantees.Kept, ...] = ()
+) -> rehearsal.Rehearsal | None:
     """The run of this plan on a twin; None where there is nothing to try it on, or it is left out knowingly."""
     forwards = any(not backwards for _, backwards in options.plan)
     if options.no_rehearsal_reason or not forwards or not rehearsal.holds_tables(connection):
@@ -395,6 +434,7 @@ def rehearsed(connection: BaseDatabaseWrapper, options: MigrateOptions) -> rehea
             fire_triggers=options.fire_triggers,
             drop_policies=options.drop_policies,
             keep_policies=options.keep_policies,
+            kept=kept,
             rehearses=True,
         )
         executor = Executor(twin, options=inner)

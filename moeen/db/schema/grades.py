@@ -8,6 +8,7 @@ from typing import Any
 from moeen.db.findings import Severity
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectKind
+from moeen.db.roles import ROLES
 
 Entry = Mapping[str, Any]
 BREAKS, UNSAFE, SLOW, COSMETIC = Severity.BREAKS, Severity.UNSAFE, Severity.SLOW, Severity.COSMETIC
@@ -154,6 +155,8 @@ def _unexpected(kind: Kind, found: Entry) -> tuple[Severity, str] | None:
         return UNSAFE, "it runs with its owner's rights, past every policy"
     if kind is Kind.UNEXPECTED_POLICY and found.get("restrictive"):
         return BREAKS, "it hides rows from those who need them"
+    if kind is Kind.UNEXPECTED_POLICY and not {"public", *ROLES}.isdisjoint(found.get("roles", ())):
+        return BREAKS, "policies add up: whoever acts in a role of ours sees or writes what it opens as well"
     return None
 
 

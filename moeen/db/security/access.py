@@ -123,7 +123,7 @@ def declared(connection: BaseDatabaseWrapper) -> list[Cell]:
     found: dict[tuple[str, str, str], Cell] = {}
     for text in _declarations():
         # A page says anew what an earlier one said of its tables.
-        anew = {name for match in _LOCK_AWAY.finditer(text) for name in _unquoted(match[1]).split()}
+        anew = locked_away(text)
         found = {key: cell for key, cell in found.items() if key[0] not in anew}
         for match in _ALLOW.finditer(text):
             names, roles, commands, seen, written = (_unquoted(match[name]) for name in _ALLOW.groupindex)
@@ -135,6 +135,11 @@ def declared(connection: BaseDatabaseWrapper) -> list[Cell]:
                         rows = "all" if condition == "true" else "some"
                         found[table, role, part[1]] = Cell(table, role, part[1], columns, rows)
     return sorted(found.values())
+
+
+def locked_away(text: str) -> set[str]:
+    """The tables that an SQL file closes."""
+    return {name for match in _LOCK_AWAY.finditer(text) for name in _unquoted(match[1]).split()}
 
 
 def differences(connection: BaseDatabaseWrapper) -> tuple[Finding, ...]:

@@ -21,7 +21,7 @@ from django.db.migrations.loader import MigrationLoader
 from moeen.db import backups
 from moeen.db.converge import zones
 from moeen.db.errors import USAGE
-from moeen.db.migrate import plan, receipt, runner
+from moeen.db.migrate import grantees, plan, receipt, runner
 from moeen.db.security import signing
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
@@ -94,7 +94,22 @@ class Command(migrate.Command):
             metavar="NAME",
             help="Keep them, though they open rows to roles of ours; needs --reason; may be repeated.",
         )
-        parser.add_argument("--reason", default="", help="Why the change is accepted, or the policy kept.")
+        parser.add_argument(
+            "--closes-to",
+            action="append",
+            default=[],
+            metavar="ROLE",
+            help="This role of the clinic's own (or PUBLIC) may lose the rows that it reads and writes today: row "
+            "security closes them to it. May be repeated.",
+        )
+        parser.add_argument(
+            "--keeps",
+            action="append",
+            default=[],
+            metavar="ROLE",
+            help="This role keeps them, by policies of its own; --plan prints them. Needs --reason; may be repeated.",
+        )
+        parser.add_argument("--reason", default="", help="Why the change is accepted, or the policy or role kept.")
         parser.add_argument(
             "--allow-blocking",
             action="append",
@@ -109,8 +124,10 @@ class Command(migrate.Command):
             self._accept(connection, options)
             return
         self._check_names(options["allow_blocking"])
-        if options["keep_policy"] and not options["reason"].strip():
-            raise CommandError("--keep-policy needs --reason.", returncode=USAGE)
+        for name in ("keep_policy", "keeps"):
+            if options[name] and not options["reason"].strip():
+                raise CommandError(f"--{name.replace('_', '-')} needs --reason.", returncode=USAGE)
+        grantees.check_names(options["closes_to"], options["keeps"])
         said = zones.Zones.parse(options["times_are"])
         zones.check_names(connection, said)
         quiet = options["verbosity"] == 0
@@ -124,6 +141,8 @@ class Command(migrate.Command):
             fire_triggers=options["fire_triggers"],
             drop_policies=tuple(options["drop_policy"]),
             keep_policies=dict.fromkeys(options["keep_policy"], options["reason"].strip()),
+            closes_to=tuple(options["closes_to"]),
+            keeps=dict.fromkeys(options["keeps"], options["reason"].strip()),
             allow_blocking=tuple(options["allow_blocking"]),
             tell=(lambda line: None) if quiet else display.tell,
             confirm=self._confirm if options["interactive"] else lambda losses: True,
@@ -168,6 +187,8 @@ class Command(migrate.Command):
         with self.display:
             verdict = runner.judge(connection, run)
         self._print_plan(plan.describe(connection, run.plan, run.loader), as_json=as_json)
+        for grantee in () if as_json else verdict.grantees:
+            self.stdout.write(grantee.pretty(kept=grantee.name in run.keeps))
         if verdict.refusal is not None:
             raise verdict.refusal
         if verdict.rehearsal is not None and not as_json:

@@ -1,6 +1,8 @@
 """What cannot be restored: named by validate_schema and by a verification, and everything else brought back."""
 
+import io
 import json
+import os
 import re
 from dataclasses import replace
 
@@ -11,6 +13,8 @@ from moeen.db.backups import restore, verify
 from moeen.db.errors import MoeenError
 from moeen.db.kinds import Kind
 from moeen.db.schema import restorable
+from sysadmin.management.commands import migrate
+from sysadmin.management.progress import Display
 from tests import backups
 
 #: Each table with ten rows, and something on it that a restore fails at; `plain` and `later` are as they should be.
@@ -107,6 +111,21 @@ def test_salvage__every_row_is_back_and_the_bill_names_the_rest(broken, taken):
         connection.execute(mend.partition("then here: ")[2])
         connection.execute("ALTER TABLE checked VALIDATE CONSTRAINT checked_x")
     broken.target.drop(saved.name)
+
+
+def test_migrate__its_backup_cannot_be_restored_whole__says_what_and_a_verified_one_is_refused(
+    broken, settings, tmp_path
+):
+    options = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path}}
+    settings.STORAGES = settings.STORAGES | {"backups": options}
+    said = io.StringIO()
+    command = migrate.Command(stderr=said)
+    command.display = Display(command.stderr)
+    assert command._back_up(connections[broken.alias], verified=False) in os.listdir(tmp_path)
+    lines = [line for line in said.getvalue().splitlines() if "could not bring back" in line]
+    assert (len(lines), any("keyed.keyed_n: orphans" in line for line in lines)) == (4, True)
+    with pytest.raises(MoeenError, match="did not pass its verification"):
+        command._back_up(connections[broken.alias], verified=True)
 
 
 def test_salvage__something_stands_there__never_over_it(broken, taken):

@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run quick test coverage test-kill test-kill-backfill test-backup test-forgery bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
+.PHONY: help migrate run quick test coverage test-kill test-kill-backfill test-backup test-forgery test-strange bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -47,6 +47,9 @@ test-backup: development  ## a million rows there and back on every version, thi
 
 test-forgery: development  ## forge backups in every way; each must be refused, and nothing of it run
 	@$(BIN)/python -m pytest -m "long or not long" tests/test_forgery.py $(ARGS)
+
+test-strange: development  ## adopt 300 databases with objects of any kind in them, put together by chance
+	@$(PYTEST) -m long tests/test_strange_grammar.py $(ARGS)
 
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .

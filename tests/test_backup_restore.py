@@ -816,18 +816,24 @@ def test_restore__what_belongs_to_the_database__comes_back_and_is_compared(fille
         filled.target.drop(made)
 
 
-def test_database__icu_order_of_a_distribution__comes_back_and_elsewhere_is_told(filled, tmp_path):
-    """The wheel's programs know no ICU: the dump of a server that has it is proven there, and the order is not."""
-    wanted = inventory.Settings("moeen", "UTF8", "C", "C", {}, {}, provider="i", locale="ar-SA")
-    with filled.admin() as connection:
+def test_database__icu_order__comes_back_and_is_told_where_there_is_none(server_versions, new_database, tmp_path):
+    """The wheel's programs know no ICU; a distribution's (MOEEN_TEST_BIN_DIRS) do."""
+    server = new_database(server=server_versions)
+    wanted = inventory.Settings("moeen", "UTF8", "C", "C", {"PUBLIC": "CONNECT"}, {}, provider="i", locale="ar-SA")
+    with server.admin() as connection:
         database_settings.create(connection, "moeen_icu", wanted, owner="moeen")
-    login = backups.login(replace(filled, name="moeen_icu"))
+    login = backups.login(replace(server, name="moeen_icu"))
+    findings, _ = database_settings.apply(login, wanted)
     with login.connect(application="test") as connection:
         has_icu = inventory.settings(connection).provider == "i"
-    findings, _ = database_settings.apply(login, wanted)
-    told = [(f.object, f.kind, f.expected) for f in findings if f.object == database_settings.LOCALE]
-    assert told == ([] if has_icu else [("locale", "database setting", "icu, ar-SA, LC_COLLATE C, LC_CTYPE C")])
-    filled.target.drop("moeen_icu")
+    told = [] if has_icu else [("locale", "database setting", "icu, ar-SA, LC_COLLATE C, LC_CTYPE C")]
+    assert [(f.object, f.kind, f.expected) for f in findings] == told
+    if has_icu:
+        at = backups.place(tmp_path)
+        report = verify.prove(at, dump.take_from(login, store=at, signer=keys.signer()).id)
+        assert (report.findings, report.notes) == ((), ())
+    server.target.drop("moeen_icu")
+    new_database.drop(server)
 
 
 def test_failure__server_of_another_language__nothing_of_a_row_is_repeated():

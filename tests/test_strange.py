@@ -1,6 +1,5 @@
 """The law of adoption: a database with things of a clinic's own in it is migrated with them intact, or not touched."""
 
-import re
 import tomllib
 
 import psycopg
@@ -13,7 +12,7 @@ from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.migrate import adoption_report
 from moeen.db.security.identity import acting_as_operator
 from tests import servers, states
-from tests.states import snapshots
+from tests.strange import law
 
 HERE = servers.PROJECT / "tests" / "strange"
 CASES = tomllib.loads((HERE / "cases.toml").read_text(encoding="utf-8"))
@@ -49,16 +48,6 @@ def strange(new_database):
         new_database.drop(database)
 
 
-def own(connection):
-    """The catalog's lines of what the clinic called its own; casts aside, which follow the columns' types.
-
-    A column of ours is not the clinic's for having had a type of theirs.
-    """
-    lines = {line for line in snapshots.lines(connection) if "clinic_" in line}
-    lines = {line for line in lines if not line.startswith("column ") or "clinic_" in line.split()[1]}
-    return {re.sub(r"::[a-z]+( varying)?(\(\d+\))?(\[\])?|[()]", "", line) for line in lines}
-
-
 def migrate(database, **words):
     """What the run ends with: nothing, or what it was refused with."""
     refused = None
@@ -78,11 +67,10 @@ def test_cases__files_and_outcomes__are_the_same():
 @pytest.mark.parametrize("case", [name for name, case in CASES.items() if case["comes_to"] == "migrated"])
 def test_migrate__things_of_the_clinics_own__stand_afterwards_and_are_no_finding(strange, case, place):
     database = strange(place, case)
-    with database.connect() as connection:
-        before = own(connection)
-        assert migrate(database) == ""
-        assert own(connection) == before
-        found = schema.validate(connections[database.alias], advice=True)
+    before = law.own(database)
+    assert migrate(database) == ""
+    assert sorted(before - law.own(database)) == []
+    found = schema.validate(connections[database.alias], advice=True)
     assert [finding.pretty() for finding in found.unexpected] == []
 
 
@@ -90,10 +78,9 @@ def test_migrate__things_of_the_clinics_own__stand_afterwards_and_are_no_finding
 @pytest.mark.parametrize("case", [name for name, case in CASES.items() if case["comes_to"] == "refused"])
 def test_migrate__what_cannot_be_carried_over__is_named_and_nothing_is_changed(strange, case, place):
     database = strange(place, case)
-    with database.connect() as connection:
-        before = snapshots.everything(connection)
-        said = migrate(database)
-        assert snapshots.everything(connection) == before
+    before = law.everything(database)
+    said = migrate(database)
+    assert law.everything(database) == before
     assert [name for name in CASES[case]["names"] if name not in said] == [], said
     if "with" in CASES[case]:
         assert migrate(database, **CASES[case]["with"]) == ""

@@ -63,7 +63,7 @@ def digest(connection: Any, table: str) -> tuple[object, ...]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT count(*), md5(string_agg(t::text || ctid || xmin, E'\\n' ORDER BY ctid))
-                FROM public."{table}" AS t"""
+                FROM public."{table.replace('"', '""')}" AS t"""
         )
         return tuple(cursor.fetchone())
 

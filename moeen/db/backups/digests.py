@@ -97,12 +97,19 @@ def tables(connection: Connection, schemas: list[str]) -> list[Table]:
 def of_table(connection: Connection, table: Table) -> Digest:
     """Read the whole table once."""
     values = sql.SQL(", ").join(_value(name, kind) for name, kind in table.columns)
-    row = connection.execute(
-        sql.SQL(
-            "SELECT count(*), coalesce(sum(h), 0)::text, coalesce(bit_xor(h), 0)::text "
-            "FROM (SELECT hash_record_extended(ROW({values}), 0) AS h FROM ONLY {table}) AS hashed"
-        ).format(values=values, table=sql.Identifier(table.schema, table.name))
-    ).fetchone()
+    query = sql.SQL(
+        "SELECT count(*), coalesce(sum(h), 0)::text, coalesce(bit_xor(h), 0)::text "
+        "FROM (SELECT hash_record_extended(ROW({values}), 0) AS h FROM ONLY {table}) AS hashed"
+    ).format(values=values, table=sql.Identifier(table.schema, table.name))
+    try:
+        with connection.transaction():
+            row = connection.execute(query).fetchone()
+    except (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
+        # The planner puts SQL functions of the table's indexes in line, and they may find names by the path.
+        with connection.transaction():
+            connection.execute("SELECT set_config(name, reset_val, true) FROM pg_settings WHERE name = 'search_path'")
+            row = connection.execute(query).fetchone()
+            connection.execute("SELECT set_config('search_path', '', true)")
     assert row is not None
     return Digest(*row)
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
-from moeen.db.backups import allowed, archive, encryption, program_errors, progress
+from moeen.db.backups import allowed, archive, encryption, program_errors, progress, salvage
 from moeen.db.backups.archive import Entry
 from moeen.db.backups.inventory import Role
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
+from moeen.db.backups.salvage import Loss
 from moeen.db.backups.tools import Tools
 from moeen.db.errors import MoeenError
 from moeen.db.sql import fragment
@@ -68,15 +70,17 @@ def restore(
     keys: Sequence[Any] = (),
     jobs: int | None = None,
     power: Login | None = None,
+    keep_going: bool = False,
     tell: progress.Tell = progress.silent,
-) -> None:
+) -> tuple[Loss, ...]:
     """Run the chosen entries. Raises MoeenError at the first thing that could not be restored; what stands then stays.
 
+    With `keep_going` everything else is restored, and what failed is returned, with its cause.
     `power`: a superuser of that server, who makes the grants that the dump says others than the owners have made.
     """
     keys = keys if paper.encrypted else ()
     jobs = 1 if paper.encrypted else jobs or min(4, os.cpu_count() or 1)
-    run = _Run(folder / paper.dump, paper, content, into, programs, rights, keys, tell)
+    run = _Run(folder / paper.dump, paper, content, into, programs, rights, keys, tell, [] if keep_going else None)
     entries = [entry for entry in chosen.run if _can(entry, rights)]
     others = [entry for entry in entries if power and entry.kind == "ACL" and _BY_OTHERS in entry.create]
     schemas = [entry for entry in entries if entry.kind == "SCHEMA"]
@@ -93,7 +97,10 @@ def restore(
                 for entry in others:
                     connection.execute(fragment(entry.create))
         run.these(last)
+        places = {entry: place for place, entry in enumerate(entries)}
+        losses = salvage.mended(into, sorted(set(run.failed or ()), key=places.__getitem__), again=run.again)
     tell("restore", content.rows, content.rows)
+    return losses
 
 
 #: How pg_dump writes a grant that somebody else than the owner has made.
@@ -112,6 +119,16 @@ class _Run:
     rights: Rights
     keys: Sequence[Any]
     tell: progress.Tell
+    #: Entries that failed; None: the first failure ends it.
+    failed: list[Entry] | None
+
+    def again(self, entry: Entry) -> str:
+        """Restore that entry alone, and return "" or why it failed."""
+        try:
+            replace(self, failed=None).these([entry])
+        except MoeenError as error:
+            return error.cause
+        return ""
 
     def these(self, entries: Sequence[Entry], *, jobs: int = 1) -> None:
         """Exactly these entries. None: nothing is run."""
@@ -123,11 +140,12 @@ class _Run:
             path = Path(scratch) / "list"
             path.write_text("".join(f"{entry.id};\n" for entry in entries), encoding="ascii")
             command = [
-                self.programs.program("pg_restore"), "--no-password", "--exit-on-error", "--no-tablespaces",
+                self.programs.program("pg_restore"), "--no-password", "--no-tablespaces",
                 f"--dbname={self.into.database}", f"--use-list={path}",
             ]  # fmt: skip
             if not self.rights.owners:
                 command.append("--no-owner")
+            command.append("--exit-on-error" if self.failed is None else "--verbose")
             if jobs > 1:
                 command.append(f"--jobs={jobs}")
             with (
@@ -136,7 +154,28 @@ class _Run:
             ):
                 _watch(process, watcher, application, self.content, self.tell)
                 process.wait()
-                _check(process, said)
+                if process.returncode:
+                    said.seek(0)
+                    self._blame(entries, said.read().decode("utf-8", "replace"), process.returncode)
+
+    def _blame(self, entries: Sequence[Entry], said: str, code: int) -> None:
+        """Keep the entries that failed, or raise what ended it all."""
+        numbers = {int(number) for number in _FAILED.findall(said)}
+        blamed = [entry for entry in entries if entry.id in numbers]
+        said = _CHATTER.sub("", said)
+        general = code < 0 or program_errors.is_general(said)
+        if self.failed is not None and blamed and not general:
+            self.failed.extend(blamed)
+            return
+        failure = program_errors.failure("pg_restore", said, code)
+        next_step = failure.next_step or ("" if general else _ALL)
+        raise MoeenError(failure.cause, next_step=next_step, exit_code=failure.exit_code)
+
+
+#: What it says with LC_ALL=C and --verbose; the lines of several jobs may mingle, each of them is whole.
+_FAILED = re.compile(r"^pg_restore: from TOC entry (\d+);", re.MULTILINE)
+_CHATTER = re.compile(r"^pg_restore: (?!error|warning).*\n", re.MULTILINE)
+_ALL = "manage.py verify_backup names all that cannot be restored; restore_database --salvage brings back the rest."
 
 
 def _can(entry: Entry, rights: Rights) -> bool:
@@ -371,12 +410,6 @@ def _feed(target: IO[bytes], dump: Path, keys: Sequence[Any], failed: list[BaseE
         failed.append(error)
     with suppress(BrokenPipeError):
         target.close()
-
-
-def _check(process: subprocess.Popen[bytes], said: IO[bytes]) -> None:
-    if process.returncode:
-        said.seek(0)
-        raise program_errors.failure("pg_restore", said.read().decode("utf-8", "replace"), process.returncode)
 
 
 def _watch(

@@ -6,6 +6,8 @@ import re
 
 from moeen.db.errors import FINDINGS, MoeenError
 
+#: Nothing that one object is to blame for.
+_GENERAL = ("the disk is full", "the server ended the connection", "the dump is damaged")
 _KNOWN: tuple[tuple[str, str, str, int], ...] = (
     (
         r"No space left on device|[Dd]isk quota exceeded|could not extend file|File too large",
@@ -58,6 +60,11 @@ _KNOWN: tuple[tuple[str, str, str, int], ...] = (
         1,
     ),
 )  # fmt: skip
+
+
+def is_general(said: str) -> bool:
+    """Whether nothing can go on after it, whatever else is tried."""
+    return any(re.search(pattern, said) for pattern, cause, *_ in _KNOWN if cause in _GENERAL)
 
 
 def failure(program: str, said: str, code: int) -> MoeenError:

@@ -30,6 +30,7 @@ from moeen.db.backups import (
     origin,
     pg_restore,
     progress,
+    salvage,
     stubs,
     swap,
     tools,
@@ -40,6 +41,7 @@ from moeen.db.backups.content import read_content
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import RESTORE, Content, Manifest
+from moeen.db.backups.salvage import Loss
 from moeen.db.backups.store import Store
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
@@ -53,7 +55,8 @@ from moeen.db.logs import logger
 class Restored:
     """What was done. `before`: the backup of what stood there; `kept`: its database's name now. Both may be "".
 
-    `unsaved`: where the old database was to be dropped, what it holds that its backup does not; it is kept then.
+    `bill`: what a salvage could not bring back. `unsaved`: where the old database was to be dropped, what it holds that
+    its backup does not; it is kept then.
     """
 
     id: str
@@ -67,6 +70,7 @@ class Restored:
     kept: str
     seconds: float
     unsaved: tuple[Finding, ...] = ()
+    bill: tuple[Loss, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -74,13 +78,14 @@ class Restored:
             "database": self.database,
             "rows": self.rows,
             "tables": self.tables,
-            "ok": not self.findings,
+            "ok": not self.findings and not self.bill,
             "created_roles": list(self.created_roles),
             "notes": list(self.notes),
             "findings": [finding.as_dict() for finding in self.findings],
             "before": self.before,
             "kept": self.kept,
             "unsaved": [finding.as_dict() for finding in self.unsaved],
+            "bill": [loss.as_dict() for loss in self.bill],
             "seconds": self.seconds,
         }
 
@@ -183,6 +188,7 @@ def put_back(
     jobs: int | None = None,
     of: str = "",
     unsigned: str = "",
+    salvaging: bool = False,
     tell: progress.Tell = progress.silent,
     say: Callable[[str], None] = lambda line: None,
 ) -> Restored:
@@ -192,7 +198,8 @@ def put_back(
     believe it all the same), it is of another database than the one it would replace (and `of` does not name that), it
     is damaged or holds what no restore may run, the target is not empty (3) and
     `replace_existing` is not set, or a right is missing. With `drop_old` the replaced database is not kept, unless
-    something was written to it after its backup.
+    something was written to it after its backup. With `salvaging` what cannot be restored is left out and put on the
+    bill; the target must not stand then.
     """
     log = logger("backup")
     try:
@@ -208,6 +215,7 @@ def put_back(
                 jobs,
                 of,
                 unsigned,
+                salvaging,
                 tell,
                 say,
             )
@@ -216,8 +224,8 @@ def put_back(
         log.error("restore failed", extra=words | {"cause": getattr(error, "cause", "")})
         raise
     log.log(
-        40 if done.findings else 20,
-        "restore",
+        40 if done.findings or done.bill else 20,
+        "salvage" if salvaging else "restore",
         extra=done.as_dict() | {"findings": len(done.findings), "unsaved": len(done.unsaved)},
     )
     return done
@@ -234,12 +242,20 @@ def _put_back(
     jobs: int | None,
     of: str,
     unsigned: str,
+    salvaging: bool,
     tell: progress.Tell,
     say: Callable[[str], None],
 ) -> Restored:
     started = time.monotonic()
     paper = trust.manifest_of(store, name, unsigned=unsigned)
     opening = encryption.identities(identity)
+    if salvaging and target.exists:
+        raise MoeenError(
+            f"Database {target.database} stands, and what is salvaged never takes the place of anything. Nothing was "
+            "changed.",
+            next_step="Name one that does not stand yet: --to NAME.",
+            exit_code=FINDINGS,
+        )
     if not target.empty and not replace_existing:
         raise MoeenError(
             f"Database {target.database} is not empty. Nothing was changed.",
@@ -299,13 +315,15 @@ def _put_back(
                 unavailable = pg_restore.create_extensions(connection, content)
                 stood_in = stubs.create(connection, content.stubs)
                 rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
-            pg_restore.restore(
+            losses = pg_restore.restore(
                 folder, paper, content, chosen, into=goal, programs=programs, rights=rights, keys=opening, jobs=jobs,
-                tell=tell,
+                keep_going=salvaging, tell=tell,
             )  # fmt: skip
-            findings, rows, tables = _compared(goal, paper, content, rights, major, tell)
+            findings, found = _compared(goal, paper, content, rights, major, tell)
             differing, unset = database_settings.apply(goal, content.settings)
             findings += differing
+            bill = salvage.bill(losses, findings, content, found) if salvaging else ()
+            findings = [] if salvaging else findings
             if findings and not target.empty:
                 lines = "\n".join(f"  {finding.pretty()}" for finding in findings[:20])
                 raise MoeenError(
@@ -332,15 +350,16 @@ def _put_back(
     return Restored(
         id=name,
         database=target.database,
-        rows=rows,
-        tables=tables,
+        rows=found.rows,
+        tables=len(found.tables),
         created_roles=tuple(created),
-        notes=(*_notes(content, rights, login, stood_in), *unset),
+        notes=(*_notes(content, rights, login, stood_in), *unset, *_troubles(losses)),
         findings=tuple(findings),
         before=before.id if before else "",
         kept=kept,
         seconds=round(time.monotonic() - started, 3),
         unsaved=unsaved,
+        bill=bill,
     )
 
 
@@ -382,14 +401,14 @@ def _create(login: Login, name: str, content: Content) -> None:
 
 def _compared(
     goal: Login, paper: Manifest, content: Content, rights: pg_restore.Rights, major: int, tell: progress.Tell
-) -> tuple[list[Finding], int, int]:
+) -> tuple[list[Finding], Content]:
     with goal.connect(application=swap.APPLICATION) as connection:
         found = verify.read_restored(connection, content, tell)
     findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
     if not rights.superuser:
         # What was created here belongs to this role already; grants of its own are no difference.
         findings = [f for f in findings if not (f.kind is Kind.INVENTORY_GRANT and f.object.endswith("to <owner>"))]
-    return findings, found.rows, len(found.tables)
+    return findings, found
 
 
 def _undo(login: Login, target: Target, fresh: str) -> None:
@@ -417,6 +436,11 @@ def _notes(content: Content, rights: pg_restore.Rights, login: Login, stood_in: 
     if rights.unavailable:
         notes.append(f"Extensions that cannot be made there were left out: {', '.join(rights.unavailable)}.")
     return notes
+
+
+def _troubles(losses: Sequence[Loss]) -> list[str]:
+    """What failed and was put back all the same; the next backup fails there as well."""
+    return [f"{loss.object}: {loss.cause}. To mend it: {loss.mend}." for loss in losses if not loss.missing]
 
 
 def _dropped(login: Login, kept: str, before: Backup, tell: progress.Tell) -> tuple[Finding, ...]:

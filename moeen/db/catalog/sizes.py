@@ -48,9 +48,11 @@ def holds_rows(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _tables(connection: BaseDatabaseWrapper) -> list[str]:
+    """Without those of somebody else's that may not be read."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+            """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+               AND has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)"""
         )
         return [name for (name,) in cursor.fetchall()]
 
@@ -61,13 +63,15 @@ def estimate_sizes(
     """Table of schema public -> rows and bytes, of all or of those named.
 
     The rows are PostgreSQL's estimate. A table that was never analysed, as after a restore, has none (reltuples is -1):
-    its rows are counted, but no further than ``count_to`` and one more.
+    its rows are counted, but no further than ``count_to`` and one more; as none where they may not be read.
     """
     wanted = None if names is None else list(names)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT relname, reltuples::bigint, pg_table_size(oid) FROM pg_class
+            SELECT relname, CASE WHEN has_table_privilege(oid, 'SELECT') AND NOT row_security_active(oid)
+                                 THEN reltuples::bigint ELSE greatest(reltuples, 0)::bigint END, pg_table_size(oid)
+            FROM pg_class
             WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
               AND (%s::text[] IS NULL OR relname = ANY (%s)) ORDER BY relname
             """,

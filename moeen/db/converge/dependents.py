@@ -84,7 +84,10 @@ def _found(connection: BaseDatabaseWrapper, table: catalog.Table, start: str, na
     if not table.oid or not names:
         return []  # planned without a database
     with connection.cursor() as cursor:
-        cursor.execute(_QUERY.replace("{start}", start), {"table": table.oid, "names": names})
+        query = _QUERY.replace("{start}", start)
+        for part, statements in _PARTS.items():
+            query = query.replace(f"{{{part}}}", statements)
+        cursor.execute(query, {"table": table.oid, "names": names})
         return [Dependent(name, drop, tuple(create), reads) for name, drop, create, reads in cursor.fetchall()]
 
 
@@ -97,9 +100,61 @@ _CONSTRAINTS = """SELECT 'pg_constraint'::regclass::oid, oid, 0 FROM pg_constrai
                     -- A foreign key's is the index of the table that it refers to.
                     AND contype IN ('p', 'u', 'x')"""
 
+# What makes a part of an object again, as an array of statements.
+_PARTS = {
+    "rule": """
+        ARRAY[pg_get_ruledef(w.oid)]
+        || CASE w.ev_enabled WHEN 'O' THEN ARRAY[]::text[]
+           ELSE ARRAY[format('ALTER TABLE %%s %%s RULE %%I', w.ev_class::regclass,
+                             CASE w.ev_enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+                                               ELSE 'ENABLE ALWAYS' END, w.rulename)] END
+        || ARRAY(SELECT format('COMMENT ON RULE %%I ON %%s IS %%L', w.rulename, w.ev_class::regclass, x)
+                 FROM obj_description(w.oid, 'pg_rewrite') AS x WHERE x IS NOT NULL)""",
+    "trigger": """
+        ARRAY[pg_get_triggerdef(t.oid)]
+        || CASE t.tgenabled WHEN 'O' THEN ARRAY[]::text[]
+           ELSE ARRAY[format('ALTER TABLE %%s %%s TRIGGER %%I', t.tgrelid::regclass,
+                             CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+                                              ELSE 'ENABLE ALWAYS' END, t.tgname)] END
+        || ARRAY(SELECT format('COMMENT ON TRIGGER %%I ON %%s IS %%L', t.tgname, t.tgrelid::regclass, x)
+                 FROM obj_description(t.oid, 'pg_trigger') AS x WHERE x IS NOT NULL)""",
+    "constraint": """
+        ARRAY[format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname,
+                     pg_get_constraintdef(k.oid))]
+        || ARRAY(SELECT format('COMMENT ON CONSTRAINT %%I ON %%s IS %%L', k.conname, k.conrelid::regclass, x)
+                 FROM obj_description(k.oid, 'pg_constraint') AS x WHERE x IS NOT NULL)""",
+    "index": """
+        CASE WHEN k.oid IS NULL THEN ARRAY[pg_get_indexdef(i.indexrelid)] ELSE {constraint} END
+        || ARRAY(SELECT format('COMMENT ON INDEX %%s IS %%L', i.indexrelid::regclass, x)
+                 FROM obj_description(i.indexrelid, 'pg_class') AS x WHERE x IS NOT NULL)
+        || ARRAY(SELECT format('ALTER INDEX %%s ALTER COLUMN %%s SET STATISTICS %%s', i.indexrelid::regclass, x.attnum,
+                               x.attstattarget)
+                 FROM pg_attribute AS x WHERE x.attrelid = i.indexrelid AND x.attstattarget >= 0)
+        || ARRAY(SELECT format('ALTER TABLE %%s CLUSTER ON %%I', i.indrelid::regclass, x.relname)
+                 FROM pg_class AS x WHERE x.oid = i.indexrelid AND i.indisclustered)
+        || ARRAY(SELECT format('ALTER TABLE %%s REPLICA IDENTITY USING INDEX %%I', i.indrelid::regclass, x.relname)
+                 FROM pg_class AS x WHERE x.oid = i.indexrelid AND i.indisreplident)""",
+    "column": """
+        ARRAY(SELECT format('ALTER TABLE %%s ALTER COLUMN %%I SET %%s', a.attrelid::regclass, a.attname, x)
+              FROM (VALUES (CASE WHEN a.attstattarget >= 0 THEN 'STATISTICS ' || a.attstattarget END),
+                           (CASE WHEN a.attstorage <> y.typstorage
+                                 THEN 'STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
+                                                                      WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END),
+                           (CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END),
+                           ('(' || array_to_string(a.attoptions, ', ') || ')')) AS _ (x) WHERE x IS NOT NULL)""",
+    "statistics": """
+        ARRAY[pg_get_statisticsobjdef(s.oid)]
+        || ARRAY(SELECT format('ALTER STATISTICS %%s SET STATISTICS %%s', x, s.stxstattarget)
+                 FROM format('%%s.%%I', s.stxnamespace::regnamespace, s.stxname) AS x WHERE s.stxstattarget >= 0)
+        || ARRAY(SELECT format('COMMENT ON STATISTICS %%s.%%I IS %%L', s.stxnamespace::regnamespace, s.stxname, x)
+                 FROM obj_description(s.oid, 'pg_statistic_ext') AS x WHERE x IS NOT NULL)""",
+}
+_PARTS["index"] = _PARTS["index"].replace("{constraint}", _PARTS["constraint"])
+
 # The walk: what depends on an object, as the object that can be dropped and made anew: a view for its rule, a column
-# for its generating expression. Depth sorts it, the farthest first. PostgreSQL itself sees to indexes, checks and
-# statistics of the column, and to foreign keys of the column where the index behind them stays.
+# for its generating expression. Depth sorts it, the farthest first. PostgreSQL itself sees to indexes and checks of the
+# column, and to foreign keys of the column where the index behind them stays. Statistics, and the expressions of an
+# index, lose their target when it makes them anew.
 _QUERY = r"""
     WITH RECURSIVE start (classid, objid, objsubid) AS ({start}),
     reached (classid, objid, objsubid, depth) AS (
@@ -118,7 +173,8 @@ _QUERY = r"""
             SELECT 'pg_class'::regclass::oid AS classid, w.ev_class AS objid, 0 AS objsubid WHERE w.oid IS NOT NULL
             UNION ALL SELECT 'pg_class'::regclass, a.attrelid, a.attnum::int WHERE a.attrelid IS NOT NULL
             UNION ALL SELECT d.classid, d.objid, 0
-            WHERE d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass)
+            WHERE d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
+                                'pg_statistic_ext'::regclass)
                OR d.classid = 'pg_rewrite'::regclass AND w.oid IS NULL
                -- A foreign key on an index that is to go; on a column it stays.
                OR k.contype = 'f' AND r.objsubid = 0
@@ -165,8 +221,16 @@ _QUERY = r"""
                         FROM obj_description(objid, 'pg_class') AS t WHERE t IS NOT NULL)
                || ARRAY(SELECT format('COMMENT ON COLUMN %%s.%%I IS %%L', name, attname, col_description(objid, attnum))
                         FROM pg_attribute WHERE attrelid = objid AND col_description(objid, attnum) IS NOT NULL)
-               || ARRAY(SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = objid AND NOT tgisinternal)
-               || ARRAY(SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = objid)
+               || ARRAY(SELECT format('ALTER VIEW %%s ALTER COLUMN %%I SET DEFAULT %%s', name, a.attname,
+                                      pg_get_expr(f.adbin, f.adrelid))
+                        FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+                        WHERE f.adrelid = objid)
+               || ARRAY(SELECT unnest({column}) FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
+                        WHERE a.attrelid = objid AND a.attnum > 0 AND NOT a.attisdropped AND relkind = 'm')
+               || ARRAY(SELECT unnest({rule}) FROM pg_rewrite AS w WHERE w.ev_class = objid AND w.rulename <> '_RETURN')
+               || ARRAY(SELECT unnest({trigger}) FROM pg_trigger AS t WHERE t.tgrelid = objid AND NOT t.tgisinternal)
+               || ARRAY(SELECT unnest({index}) FROM pg_index AS i LEFT JOIN pg_constraint AS k ON false
+                        WHERE i.indrelid = objid)
                || ARRAY(SELECT format('ALTER %%s %%s OWNER TO %%I', word, name, r.rolname) FROM pg_roles AS r
                         WHERE r.oid = relowner AND r.rolname <> current_user) AS created,
                relkind = 'm' AND relispopulated AS reads
@@ -174,9 +238,7 @@ _QUERY = r"""
         UNION ALL
         SELECT u.depth, u.objid, 0, format('rule %%I on %%s', w.rulename, w.ev_class::regclass),
                format('DROP RULE %%I ON %%s', w.rulename, w.ev_class::regclass),
-               ARRAY[pg_get_ruledef(w.oid)]
-               || ARRAY(SELECT format('COMMENT ON RULE %%I ON %%s IS %%L', w.rulename, w.ev_class::regclass, t)
-                        FROM obj_description(w.oid, 'pg_rewrite') AS t WHERE t IS NOT NULL), false
+               {rule}, false
         FROM unit AS u JOIN pg_rewrite AS w ON u.classid = 'pg_rewrite'::regclass AND w.oid = u.objid
         WHERE NOT EXISTS (SELECT FROM relation AS v WHERE v.objid = w.ev_class)
         UNION ALL
@@ -196,13 +258,7 @@ _QUERY = r"""
         UNION ALL
         SELECT u.depth, u.objid, 0, format('trigger %%I on %%s', t.tgname, t.tgrelid::regclass),
                format('DROP TRIGGER %%I ON %%s', t.tgname, t.tgrelid::regclass),
-               ARRAY[pg_get_triggerdef(t.oid)]
-               || CASE t.tgenabled WHEN 'O' THEN ARRAY[]::text[]
-                  ELSE ARRAY[format('ALTER TABLE %%s %%s TRIGGER %%I', t.tgrelid::regclass,
-                                    CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
-                                                     ELSE 'ENABLE ALWAYS' END, t.tgname)] END
-               || ARRAY(SELECT format('COMMENT ON TRIGGER %%I ON %%s IS %%L', t.tgname, t.tgrelid::regclass, x)
-                        FROM obj_description(t.oid, 'pg_trigger') AS x WHERE x IS NOT NULL), false
+               {trigger}, false
         FROM unit AS u JOIN pg_trigger AS t ON u.classid = 'pg_trigger'::regclass AND t.oid = u.objid
         WHERE NOT t.tgisinternal AND NOT EXISTS (SELECT FROM relation AS v WHERE v.objid = t.tgrelid)
         UNION ALL
@@ -220,12 +276,22 @@ _QUERY = r"""
                         FROM pg_roles AS r WHERE r.oid = p.proowner AND r.rolname <> current_user), false
         FROM unit AS u JOIN pg_proc AS p ON u.classid = 'pg_proc'::regclass AND p.oid = u.objid
         UNION ALL
+        SELECT u.depth, u.objid, 0, format('statistics %%I', s.stxname),
+               format('DROP STATISTICS %%s.%%I', s.stxnamespace::regnamespace, s.stxname), {statistics}, false
+        FROM unit AS u JOIN pg_statistic_ext AS s ON u.classid = 'pg_statistic_ext'::regclass AND s.oid = u.objid
+        UNION ALL
+        SELECT DISTINCT 0, x.attrelid, x.attnum::int, 'index ' || x.attrelid::regclass,
+               format('ALTER INDEX %%s ALTER COLUMN %%s SET STATISTICS -1', x.attrelid::regclass, x.attnum),
+               ARRAY[format('ALTER INDEX %%s ALTER COLUMN %%s SET STATISTICS %%s', x.attrelid::regclass, x.attnum,
+                            x.attstattarget)], false
+        FROM start AS s
+        JOIN pg_depend AS d ON (d.refclassid, d.refobjid, d.refobjsubid) = (s.classid, s.objid, s.objsubid)
+        JOIN pg_index AS i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
+        JOIN pg_attribute AS x ON x.attrelid = i.indexrelid AND x.attstattarget >= 0
+        UNION ALL
         SELECT u.depth, u.objid, 0, format('foreign key %%I of %%s', k.conname, k.conrelid::regclass),
                format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname),
-               ARRAY[format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname,
-                            pg_get_constraintdef(k.oid))]
-               || ARRAY(SELECT format('COMMENT ON CONSTRAINT %%I ON %%s IS %%L', k.conname, k.conrelid::regclass, t)
-                        FROM obj_description(k.oid, 'pg_constraint') AS t WHERE t IS NOT NULL), true
+               {constraint}, true
         FROM unit AS u JOIN pg_constraint AS k ON u.classid = 'pg_constraint'::regclass AND k.oid = u.objid
         UNION ALL
         SELECT u.depth, u.objid, u.objsubid, format('generated column %%s.%%I', a.attrelid::regclass, a.attname),
@@ -245,9 +311,8 @@ _QUERY = r"""
                         FROM aclexplode(a.attacl) AS x LEFT JOIN pg_roles AS g ON g.oid = x.grantee)
                || ARRAY(SELECT format('COMMENT ON COLUMN %%s.%%I IS %%L', a.attrelid::regclass, a.attname, t)
                         FROM col_description(a.attrelid, a.attnum) AS t WHERE t IS NOT NULL)
-               || ARRAY(SELECT CASE WHEN k.oid IS NULL THEN pg_get_indexdef(i.indexrelid)
-                               ELSE format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname,
-                                           pg_get_constraintdef(k.oid)) END
+               || {column}
+               || ARRAY(SELECT unnest({index})
                         FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid
                                                                        AND k.conrelid = i.indrelid
                         WHERE i.indrelid = a.attrelid AND EXISTS (
@@ -256,15 +321,13 @@ _QUERY = r"""
                               AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
                             UNION ALL SELECT FROM pg_depend AS d WHERE d.classid = 'pg_constraint'::regclass
                               AND d.objid = k.oid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
-               || ARRAY(SELECT format('COMMENT ON INDEX %%s IS %%L', i.indexrelid::regclass, t)
-                        FROM pg_index AS i CROSS JOIN obj_description(i.indexrelid, 'pg_class') AS t
-                        WHERE i.indrelid = a.attrelid AND t IS NOT NULL AND EXISTS (
-                            SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
-                              AND d.objid = i.indexrelid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)),
+               || ARRAY(SELECT unnest({constraint}) FROM pg_constraint AS k
+                        WHERE k.conrelid = a.attrelid AND k.contype IN ('c', 'f') AND a.attnum = ANY (k.conkey)),
                a.attgenerated = 's'
         FROM unit AS u JOIN pg_attribute AS a ON u.classid = 'pg_class'::regclass AND a.attrelid = u.objid
                                              AND a.attnum = u.objsubid
         JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+        JOIN pg_type AS y ON y.oid = a.atttypid
         WHERE u.objsubid > 0
     ) AS object
     ORDER BY depth DESC, objid DESC, objsubid DESC

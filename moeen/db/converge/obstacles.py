@@ -15,8 +15,9 @@ from psycopg import sql
 from moeen.db import catalog
 from moeen.db.actions import DropNotNull, FillValues
 from moeen.db.catalog.sizes import has_rows
-from moeen.db.converge import declared, subject, triggers, zones
-from moeen.db.converge.conversions import carried_over, mapped, way
+from moeen.db.converge import conflicts, declared, subject, triggers, zones
+from moeen.db.converge.conversions import carried_over, way
+from moeen.db.converge.future import future_rows
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.converge.values import fill_values
 from moeen.db.findings import NO_FIX, Finding, Fix
@@ -126,7 +127,7 @@ def value_findings(
     """Rows that the declared constraints would refuse, counted; never their contents."""
     if item.live.kind != "r":
         return []
-    rows = _future_rows(item)
+    rows = future_rows(item)
     conditions = dict(_conditions(item))
     found = []
     with connection.cursor() as cursor:
@@ -204,29 +205,6 @@ def _keys(
     return f" ({key[0]} {', '.join(found)})" if found else ""
 
 
-def _future_rows(item: Subject) -> sql.Composable:
-    """The table's rows as they will be, under the table's own name, as a FROM item.
-
-    Values are mapped and NULLs filled as the steps will do; a column that cannot be converted counts as NULL.
-    """
-    parts = []
-    for column in item.want.columns:
-        stands = item.live.columns.get(column.name)
-        found = way(item, column.name) if stands else None
-        value: sql.Composable = sql.SQL("NULL")
-        if found and not found.voids:
-            value = mapped(item, column)
-            value = zones.placed(item, column, value) or value
-        elif stands is None and column.constant:
-            value = fragment(column.default)
-        # A cast to varchar(n) cuts silently, and one to a number that is too small fails: misfits keep their type.
-        texts = column.type.startswith("varchar")
-        kind = "text" if texts else stands.type if stands and found and found.misfit else column.type
-        parts.append(sql.SQL("({})::{} AS {}").format(value, fragment(kind), sql.Identifier(column.name)))
-    table = sql.Identifier(item.name)
-    return sql.SQL("(SELECT {} FROM {}) AS {}").format(sql.SQL(", ").join(parts), table, table)
-
-
 def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Composable]]:
     """(object, kind, expected) -> the condition on a future row that a finding counts."""
     for column, stands, pattern in item.columns:
@@ -238,6 +216,13 @@ def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Comp
             yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(found.misfit).format(name)
         if column.not_null and not column.prefix and not stands.not_null:
             yield (where, Kind.VALUES_EMPTY, "a value in every row"), sql.SQL("{} IS NULL").format(name)
+        # What lies ahead, infinity too, is told of times below.
+        if pattern.type == "date" or pattern.type.startswith("timestamp"):
+            beyond = "{0} < '0001-01-01'" + (" OR {0} > '9999-12-31'" if pattern.type == "date" else "")
+            yield (
+                (where, Kind.VALUES_NOT_ALLOWED, "a year from 1 to 9999, as Python reads"),
+                fragment(beyond).format(name),
+            )
     for column, condition in zones.in_the_future(item):
         expected = "times that have been, read as UTC"
         yield (f"{item.name}.{column.name}", Kind.TIMES_AHEAD, expected), condition
@@ -317,5 +302,6 @@ def findings(
     found: list[Finding] = []
     for item in items:
         found += structural_findings(connection, item)
+        found += conflicts.findings(connection, item)
         found += value_findings(connection, item, live_tables)
     return found

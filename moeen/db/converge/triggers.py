@@ -70,7 +70,8 @@ def without(connection: BaseDatabaseWrapper, table: str, statements: Sequence[st
     names = {"t": table}
     off = [compose("ALTER TABLE {t} DISABLE TRIGGER {n}", n=it.name, **names) for it in found]
     on = [compose("ALTER TABLE {t} {how} {n}", how=fragment(_AGAIN[it.state]), n=it.name, **names) for it in found]
-    return [*off, *statements, *on]
+    # What is deferred to the end of the transaction would keep the triggers from being switched on again.
+    return [*off, *statements, *(["SET CONSTRAINTS ALL IMMEDIATE"] if on else []), *on]
 
 
 def look(connection: BaseDatabaseWrapper, table: str) -> list[Trigger]:

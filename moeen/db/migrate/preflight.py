@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db import models
+from django.db import DatabaseError, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, roles
-from moeen.db.actions import Grant, GrantRole, RunSQL
+from moeen.db.actions import ForceRowSecurity, Grant, GrantRole, RunSQL
 from moeen.db.adoption import Legacy
 from moeen.db.catalog.sizes import estimate_sizes
 from moeen.db.converge import declared, obstacles, subject, zones
 from moeen.db.findings import Finding, Fix, unique
 from moeen.db.kinds import Kind
+from moeen.db.migrate import taken
 from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges, StrangersSchema
 from moeen.db.names import ObjectName
 from moeen.db.operations import CONVERGING, CreateTable
@@ -65,8 +66,9 @@ def check(
         raise HalfAdopted(sorted(recorded - live.keys()))
     adopting = {name: live[name] for name in sorted(wanted & live.keys())}
     items = list(_subjects(connection, pending, loader, adopting)) if adopting else []
+    names_taken = list(taken.findings(items))
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
-    found = [*obstacles.findings(connection, items, live), *zones.findings(connection, items)]
+    found = [*names_taken, *obstacles.findings(connection, items, live), *zones.findings(connection, items)]
     if not triggers_decided:
         found += [finding for item in items for finding in obstacles.trigger_findings(connection, item)]
     if found:
@@ -91,10 +93,11 @@ def missing_privileges(
                         AND has_schema_privilege('public', 'public', 'USAGE')),
                    coalesce(has_schema_privilege(to_regnamespace('app')::oid, 'CREATE'), true),
                    to_regprocedure('auth.uid()') IS NOT NULL
-                   OR coalesce(has_schema_privilege(to_regnamespace('auth')::oid, 'CREATE'), true)
+                   OR coalesce(has_schema_privilege(to_regnamespace('auth')::oid, 'CREATE'), true),
+                   (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
             """
         )
-        role, database, create, temporary, public, app, auth = cursor.fetchone()
+        role, database, create, temporary, public, app, auth, sees_all = cursor.fetchone()
         cursor.execute(
             "SELECT r.rolname FROM pg_roles r WHERE pg_has_role(r.oid, 'USAGE') AND r.rolname = ANY (%s)",
             [[table.owner for table in tables.values()]],
@@ -112,13 +115,38 @@ def missing_privileges(
             # Row security passes USAGE of the schema on to the roles that it makes, where PUBLIC does not have it.
             grant = Grant(ObjectName("", part=what), right, on, (role,), pass_on=what == "schema public")
             found.append(Finding(what, Kind.PRIVILEGE, right, "not granted", fix=Fix.by(grant)))
+    for trigger in _event_triggers(connection) if temporary else ():
+        off = compose("ALTER EVENT TRIGGER {n} DISABLE", n=trigger)
+        fix = Fix.by(RunSQL(ObjectName("", part=trigger), off), advice="and ENABLE it again after migrate")
+        found.append(
+            Finding(
+                f"event trigger {trigger}", Kind.PRIVILEGE, "tables can be made", "it fires, and none can be", fix=fix
+            )
+        )
     for table in tables.values():
+        if table.forced and not sees_all:
+            # Whoever owns it would see no row of it, and fill none.
+            fix = Fix.by(ForceRowSecurity(table.identity))
+            found.append(Finding(f"table {table.name}", Kind.TABLE_FORCED, "not closed to its owner", "FORCE", fix=fix))
         if table.owner not in owned:
             fix = Fix.by(GrantRole(ObjectName("", part=table.owner), role))
             found.append(
                 Finding(f"table {table.name}", Kind.TABLE_OWNER, f"membership in {table.owner}", role, fix=fix)
             )
     return role, tuple(found)
+
+
+def _event_triggers(connection: BaseDatabaseWrapper) -> list[str]:
+    """Those of others that fire, where no table can be made for them; it is tried, and nothing of it stays."""
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            cursor.execute("CREATE TEMPORARY TABLE moeen_tried (); DROP TABLE pg_temp.moeen_tried")
+            transaction.set_rollback(True, using=connection.alias)
+    except DatabaseError:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT evtname::text FROM pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY 1")
+            return [name for (name,) in cursor.fetchall()]
+    return []
 
 
 def unattainable_roles(connection: BaseDatabaseWrapper) -> tuple[Finding, ...]:

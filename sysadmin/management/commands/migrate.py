@@ -22,7 +22,9 @@ from moeen.db import backups
 from moeen.db.converge import zones
 from moeen.db.errors import USAGE
 from moeen.db.migrate import grantees, plan, receipt, runner
+from moeen.db.schema import restorable
 from moeen.db.security import signing
+from sysadmin.management.backup_console import UNITS
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
@@ -134,7 +136,7 @@ class Command(migrate.Command):
         self.display = display = Display(self.stderr)
         run = runner.MigrateOptions(
             lock_wait=options["lock_wait"],
-            backup=partial(_back_up, verified=options["verified_backup"]),
+            backup=partial(self._back_up, verified=options["verified_backup"], quiet=quiet),
             no_backup_reason=options["no_backup"],
             no_rehearsal_reason=options["no_rehearsal"],
             hold_triggers=options["hold_triggers"],
@@ -215,6 +217,18 @@ class Command(migrate.Command):
             return False
         return input("Type yes to go on: ").strip().lower() == "yes"
 
+    def _back_up(self, connection: BaseDatabaseWrapper, *, verified: bool, quiet: bool = False) -> str:
+        """The backup's id. What a restore of it could not bring back is said; a verified one fails of it."""
+
+        def show(stage: str, done: int, total: int) -> None:
+            if not quiet:
+                self.display.show(stage, done, total, unit=UNITS.get(stage, "rows"))
+
+        taken = backups.before_migration(connection, label="before migrate", verified=verified, tell=show)
+        for finding in () if quiet else restorable.findings(connection)[0]:
+            self.display.tell(f"A restore of this backup could not bring back {finding.told()}")
+        return taken.id
+
     def _check_names(self, names: list[str]) -> None:
         known = {".".join(key) for key in MigrationLoader(None).disk_migrations} if names else set()
         for name in names:
@@ -240,7 +254,3 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise ArgumentTypeError(f"{text!r} is no number of seconds")
     return seconds
-
-
-def _back_up(connection: BaseDatabaseWrapper, *, verified: bool) -> str:
-    return backups.before_migration(connection, label="before migrate", verified=verified).id

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from moeen.db import backups
 from moeen.db.backups import origin, restore, store
 from moeen.db.backups.manifest import Manifest
+from moeen.db.backups.salvage import Loss
 from moeen.db.errors import USAGE, MoeenError
 from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found, summary
@@ -21,7 +22,8 @@ from sysadmin.management.backup_console import BackupCommand, Found, summary
 class Command(BackupCommand):
     help = (
         "Restores a backup into a new or empty database and verifies it there. With --replace over one that holds "
-        "something: that is backed up first, the restored one is swapped in by renaming, and the old one is kept."
+        "something: that is backed up first, the restored one is swapped in by renaming, and the old one is kept. With "
+        "--salvage what cannot be restored is left out, into a new database alone, and a bill says what is missing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,6 +33,10 @@ class Command(BackupCommand):
         parser.add_argument("--to", required=True, metavar="URL_OR_NAME", help=words)
         parser.add_argument("--replace", action="store_true", help="also where the database is not empty")
         parser.add_argument("--drop-old", action="store_true", help="with --replace: do not keep the old database")
+        words = (
+            "bring back all that can be, into a database that does not stand yet; exit code 3 if something is missing"
+        )
+        parser.add_argument("--salvage", action="store_true", help=words)
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--jobs", type=jobs, metavar="N", help="restore with so many parallel jobs")
         expect = "with --replace and --yes: the name of the database that is meant to be replaced"
@@ -40,6 +46,8 @@ class Command(BackupCommand):
         self.add_unsigned(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["salvage"] and options["replace"]:
+            raise MoeenError("--salvage and --replace do not go together.", next_step="--to NEW_NAME", exit_code=USAGE)
         place = store.of(options["store"])
         target = self._target(options["to"])
         name = origin.chosen(place, options["id"], target=target.origin, of=options["of"])
@@ -51,6 +59,7 @@ class Command(BackupCommand):
             done = restore.put_back(
                 place, name, target, replace_existing=options["replace"], drop_old=options["drop_old"],
                 jobs=options["jobs"], of=options["of"], unsigned=options["unsigned"], tell=tell,
+                salvaging=options["salvage"],
                 identity=options["identity"] or backups.default_identity(), recipients=backups.default_recipients(),
                 say=self.stderr.write,
             )  # fmt: skip
@@ -60,6 +69,8 @@ class Command(BackupCommand):
             self._report(done)
         if done.findings or done.unsaved:
             raise Found(summary(f"{done.id} is restored, NOT AS IT WAS", done.findings + done.unsaved))
+        if done.bill:
+            raise Found(f"{done.id} is restored into {done.database} with a bill of {len(done.bill)}.")
 
     @staticmethod
     def _target(words: str) -> restore.Target:
@@ -89,12 +100,23 @@ class Command(BackupCommand):
         if input().strip() != name:
             raise MoeenError("Not confirmed; nothing was changed.", exit_code=USAGE)
 
+    @staticmethod
+    def _row(loss: Loss) -> tuple[str, str, str, str]:
+        rows = ("", "") if loss.expected < 0 else (f"{loss.restored:,}", f"{loss.expected:,}")
+        return (loss.object, *rows, loss.cause)
+
     def _report(self, done: restore.Restored) -> None:
         for finding in done.findings:
             self.stdout.write(finding.pretty())
         for note in done.notes:
             self.stderr.write(note)
+        if done.bill:
+            self.table(("OBJECT", "ROWS", "OF", "CAUSE"), [self._row(loss) for loss in done.bill])
+            for mend in dict.fromkeys(loss.mend for loss in done.bill if loss.mend):
+                self.stdout.write(f"To mend it: {mend}.")
         verdict = "restored and verified" if not done.findings else "restored, NOT AS IT WAS"
+        if done.bill:
+            verdict = f"salvaged, {len(done.bill)} THINGS NOT AS THEY WERE"
         self.stdout.write(f"{done.id}  {verdict}: {done.database}, {done.rows:,} rows in {done.tables} tables, "
                           f"{done.seconds:.1f} s")  # fmt: skip
         if done.created_roles:

@@ -1,0 +1,68 @@
+"""Names of ours that something of the clinic's own bears on a table of theirs: it would be replaced without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from moeen.db.actions import RunSQL
+from moeen.db.converge.subject import Subject, same_reference
+from moeen.db.findings import Finding, Fix
+from moeen.db.kinds import Kind
+from moeen.db.names import ObjectName
+from moeen.db.roles import ROLES
+from moeen.db.schema import load_expected
+
+_RENAMES = {
+    Kind.CONSTRAINT_DEFINITION: "ALTER TABLE {t} RENAME CONSTRAINT {n} TO {to}",
+    Kind.INDEX_DEFINITION: "ALTER INDEX {n} RENAME TO {to}",
+    Kind.TRIGGER_DEFINITION: "ALTER TRIGGER {n} ON {t} RENAME TO {to}",
+    Kind.POLICY_DEFINITION: "ALTER POLICY {n} ON {t} RENAME TO {to}",
+}
+
+
+def findings(items: Sequence[Subject]) -> Iterator[Finding]:
+    """For tables that are to be adopted; what is there just as we make it, we made, in a run that was stopped."""
+    expected = load_expected()
+    for item in items:
+        yield from _parts(item)
+        yield from _guards(item, expected)
+
+
+def _parts(item: Subject) -> Iterator[Finding]:
+    """Constraints and indexes, beside what the model says."""
+    for constraint in item.want.constraints:
+        live, pattern = item.live.constraints.get(constraint.name), item.pattern.constraints[constraint.name]
+        same = live and (
+            live.definition == pattern.definition or (live.kind in "pu" and live.columns == pattern.columns)
+        )
+        if live and not same and live.name not in item.legacy.constraints:
+            yield _taken(item, Kind.CONSTRAINT_DEFINITION, live.name, pattern.definition, live.definition)
+    for key in item.want.foreign_keys:
+        live = item.live.constraints.get(key.name)
+        if live and not same_reference(live, key) and live.name not in item.legacy.constraints:
+            yield _taken(item, Kind.CONSTRAINT_DEFINITION, live.name, key.body, live.definition)
+    for index in item.want.indexes:
+        stands, pattern_of = item.live.indexes.get(index.name), item.pattern.indexes[index.name]
+        if stands and stands.definition != pattern_of.definition:
+            yield _taken(item, Kind.INDEX_DEFINITION, index.name, pattern_of.definition, stands.definition)
+
+
+def _guards(item: Subject, expected: Mapping[str, Mapping[ObjectName, Mapping[str, Any]]]) -> Iterator[Finding]:
+    """Triggers and policies, which later migrations make."""
+    for trigger in item.live.triggers.values():
+        want = expected["trigger"].get(item.has(trigger.name))
+        if want and f"EXECUTE FUNCTION {trigger.function}(" not in want["definition"]:
+            yield _taken(item, Kind.TRIGGER_DEFINITION, trigger.name, want["definition"], trigger.definition)
+    for policy in item.live.policies.values():
+        if item.has(policy.name) in expected["policy"] and not set(policy.roles) <= set(ROLES):
+            yield _taken(item, Kind.POLICY_DEFINITION, policy.name, "one of ours", f"one to {', '.join(policy.roles)}")
+
+
+def _taken(item: Subject, kind: Kind, name: str, expected: str, found: str) -> Finding:
+    to, text = f"own_{name}"[:63], sql.SQL(_RENAMES[kind])
+    rename = text.format(t=sql.Identifier(item.name), n=sql.Identifier(name), to=sql.Identifier(to)).as_string(None)
+    fix = Fix.by(RunSQL(item.has(name), rename), advice="it stays, under another name")
+    return Finding(f"{item.name}.{name}", kind, f"the name free for ours: {expected}", found, fix=fix)

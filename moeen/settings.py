@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from django.conf import global_settings
+
 from moeen.db import secret_files
 from moeen.db.security import identity, signing, web_login
 from moeen.env import Environment
@@ -120,6 +122,8 @@ AUTH_USER_MODEL = "sysadmin.User"
 ADMIN_REGISTRAR = "sysadmin.admin.derived.register_the_rest"
 # Both work as moeen_auth, the one role that may read what they need.
 AUTHENTICATION_BACKENDS = ["sysadmin.auth.Backend"]
+# New hashes are the first one's; older applications' bcrypt is read.
+PASSWORD_HASHERS = [*global_settings.PASSWORD_HASHERS, "sysadmin.hashers.Bcrypt"]
 SESSION_ENGINE = "sysadmin.sessions"
 # E003 and W004 want email unique; it is, without regard to case (users_email_lower_key), which no check can see.
 SILENCED_SYSTEM_CHECKS = ["auth.E003", "auth.W004"]

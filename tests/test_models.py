@@ -7,10 +7,12 @@ its own model, and its catalog against the expected one (test_schema.py).
 import re
 from datetime import UTC, datetime
 
+import bcrypt
 import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import authenticate
+from django.contrib.auth.hashers import get_hasher
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, models, transaction
@@ -717,7 +719,10 @@ def test_sign_in__inactive_user__is_refused():
         None,
         "",
         "plain",
-        "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+        "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",  # of another password
+        "$2b$12$cut",
+        "$2b$12$هذا",
+        "$2x$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
         "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$aGFzaA",
         "5f4dcc3b5aa765d61d8327deb882cf99",
         "pbkdf2_sha256$cut",
@@ -728,12 +733,25 @@ def test_sign_in__inactive_user__is_refused():
     ],
     ids=str,
 )
-def test_sign_in__hash_this_project_cannot_read__is_refused_and_kept(stored):
+def test_sign_in__hash_of_another_password_or_form__is_refused_and_kept(stored):
     user = factories.user()
     User.objects.filter(pk=user.pk).update(password=stored)
     assert authenticate(username=user.email, password="password") is None
     user.refresh_from_db()
     assert user.password == stored
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("password", ["عبارة مرور طويلة 1", "x" * 100], ids=["arabic", "over 72 bytes"])
+@pytest.mark.parametrize("version", ["2a", "2b", "2y"])
+def test_sign_in__bcrypt_of_an_older_application__enters_and_is_hashed_anew(version, password):
+    user, made = factories.user(), bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
+    User.objects.filter(pk=user.pk).update(password=made.replace("$2b$", f"${version}$"))
+    assert authenticate(username=user.email, password=f"another {password}") is None
+    assert authenticate(username=user.email, password=password) == user
+    user.refresh_from_db()
+    assert user.password.startswith(get_hasher().algorithm)
+    assert authenticate(username=user.email, password=password) == user
 
 
 @pytest.mark.django_db

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         db_column="password_hash",
-                        db_comment="A secret: a password hash, never shown or logged. NULL: this user cannot sign in with a password. Hashes of older applications are kept and match nothing.",
+                        db_comment="A secret: a password hash, never shown or logged. NULL: this user cannot sign in with a password. Bcrypt of older applications is read, and hashed anew when its person signs in.",
                         max_length=255,
                         null=True,
                         verbose_name="password",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import acheck_password, check_password, make_password
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -16,6 +16,7 @@ from moeen.db.constraints import Index
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 from moeen.db.security import identity
+from sysadmin import hashers
 from sysadmin.managers import UserManager
 
 #: What a supervisor may do in the admin; an admin may do everything, the others do not enter.
@@ -45,7 +46,7 @@ class User(AbstractBaseUser, TimestampedModel):
         null=True,
         blank=True,
         db_comment="A secret: a password hash, never shown or logged. NULL: this user cannot sign in with "
-        "a password. Hashes of older applications are kept and match nothing.",
+        "a password. Bcrypt of older applications is read, and hashed anew when its person signs in.",
     )
     name = models.CharField(_("name"), max_length=255, default="", db_default="", blank=True)
     role = models.CharField(
@@ -144,19 +145,36 @@ class User(AbstractBaseUser, TimestampedModel):
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
     def check_password(self, raw_password: str) -> bool:
-        """Whether the password is right. NULL, or a hash this project cannot read, is never right."""
+        """Whether the password is right; one of an older form is then hashed anew.
+
+        NULL, or a hash this project cannot read, is never right.
+        """
+
+        def upgrade(raw_password: str) -> None:
+            self._take_anew(raw_password)
+            self.save(update_fields=["password"])
+
         try:
-            return self.password is not None and super().check_password(raw_password)
-        except ValueError:  # a known algorithm's, but cut short or without its library
+            return self.password is not None and check_password(raw_password, hashers.named(self.password), upgrade)
+        except ValueError:  # a known algorithm's, but cut short
             make_password(raw_password)  # as long as a real comparison takes
             return False
 
     async def acheck_password(self, raw_password: str) -> bool:
+        async def upgrade(raw_password: str) -> None:
+            self._take_anew(raw_password)
+            await self.asave(update_fields=["password"])
+
         try:
-            return self.password is not None and await super().acheck_password(raw_password)
+            stored = self.password
+            return stored is not None and await acheck_password(raw_password, hashers.named(stored), upgrade)
         except ValueError:
             make_password(raw_password)
             return False
+
+    def _take_anew(self, raw_password: str) -> None:
+        self.set_password(raw_password)
+        self._password = None  # it is the same password: nothing that listens to changes is told
 
 
 class UserPreference(TimestampedModel):

@@ -19,6 +19,8 @@ from tests.strange import grammar, law
 from tests.test_strange import PLACES
 
 CHOSEN = tomllib.loads((grammar.HERE / "chosen.toml").read_text(encoding="utf-8"))
+#: Faults that are known and not mended yet.
+OPEN = [kind for kind, entry in grammar.KINDS.items() if "open" in entry]
 #: `make test-strange` tries 300 databases, the parts at the places in turn.
 PARTS, EXAMPLES = 10, 30
 
@@ -58,7 +60,7 @@ def by_chance(kind, number, seed=""):
 
 @st.composite
 def objects(draw, extensions):
-    kinds = [kind for kind in grammar.KINDS if grammar.can_be_made(kind, extensions)]
+    kinds = [kind for kind in grammar.KINDS if grammar.can_be_made(kind, extensions) and kind not in OPEN]
     drawn = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=3))
     return [
         grammar.make(kind, number, lambda blank, fills: draw(st.sampled_from(fills)))
@@ -150,6 +152,16 @@ def test_adoption__of_a_database_with_much_that_is_refused__names_it_all(new_dat
     assert [str(thing) for thing in made if not put(database, thing)] == []
     said = judge(database)
     assert [words for words in CHOSEN["refused"].values() if words not in said] == [], said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", OPEN)
+def test_adoption__of_a_database_with_a_known_fault__breaks_the_law_still(new_database, server_of, kind):
+    server_of("here")
+    database = states.database(new_database, "core")
+    assert put(database, by_chance(kind, 1))
+    with pytest.raises(AssertionError):
+        judge(database)
 
 
 @pytest.mark.long

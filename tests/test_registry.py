@@ -35,6 +35,7 @@ HEADINGS = {
     ("moeen/db/schema/drift.py", "roles"): "a key of a policy",
     ("moeen/db/schema/making.py", "roles"): "a key of a policy",
     ("moeen/db/schema/making.py", "settings"): "a key of a function",
+    ("moeen/db/schema/grades.py", "roles"): "a key of a policy",
     ("moeen/db/security/access.py", "roles"): "a group of a regular expression",
     ("moeen/db/security/exposure/__init__.py", "roles"): "a parameter of the questions",
 }

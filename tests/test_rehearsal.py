@@ -129,6 +129,7 @@ def test_plan__of_a_run_that_would_stop__says_so_as_migrate_does(obstructed, man
     done = manage("migrate", "--plan", DATABASE_URL=obstructed.url)
     assert done.returncode == FINDINGS
     assert "healthcare.0001_core_tables" in done.stdout
+    assert "ALTER TABLE" not in done.stdout  # one page
     assert "appointments" in done.stderr
     assert "appointments_public_id_key" in done.stderr
     report = adoption_report.report(connections[obstructed.alias])
@@ -182,9 +183,10 @@ def test_migrate__nothing_pending_or_nothing_there__rehearses_nothing(new_databa
 
 def test_plan__that_goes_through__says_it_was_rehearsed(new_database, manage):
     database = states.database(new_database, "core")
-    done = manage("migrate", "--plan", DATABASE_URL=database.url)
+    done = manage("migrate", "--plan", "--verbose", DATABASE_URL=database.url)
     assert done.returncode == 0, done.stderr
     assert "nothing is in the way" in done.stdout
+    assert 'ALTER TABLE "patients"' in done.stdout
     assert isinstance(json.loads(manage("migrate", "--plan", "--json", DATABASE_URL=database.url).stdout), list)
 
 

@@ -1,8 +1,10 @@
 """The runner around migrate: one at a time, short locks, a plan, checks, a ledger."""
 
+import dataclasses
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,11 +18,13 @@ from django.db import connections, migrations, models
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, lint, operations, schema, sql_files
+from moeen.db.actions import Lock
 from moeen.db.converge import locks
 from moeen.db.errors import MoeenError
 from moeen.db.history import edits, files, ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.migrate import invariants, plan, refusals, runner
+from moeen.db.migrate.outline import outline
 from tests import servers, states
 
 NO_BACKUP = {"no_backup": "test", "no_rehearsal": "test", "verbosity": 0}
@@ -165,6 +169,20 @@ def test_plan__core_database__names_locks_and_sizes_and_changes_nothing(new_data
     assert retyping["bytes"] > 0
     assert not [s for s in statements if s["verdict"] == "blocking"]
     assert catalog.read(connections[database.alias]) == before
+
+    filling = next(s for s in statements if "role" in s["columns"])
+    with database.connect() as connection:
+        (older,) = connection.execute("SELECT count(*) FROM users WHERE role = 'user'").fetchone()
+    assert filling["table"] == "users"
+    assert filling["changes"] >= older > 0
+    fields = {field.name for field in dataclasses.fields(plan.PlannedStatement)}
+    page = outline([plan.PlannedStatement(**{k: v for k, v in s.items() if k in fields} | {"lock": Lock(s["lock"])})
+                    for s in statements]).pretty()  # fmt: skip
+    assert f"users: {filling['changes']:,} rows, in {', '.join(filling['columns'])}" in page
+    assert re.search(
+        r"\n  patients \(\d+ rows, \d+ kB\): ACCESS EXCLUSIVE for an instant, read through while it is in use\n", page
+    ), page
+    assert page.count("\n") < 80
 
 
 def test_plan__nothing_pending__says_so(copy, manage):

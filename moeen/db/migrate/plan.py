@@ -16,11 +16,12 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, operations, registry
-from moeen.db.actions import Action, Deed, Lock
+from moeen.db.actions import Action, Deed, FillValues, Lock
 from moeen.db.catalog.sizes import estimate_sizes, has_rows
 from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.lint.lock_levels import Effect, deed_of, effect_of, is_harmless, tables_of
+from moeen.db.sql import compose, fragment
 from moeen.db.statements import Statement, inside, split
 
 #: A table larger than this must not be blocked without leave.
@@ -30,7 +31,10 @@ THRESHOLD_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class PlannedStatement:
-    """One statement of a pending migration; rows and bytes are estimates of its table, None for a new one."""
+    """One statement of a pending migration; rows and bytes are estimates of its table, None for a new one.
+
+    ``changes``: how many rows get other values by it in these ``columns``; counted.
+    """
 
     migration: str
     operation: str
@@ -44,6 +48,8 @@ class PlannedStatement:
     verdict: str = "ok"
     advice: str = ""
     deed: Deed | None = None
+    changes: int = 0
+    columns: tuple[str, ...] = ()
 
     @property
     def blocks_writes(self) -> bool:
@@ -63,12 +69,11 @@ class PlannedStatement:
     def pretty(self) -> str:
         """Two or three lines: the statement, and what it means for those who use the table."""
         first = " ".join(self.sql.split())
-        first = first if len(first) <= 150 else f"{first[:147]}..."
         if self.verdict == "unknown":
             return f"  {first}\n      unknown: what this locks cannot be told from its form"
         if not self.lock or self.rows is None:
             return f"  {first}"
-        size = f"{self.rows:,} rows, {_pretty_size(self.bytes or 0)}"
+        size = f"{self.rows:,} rows, {pretty_size(self.bytes or 0)}"
         work = " and rewrites it" if self.rewrites else " and reads it through" if self.scans else ""
         line = f"  {first}\n      {self.verdict}: {self.lock} on {self.table} ({size}){work}"
         return f"{line}\n      online: {self.advice}" if self.verdict == "blocking" and self.advice else line
@@ -162,10 +167,25 @@ def _statements(
                 mark = ("", done) if isinstance(done, Action) else (key, done)
                 if mark not in seen:
                     seen.add(mark)
-                    if isinstance(done, Action):
+                    if isinstance(done, FillValues):
+                        changes = _count(connection, done)
+                        filling = weigh(key, purpose, done, sizes)
+                        yield from (replace(one, changes=changes, columns=done.columns) for one in filling)
+                    elif isinstance(done, Action):
                         yield from weigh(key, purpose, done, sizes)
                     else:
                         yield from classify(key, purpose, done, sizes)
+
+
+def _count(connection: BaseDatabaseWrapper, fill: FillValues) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            compose(
+                "SELECT count(*) FROM {t} WHERE {w}", t=fill.target.relation.identifier(), w=fragment(fill.condition)
+            )
+        )
+        (count,) = cursor.fetchone()
+        return int(count)
 
 
 def _work_of(
@@ -277,7 +297,8 @@ def _weighed(
     )
 
 
-def _pretty_size(count: int) -> str:
+def pretty_size(count: int) -> str:
+    """Such as `12 MB`."""
     size = float(count)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1024 or unit == "GB":

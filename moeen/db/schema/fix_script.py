@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from moeen.db.actions import AddForeignKey
-from moeen.db.findings import Finding, Severity, commented
+from moeen.db.findings import Finding, commented
 from moeen.db.names import ObjectKind as Of
 
 #: In which order fixes are run: what others stand on first; then what is of no object of the catalog.
@@ -47,5 +47,4 @@ def _position(finding: Finding) -> tuple[bool, int, int, Finding]:
 
 def _shuts(finding: Finding) -> bool:
     """Whether its fix only takes rights away: it needs nothing that another fix makes first."""
-    narrows = not finding.fix.is_advice and all(action.narrows for action in finding.fix.actions)
-    return finding.severity is Severity.UNSAFE and narrows
+    return not finding.fix.is_advice and all(action.narrows for action in finding.fix.actions)

@@ -22,6 +22,7 @@ from moeen.db import backups
 from moeen.db.converge import zones
 from moeen.db.errors import USAGE
 from moeen.db.migrate import grantees, plan, receipt, runner
+from moeen.db.migrate.outline import outline
 from moeen.db.schema import restorable
 from moeen.db.security import signing
 from sysadmin.management.backup_console import UNITS
@@ -42,6 +43,13 @@ class Command(migrate.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
+        parser.add_argument(
+            "--verbose",
+            action="store_const",
+            const=2,
+            dest="verbosity",
+            help="With --plan: every statement, whole, with its lock; as --verbosity 2.",
+        )
         parser.add_argument(
             "--lock-wait",
             type=_seconds,
@@ -200,9 +208,13 @@ class Command(migrate.Command):
         if as_json:
             self.stdout.write(json.dumps([statement.as_dict() for statement in statements], indent=2))
             return
-        self.stdout.write(
-            "Planned operations:" if statements else "Planned operations:\n  No planned migration operations."
-        )
+        if not statements:
+            self.stdout.write("Planned operations:\n  No planned migration operations.")
+            return
+        self.stdout.write(outline(statements).pretty())
+        if self.verbosity < 2:
+            self.stdout.write("--verbose lists every statement.")
+            return
         for migration, group in itertools.groupby(statements, key=lambda statement: statement.migration):
             self.stdout.write(migration, self.style.MIGRATE_HEADING)
             for statement in group:

@@ -23,6 +23,7 @@ NAMES = [
     "migrations",
     "backfills",
     "validation",
+    "other tools",
     "backups",
     "alarm",
     "settings",
@@ -69,6 +70,25 @@ def test_doctor__adopted_database__says_backfill(new_database):
     assert found["backfills"].state == "warn"
     assert "backfill_public_ids" in found["backfills"].next_step
     assert found["validation"].state == "ok"
+
+
+def test_doctor__history_of_another_tool__is_named_and_again_when_it_moved(new_database):
+    database = new_database.migrated()
+    with database.connect() as connection:
+        connection.execute(
+            "CREATE TABLE _prisma_migrations (id text, finished_at timestamptz);"
+            "INSERT INTO _prisma_migrations VALUES ('1', '2020-01-01');"
+            "CREATE TABLE alembic_version (version_num text); CREATE SCHEMA drizzle;"
+            "CREATE TABLE drizzle.__drizzle_migrations (created_at bigint)"
+        )
+    line = lines(database)["other tools"]
+    assert line.state == "ok"
+    assert "Prisma (public._prisma_migrations, 1 entries)" in line.says
+    assert "Alembic" in line.says
+    with database.connect() as connection:
+        connection.execute("INSERT INTO drizzle.__drizzle_migrations VALUES (extract(epoch FROM now()) * 1000 + 1)")
+    line = lines(database)["other tools"]
+    assert (line.state, "Drizzle was at work since the last migrate" in line.says) == ("warn", True)
 
 
 def test_doctor__drift__validation_fails_and_names_it(new_database):

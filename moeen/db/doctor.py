@@ -23,6 +23,7 @@ from moeen.db import alarm, registry, roles, schema
 from moeen.db.backups import retention, store
 from moeen.db.errors import DONE, MoeenError
 from moeen.db.explain import explain
+from moeen.db.history import ledger, other_tools
 from moeen.db.kinds import Kind
 from moeen.db.migrate import preflight
 from moeen.db.schema.rows import DECLARED
@@ -73,6 +74,7 @@ def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
     if first.state != FAIL:
         for name in ("version", "role", "identity", "web", "TLS", "disk", "migrations", "backfills", "validation"):
             lines.append(patient.line(name, getattr(patient, name.lower())))
+        lines.append(patient.line("other tools", patient.other_tools))
     lines.append(patient.line("backups", patient.backups))
     lines.append(patient.line("alarm", patient.alarm))
     lines.append(patient.line("settings", patient.settings))
@@ -205,6 +207,18 @@ class _Examination:
         if missing:
             return FAIL, f"{missing} not applied", "manage.py migrate"
         return FAIL, f"{found[0].object}: {found[0].found}", found[0].fix.pretty()
+
+    def other_tools(self) -> Answer:
+        """Other migration tools that changed this database, or may have since our last run."""
+        found = list(other_tools.look(self.wrapper))
+        if not found:
+            return OK, "no other tool keeps a history here", ""
+        says, last = "; ".join(history.pretty() for history in found), ledger.last_done(self.wrapper)
+        moved = [each.tool.name for each in found if last and each.newest and each.newest > last]
+        if moved:
+            step = "manage.py validate_schema shows what it changed of ours"
+            return WARN, f"{says}; {', '.join(moved)} was at work since the last migrate", step
+        return OK, says, ""
 
     def backfills(self) -> Answer:
         found = [f for f in self.result.findings if f.kind in DECLARED]

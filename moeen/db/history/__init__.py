@@ -2,4 +2,5 @@
 
 `ledger`: runs and their migrations. `files`: whether all is as it was, told by reading files alone. `edits`: files that
 were edited knowingly, and the checksums they replace. `own_apps`: whose migrations are kept.
+`other_tools`: who else migrates it.
 """

@@ -199,6 +199,16 @@ _READABLE = """coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('p
                             pg_catalog.to_regclass('public.migration_runs')::oid), false)"""
 
 
+def last_done(connection: BaseDatabaseWrapper) -> datetime | None:
+    """When the last run ended that was not stopped; None before the first."""
+    if not stands(connection):
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(finished_at) FROM migration_runs WHERE outcome = 'done'")
+        (moment,) = cursor.fetchone()
+    return moment  # type: ignore[no-any-return]
+
+
 def mark_interrupted(connection: BaseDatabaseWrapper) -> int:
     """Runs that were killed: with the lock in our hand, nobody else is running. Returns how many there were."""
     if not stands(connection):

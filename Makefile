@@ -48,8 +48,8 @@ test-backup: development  ## a million rows there and back on every version, thi
 test-forgery: development  ## forge backups in every way; each must be refused, and nothing of it run
 	@$(BIN)/python -m pytest -m "long or not long" tests/test_forgery.py $(ARGS)
 
-test-strange: development  ## adopt 300 databases with objects of any kind in them, put together by chance
-	@$(PYTEST) -m long tests/test_strange_grammar.py $(ARGS)
+test-strange: development  ## adopt 300 databases with objects of any kind in them, and every known case on each server
+	@$(PYTEST) -m long tests/test_strange_grammar.py tests/test_strange.py $(ARGS)
 
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .

@@ -17,6 +17,18 @@ from tests.strange import law
 HERE = servers.PROJECT / "tests" / "strange"
 CASES = tomllib.loads((HERE / "cases.toml").read_text(encoding="utf-8"))
 PLACES = [place for place in states.PLACES if place not in ("supabase", "embedded-16")]
+#: The cases that `make test` tries on the other servers as well; `make test-strange` tries all of them there.
+TELLING = {"views", "generated_column", "template_policy"}
+
+
+def cases(outcome):
+    """(case, place) of the cases that come to this."""
+    return [
+        pytest.param(case, place, marks=[pytest.mark.long] if place != "here" and case not in TELLING else [])
+        for case, words in CASES.items()
+        if words["comes_to"] == outcome
+        for place in PLACES
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -63,8 +75,7 @@ def test_cases__files_and_outcomes__are_the_same():
     assert sorted(path.stem for path in HERE.glob("*.sql")) == sorted(CASES)
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case["comes_to"] == "migrated"])
+@pytest.mark.parametrize(("case", "place"), cases("migrated"))
 def test_migrate__things_of_the_clinics_own__stand_afterwards_and_are_no_finding(strange, case, place):
     database = strange(place, case)
     before = law.own(database)
@@ -74,8 +85,7 @@ def test_migrate__things_of_the_clinics_own__stand_afterwards_and_are_no_finding
     assert [finding.pretty() for finding in found.unexpected] == []
 
 
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case["comes_to"] == "refused"])
+@pytest.mark.parametrize(("case", "place"), cases("refused"))
 def test_migrate__what_cannot_be_carried_over__is_named_and_nothing_is_changed(strange, case, place):
     database = strange(place, case)
     before = law.everything(database)

@@ -242,7 +242,7 @@ def test_validate__one_sort_of_difference_is_allowed__the_others_are_found(fresh
 
 
 def test_validate__many_rows__are_looked_up_in_indexes(fresh):
-    """No question about rows reads a table as a whole, however many rows it has."""
+    """No question about rows reads a table as a whole, but that for orphans, which leaves large ones out."""
     connection = connections[fresh.alias]
     asked = []
 
@@ -263,6 +263,7 @@ def test_validate__many_rows__are_looked_up_in_indexes(fresh):
             found = {f.kind: f.found for f in schema.validate(connection, advice=True).findings}
         assert (found[Kind.PUBLIC_IDS_GUESSABLE], found[Kind.PUBLIC_IDS_PENDING]) == ("3", "6")
         of_rows = [query for query, parameters in asked if parameters is None and "public.patients" in unquoted(query)]
+        of_rows = [query for query in of_rows if "NOT EXISTS" not in str(query)]
         assert len(of_rows) == 2
         for query in of_rows:
             cursor.execute(f"EXPLAIN {query}")

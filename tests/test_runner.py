@@ -374,6 +374,8 @@ def test_ledger__edited_further_than_edits_tell__is_refused_whichever_form_ran(c
 def test_migrate__reversing_off_a_terminal__wants_to_be_told_that_nobody_is_there(copy, manage):
     with copy.connect() as connection:
         connection.execute("INSERT INTO crm_leads (name) VALUES ('A lead')")
+    planned = manage("migrate", "crm", "zero", "--plan", DATABASE_URL=copy.url)
+    assert "Going back loses:\n  table crm_leads (about 1 rows)\n" in planned.stdout, planned.stdout
     refused = manage("migrate", "crm", "zero", "--no-backup", "test", DATABASE_URL=copy.url)
     assert refused.returncode == 3
     assert "table crm_leads" in refused.stderr

@@ -197,6 +197,9 @@ class Command(migrate.Command):
         with self.display:
             verdict = runner.judge(connection, run)
         self._print_plan(plan.describe(connection, run.plan, run.loader), as_json=as_json)
+        if not as_json and any(backwards for _, backwards in run.plan):
+            lost = plan.losses(connection, run.plan, run.loader)
+            self.stdout.write("\n  ".join(["Going back loses:", *lost]) if lost else "Going back loses no rows.")
         for grantee in () if as_json else verdict.grantees:
             self.stdout.write(grantee.pretty(kept=grantee.name in run.keeps))
         if verdict.refusal is not None:

@@ -1,5 +1,6 @@
 """A run is tried on a twin of the database first; where it would stop there, the database is not touched."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -33,14 +34,18 @@ def operator():
         yield
 
 
-@pytest.fixture
-def twins(monkeypatch):
-    """`twins()`: the folders of the twins that this test makes, in a place where nobody else's are."""
+@contextlib.contextmanager
+def apart(monkeypatch):
+    """`twins()`: the folders of the twins made meanwhile, in a place where nobody else's are.
+
+    Meanwhile only: a server that other tests share must not come to stand there.
+    """
     place = Path(tempfile.mkdtemp(prefix="t"))  # short, for the length of a socket's path is limited
     place.chmod(0o711)  # whoever runs the server for root passes through
-    monkeypatch.setenv("TMPDIR", str(place))
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
-    yield lambda: set(place.glob("moeen-twin-*"))
+    with monkeypatch.context() as patch:
+        patch.setenv("TMPDIR", str(place))
+        patch.setattr(tempfile, "tempdir", str(place))
+        yield lambda: set(place.glob("moeen-twin-*"))
     shutil.rmtree(place)
 
 
@@ -52,31 +57,32 @@ def alike(connection, schemas):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_twin__of_a_database_with_rows__has_its_schema_and_no_row(new_database, twins, place):
+def test_twin__of_a_database_with_rows__has_its_schema_and_no_row(new_database, monkeypatch, place):
     database = states.database(new_database, "full", place=place)
     with database.connect() as connection:
         names = sorted(snapshots.schemas(connection))
         expected, before = alike(connection, names), snapshots.everything(connection)
-        with twin.standing(connections[database.alias]) as made:
-            assert twins()
-            assert made.lacking == ()
-            assert sorted(snapshots.schemas(made.connection)) == names
-            assert alike(made.connection, names) == expected
-            with made.connection.cursor() as cursor:
-                for table in snapshots.tables(made.connection):
-                    cursor.execute(f'SELECT count(*) FROM public."{table}"')
-                    assert cursor.fetchone() == (0,), table
-                cursor.execute("SELECT current_user, current_setting('TimeZone')")
-                role, _ = cursor.fetchone()
-                assert role == database.owner
-                cursor.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname <> %s", [role])
-                assert [name.partition("_")[0] for (name,) in cursor.fetchall()] == ["scratch"]
-            assert set(snapshots.roles(made.connection)) >= set(snapshots.roles(connection))
+        with apart(monkeypatch) as twins:
+            with twin.standing(connections[database.alias]) as made:
+                assert twins()
+                assert made.lacking == ()
+                assert sorted(snapshots.schemas(made.connection)) == names
+                assert alike(made.connection, names) == expected
+                with made.connection.cursor() as cursor:
+                    for table in snapshots.tables(made.connection):
+                        cursor.execute(f'SELECT count(*) FROM public."{table}"')
+                        assert cursor.fetchone() == (0,), table
+                    cursor.execute("SELECT current_user, current_setting('TimeZone')")
+                    role, _ = cursor.fetchone()
+                    assert role == database.owner
+                    cursor.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname <> %s", [role])
+                    assert [name.partition("_")[0] for (name,) in cursor.fetchall()] == ["scratch"]
+                assert set(snapshots.roles(made.connection)) >= set(snapshots.roles(connection))
+            assert not twins()
         assert snapshots.everything(connection) == before
-    assert not twins()
 
 
-def test_twin__its_process_is_killed__goes_as_well(new_database, twins):
+def test_twin__its_process_is_killed__goes_as_well(new_database, monkeypatch):
     database = states.database(new_database, "core")
     script = """
         import time
@@ -87,22 +93,23 @@ def test_twin__its_process_is_killed__goes_as_well(new_database, twins):
             print("stands", flush=True)
             time.sleep(60)
     """
-    process = subprocess.Popen(
-        [sys.executable, "manage.py", "shell", "--no-imports", "-c", textwrap.dedent(script)],
-        cwd=servers.PROJECT,
-        env={**os.environ, "DATABASE_URL": database.url},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "stands\n"
-    assert twins()
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    deadline = time.monotonic() + 10
-    while twins() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not twins()
+    with apart(monkeypatch) as twins:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "--no-imports", "-c", textwrap.dedent(script)],
+            cwd=servers.PROJECT,
+            env={**os.environ, "DATABASE_URL": database.url},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout.readline() == "stands\n"
+        assert twins()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        deadline = time.monotonic() + 10
+        while twins() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not twins()
 
 
 @pytest.fixture(scope="module")

@@ -904,7 +904,7 @@ def test_pin_backup__through_the_commands__kept_listed_and_let_go(filled, manage
     folder = tmp_path / "backups"
     variables = backups.environment(filled, folder)
     at = backups.place(folder)
-    older, newer = (backups.take(filled, at).id for _ in range(2))
+    older, newer = sorted(backups.take(filled, at).id for _ in range(2))  # within a second chance says which is which
     prune = ("prune_backups", "--keep-daily", "1", "--keep-weekly", "0", "--keep-monthly", "0")
     assert manage("pin_backup", older, "--reason", "court", **variables).returncode == 0
     assert verify.intact(folder / older, at.manifest(older)) == []

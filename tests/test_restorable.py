@@ -6,7 +6,7 @@ from django.db import connections, transaction
 
 from moeen.db import schema
 from moeen.db.kinds import Kind
-from moeen.db.schema import restorable
+from moeen.db.schema import orphans, restorable
 
 #: What a function does that an index, a check or a generated column runs.
 BODIES = {
@@ -126,7 +126,7 @@ def test_key__orphans_that_came_while_it_was_off__are_counted(new_database, monk
         assert finding.found == "2 rows refer to none of parents"
         query = finding.fix.pretty().partition(": ")[2]
         assert sorted(owner.execute(query).fetchall()) == [(7, "x"), (8, "x")]
-        monkeypatch.setattr(restorable, "LARGE_BYTES", 0)
+        monkeypatch.setattr(orphans, "LARGE_BYTES", 0)
         none, large = found()
         assert (none, "children" in large) == ([], True)
         assert found(deep=True) == ([finding], [])

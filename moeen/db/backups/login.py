@@ -114,8 +114,7 @@ class Login:
             if not session.is_refused_parameter(error):
                 raise
             connection = self._open(application)
-        pooled = session.is_behind_pooler(connection)
-        if not (pooled and session.is_shared(connection, lambda: self._open(application))):
+        if not session.is_shared(connection, lambda: self._open(application)):
             session.pin(connection)
         return connection
 

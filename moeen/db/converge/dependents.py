@@ -84,10 +84,7 @@ def _found(connection: BaseDatabaseWrapper, table: catalog.Table, start: str, na
     if not table.oid or not names:
         return []  # planned without a database
     with connection.cursor() as cursor:
-        query = _QUERY.replace("{start}", start)
-        for part, statements in _PARTS.items():
-            query = query.replace(f"{{{part}}}", statements)
-        cursor.execute(query, {"table": table.oid, "names": names})
+        cursor.execute(_QUERY.replace("{start}", start), {"table": table.oid, "names": names})
         return [Dependent(name, drop, tuple(create), reads) for name, drop, create, reads in cursor.fetchall()]
 
 
@@ -101,23 +98,21 @@ _CONSTRAINTS = """SELECT 'pg_constraint'::regclass::oid, oid, 0 FROM pg_constrai
                     AND contype IN ('p', 'u', 'x')"""
 
 # What makes a part of an object again, as an array of statements.
+_FIRING = """
+        ARRAY[pg_get_{word}def({a}.oid)]
+        || CASE {a}.{enabled} WHEN 'O' THEN ARRAY[]::text[]
+           ELSE ARRAY[format('ALTER TABLE %%s %%s {word} %%I', {a}.{table}::regclass,
+                             CASE {a}.{enabled} WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+                                                ELSE 'ENABLE ALWAYS' END, {a}.{name})] END
+        || ARRAY(SELECT format('COMMENT ON {word} %%I ON %%s IS %%L', {a}.{name}, {a}.{table}::regclass, x)
+                 FROM obj_description({a}.oid, '{catalog}') AS x WHERE x IS NOT NULL)"""
 _PARTS = {
-    "rule": """
-        ARRAY[pg_get_ruledef(w.oid)]
-        || CASE w.ev_enabled WHEN 'O' THEN ARRAY[]::text[]
-           ELSE ARRAY[format('ALTER TABLE %%s %%s RULE %%I', w.ev_class::regclass,
-                             CASE w.ev_enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
-                                               ELSE 'ENABLE ALWAYS' END, w.rulename)] END
-        || ARRAY(SELECT format('COMMENT ON RULE %%I ON %%s IS %%L', w.rulename, w.ev_class::regclass, x)
-                 FROM obj_description(w.oid, 'pg_rewrite') AS x WHERE x IS NOT NULL)""",
-    "trigger": """
-        ARRAY[pg_get_triggerdef(t.oid)]
-        || CASE t.tgenabled WHEN 'O' THEN ARRAY[]::text[]
-           ELSE ARRAY[format('ALTER TABLE %%s %%s TRIGGER %%I', t.tgrelid::regclass,
-                             CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
-                                              ELSE 'ENABLE ALWAYS' END, t.tgname)] END
-        || ARRAY(SELECT format('COMMENT ON TRIGGER %%I ON %%s IS %%L', t.tgname, t.tgrelid::regclass, x)
-                 FROM obj_description(t.oid, 'pg_trigger') AS x WHERE x IS NOT NULL)""",
+    "rule": _FIRING.format(
+        word="RULE", a="w", enabled="ev_enabled", table="ev_class", name="rulename", catalog="pg_rewrite"
+    ),
+    "trigger": _FIRING.format(
+        word="TRIGGER", a="t", enabled="tgenabled", table="tgrelid", name="tgname", catalog="pg_trigger"
+    ),
     "constraint": """
         ARRAY[format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', k.conrelid::regclass, k.conname,
                      pg_get_constraintdef(k.oid))]
@@ -332,3 +327,5 @@ _QUERY = r"""
     ) AS object
     ORDER BY depth DESC, objid DESC, objsubid DESC
 """
+for _part, _statements in _PARTS.items():
+    _QUERY = _QUERY.replace(f"{{{_part}}}", _statements)

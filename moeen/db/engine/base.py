@@ -91,13 +91,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _settle(self, connection: Any, conn_params: dict[str, Any]) -> None:
         """Find out whether sessions are shared, and pin what an operator's relies on where they are not."""
         connection.autocommit = True
-        pooled = session.is_behind_pooler(connection)
-        if identity.operates():
-            pooled = pooled and session.is_shared(connection, lambda: self._connect(conn_params))
-            if not pooled:
-                session.pin(connection)
-            self._note_pooled(pooled)
-        elif pooled:
+        operates = identity.operates()
+        if operates:
+            pooled = session.is_shared(connection, lambda: self._connect(conn_params))
+        else:
+            pooled = session.is_behind_pooler(connection)
+        if operates and not pooled:
+            session.pin(connection)
+        if operates or pooled:
             self._note_pooled(pooled)
         connection.autocommit = False  # Django sets what its settings say
 

@@ -74,7 +74,9 @@ def is_behind_pooler(connection: psycopg.Connection[Any]) -> bool:
 
 
 def is_shared(connection: psycopg.Connection[Any], connect: Callable[[], psycopg.Connection[Any]]) -> bool:
-    """Whether transactions of several connections meet in one session: pooling by transaction or statement."""
+    """Whether a pooler lets transactions of several connections meet in one session: by transaction or statement."""
+    if not is_behind_pooler(connection):
+        return False
     seen = set()
     with connect() as other:
         # Where sessions are not shared and none is left, the pooler lets the other one wait.

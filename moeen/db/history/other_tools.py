@@ -16,18 +16,19 @@ from moeen.db.sql import compose, fragment
 
 @dataclass(frozen=True)
 class Tool:
-    """``moment``: when an entry was made, as SQL of a timestamptz; "" where it is not kept, or without a zone."""
+    """``column``: when an entry was made; "" where it is not kept, or without a zone. ``moment``: its SQL as a time."""
 
     name: str
     schema: str
     table: str
+    column: str = ""
     moment: str = ""
 
 
 TOOLS = (
     Tool("Supabase CLI", "supabase_migrations", "schema_migrations"),
     Tool("Prisma", "public", "_prisma_migrations", "finished_at"),
-    Tool("Drizzle", "drizzle", "__drizzle_migrations", "to_timestamp(created_at / 1000.0)"),
+    Tool("Drizzle", "drizzle", "__drizzle_migrations", "created_at", "to_timestamp(created_at / 1000.0)"),
     Tool("Knex", "public", "knex_migrations", "migration_time"),
     Tool("Flyway", "public", "flyway_schema_history"),
     Tool("Liquibase", "public", "databasechangelog"),
@@ -53,29 +54,23 @@ class OtherHistory:
 def look(connection: BaseDatabaseWrapper) -> Iterator[OtherHistory]:
     """Those that stand. Raises the database's errors."""
     with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT n.nspname::text, c.relname::text,
+                      has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
+                      ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0)
+               FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+               WHERE c.relname = ANY (%s) AND c.relkind IN ('r', 'p')""",
+            [[tool.table for tool in TOOLS]],
+        )
+        stands = {(schema, table): rest for schema, table, *rest in cursor.fetchall()}
         for tool in TOOLS:
-            cursor.execute(
-                """SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
-                          ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0)
-                   FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                   WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p')""",
-                [tool.schema, tool.table],
-            )
-            found = cursor.fetchone()
-            if found is None:
+            readable, columns = stands.get((tool.schema, tool.table), (None, ()))
+            if readable is None:
                 continue
-            readable, columns = found
             if not readable:
                 yield OtherHistory(tool, None, None)
                 continue
-            dated = any(column in tool.moment for column in columns)
-            cursor.execute(
-                compose(
-                    "SELECT count(*), max({m})::timestamptz FROM {s}.{t}",
-                    m=fragment(tool.moment if dated else "NULL"),
-                    s=tool.schema,
-                    t=tool.table,
-                )
-            )
-            entries, newest = cursor.fetchone()
-            yield OtherHistory(tool, entries, newest)
+            moment = (tool.moment or tool.column) if tool.column in columns else "NULL"
+            query = "SELECT count(*), max({m})::timestamptz FROM {s}.{t}"
+            cursor.execute(compose(query, m=fragment(moment), s=tool.schema, t=tool.table))
+            yield OtherHistory(tool, *cursor.fetchone())

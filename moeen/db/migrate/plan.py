@@ -33,7 +33,7 @@ THRESHOLD_BYTES = 64 * 1024 * 1024
 class PlannedStatement:
     """One statement of a pending migration; rows and bytes are estimates of its table, None for a new one.
 
-    ``changes``: how many rows get other values by it in these ``columns``; counted.
+    ``changes``: how many rows get other values by it in these ``columns``, where that was counted.
     """
 
     migration: str
@@ -133,18 +133,29 @@ def blocking(statements: Iterable[PlannedStatement], *, allowed: Iterable[str]) 
 
 
 def describe(
-    connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]], loader: MigrationLoader
+    connection: BaseDatabaseWrapper,
+    plan: Sequence[tuple[Migration, bool]],
+    loader: MigrationLoader,
+    *,
+    counting: bool = False,
 ) -> list[PlannedStatement]:
-    """Every statement the plan would run, in order. Reads only: what it makes to look is rolled back."""
+    """Every statement the plan would run, in order. Reads only: what it makes to look is rolled back.
+
+    ``counting``: the rows that change are counted, for which a table is read through.
+    """
     with transaction.atomic(using=connection.alias):
         try:
-            return list(_statements(connection, plan, loader))
+            return list(_statements(connection, plan, loader, counting=counting))
         finally:
             transaction.set_rollback(True, using=connection.alias)
 
 
 def _statements(
-    connection: BaseDatabaseWrapper, plan: Sequence[tuple[Migration, bool]], loader: MigrationLoader
+    connection: BaseDatabaseWrapper,
+    plan: Sequence[tuple[Migration, bool]],
+    loader: MigrationLoader,
+    *,
+    counting: bool,
 ) -> Iterator[PlannedStatement]:
     sizes = estimate_sizes(connection, count_to=THRESHOLD_ROWS)
     seen: set[tuple[str, Action | str]] = set()
@@ -168,7 +179,7 @@ def _statements(
                 if mark not in seen:
                     seen.add(mark)
                     if isinstance(done, FillValues):
-                        changes = _count(connection, done)
+                        changes = _count(connection, done) if counting else 0
                         filling = weigh(key, purpose, done, sizes)
                         yield from (replace(one, changes=changes, columns=done.columns) for one in filling)
                     elif isinstance(done, Action):

@@ -2,7 +2,7 @@
 
 `validation`: all of it. `canonical`: a catalog in one form. `drift`: what differs; `grades`: how much that matters;
 `fixes` and `fix_script`: the SQL that mends it. `own`: what is the clinic's own. `rows`: what only rows can tell.
-`description`: the schema in words.
+`restorable` and `orphans`: what a restore would fail at. `description`: the schema in words.
 """
 
 from __future__ import annotations

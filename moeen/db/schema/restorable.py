@@ -2,7 +2,7 @@
 
 pg_restore works with an empty search path, loads tables one after the other, and adds keys at the end. So it fails on a
 function that finds names by the path, on a check that reads rows which are not there yet, and on a key with orphans
-that were let in while it was switched off. Nothing is run here that the database's people wrote: bodies are read.
+(`orphans`). Nothing is run here that the database's people wrote: bodies are read.
 """
 
 from __future__ import annotations
@@ -10,20 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import sql
 
 from moeen.db import statements
 from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
+from moeen.db.schema import orphans
 from moeen.db.sql import compose
 
-#: A table that is larger is looked through for orphans only if that is asked for.
-LARGE_BYTES = 64 * 1024**2
 #: Words after which the name of a table stands.
 _BEFORE_TABLE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|ONLY|TABLE)$", re.IGNORECASE)
 
@@ -49,18 +46,14 @@ class _Known:
 
 def findings(connection: BaseDatabaseWrapper, *, deep: bool = False) -> tuple[list[Finding], list[str]]:
     """What would fail, and the tables that were not looked through for orphans, being large. ``deep``: all are."""
-    found = list(_by_functions(connection))
-    orphans, large = _orphans(connection, deep=deep)
-    return found + orphans, large
+    orphaned, large = orphans.findings(connection, deep=deep)
+    return [*_by_functions(connection), *orphaned], large
 
 
-def _ask(connection: BaseDatabaseWrapper, query: str | sql.Composed) -> list[Any]:
+def _ask(connection: BaseDatabaseWrapper, query: str) -> list[Any]:
     with connection.cursor() as cursor:
-        cursor.execute(query if isinstance(query, str) else query.as_string(None))
+        cursor.execute(query)
         return list(cursor.fetchall())
-
-
-# -- functions that run while a restore does ---------------------------------------------------------------------------
 
 
 def _by_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -189,65 +182,4 @@ _NAMES = """
     SELECT CASE WHEN t.typrelid = 0 THEN 'type' ELSE 'relation' END, n.nspname::text, t.typname::text
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typelem = 0 ORDER BY 2, 3
-"""
-
-
-# -- keys with orphans -------------------------------------------------------------------------------------------------
-
-
-def _orphans(connection: BaseDatabaseWrapper, *, deep: bool) -> tuple[list[Finding], list[str]]:
-    """Rows that a valid key forbids: written while it was switched off, as replication and some imports do."""
-    keys: list[tuple[ObjectName, sql.Composed, str]] = []
-    large: list[str] = []
-    for _, columns in groupby(_ask(connection, _KEYS), key=lambda row: row[0]):
-        (_, name, schema, table, only, size, parent_schema, parent, *_), *_ = pairs = list(columns)
-        key = ObjectName(schema, table, name)
-        if size > LARGE_BYTES and not deep:
-            large.append(key.relation.pretty())
-            continue
-        joined = sql.SQL(" AND ").join(
-            sql.SQL("p.{} OPERATOR({}.{}) c.{}").format(
-                sql.Identifier(theirs), sql.Identifier(operators), sql.SQL(operator), sql.Identifier(ours)
-            )
-            for *_, ours, theirs, operators, operator in pairs
-        )
-        given = sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(row[8])) for row in pairs)
-        query = sql.SQL("FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})").format(
-            sql.SQL("ONLY {}" if only else "{}").format(sql.Identifier(schema, table)), given,
-            sql.Identifier(parent_schema, parent), joined,
-        )  # fmt: skip
-        keys.append((key, query, ObjectName(parent_schema, parent).pretty()))
-    if not keys:
-        return [], sorted(set(large))
-    asked = [sql.SQL("SELECT {}::int, count(*) {}").format(sql.Literal(at), keys[at][1]) for at in range(len(keys))]
-    counts = dict(_ask(connection, sql.SQL(" UNION ALL ").join(asked)))
-    why = "a restore adds the key anew and fails on these rows"
-    found = [
-        Finding(
-            key.pretty(), Kind.ORPHANS_UNDER_KEY, "0", f"{counts[at]:,} rows refer to none of {parent}",
-            Severity.BREAKS, Fix(advice=f"correct or remove them: SELECT * {query.as_string(None)}"), why, key,
-        )
-        for at, (key, query, parent) in enumerate(keys) if counts[at]
-    ]  # fmt: skip
-    return found, sorted(set(large))
-
-
-# Keys of a partition are its parent's; those over periods and those that are not enforced are asked nothing.
-_KEYS = """
-    SELECT k.oid::bigint, k.conname::text, n.nspname::text, t.relname::text, t.relkind = 'r',
-           pg_table_size(t.oid), m.nspname::text, r.relname::text,
-           a.attname::text, b.attname::text, x.nspname::text, o.oprname::text
-    FROM pg_constraint k
-    JOIN pg_class t ON t.oid = k.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
-    JOIN pg_class r ON r.oid = k.confrelid JOIN pg_namespace m ON m.oid = r.relnamespace
-    CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS u (ours, theirs, operator, place)
-    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.ours
-    JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attnum = u.theirs
-    JOIN pg_operator o ON o.oid = u.operator JOIN pg_namespace x ON x.oid = o.oprnamespace
-    WHERE k.contype = 'f' AND k.convalidated AND k.conparentid = 0
-      AND NOT coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false)
-      AND has_schema_privilege(n.oid, 'USAGE') AND has_schema_privilege(m.oid, 'USAGE')
-      AND has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(r.oid, 'SELECT')
-      AND NOT row_security_active(t.oid) AND NOT row_security_active(r.oid)
-    ORDER BY 1, u.place
 """

@@ -196,7 +196,7 @@ class Command(migrate.Command):
         runner.refuse_changed_history(connection, run.loader)
         with self.display:
             verdict = runner.judge(connection, run)
-        self._print_plan(plan.describe(connection, run.plan, run.loader), as_json=as_json)
+        self._print_plan(plan.describe(connection, run.plan, run.loader, counting=True), as_json=as_json)
         if not as_json and any(backwards for _, backwards in run.plan):
             lost = plan.losses(connection, run.plan, run.loader)
             self.stdout.write("\n  ".join(["Going back loses:", *lost]) if lost else "Going back loses no rows.")

@@ -1,4 +1,4 @@
-"""The audit trail of all clinical tables."""
+"""The audit trail of flows, integrations, conversations and removed messages."""
 
 from django.db import migrations
 
@@ -9,14 +9,13 @@ class Migration(migrations.Migration):
     atomic = False  # a transaction for each table
 
     dependencies = [
-        ("healthcare", "0005_rls"),
-        ("sysadmin", "0013_audit"),
+        ("chatbot", "0006_dated_ids"),
+        ("sysadmin", "0014_audit"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
-            app_label="healthcare",
-            name="0006_audit",
-            replaces=["0003_audit"],
+            app_label="chatbot",
+            name="0007_audit",
         ),
     ]

@@ -1,4 +1,4 @@
-"""The audit trail of leads, deals and activities."""
+"""The audit trail of all clinical tables."""
 
 from django.db import migrations
 
@@ -9,13 +9,14 @@ class Migration(migrations.Migration):
     atomic = False  # a transaction for each table
 
     dependencies = [
-        ("crm", "0004_rls"),
-        ("sysadmin", "0013_audit"),
+        ("healthcare", "0006_dated_ids"),
+        ("sysadmin", "0014_audit"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
-            app_label="crm",
-            name="0005_audit",
+            app_label="healthcare",
+            name="0007_audit",
+            replaces=["0003_audit"],
         ),
     ]

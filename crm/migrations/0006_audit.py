@@ -1,4 +1,4 @@
-"""The audit trail of flows, integrations, conversations and removed messages."""
+"""The audit trail of leads, deals and activities."""
 
 from django.db import migrations
 
@@ -9,13 +9,13 @@ class Migration(migrations.Migration):
     atomic = False  # a transaction for each table
 
     dependencies = [
-        ("chatbot", "0005_edges_keys"),
-        ("sysadmin", "0013_audit"),
+        ("crm", "0005_dated_ids"),
+        ("sysadmin", "0014_audit"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
-            app_label="chatbot",
+            app_label="crm",
             name="0006_audit",
         ),
     ]

@@ -169,7 +169,10 @@ def test_message__passwords_and_length__are_cut():
 def test_message__unforeseen_error__its_words_are_not_told(monkeypatch, listener, settings):
     settings.ON_FAILURE = listener.url
     ending.tell(["manage.py", "migrate"], Ending.of(ValueError("Patient Fatimah")))
-    ending.tell(["manage.py", "migrate"], Ending.of(MoeenError("The disk is full.", next_step="Make room.", code=Code.DISK_FULL)))
+    ending.tell(
+        ["manage.py", "migrate"],
+        Ending.of(MoeenError("The disk is full.", next_step="Make room.", code=Code.DISK_FULL)),
+    )
     unforeseen, known = (told["message"] for _, told in listener.told)
     assert "Fatimah" not in unforeseen
     assert known == "The disk is full. [MOEEN-DISK-1]\nMake room."

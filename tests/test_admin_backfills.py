@@ -118,7 +118,7 @@ def test_pages__admin__add_change_and_delete_nothing(client, owner, runs, model)
     assert owner.execute(f"SELECT count(*) FROM {model._meta.db_table} WHERE id = %s", [key]).fetchone() == (1,)
 
 
-@pytest.mark.parametrize(("role", "status"), [("supervisor", 403), ("staff", 302), ("patient", 302)])
+@pytest.mark.parametrize(("role", "status"), [("supervisor", 403), ("staff", 403), ("patient", 403)])
 def test_pages__anybody_else__are_refused(client, owner, runs, role, status):
     sign_in(client, role)
     for page in (url(BackfillRun, "changelist"), url(PublicIdAlias, "changelist")):

@@ -31,7 +31,7 @@ from sysadmin.admin.forms import JSONFormField, RowForm
 from sysadmin.admin.lists import ChangeList
 
 #: What a filter made by hand may end in: a value of no use to the field, or to the database.
-UNREADABLE = (ValueError, TypeError, OverflowError, FieldError, ValidationError)
+UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, FieldError, ValidationError)
 #: Fields whose texts read from left to right in every language: +966 ... would be turned round.
 LTR_NAMES = re.compile(r"(phone|_url|_number|_id|^key|^timezone|^currency)$")
 

@@ -36,7 +36,7 @@ def read(
     connection: BaseDatabaseWrapper, *, roles: Sequence[str], tables: Iterable[str] | None = None
 ) -> tuple[Right, ...]:
     """The rights of database roles on tables of schema public, all of them or those named; no row is looked at."""
-    words = {"roles": list(roles), "tables": None if tables is None else list(tables)}
+    words = {"names": list(roles), "tables": None if tables is None else list(tables)}
     with connection.cursor() as cursor:
         cursor.execute(_RIGHTS, words)
         return tuple(
@@ -93,7 +93,7 @@ _RIGHTS = """
           AND p.polroles && ARRAY[0::oid, r.oid]
     ) AS p
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-      AND (%(tables)s::text[] IS NULL OR c.relname = ANY (%(tables)s::text[])) AND r.rolname = ANY (%(roles)s::text[])
+      AND (%(tables)s::text[] IS NULL OR c.relname = ANY (%(tables)s::text[])) AND r.rolname = ANY (%(names)s::text[])
       AND CASE WHEN k.letter = 'D' THEN has_table_privilege(r.oid, c.oid, 'DELETE') ELSE cardinality(g.columns) > 0 END
       AND (NOT c.relrowsecurity OR cardinality(p.names) > 0)
 """

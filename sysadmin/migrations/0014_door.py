@@ -9,16 +9,16 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0012_passwords"),
+        ("sysadmin", "0013_dated_ids"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0013_rls",
+            name="0014_rls",
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0013_administrators",
+            name="0014_administrators",
         ),
     ]

@@ -207,6 +207,7 @@ REFUSED = {
     ("appointments.doctor_id", "refers to no row of doctors that is imported"): 1,
     ("appointments.duration", "against the rule appointments_duration_check"): 1,
     ("appointments.duration", "a value is missing"): 1,
+    ("sessions.session_time", "24:00, which Python cannot read"): 1,
     ("sessions.patient_id", "refers to no row of patients that is imported"): 1,
     ("internal_messages.sender_id", "refers to no row of users that is imported"): 1,
     ("internal_messages.parent_message_id", "refers to no row of internal_messages that is imported"): 2,

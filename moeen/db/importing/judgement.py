@@ -98,6 +98,8 @@ def _limits(kind: str) -> list[tuple[str, sql.SQL]]:
         return [("a year before 1 or after 9999, or no end", _template(
             "NOT isfinite({v}) OR {v} < '0001-01-01' OR {v} >= '10000-01-01'"
         ))]  # fmt: skip
+    if base == "time without time zone":
+        return [("24:00, which Python cannot read", _template("{v} = '24:00'"))]
     if base in ("double precision", "real"):
         return [("no number", _template("{v} IN ('NaN', 'Infinity', '-Infinity')"))]
     return []

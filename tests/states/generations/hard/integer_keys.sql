@@ -16,5 +16,5 @@ INSERT INTO appointments (id, patient_id, doctor_id, starts_at, duration_minutes
   (904, 1, 1, '2024-01-01', NULL), (905, 903, 908, '2024-02-29 23:59:59.999999', 1);
 ALTER TABLE consultations DROP CONSTRAINT consultations_patient_id_fkey;
 INSERT INTO consultations (id, patient_id, doctor_id, session_date, session_time)
-VALUES (901, 4711, 1, '2024-01-01', '24:00'), (902, 1, 1, '2024-01-01', '24:00');
+VALUES (901, 4711, 1, '2024-01-01', '23:59'), (902, 1, 1, '2024-01-01', '24:00');
 INSERT INTO inbox (id, sender_id, reply_to, body) VALUES (901, 901, NULL, 'x'), (902, 1, 901, 'y'), (903, 1, 902, 'z');

@@ -287,7 +287,8 @@ def test_command__from_a_variable__checks_runs_and_says_what_it_did(own_source, 
     assert (refused.returncode, refused.stdout) == (FINDINGS, "")
     assert "2 rows of the source would not be written. Nothing was changed." in refused.stderr
     nothing = manage(*words, **variables | {"OLD_URL": None})
-    assert (nothing.returncode, nothing.stderr.splitlines()[0]) == (USAGE, "Error: env:OLD_URL names nothing.")
+    assert nothing.returncode == USAGE
+    assert nothing.stderr.startswith("Error: env:OLD_URL names nothing.")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from psycopg import sql
 from moeen.db import schema
 from moeen.db.backfill.connecting import connector
 from moeen.db.backups import digests
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding
@@ -103,6 +104,8 @@ class Options:
 
 class Refused(MoeenError):
     """Rows that cannot be written; nothing was written. ``check`` says which."""
+
+    default_code = Code.NOT_IMPORTABLE
 
     def __init__(self, found: Check, rejects: Path | None) -> None:
         count = sum(table.counts.refused for table in found.tables)
@@ -249,6 +252,7 @@ class _Work:
                     next_step="Import into a database that is migrated and empty, or say in the mapping by which "
                     'column rows that stand are the same: match = "name". Nothing was changed.',
                     exit_code=FINDINGS,
+                    code=Code.IMPORT_TARGET,
                 )
 
     def _estimate(self, staging: Staging) -> int:

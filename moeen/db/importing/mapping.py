@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moeen.db.codes import Code
 from moeen.db.errors import USAGE, MoeenError
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
@@ -23,6 +24,8 @@ _NAME = re.compile(r"[\w .-]{1,100}")
 
 class MappingError(MoeenError):
     """The mapping cannot be carried out. Nothing was changed."""
+
+    default_code = Code.MAPPING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from moeen.db import registry
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.history import ledger
 from moeen.db.importing.source import Connection
@@ -22,7 +23,10 @@ def lock(connection: Connection) -> None:
     row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
     if not (row and row[0]):
         raise MoeenError(
-            "Another import into this database is running.", next_step="Wait for it, or end it.", exit_code=FINDINGS
+            "Another import into this database is running.",
+            next_step="Wait for it, or end it.",
+            exit_code=FINDINGS,
+            code=Code.ANOTHER_RUN,
         )
 
 

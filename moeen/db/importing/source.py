@@ -15,7 +15,8 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
 
-from moeen.db.errors import DATABASE_URL_FORM, FAILED, USAGE, MoeenError
+from moeen.db.codes import Code
+from moeen.db.errors import DATABASE_URL_FORM, USAGE, MoeenError
 from moeen.db.explain import explain
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -40,6 +41,8 @@ _SETTINGS = {
 
 class SourceLost(MoeenError):
     """The source went away while it was read."""
+
+    default_code = Code.IMPORT_SOURCE
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,18 @@ class Source:
             known = explain(error)
             cause = known.cause if known else type(error).__name__
             step = (known.next_step if known else "").replace("DATABASE_URL", "--from")
-            raise MoeenError(f"The source: {cause}", next_step=step, exit_code=FAILED) from error
+            raise MoeenError(f"The source: {cause}", next_step=step, code=Code.IMPORT_SOURCE) from error
         with connection:
             yield cls._begun(connection, schema)
 
     @classmethod
     def _begun(cls, connection: Connection, schema: str) -> Source:
         if connection.info.server_version < OLDEST:
-            raise MoeenError("The source is older than PostgreSQL 10.", next_step="Upgrade it, or a copy of it, first.")
+            raise MoeenError(
+                "The source is older than PostgreSQL 10.",
+                next_step="Upgrade it, or a copy of it, first.",
+                code=Code.OLD_SERVER,
+            )
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         known = {name for (name,) in connection.execute("SELECT name FROM pg_settings").fetchall()}
         for name, value in _SETTINGS.items():
@@ -149,7 +156,7 @@ class Source:
                 next_step="Run the command again; what was written stays, and is not written twice.",
             )
         known = explain(error)
-        return MoeenError(f"The source: {known.cause if known else type(error).__name__}")
+        return MoeenError(f"The source: {known.cause if known else type(error).__name__}", code=Code.IMPORT_SOURCE)
 
     def tables(self, schema: str = "") -> dict[str, SourceTable]:
         """The tables and views of a schema, by name."""

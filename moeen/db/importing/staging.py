@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.importing import conversions
 from moeen.db.importing.selection import Selection
@@ -34,6 +35,8 @@ Told = Callable[[int], None]
 
 class ExpressionFailed(MoeenError):
     """Some expression of the mapping fails at some row of the source."""
+
+    default_code = Code.MAPPING
 
     def __init__(self, error: psycopg.Error) -> None:
         super().__init__(f"An expression fails at some row: {type(error).__name__}.")

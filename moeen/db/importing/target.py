@@ -10,6 +10,7 @@ from psycopg import sql
 
 from moeen.db import catalog, public_ids
 from moeen.db.catalog import Column
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
 ID, PUBLIC_ID = "id", "public_id"
@@ -109,6 +110,7 @@ def in_order(targets: dict[str, Target]) -> list[Target]:
             raise MoeenError(
                 f"These tables refer to each other in a circle: {', '.join(sorted(left))}.",
                 next_step="Import one of them without the column that closes the circle, and fill that by SQL.",
+                code=Code.MAPPING,
             )
         for target in free:
             found.append(target)

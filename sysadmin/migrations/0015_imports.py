@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0013_dated_ids"),
+        ("sysadmin", "0014_door"),
     ]
 
     operations = [
@@ -142,6 +142,6 @@ class Migration(migrations.Migration):
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0014_rls",
+            name="0015_rls",
         ),
     ]

@@ -1,11 +1,3 @@
-<<<<<<< HEAD
-BEGIN; -- import_runs
-SELECT app.lock_away('import_runs');
-COMMIT;
-
-BEGIN; -- legacy_keys
-SELECT app.lock_away('legacy_keys');
-=======
 -- As 0009_rls.sql has it.
 
 BEGIN; -- django_content_type
@@ -20,5 +12,4 @@ SELECT app.signed_only('django_admin_log');
 SELECT app.allow('django_admin_log', 'supervisor', 'S', 'user_id = (SELECT app.user_id())');
 SELECT app.allow('django_admin_log', 'admin', 'SD', 'true');
 SELECT app.allow('django_admin_log', 'admin', 'I', '', 'user_id = (SELECT app.user_id())');
->>>>>>> main
 COMMIT;

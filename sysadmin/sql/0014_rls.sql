@@ -1,15 +1,3 @@
-<<<<<<< HEAD
--- The operator's own: no role of a person reads a mapping, or whose key was which.
-
-BEGIN; -- import_runs
-SELECT app.lock_away('import_runs');
-SELECT app.signed_only('import_runs');
-COMMIT;
-
-BEGIN; -- legacy_keys
-SELECT app.lock_away('legacy_keys');
-SELECT app.signed_only('legacy_keys');
-=======
 -- Everybody enters the admin, whose pages ask which models there are, and keep what each person did on them.
 
 BEGIN; -- django_content_type
@@ -25,5 +13,4 @@ SELECT app.signed_only('django_admin_log');
 SELECT app.allow('django_admin_log', 'patient doctor staff supervisor', 'S', 'user_id = (SELECT app.user_id())');
 SELECT app.allow('django_admin_log', 'admin', 'SD', 'true');
 SELECT app.allow('django_admin_log', 'patient doctor staff supervisor admin', 'I', '', 'user_id = (SELECT app.user_id())');
->>>>>>> main
 COMMIT;

@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from moeen import dry_run
 from moeen.db import alarm
+from moeen.db.archiving import keeping
 from moeen.db.errors import DONE, FAILED, FINDINGS, INTERRUPTED, USAGE
 from moeen.db.explain import explain
 from moeen.db.interruption import interruptible
@@ -29,6 +30,8 @@ from moeen.env import Environment
 
 #: Commands that serve requests: what they do unbound is nobody's. All others are an operator's.
 SERVING = {"runserver", "testserver"}
+#: At the end of these the embedded server is archived, if it runs.
+ARCHIVED = {"migrate", "embedded_server", "backup_database", "list_backups", "doctor"}
 
 
 class CommandLine(ManagementUtility):
@@ -66,9 +69,18 @@ def main(argv: list[str] | None = None) -> int:
     if "--traceback" not in words:
         # runserver works in a thread, where an error would otherwise end in the interpreter's own traceback.
         threading.excepthook = _report_thread
-    if alarm.concerns(words):
-        return _watched(words)
-    return _run(words)
+    try:
+        return _watched(words) if alarm.concerns(words) else _run(words)
+    finally:
+        if words[1:2] and words[1] in ARCHIVED:
+            _ensure_archiving()
+
+
+def _ensure_archiving() -> None:
+    try:
+        keeping.ensure()
+    except Exception as trouble:
+        print(f"Archiving did not start: {_said(trouble)[0]}", file=sys.stderr)
 
 
 def _watched(words: list[str]) -> int:

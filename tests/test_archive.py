@@ -306,10 +306,13 @@ def test_archivist__fell_too_far_behind__told_and_begun_anew(archived, quickly, 
         connection.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
         connection.execute("SELECT pg_reload_conf()")
         try:
-            for _ in range(6):
-                connection.execute("SELECT pg_logical_emit_message(true, 'test', 'x'), pg_switch_wal()")
-            connection.execute("CHECKPOINT")
             lost = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s"
+            for _ in range(12):
+                for _ in range(2):
+                    connection.execute("SELECT pg_logical_emit_message(true, 'test', 'x'), pg_switch_wal()")
+                connection.execute("CHECKPOINT")
+                if connection.execute(lost, [keeper.slot]).fetchone() == ("lost",):
+                    break
             assert connection.execute(lost, [keeper.slot]).fetchone() == ("lost",)
             assert receiver.hold(connection, keeper.slot) == receiver.LOST
             assert receiver.hold(connection, keeper.slot) == receiver.HELD

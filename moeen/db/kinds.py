@@ -173,6 +173,7 @@ class Kind(enum.StrEnum):
     NEW_COLUMN = "new column"
     UNKNOWN_COLUMN = "unknown column"
     VALUES_TOO_LARGE = "values too large"
+    VALUES_NOT_CONVERTIBLE = "values not convertible"
     VALUES_EMPTY = "empty values"
     VALUES_NOT_ALLOWED = "values not allowed"
     TIMES_AHEAD = "times in the future"

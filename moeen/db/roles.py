@@ -14,6 +14,7 @@ from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+from moeen.db.codes import Code
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.server_operation import ServerOperation
 
@@ -32,6 +33,8 @@ _TRIES = 20
 class RolesMissing(MoeenError):
     """The connecting role may not make the roles, or may not become them."""
 
+    default_code = Code.ROLES
+
     def __init__(self, role: str, statements: Sequence[sql.Composable]) -> None:
         lines = "\n".join(f"  {statement.as_string(None)};" for statement in statements)
         super().__init__(
@@ -43,6 +46,8 @@ class RolesMissing(MoeenError):
 
 class UnsafeRoles(MoeenError):
     """Roles of our names stand already and are not bound by row security."""
+
+    default_code = Code.ROLES
 
     def __init__(self, names: Sequence[str]) -> None:
         lines = "\n".join(f"  ALTER ROLE {name} NOSUPERUSER NOBYPASSRLS;" for name in names)

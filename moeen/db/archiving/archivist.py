@@ -27,6 +27,7 @@ from moeen.db.archiving.papers import Archive, Base, lsn
 from moeen.db.backups import inventory, tools
 from moeen.db.backups.keys import Signer
 from moeen.db.backups.login import Login
+from moeen.db.codes import Code
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.logs import logger
 
@@ -57,6 +58,8 @@ class Rules:
 
 class NoRoom(MoeenError):
     """The disk is nearly full, and the archive gives way."""
+
+    default_code = Code.DISK_FULL
 
 
 @dataclass

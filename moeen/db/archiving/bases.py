@@ -20,6 +20,7 @@ from moeen.db.backups import encryption, manifest, program_errors
 from moeen.db.backups.keys import Signer
 from moeen.db.backups.login import Login
 from moeen.db.backups.tools import Tools
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
 APPLICATION = "moeen archive base"
@@ -225,6 +226,7 @@ def _facts(login: Login) -> dict[str, Any]:
             f"The server has tablespaces ({', '.join(spaces)}); their files lie outside of its folder, and are not "
             "archived here.",
             next_step="Use pgBackRest (docs/archive.md), or move what is in them to pg_default and drop them.",
+            code=Code.ARCHIVE,
         )
     return {"server_version": version, "superuser": superuser, "databases": databases, "segment_bytes": segment}
 

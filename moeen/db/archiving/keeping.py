@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.server import project
 from moeen.db.server.cluster import LOG_BYTES
@@ -104,7 +105,7 @@ def start(*, wait: bool = True) -> int:
             process.returncode = 0
             return process.pid
         time.sleep(0.05)
-    raise MoeenError("The archivist did not start.", next_step=f"What it said is in {log}.")
+    raise MoeenError("The archivist did not start.", next_step=f"What it said is in {log}.", code=Code.ARCHIVE)
 
 
 def stop() -> bool:
@@ -117,7 +118,9 @@ def stop() -> bool:
     while is_alive(found):
         if time.monotonic() > deadline:
             raise MoeenError(
-                f"The archivist (process {found}) does not end.", next_step="Look what it waits for; kill it."
+                f"The archivist (process {found}) does not end.",
+                next_step="Look what it waits for; kill it.",
+                code=Code.ARCHIVE,
             )
         time.sleep(0.05)
     return True
@@ -175,7 +178,10 @@ def _alone() -> Iterator[None]:
         yield
     except BlockingIOError:
         raise MoeenError(
-            "An archivist runs here already.", next_step="manage.py archive status", exit_code=FINDINGS
+            "An archivist runs here already.",
+            next_step="manage.py archive status",
+            exit_code=FINDINGS,
+            code=Code.ANOTHER_RUN,
         ) from None
     finally:
         os.close(handle)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from moeen.db.backups import keys, manifest
 from moeen.db.backups.manifest import File, Unfit
 from moeen.db.backups.store import Store
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
@@ -146,6 +147,7 @@ def believed(kind: type[_P], data: bytes, *, name: str) -> _P:
             next_step="If the key that made it was another one, add its public key to BACKUP_PUBLIC_KEYS. Otherwise "
             "use a moment that does not need it, or a backup; manage.py archive check looks at all of it.",
             exit_code=FINDINGS,
+            code=Code.NOT_TRUSTED,
         )
     return manifest.read_as(kind, data, name=name)
 

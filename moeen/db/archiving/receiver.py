@@ -19,6 +19,7 @@ import psycopg
 from moeen.db.backups import program_errors
 from moeen.db.backups.login import Login
 from moeen.db.backups.tools import Tools
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
 APPLICATION = "moeen archive"
@@ -67,6 +68,7 @@ class Receiver:
                     "What the server writes is not received: pg_receivewal is behind, or the role may not see how far "
                     "it is.",
                     next_step="Does the role have pg_monitor? Is the disk of the archive fast enough?",
+                    code=Code.ARCHIVE,
                 )
             time.sleep(0.1)
 
@@ -162,7 +164,8 @@ def _bound(connection: Connection) -> None:
     ).fetchall()
     if level == "minimal":
         raise MoeenError("The server writes too little WAL to be archived (wal_level = minimal).",
-                         next_step="ALTER SYSTEM SET wal_level = replica; and start the server anew.")  # fmt: skip
+                         next_step="ALTER SYSTEM SET wal_level = replica; and start the server anew.",
+                         code=Code.ARCHIVE)  # fmt: skip
     if megabytes != "-1":
         return
     statement = f"ALTER SYSTEM SET max_slot_wal_keep_size = '{KEPT_MB}MB'"
@@ -171,6 +174,7 @@ def _bound(connection: Connection) -> None:
             "The server would keep WAL for the archive without a bound, and stop when its disk is full. Nothing was "
             "asked of it.",
             next_step=f"As an administrator: {statement}; SELECT pg_reload_conf();",
+            code=Code.ARCHIVE,
         )
     connection.execute(statement.encode())
     connection.execute("SELECT pg_reload_conf()")

@@ -25,6 +25,7 @@ from moeen.db.archiving.reach import Span
 from moeen.db.backups import dump, encryption, keys, program_errors, progress, restore, scratch, store
 from moeen.db.backups.login import Login
 from moeen.db.backups.restore import Restored, Target
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.logs import logger
 from moeen.db.server.cluster import Server
@@ -89,6 +90,7 @@ def moment(archive: Archive, at: datetime | None) -> Moment:
             f"The archive of server {archive.system} does not reach {what}. It reaches: {there}. Nothing was changed.",
             next_step="Name a moment within; or --at latest; or restore a backup (manage.py list_backups).",
             exit_code=FINDINGS,
+            code=Code.NO_MOMENT,
         )
     span = fitting[-1]
     usable = [base for base in archive.all_bases() if base.at <= (at or span.until) and base.at >= span.since]
@@ -142,6 +144,7 @@ def recovered(
         raise MoeenError(
             f"The archive is of PostgreSQL {wanted.base.major}, and none of that version is here to replay it.",
             next_step=f"Install it (Debian and Ubuntu: apt-get install postgresql-{wanted.base.major}).",
+            code=Code.PROGRAMS_MISSING,
         )
     opening = encryption.identities(identity)
     with scratch.place("moment") as root:
@@ -214,6 +217,7 @@ def _known(superuser: Login, database: str, *, user: str) -> Login:
             f"There was no database {database} at that moment. Nothing was changed.",
             next_step=f"These were there: {', '.join(sorted(databases))}. Name one: --of NAME.",
             exit_code=FINDINGS,
+            code=Code.NO_MOMENT,
         )
     return superuser.to(database, user=user if role else "")
 

@@ -17,6 +17,7 @@ from moeen.db.archiving.papers import Archive, archives, lsn
 from moeen.db.archiving.reach import Span
 from moeen.db.backups import inventory
 from moeen.db.backups.login import Login
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.server import project
 
@@ -108,6 +109,7 @@ def of_target(system: str, database: str) -> Archive:
             f"{settings.ARCHIVE_DIR} has no archive of server {system}. Of others that hold {database}: {there}.",
             next_step="Name the server (--of NUMBER/DATABASE), or restore a backup (manage.py list_backups).",
             exit_code=FINDINGS,
+            code=Code.NO_MOMENT,
         )
     return others[0]
 

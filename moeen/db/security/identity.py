@@ -20,6 +20,7 @@ import psycopg
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connections
 
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.roles import PEOPLE, PREFIX
 
@@ -44,6 +45,8 @@ _unbound = ANONYMOUS
 
 class RoleNotHeld(MoeenError, PermissionDenied):
     """The person does not hold the role that was asked for. A web request ends as 403."""
+
+    default_code = Code.PRIVILEGE
 
     def __init__(self, role: str) -> None:
         super().__init__(

@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from moeen.db import backups
 from moeen.db.archiving import checking, keeping, standing
 from moeen.db.archiving.standing import Standing
+from moeen.db.codes import Code
 from moeen.db.errors import USAGE, MoeenError
 from sysadmin.management.backup_console import BackupCommand, Found, size
 
@@ -63,7 +64,11 @@ class Command(BackupCommand):
         found = standing.look(connections[DEFAULT_DB_ALIAS])
         archive = standing.of_server(found.folder.rpartition("/")[2]) if found.folder else None
         if archive is None:
-            raise MoeenError(f"There is no archive in {settings.ARCHIVE_DIR}.", next_step="manage.py archive start")
+            raise MoeenError(
+                f"There is no archive in {settings.ARCHIVE_DIR}.",
+                next_step="manage.py archive start",
+                code=Code.NO_MOMENT,
+            )
         with self.progress() as tell:
             worries = [*checking.check(archive, tell=tell), *found.worries]
             if options["rehearse"] and not worries:

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.codes import Code
-from moeen.db.errors import FAILED, MoeenError
+from moeen.db.errors import FAILED, FINDINGS, MoeenError
 from moeen.db.server_operation import ServerOperation
 
 #: The roles a person acts in, by the name that a user's `role` holds.
@@ -54,7 +54,7 @@ class UnsafeRoles(MoeenError):
         super().__init__(
             f"Row security does not bind these roles of the cluster: {', '.join(names)}.",
             next_step=f"Let an administrator of the server run:\n{lines}",
-            exit_code=FAILED,
+            exit_code=FINDINGS,
         )
 
 

@@ -11,6 +11,13 @@ _WHEN = (
     "moeen_service,moeen_auth}'::name[])))"
 )
 
+#: Table -> the changes that may leave nobody who is an administrator.
+ADMINISTRATORS = {
+    "users": "DELETE OR UPDATE OF role, is_active",
+    "user_roles": "DELETE OR UPDATE",
+    "roles": "DELETE",
+}
+
 
 def differences(owner):
     """`owner`: a connection that acts as the owner of the tables."""
@@ -73,6 +80,11 @@ def _triggers(owner):
             wanted[f"{table}_updated_at_{kind}"] = (
                 f"BEFORE UPDATE {row} {changed} EXECUTE FUNCTION app.set_updated_at()"
             )
+    for table, events in ADMINISTRATORS.items():
+        wanted[f"{table}_administrator_keep"] = (
+            f"AFTER {events} ON public.{table} FOR EACH STATEMENT WHEN {_WHEN} "
+            "EXECUTE FUNCTION app.keep_an_administrator()"
+        )
     for table in AUDITED:
         for command, rows in (
             ("insert", " REFERENCING NEW TABLE AS new_rows"),

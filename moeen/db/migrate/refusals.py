@@ -84,7 +84,7 @@ class MissingPrivileges(MoeenError):
     def __init__(self, role: str, missing: Sequence[Finding]) -> None:
         self.findings = tuple(missing)
         lines = "\n".join(dict.fromkeys(f"  {finding.object}: {finding.expected}" for finding in missing))
-        grants = "\n".join(f"  {finding.fix.pretty()};" for finding in missing)
+        grants = "\n".join(dict.fromkeys(f"  {finding.fix.pretty()};" for finding in missing))
         super().__init__(
             f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
             next_step=f"Let an administrator run:\n{grants}",

@@ -23,6 +23,7 @@ from moeen.db.converge import zones
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.migrate import grantees, plan, receipt, runner
 from moeen.db.migrate.outline import outline
+from moeen.db.migrate.refusals import Findings
 from moeen.db.schema import restorable
 from moeen.db.security import signing
 from sysadmin.management.backup_console import UNITS
@@ -196,6 +197,8 @@ class Command(migrate.Command):
         runner.refuse_changed_history(connection, run.loader)
         with self.display:
             verdict = runner.judge(connection, run)
+        if verdict.refusal is not None and not isinstance(verdict.refusal, Findings | plan.Blocking):
+            raise verdict.refusal  # to tell the statements takes the same rights, the same history
         self._print_plan(plan.describe(connection, run.plan, run.loader, counting=True), as_json=as_json)
         if not as_json and any(backwards for _, backwards in run.plan):
             lost = plan.losses(connection, run.plan, run.loader)

@@ -30,6 +30,7 @@ ROOMS = {
     "schema": {"actions", "catalog", "history", "security"},
     "backfill": {"catalog", "converge", "engine"},
     "backups": {"catalog", "schema", "server", "engine"},
+    "archiving": {"backups", "engine", "server"},
     "migrate": {
         "actions",
         "backups",
@@ -42,6 +43,7 @@ ROOMS = {
         "security",
         "server",
     },
+    "importing": {"backfill", "backups", "catalog", "engine", "history", "schema"},
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

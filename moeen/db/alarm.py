@@ -24,7 +24,15 @@ from moeen.db.version import project_version
 
 #: The commands whose end is told.
 WATCHED = frozenset(
-    ("backup_database", "verify_backup", "list_backups", "prune_backups", "restore_database", "migrate")
+    (
+        "backup_database",
+        "verify_backup",
+        "list_backups",
+        "prune_backups",
+        "restore_database",
+        "migrate",
+        "import_database",
+    )
 )
 FORM = "https://HOST/PATH, or a command with its arguments; {command} stands for the command's name"
 SECONDS = 10.0
@@ -60,7 +68,8 @@ class Event:
 
 def concerns(words: Sequence[str]) -> bool:
     """Whether the end of this command line (the program's name first) is to be told."""
-    return len(words) > 1 and words[1] in WATCHED and _SAYING.isdisjoint(words[2:])
+    watched = words[1:2] and (words[1] in WATCHED or words[1:3] == ["archive", "check"])
+    return bool(watched) and _SAYING.isdisjoint(words[2:])
 
 
 def is_receiver(text: str) -> bool:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     Check = Callable[[BaseDatabaseWrapper], Iterable[Finding]]
 
-#: The toolkit's own tables, which it writes by SQL: the ledger, backfills, and the ids that rows bore before. An app
-#: holds their models, so that a migration makes them.
+#: The toolkit's own tables, which it writes by SQL: the ledger, backfills, imports, and the ids and keys that rows bore
+#: before. An app holds their models, so that a migration makes them.
 LEDGER_TABLES = ("migration_runs", "migration_steps")
-OWN_TABLES = (*LEDGER_TABLES, "backfill_runs", "public_id_aliases")
+OWN_TABLES = (*LEDGER_TABLES, "backfill_runs", "public_id_aliases", "import_runs", "legacy_keys")
 
 
 @dataclass(frozen=True, kw_only=True)

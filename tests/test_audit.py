@@ -520,3 +520,12 @@ def test_suspension__while_it_stands__is_found_and_heard_for_its_own_table_alone
         )
         assert cursor.fetchone() == ("IMPORT patients, INSERT doctors, AUDIT_RESUMED patients, INSERT patients",)
         transaction.set_rollback(True, using=database.alias)
+
+
+def test_audit__triggers_silenced_for_the_session__fire_all_the_same(database):
+    with database.admin() as admin, admin.transaction(force_rollback=True):
+        add_patient(admin)
+        admin.execute("SET LOCAL session_replication_role = replica")
+        admin.execute("UPDATE patients SET phone = '0500'")
+        admin.execute("DELETE FROM patients")
+        assert [entry[0] for entry in entries(admin, "patients")][-2:] == ["UPDATE", "DELETE"]

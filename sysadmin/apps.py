@@ -31,6 +31,7 @@ class SysadminConfig(AppConfig):
         first_files=frozenset({"0001_functions"}),
         policies_stand_on=(("sysadmin", "0009_rls"),),
         exposure_checks=("sysadmin.exposure.system_roles",),
+        users_of_django=older.USERS_OF_DJANGO,
     )
 
     def ready(self) -> None:

@@ -42,6 +42,7 @@ ROOMS = {
         "security",
         "server",
     },
+    "importing": {"backfill", "backups", "catalog", "engine", "history", "schema"},
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

@@ -246,3 +246,7 @@ class Kind(enum.StrEnum):
     INVENTORY = "inventory"
     INVENTORY_GRANT = "grant"
     DATABASE_SETTING = "database setting"
+
+    # --- imports --------------------------------------------------------------------------------------------------
+    IMPORT_REFUSES = "import refuses"
+    IMPORT_LEAVES_OUT = "import leaves out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sysadmin.models.audit_log import AuditLog
 from sysadmin.models.backfills import BackfillRun, PublicIdAlias
+from sysadmin.models.imports import ImportRun, LegacyKey
 from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
 from sysadmin.models.roles import Role, UserRole
@@ -13,7 +14,9 @@ from sysadmin.models.users import User, UserPreference
 __all__ = [
     "AuditLog",
     "BackfillRun",
+    "ImportRun",
     "InternalMessage",
+    "LegacyKey",
     "MigrationRun",
     "MigrationStep",
     "Notification",

@@ -61,7 +61,7 @@ def _identity(request: HttpRequest, user: Any) -> identity.Identity:
     if not user.is_authenticated:
         who = identity.ANONYMOUS
     else:
-        session: Any = getattr(request, "session", {})
+        session: Any = getattr(request, "session", {})  # who came by another way than a session has none
         try:
             who = identity.of(user, role=session.get(ACTING_ROLE))
         except identity.RoleNotHeld:  # it was taken from them meanwhile

@@ -166,6 +166,7 @@ class Kind(enum.StrEnum):
     MIGRATION_UNKNOWN = "unknown migration"
     MIGRATION_EDITED = "edited migration"
     SYSTEM_ROLE = "system role"
+    AUDIT_SUSPENDED = "audit suspended"
 
     # --- what is in the way of migrating --------------------------------------------------------------------------
     PRIVILEGE = "privilege"

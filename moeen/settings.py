@@ -187,6 +187,9 @@ STORAGES = {
     else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": BACKUP_DIR}},
 }
 
+# Where seals of the audit log are kept outside of the database: a file, or an address (docs/audit.md).
+AUDIT_ANCHOR = env.text("AUDIT_ANCHOR")
+
 # Who is told how a backup, its verification, a restore or a migration ended: a URL or a command (moeen/db/alarm.py).
 ON_FAILURE = env.receiver("ON_FAILURE")
 ON_SUCCESS = env.receiver("ON_SUCCESS")

@@ -24,7 +24,17 @@ from moeen.db.version import project_version
 
 #: The commands whose end is told.
 WATCHED = frozenset(
-    ("backup_database", "verify_backup", "list_backups", "prune_backups", "restore_database", "migrate")
+    (
+        "backup_database",
+        "verify_backup",
+        "list_backups",
+        "prune_backups",
+        "restore_database",
+        "migrate",
+        "seal_audit_log",
+        "verify_audit_log",
+        "prune_audit_log",
+    )
 )
 FORM = "https://HOST/PATH, or a command with its arguments; {command} stands for the command's name"
 SECONDS = 10.0

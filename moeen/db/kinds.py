@@ -245,3 +245,11 @@ class Kind(enum.StrEnum):
     INVENTORY = "inventory"
     INVENTORY_GRANT = "grant"
     DATABASE_SETTING = "database setting"
+
+    # --- the audit log against its seals --------------------------------------------------------------------------
+    ENTRY_REWRITTEN = "rewritten entry"
+    ENTRY_DELETED = "deleted entry"
+    ENTRY_INSERTED = "inserted entry"
+    ENTRIES_REORDERED = "reordered entries"
+    TAIL_CUT = "cut tail"
+    SEAL_BROKEN = "broken seal"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db.constraints import Index
-from moeen.db.functions import Now
+from moeen.db.functions import Now, TransactionId
 from moeen.db.models import Model
 from moeen.db.public_ids import PublicIdField
 
@@ -38,6 +39,14 @@ class AuditLog(Model):
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.TextField(_("user agent"), null=True, blank=True)
     created_at = models.DateTimeField(_("created at"), db_default=Now(), editable=False)
+    transaction_id = models.BigIntegerField(
+        _("transaction"),
+        null=True,
+        blank=True,
+        db_default=TransactionId(),
+        editable=False,
+        db_comment="pg_current_xact_id() on the server of that time: one transaction's entries share it.",
+    )
 
     class Meta:
         db_table = "audit_logs"
@@ -48,6 +57,8 @@ class AuditLog(Model):
             # A person sees their own entries; the log is read from its newest end.
             Index(fields=["user_id", "created_at"], name="audit_logs_user_id_created_at_idx"),
             Index(fields=["created_at"], name="audit_logs_created_at_idx"),
+            # What is not sealed yet. The log grows at its end, so that a few kilobytes tell which pages hold it.
+            BrinIndex(fields=["transaction_id"], autosummarize=True, name="audit_logs_transaction_id_brin"),
         ]
 
     def __str__(self) -> str:

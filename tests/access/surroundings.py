@@ -12,6 +12,9 @@ _WHEN = (
 )
 
 
+_FIRES = {"O": "", "A": "always ", "R": "switched off ", "D": "switched off "}
+
+
 def differences(owner):
     """`owner`: a connection that acts as the owner of the tables."""
     found = []
@@ -46,7 +49,7 @@ def _functions(owner):
 
 def _triggers(owner):
     standing = {
-        name: definition.split(f"{name} ", 1)[1] if enabled == "O" else f"switched off or on always ({enabled})"
+        name: f"{_FIRES[enabled]}{definition.split(f'{name} ', 1)[1]}"
         for name, enabled, definition in owner.execute(
             """SELECT t.tgname, t.tgenabled, pg_get_triggerdef(t.oid) FROM pg_trigger AS t
                JOIN pg_class AS c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal
@@ -85,7 +88,14 @@ def _triggers(owner):
                 "EXECUTE FUNCTION app.audit_statement()"
             )
     wanted["audit_logs_append_only"] = (
-        "BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT "
+        "always BEFORE UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change()"
+    )
+    wanted["audit_logs_prune_only"] = (
+        "always AFTER DELETE ON public.audit_logs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT "
+        "EXECUTE FUNCTION app.keep_audit_entries()"
+    )
+    wanted["audit_seals_append_only"] = (
+        "always BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT "
         "EXECUTE FUNCTION app.refuse_change()"
     )
     for name in sorted(wanted.keys() | standing.keys()):

@@ -65,15 +65,18 @@ internal_messages inm_
     read_at ts null
 audit_logs aud_
     user_id uuid null
+    acted_as varchar(100) null
     action varchar(100)
     table_name varchar(100)
     record_id uuid null
+    patient_id uuid null
     old_values jsonb null
     new_values jsonb null
     ip_address inet null
     user_agent text null
+    request_id varchar(100) null
+    transaction_id bigint null
     created_at ts = now()
-    transaction_id bigint null = ((pg_current_xact_id())::text)::bigint
 roles rol_
     name varchar(100) unique
     description text null

@@ -14,7 +14,14 @@ from moeen.db.constraints import ForeignKeyConstraint, Index
 from moeen.db.converge import locks
 from moeen.db.converge.converge import Refused
 from moeen.db.errors import MoeenError
-from moeen.db.operations import AddTableConstraint, AlterColumn, RemoveTableConstraint, RunIndexFile, RunSQLFile
+from moeen.db.operations import (
+    AddTableConstraint,
+    AlterColumn,
+    CheckPublicIds,
+    RemoveTableConstraint,
+    RunIndexFile,
+    RunSQLFile,
+)
 from moeen.db.sql_files import Script, read_scripts
 from tests import states
 
@@ -150,6 +157,18 @@ def test_operation__rows_that_it_cannot_keep__is_refused_and_changes_nothing(cop
     before = tables(copy)
     with pytest.raises(Refused):
         run(OPERATIONS[name], state, copy)
+    assert tables(copy) == before
+
+
+def test_check_public_ids__a_check_as_it_was_before__is_brought_to_todays(copy, state):
+    before = tables(copy)
+    with copy.connect() as connection:
+        connection.execute(
+            """ALTER TABLE patients DROP CONSTRAINT patients_public_id_check, ADD CONSTRAINT patients_public_id_check
+               CHECK (public_id ~ '^pat_([a-z][0-9a-z]{23}|c[0-9a-z]{14,31}|[0-9]{8}_[0-9]{6})$')"""
+        )
+    assert tables(copy) != before
+    run(CheckPublicIds(["doctor", "patient"]), state, copy)
     assert tables(copy) == before
 
 

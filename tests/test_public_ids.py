@@ -25,7 +25,7 @@ prefixes = st.sampled_from(sorted(public_ids.PREFIXES))
 bodies = st.one_of(
     st.builds(str.__add__, st.sampled_from(string.ascii_lowercase), st.text(ALPHABET, min_size=23, max_size=23)),
     st.builds("c{}".format, st.text(ALPHABET, min_size=14, max_size=31)),
-    st.builds("{:08}_{:06}".format, st.integers(0, 10**8 - 1), st.integers(0, 10**6 - 1)),
+    st.builds("{:08}_{:06}".format, st.integers(0, 10**8 - 1), st.integers(0, 10**12 - 1)),
 )
 
 converters.register()
@@ -126,6 +126,7 @@ def test_legacy_cuid__many__are_of_the_legacy_form_and_distinct():
 
 @given(prefixes, bodies)
 @example("pat_", "20251017_000001")
+@example("pat_", "20251017_1000001")
 @example("pat_", "c" + "z" * 31)
 @example("pat_", "c" + "0" * 14)
 def test_parse__any_id_of_the_three_forms__gives_its_parts(prefix, body):
@@ -184,6 +185,7 @@ MALFORMED = {
     "pat_" + "a" * 12 + "_" + "a" * 11: "no further _",
     "pat_2025101_000001": "eight digits",
     "pat_20251017_1": "eight digits",
+    "pat_20251017_" + "1" * 13: "6 to 12 digits",
     "pat_c" + "a" * 33: "Too long",
     "pat_" * 1_000_000: "Too long",
 }

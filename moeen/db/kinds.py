@@ -166,6 +166,7 @@ class Kind(enum.StrEnum):
     MIGRATION_UNKNOWN = "unknown migration"
     MIGRATION_EDITED = "edited migration"
     SYSTEM_ROLE = "system role"
+    AUDIT_SUSPENDED = "audit suspended"
 
     # --- what is in the way of migrating --------------------------------------------------------------------------
     PRIVILEGE = "privilege"
@@ -173,6 +174,7 @@ class Kind(enum.StrEnum):
     NEW_COLUMN = "new column"
     UNKNOWN_COLUMN = "unknown column"
     VALUES_TOO_LARGE = "values too large"
+    VALUES_NOT_CONVERTIBLE = "values not convertible"
     VALUES_EMPTY = "empty values"
     VALUES_NOT_ALLOWED = "values not allowed"
     TIMES_AHEAD = "times in the future"

@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
+from psycopg import sql
 
 from moeen.db import registry
 from moeen.db.adoption import Legacy
@@ -25,6 +26,7 @@ from moeen.db.catalog import sizes
 from moeen.db.converge import declared, failures, locks, offline, values
 from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
+from moeen.db.public_ids import column_pattern
 from moeen.db.sql import compose
 from moeen.db.sql_files import read_scripts, read_texts, statements
 
@@ -34,6 +36,7 @@ __all__ = [
     "AddColumn",
     "AddTableConstraint",
     "AlterColumn",
+    "CheckPublicIds",
     "CreateTable",
     "DropIndexFile",
     "Ours",
@@ -198,6 +201,39 @@ class AddTableConstraint(Symmetric, migrations.AddConstraint):
 
 class RemoveTableConstraint(Symmetric, migrations.RemoveConstraint):
     """RemoveConstraint whose way back adds it again online."""
+
+
+class CheckPublicIds(Symmetric, Operation):
+    """The forms that public ids may have, brought to today's on the tables of these models; no state says them.
+
+    The check is added NOT VALID, then proven.
+    """
+
+    reduces_to_sql = False
+
+    def __init__(self, model_names: Sequence[str]) -> None:
+        self.checked = tuple(model_names)
+
+    def deconstruct(self) -> Any:
+        return self.__class__.__name__, [], {"model_names": list(self.checked)}
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return self.checked
+
+    def shapes(
+        self, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
+    ) -> Iterator[tuple[declared.Table, declared.Table]]:
+        for was, want in super().shapes(app_label, editor, before, after):
+            # A table that was made or adopted a moment ago need not be read through again.
+            if editor.collect_sql or not _checks_ids(editor.connection, want):
+                yield was, want
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Nothing: the models are the same."""
+
+    def describe(self) -> str:
+        return f"Check the public ids of {', '.join(self.checked)}"
 
 
 class RunSQLFile(Ours, migrations.RunSQL):
@@ -385,6 +421,19 @@ class DropIndexFile(RunSQLFile):
         self.built.database_forwards(app_label, schema_editor, from_state, to_state)
 
 
+def _checks_ids(connection: BaseDatabaseWrapper, table: declared.Table) -> bool:
+    """Whether a proven check of the table's public ids says what it shall."""
+    (prefix,) = (column.prefix for column in table.columns if column.prefix)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c' AND convalidated
+                              AND strpos(pg_get_constraintdef(oid), %s) > 0)""",
+            [connection.ops.quote_name(table.name), sql.Literal(column_pattern(prefix)).as_string(None)],
+        )
+        (answer,) = cursor.fetchone()
+    return bool(answer)
+
+
 def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str]) -> bool:
     """Whether the table has no row to wait for and no index that could be meant: the indexes are simply made."""
     with connection.cursor() as cursor:
@@ -402,6 +451,8 @@ def _is_new(connection: BaseDatabaseWrapper, table: str, indexes: Sequence[str])
 
 
 #: The operations that bring tables to the state after them.
-CONVERGING = (CreateTable, AddColumn, AlterColumn, AddTableConstraint, RemoveTableConstraint, RunIndexFile)
+CONVERGING = (
+    CreateTable, AddColumn, AlterColumn, AddTableConstraint, RemoveTableConstraint, CheckPublicIds, RunIndexFile,
+)  # fmt: skip
 #: The operations that work in transactions of their own, or in none.
 ONLINE = (*CONVERGING, DropIndexFile)

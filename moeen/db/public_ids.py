@@ -8,7 +8,7 @@ form      body                                                   note
 ========  =====================================================  =================================
 cuid2     ``[a-z][0-9a-z]{23}``                                  what is made today
 legacy    ``c`` + 14 to 31 of ``[0-9a-z]``                       time, counter, random, host
-dated     ``YYYYMMDD_`` + six digits                             guessable: date and counter
+dated     ``YYYYMMDD_`` + a counter of 6 to 12 digits            guessable: date and counter
 ========  =====================================================  =================================
 """
 
@@ -55,7 +55,7 @@ class Form(enum.StrEnum):
 BODIES: Mapping[Form, str] = {
     Form.CUID2: "[a-z][0-9a-z]{23}",
     Form.LEGACY: "c[0-9a-z]{14,31}",
-    Form.DATED: "[0-9]{8}_[0-9]{6}",
+    Form.DATED: "[0-9]{8}_[0-9]{6,12}",
 }
 
 
@@ -242,7 +242,7 @@ def _misshape(body: str) -> str:
     if not body:
         return "nothing follows, where 24 characters should"
     if re.fullmatch("[0-9]+_[0-9]*", body):
-        return "follow eight digits, _ and six digits in the dated form; here there are more or fewer"
+        return "follow eight digits, _ and 6 to 12 digits in the dated form; here there are more or fewer"
     if "_" in body:
         return "comes no further _, but 24 letters and digits"
     if body[0].isdigit():

@@ -37,8 +37,8 @@ OWN_TABLES = (*LEDGER_TABLES, "backfill_runs", "public_id_aliases", "audit_seals
 class DatabaseFacts:
     """What the toolkit needs to know about the tables and SQL files of an app.
 
-    `audit_table`: where a backfill leaves its one entry, in the columns action, table_name, record_id and new_values;
-    what is sealed, by its columns id, public_id, created_at and transaction_id.
+    `audit_table`: the audit log, which app.suspend_audit() writes to; a backfill leaves its one entry there. It is
+    sealed by its columns id, public_id, created_at and transaction_id.
     `older_indexes`: names of the indexes that the SQL before this project made; adoption puts today's in their place.
     `append_only`: tables whose rows keep the public ids they have.
     `whole_table_roles`: table -> the roles that may see all of it, where they are fewer than lint.TRUSTED.

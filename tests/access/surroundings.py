@@ -42,7 +42,9 @@ def _functions(owner):
             continue
         said = FUNCTIONS[name]
         callers = sorted(w[:-1] if w.endswith("_") else f"moeen_{w}" for w in said.callers.split())
-        wanted = (said.definer, '{"search_path=pg_catalog, pg_temp"}', callers)
+        path = () if said.is_inlined else ('"search_path=pg_catalog, pg_temp"',)
+        settings = f"{{{','.join((*path, *said.settings))}}}" if (*path, *said.settings) else None
+        wanted = (said.definer, settings, callers)
         if standing[name] != wanted:
             yield f"function {name}: {standing[name]}, not {wanted}"
 
@@ -76,17 +78,22 @@ def _triggers(owner):
             wanted[f"{table}_updated_at_{kind}"] = (
                 f"BEFORE UPDATE {row} {changed} EXECUTE FUNCTION app.set_updated_at()"
             )
-    for table in AUDITED:
-        for command, rows in (
-            ("insert", " REFERENCING NEW TABLE AS new_rows"),
-            ("update", " REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
-            ("delete", " REFERENCING OLD TABLE AS old_rows"),
-            ("truncate", ""),
-        ):
-            wanted[f"{table}_audit_{command}"] = (
-                f"AFTER {command.upper()} ON public.{table}{rows} FOR EACH STATEMENT "
-                "EXECUTE FUNCTION app.audit_statement()"
+    rows = {
+        "insert": " REFERENCING NEW TABLE AS new_rows",
+        "update": " REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+        "delete": " REFERENCING OLD TABLE AS old_rows",
+        "truncate": "",
+    }
+    for table, (patient, hidden, where, events) in AUDITED.items():
+        for event in events.split():
+            wanted[f"{table}_audit_{event}"] = (
+                f"always AFTER {event.upper()} ON public.{table}{rows[event]} FOR EACH STATEMENT "
+                f"EXECUTE FUNCTION app.audit_statement('{patient}', '{hidden}', '{where}')"
             )
+    wanted["audit_logs_stamp"] = (
+        "BEFORE INSERT ON public.audit_logs FOR EACH ROW WHEN ((new.transaction_id IS NULL)) "
+        "EXECUTE FUNCTION app.stamp_audit_entry()"
+    )
     wanted["audit_logs_append_only"] = (
         "always BEFORE UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change()"
     )

@@ -1,10 +1,10 @@
 -- On top of "core" with rows: columns that cannot be carried over, spread over several tables, all at once.
 
--- A type from which there is no way that keeps every value.
+-- Values that are no days for sure, and types from which there is no way that keeps every value.
 ALTER TABLE appointments ALTER COLUMN appointment_date TYPE text USING to_char(appointment_date, 'DD/MM/YYYY');
-ALTER TABLE sessions ALTER COLUMN session_time TYPE varchar(20);
+ALTER TABLE sessions ALTER COLUMN session_time TYPE interval;
 ALTER TABLE doctors ALTER COLUMN is_active DROP DEFAULT;
-ALTER TABLE doctors ALTER COLUMN is_active TYPE integer USING is_active::integer;
+ALTER TABLE doctors ALTER COLUMN is_active TYPE double precision USING is_active::integer;
 -- A column of the clinic's own that every new row would have to fill.
 ALTER TABLE patients ADD COLUMN national_id varchar(20);
 UPDATE patients SET national_id = substr(md5(id::text), 1, 10);

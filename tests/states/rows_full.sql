@@ -6,6 +6,7 @@ CREATE FUNCTION pg_temp.pid(prefix text, n bigint) RETURNS text LANGUAGE sql IMM
   SELECT prefix || CASE
     WHEN n % 10 < 6 THEN chr(97 + (n % 26)::int) || substr(digits, 1, 23)
     WHEN n % 10 < 8 THEN 'c' || substr(digits, 1, 14 + (n % 18)::int)
+    WHEN n % 20 = 19 THEN '20251017_' || 1000000 + n -- the counter outgrew its six digits
     ELSE '20251017_' || lpad(n::text, 6, '0')
   END
   FROM (SELECT translate(md5(prefix || n) || md5(n || prefix), '0123456789abcdef', 'kz3q9mw7xjt5vhpb')) AS d(digits)

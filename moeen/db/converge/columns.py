@@ -28,7 +28,7 @@ from moeen.db.converge import conversions, declared, dependents, zones
 from moeen.db.converge.leftovers import older_indexes
 from moeen.db.converge.step import Step
 from moeen.db.converge.subject import Subject, is_retyped
-from moeen.db.sql import compose
+from moeen.db.sql import compose, fragment
 
 
 def on_retyped_column(item: Subject, index: catalog.Index) -> bool:
@@ -67,7 +67,11 @@ def convert_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[
     for column, live in retyped:
         if _voids(item, column):
             drops += _freed(item, live)
-        changes.append(_change_type(item, column))
+        change = _change_type(item, column)
+        if live.default and (change.using or not column.default) and not _voids(item, column):
+            # PostgreSQL would fail to cast it. What is dropped goes first, what is set comes last.
+            changes.append(SetDefault(item.has(column.name)))
+        changes.append(change)
         if live.default and column.default:
             # Said anew, or the older default stays wrapped in casts.
             changes.append(SetDefault(item.has(column.name), column.default))
@@ -92,7 +96,10 @@ def _change_type(item: Subject, column: declared.Column) -> ChangeType:
     if way is not None and way.voids:
         return ChangeType(item.has(column.name), column.type_sql, using="NULL", keeps=True)
     checked = any(c.kind == "c" and column.name in c.columns for c in item.live.constraints.values())
-    placed = zones.placed(item, column, sql.Identifier(column.name))
+    name = sql.Identifier(column.name)
+    placed = zones.placed(item, column, name)
+    if placed is None and way is not None and way.using:
+        placed = fragment(way.using).format(name)
     using = placed.as_string(None) if placed else ""
     keeps = not using and (way is None or not way.rewrites)
     return ChangeType(item.has(column.name), column.type_sql, using=using, keeps=keeps, proven_anew=checked)

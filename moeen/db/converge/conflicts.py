@@ -23,6 +23,7 @@ from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.sql import compose, fragment
 
+_KEPT = "one that the values keep which adoption maps or fills in"
 _AFTERWARDS = "and after migrate, made anew for the values that then stand"
 
 
@@ -32,6 +33,7 @@ def findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding
         return
     yield from _heirs(connection, item)
     yield from _rules(connection, item)
+    yield from _of_types(connection, item)
     fills = [action for step in fill_values(connection, carried_over(item)) for action in step.actions]
     filled = {column for action in fills if isinstance(action, FillValues) for column in action.columns}
     if filled:
@@ -68,6 +70,17 @@ def _rules(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
         yield Finding(
             f"{item.name}.{name}", Kind.UNEXPECTED_RULE, "no rule that turns writes away", definition, fix=fix
         )
+
+
+def _of_types(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
+    """Indexes and checks that name values of a type which a column is to have no more: nothing compares the two."""
+    retyped = [column.name for column, live, pattern in item.columns if live.type != pattern.type]
+    with connection.cursor() as cursor:
+        cursor.execute(_NAMING_TYPES, {"table": item.live.oid, "columns": [n for n in retyped if n in item.plain]})
+        found = cursor.fetchall()
+    for name, definition, kind in found:
+        if name not in item.pattern.constraints and name not in item.legacy.constraints:
+            yield _broken(item, name, definition, expected=f"one that does without type {kind}, which its column loses")
 
 
 def _checks(connection: BaseDatabaseWrapper, item: Subject, filled: Set[str]) -> Iterator[Finding]:
@@ -135,13 +148,11 @@ def _own(item: Subject, kind: str, filled: Set[str]) -> Iterator[catalog.Constra
             yield constraint
 
 
-def _broken(item: Subject, name: str, found: str) -> Finding:
+def _broken(item: Subject, name: str, found: str, *, expected: str = _KEPT) -> Finding:
     constraint = name in item.live.constraints
     fix = Fix.by((DropConstraint if constraint else DropIndex)(item.has(name)), advice=_AFTERWARDS)
     kind = Kind.CONSTRAINT_DEFINITION if constraint else Kind.INDEX_DEFINITION
-    return Finding(
-        f"{item.name}.{name}", kind, "one that the values keep which adoption maps or fills in", found, fix=fix
-    )
+    return Finding(f"{item.name}.{name}", kind, expected, found, fix=fix)
 
 
 def _referenced(key: catalog.Constraint) -> str:
@@ -164,3 +175,16 @@ def _count(connection: BaseDatabaseWrapper, query: str, **parts: sql.Composable)
             return int(count)
     except DatabaseError:
         return 0
+
+
+_NAMING_TYPES = """
+    SELECT coalesce(k.conname, c.relname)::text, coalesce(pg_get_constraintdef(k.oid), pg_get_indexdef(c.oid)),
+           format_type(a.atttypid, NULL)
+    FROM pg_attribute AS a
+    JOIN pg_depend AS d ON d.refclassid = 'pg_type'::regclass AND d.refobjid = a.atttypid
+    LEFT JOIN pg_constraint AS k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND k.contype = 'c'
+    LEFT JOIN pg_index AS i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
+    LEFT JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE a.attrelid = %(table)s AND a.attname = ANY (%(columns)s) AND %(table)s IN (k.conrelid, i.indrelid)
+    ORDER BY 1
+"""

@@ -9,7 +9,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.actions import Mode
-from moeen.db.converge import locks, triggers
+from moeen.db.converge import failures, locks, triggers
 from moeen.db.converge.dependents import PutBack
 from moeen.db.converge.step import Step
 
@@ -45,7 +45,8 @@ def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str], *,
         # timestamp to timestamptz keeps the stored values only when the session counts in UTC.
         cursor.execute("SELECT set_config('TimeZone', 'UTC', true)")
         for statement in statements:
-            cursor.execute(statement)
+            with failures.during(statement):
+                cursor.execute(statement)
 
 
 def _run_alone(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:

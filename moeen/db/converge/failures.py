@@ -5,8 +5,8 @@ Only on a twin, which holds nobody's rows: what the server says there may be rep
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
@@ -59,13 +59,29 @@ def attempt(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpose
         return None
 
 
+@contextmanager
+def during(statement: str) -> Iterator[None]:
+    """What fails within it is told with the statement, while failures are collected."""
+    try:
+        yield
+    except Exception as error:
+        if are_collected():
+            error.add_note(" ".join(statement.split()))
+        raise
+
+
 def _failure(error: Exception, purpose: str, table: str) -> Failure:
     cause = error.__cause__
     if isinstance(cause, psycopg.Error):
         diag = cause.diag
         said = [text.rstrip(".") for text in (diag.message_primary, diag.message_detail) if text]
         words = ". ".join(said) or type(cause).__name__
+        words += "".join(f"; it was: {_short(note)}" for note in getattr(error, "__notes__", []))
         return Failure(purpose, table or diag.table_name or "", words, cause.sqlstate or "")
     if isinstance(error, MoeenError):
         return Failure(purpose, table, error.cause, next_step=error.next_step)
     return Failure(purpose, table, str(error) or type(error).__name__)
+
+
+def _short(statement: str) -> str:
+    return statement if len(statement) <= 200 else f"{statement[:197]}..."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,10 +18,10 @@ from moeen.db.actions import DropNotNull, FillValues
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import conflicts, declared, subject, triggers, zones
 from moeen.db.converge.conversions import carried_over, way
-from moeen.db.converge.future import future_rows
+from moeen.db.converge.future import future_rows, misfits, name_repeated, name_rows
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.converge.values import fill_values
-from moeen.db.findings import NO_FIX, Finding, Fix
+from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
 
@@ -127,43 +128,49 @@ def value_findings(
     """Rows that the declared constraints would refuse, counted; never their contents."""
     if item.live.kind != "r":
         return []
-    rows = future_rows(item)
-    conditions = dict(_conditions(item))
+    conditions = list(_conditions(item))
     found = []
     with connection.cursor() as cursor:
         if conditions:
-            counts = sql.SQL(", ").join(sql.SQL("count(*) FILTER (WHERE {})").format(c) for c in conditions.values())
-            cursor.execute(compose("SELECT {counts} FROM {rows}", counts=counts, rows=rows))
-            for (what, condition), count in zip(conditions.items(), cursor.fetchone(), strict=True):
+            counts = sql.SQL(", ").join(sql.SQL("count(*) FILTER (WHERE {})").format(it.condition) for it in conditions)
+            cursor.execute(compose("SELECT {counts} FROM {rows}", counts=counts, rows=future_rows(item)))
+            for it, count in zip(conditions, cursor.fetchone(), strict=True):
                 if count:
-                    keys = _keys(connection, item, rows, condition)
-                    found.append(Finding(*what, f"{count} {_rows(count)}{keys}", fix=_way_for_ids(item, what[0])))
+                    asked, live = it.standing or it.condition, it.standing is not None
+                    keys, query = name_rows(connection, item, asked, only=it.columns, as_they_are=live)
+                    said, fix = f"{count} {_rows(count)}{keys}", _all_of_them(query, first=_way_for_ids(item, it.where))
+                    found.append(Finding(it.where, it.kind, it.expected, said, fix=fix))
         for where, expressions, condition in _unproven_uniques(item):
             cursor.execute(
                 compose(
                     "SELECT count(*) FROM (SELECT FROM {rows} WHERE ROW({e}) IS NOT NULL AND ({c})"
                     " GROUP BY {e} HAVING count(*) > 1) AS repeated",
-                    rows=rows,
+                    rows=future_rows(item),
                     e=expressions,
                     c=condition,
                 )
             )
             (count,) = cursor.fetchone()
             if count:
-                keys = _keys(connection, item, rows, condition, grouped=expressions)
-                found.append(Finding(where, Kind.DUPLICATES, "every value once", f"{count} repeated{keys}"))
+                keys, query = name_repeated(connection, item, expressions, condition)
+                said, fix = f"{count} repeated{keys}", _all_of_them(query)
+                found.append(Finding(where, Kind.DUPLICATES, "every value once", said, fix=fix))
         for key, condition in _unproven_foreign_keys(item, live_tables):
             cursor.execute(compose("SELECT count(*) FROM {t} WHERE {c}", t=item.name, c=condition))
             (count,) = cursor.fetchone()
             if count:
                 where = f"{item.name}.{', '.join(key.columns)}"
-                keys = _keys(connection, item, sql.Identifier(item.name), condition)
-                orphans = f"{count} {_rows(count)} without one{keys}"
-                found.append(Finding(where, Kind.ORPHANS, f"a row of {key.to_table}", orphans))
+                keys, query = name_rows(connection, item, condition, only=key.columns, as_they_are=True)
+                said, fix = f"{count} {_rows(count)} without one{keys}", _all_of_them(query)
+                found.append(Finding(where, Kind.ORPHANS, f"a row of {key.to_table}", said, fix=fix))
     return found
 
 
-def _way_for_ids(item: Subject, where: str) -> Fix:
+def _all_of_them(query: str, *, first: str = "") -> Fix:
+    return Fix(advice=f"{first}{'; ' if first else ''}all of them: {query}")
+
+
+def _way_for_ids(item: Subject, where: str) -> str:
     """Public ids of another form cannot be kept as such, but beside ours they can."""
     for column in item.want.columns:
         if column.prefix and where == f"{item.name}.{column.name}":
@@ -175,64 +182,58 @@ def _way_for_ids(item: Subject, where: str) -> Fix:
             ]
             statements = [compose("ALTER TABLE {t} {r}", t=item.name, r=fragment(rename)) for rename in renames]
             script = "; ".join(statements)
-            return Fix(advice=f"{script}; then every row gets a public id of ours, and keeps the old one beside it")
-    return NO_FIX
+            return f"{script}; then every row gets a public id of ours, and keeps the old one beside it"
+    return ""
 
 
-def _keys(
-    connection: BaseDatabaseWrapper,
-    item: Subject,
-    rows: sql.Composable,
-    condition: sql.Composable,
-    *,
-    grouped: sql.Composable | None = None,
-) -> str:
-    """In brackets the primary keys of up to five of these rows; with ``grouped``, of those that share one value."""
-    key = next((c.columns for c in item.live.constraints.values() if c.kind == "p"), ())
-    if len(key) != 1 or key[0] not in item.want.names:
-        return ""
-    select = "SELECT {k}::text FROM {rows} WHERE ({c}) ORDER BY 1 LIMIT 5"
-    if grouped is not None:
-        select = (
-            "SELECT unnest(keys[1:5]) FROM (SELECT array_agg({k}::text ORDER BY {k}) AS keys FROM {rows}"
-            " WHERE ROW({e}) IS NOT NULL AND ({c}) GROUP BY {e} HAVING count(*) > 1 LIMIT 1) AS repeated"
-        )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            compose(select, k=key[0], rows=rows, c=condition, e=grouped if grouped is not None else fragment(""))
-        )
-        found = [value for (value,) in cursor.fetchall() if value is not None]
-    return f" ({key[0]} {', '.join(found)})" if found else ""
+@dataclass(frozen=True)
+class _Condition:
+    """What of a future row is in the way: the condition, the columns that it looks at, and the finding's words.
+
+    ``standing``: the same of a row as it stands, where that is simpler to say.
+    """
+
+    where: str
+    kind: Kind
+    expected: str
+    condition: sql.Composable
+    columns: tuple[str, ...]
+    standing: sql.Composable | None = None
 
 
-def _conditions(item: Subject) -> Iterator[tuple[tuple[str, Kind, str], sql.Composable]]:
-    """(object, kind, expected) -> the condition on a future row that a finding counts."""
+def _conditions(item: Subject) -> Iterator[_Condition]:
     for column, stands, pattern in item.columns:
         found, name = way(item, column.name), sql.Identifier(column.name)
-        where = f"{item.name}.{column.name}"
+        where, only = f"{item.name}.{column.name}", (column.name,)
         if found is None:
             continue
         if found.misfit:
-            yield (where, Kind.VALUES_TOO_LARGE, pattern.type), fragment(found.misfit).format(name)
+            kind = Kind.VALUES_NOT_CONVERTIBLE if found.using else Kind.VALUES_TOO_LARGE
+            live, future = fragment(found.misfit).format(name), misfits(column.name)
+            yield _Condition(where, kind, pattern.type, future, only, live)
         if column.not_null and not column.prefix and not stands.not_null:
-            yield (where, Kind.VALUES_EMPTY, "a value in every row"), sql.SQL("{} IS NULL").format(name)
-        # What lies ahead, infinity too, is told of times below.
+            empty = sql.SQL("{} IS NULL").format(name)
+            if found.misfit:
+                empty = sql.SQL("{} AND NOT {}").format(empty, misfits(column.name))
+            yield _Condition(where, Kind.VALUES_EMPTY, "a value in every row", empty, only)
         if pattern.type == "date" or pattern.type.startswith("timestamp"):
-            beyond = "{0} < '0001-01-01'" + (" OR {0} > '9999-12-31'" if pattern.type == "date" else "")
-            yield (
-                (where, Kind.VALUES_NOT_ALLOWED, "a year from 1 to 9999, as Python reads"),
-                fragment(beyond).format(name),
-            )
+            beyond = sql.SQL("{0} < '0001-01-01' OR {0} >= '10000-01-01'").format(name)
+            expected = "a year from 1 to 9999, as Python reads"
+            yield _Condition(where, Kind.VALUES_NOT_ALLOWED, expected, beyond, only)
+        if pattern.type == "time without time zone":
+            expected = "a time before 24:00, as Python reads"
+            at_end = sql.SQL("{} = '24:00'").format(name)
+            yield _Condition(where, Kind.VALUES_NOT_ALLOWED, expected, at_end, only)
     for column, condition in zones.in_the_future(item):
         expected = "times that have been, read as UTC"
-        yield (f"{item.name}.{column.name}", Kind.TIMES_AHEAD, expected), condition
+        yield _Condition(f"{item.name}.{column.name}", Kind.TIMES_AHEAD, expected, condition, (column.name,))
     for constraint in item.want.constraints:
         standing, pattern_of = item.live.constraints.get(constraint.name), item.pattern.constraints[constraint.name]
         proven = standing and standing.validated and standing.definition == pattern_of.definition
         if constraint.kind == "c" and not proven:
-            check = fragment(constraint.condition)
+            refused = sql.SQL("NOT ({})").format(fragment(constraint.condition))
             where = f"{item.name}.{constraint.name.removeprefix(item.name + '_').removesuffix('_check')}"
-            yield (where, Kind.VALUES_NOT_ALLOWED, constraint.body), sql.SQL("NOT ({})").format(check)
+            yield _Condition(where, Kind.VALUES_NOT_ALLOWED, constraint.body, refused, pattern_of.columns)
 
 
 def _rows(count: int) -> str:

@@ -79,10 +79,19 @@ def _plain_types(connection: BaseDatabaseWrapper, live: catalog.Table) -> dict[s
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT a.attname, CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) ELSE 'text' END
-            FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
-            WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
-              AND (t.typtype IN ('d', 'e') OR t.typname = 'citext')
+            WITH RECURSIVE held (name, type, modifier, typtype, typname) AS (
+                SELECT a.attname, t.oid, a.atttypmod, t.typtype, t.typname
+                FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+                WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+                  AND (t.typtype IN ('d', 'e') OR t.typname = 'citext')
+                UNION ALL
+                SELECT h.name, b.oid, t.typtypmod, b.typtype, b.typname
+                FROM held AS h JOIN pg_type AS t ON t.oid = h.type AND t.typtype = 'd'
+                JOIN pg_type AS b ON b.oid = t.typbasetype
+            )
+            SELECT name, CASE WHEN typtype = 'e' OR typname = 'citext' THEN 'text'
+                              ELSE format_type(type, modifier) END
+            FROM held WHERE typtype <> 'd'
             """,
             [live.oid],
         )

@@ -83,7 +83,8 @@ def in_the_future(item: Subject) -> Iterator[tuple[declared.Column, sql.Composab
     """Columns that are set when a row is made or changed, and the condition of values that cannot be in UTC."""
     for column in zoneless(item):
         if column.is_clock and not told.get().of(item.name, column.name):
-            yield column, sql.SQL("{} > now() + interval '10 minutes'").format(sql.Identifier(column.name))
+            ahead = "{0} > now() + interval '10 minutes' AND {0} < '10000-01-01'"  # what lies beyond is told apart
+            yield column, sql.SQL(ahead).format(sql.Identifier(column.name))
 
 
 def findings(connection: BaseDatabaseWrapper, items: Sequence[Subject]) -> Iterator[Finding]:

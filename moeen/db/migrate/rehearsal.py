@@ -6,6 +6,7 @@ failure where it can, so that one look gives the whole list.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,12 @@ from moeen.db.findings import Finding, Fix, Severity, unique
 from moeen.db.kinds import Kind
 from moeen.db.migrate import likeness, twin
 from moeen.db.migrate.refusals import Findings
+from moeen.db.schema import load_expected
 
 #: What a rehearsal is given to run on the twin: it returns the findings that would stop a real run.
 Run = Callable[[BaseDatabaseWrapper], Sequence[Finding]]
+#: SQLSTATEs of a function and of a table that is not there.
+_UNDEFINED = frozenset({"42883", "42P01"})
 _NO_REHEARSAL = 'manage.py migrate --no-rehearsal "REASON" leaves the rehearsal out; the reason is recorded'
 
 
@@ -77,7 +81,7 @@ def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True
                         lambda: emit_post_migrate_signal(verbosity=0, interactive=False, db=made.connection.alias),
                         purpose="make permissions and content types",
                     )
-            found = [*_lacking(made.lacking), *_failed(failed)]
+            found = [*_lacking(made.lacking), *_failed(_causes(failed))]
             # What is wrong in the end comes of that, where something failed.
             found += [] if failed else broken
             notes = tuple(
@@ -109,6 +113,18 @@ def _lacking(objects: Iterable[likeness.Lacking]) -> Iterator[Finding]:
                 each.why,
                 fix=Fix(advice=_NO_REHEARSAL),
             )
+
+
+def _causes(failed: Sequence[failures.Failure]) -> Sequence[failures.Failure]:
+    """Without those that miss only what an earlier failure kept from being made: a table or a function of ours."""
+    expected = load_expected()
+    ours = {(name.part or name.table).partition("(")[0] for kind in ("table", "function") for name in expected[kind]}
+
+    def follows(failure: failures.Failure) -> bool:
+        missing = re.match(r'(?:function|relation) "?(?:(?:public|app)\.)?(\w+)', failure.words)
+        return failure.state in _UNDEFINED and missing is not None and missing[1] in ours
+
+    return [failure for failure in failed if not follows(failure)] or failed
 
 
 def _failed(failed: Iterable[failures.Failure]) -> Iterator[Finding]:

@@ -6,7 +6,6 @@ import django.contrib.postgres.functions
 import django.contrib.postgres.indexes
 from django.db import migrations, models
 
-import moeen.db.functions
 import moeen.db.operations
 import moeen.db.public_ids
 
@@ -15,7 +14,7 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0012_passwords"),
+        ("sysadmin", "0014_audit"),
     ]
 
     operations = [
@@ -173,33 +172,9 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        # Without a default first: the entries that stand stay as they are.
-        moeen.db.operations.AddColumn(
-            model_name="auditlog",
-            name="transaction_id",
-            field=models.BigIntegerField(
-                blank=True,
-                db_comment="pg_current_xact_id() on the server of that time: one transaction's entries share it.",
-                editable=False,
-                null=True,
-                verbose_name="transaction",
-            ),
-        ),
-        moeen.db.operations.AlterColumn(
-            model_name="auditlog",
-            name="transaction_id",
-            field=models.BigIntegerField(
-                blank=True,
-                db_comment="pg_current_xact_id() on the server of that time: one transaction's entries share it.",
-                db_default=moeen.db.functions.TransactionId(),
-                editable=False,
-                null=True,
-                verbose_name="transaction",
-            ),
-        ),
         moeen.db.operations.RunIndexFile(
             app_label="sysadmin",
-            name="0013_indexes",
+            name="0015_indexes",
             state_operations=[
                 migrations.AddIndex(
                     model_name="auditlog",
@@ -211,6 +186,6 @@ class Migration(migrations.Migration):
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0013_rls",
+            name="0015_rls",
         ),
     ]

@@ -187,5 +187,7 @@ class Migration(migrations.Migration):
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
             name="0015_rls",
+            # Which says anew what 0004_audit began; the triggers of the log here come after both.
+            replaces=["0014_audit"],
         ),
     ]

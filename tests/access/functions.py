@@ -97,7 +97,7 @@ SEALED = (
     "owner: INSERT INTO audit_logs (action, table_name, transaction_id) VALUES ('sealed', 't', 7); INSERT INTO audit_seals "
     "(number, format, sealed_at, previous, root, entries, total, columns, system, first_transaction, last_transaction, "
     "complete_below, next_transaction, reason, hash, signature, leaves, pruned_through) "
-    "VALUES (1, 1, now(), '', '', 1, 1, '[]', '', 7, 7, 8, 8, '', '', '', "
+    "VALUES (3, 1, now(), '', '', 1, 1, '[]', '', 7, 7, 8, 8, '', '', '', "
     "(SELECT uuid_send(id) || decode(repeat('00', 48), 'hex') FROM audit_logs WHERE action = 'sealed'),"
 )
 LOG = "FROM audit_logs WHERE created_at >= now() AND table_name ="

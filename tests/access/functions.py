@@ -511,8 +511,8 @@ FUNCTIONS = {
     "keep_audit_entries()": Function("", False, (
         *((REFUSED, f"owner: {statement}") for statement in ("DELETE FROM audit_logs", "DELETE FROM audit_logs WHERE false")),
         (REFUSED, f"{SEALED} 0)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
-        (1, f"{SEALED} 1)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
-        (REFUSED, f"{SEALED} 1)", "owner: DELETE FROM audit_logs"),
+        (1, f"{SEALED} 3)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
+        (REFUSED, f"{SEALED} 3)", "owner: DELETE FROM audit_logs"),
     )),
     # --- what migrations call ---
     "add_identity_key(text,bytea)": Function("", False, (

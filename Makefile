@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run quick test coverage test-kill test-kill-backfill test-backup test-forgery test-strange test-audit bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
+.PHONY: help migrate run quick test test-between coverage test-kill test-kill-backfill test-backup test-forgery test-strange test-audit bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -25,12 +25,15 @@ run: runtime  ## serve the admin on this machine (ADDRESS=host:port)
 	@echo "Admin: http://$(ADDRESS)/admin/  (stop with Ctrl-C)"
 	@$(MANAGE) runserver $(ADDRESS) $(ARGS)
 
-test: development  ## run all tests on throwaway PostgreSQL servers (ARGS="-k name" for some)
+test: development  ## run all tests on the newest and the oldest PostgreSQL here (ARGS="-k name" for some)
 	@$(PYTEST) $(ARGS)
+
+test-between: development  ## run the same tests on the versions between the newest and the oldest
+	@$(PYTEST) -m "between and not long" $(ARGS)
 
 # On the newest PostgreSQL alone. tests/quick.txt names them: the most telling tests of each area.
 quick: development  ## run the most telling tests, in about two minutes
-	@$(PYTEST) -m "not (long or slow)" -k "not (supabase or embedded-16 or system-)" @tests/quick.txt $(ARGS)
+	@$(PYTEST) -m "not (long or slow or between)" -k "not (supabase or system-)" @tests/quick.txt $(ARGS)
 
 coverage: development  ## run all tests and list the lines of moeen/db that none has reached
 	@mkdir -p .pytest_cache/coverage

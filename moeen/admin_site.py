@@ -1,4 +1,4 @@
-"""The admin's site: Django's own with the project's name, and choices that people can recognise."""
+"""The admin's site: everybody's door. Each person sees what the policies give the role they act in."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ from typing import Any, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import path, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
 from moeen.db import public_ids
+from moeen.db.roles import PEOPLE
+from moeen.db.security import identity
+from moeen.middleware import ACTING_ROLE
+from moeen.sign_in import OwnPasswordForm, SignInForm
 
 
 class AutocompleteView(AutocompleteJsonView):
@@ -25,12 +33,55 @@ class AutocompleteView(AutocompleteJsonView):
 
 
 class MoeenAdminSite(AdminSite):
-    """The site of administrators (everything) and supervisors (what the policies let them see)."""
+    """Everyone active enters. Who holds several roles switches between them, and acts in one at a time."""
 
     site_title = _("Moeen")
     site_header = _("Moeen administration")
     index_title = _("The clinic's data")
     site_url = None  # there is nothing else to view: the root leads here
+    login_form = SignInForm
+
+    def get_urls(self) -> list[Any]:
+        switch = self.admin_view(require_POST(self.switch_role))
+        return [path("role/", switch, name="switch_role"), *super().get_urls()]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return super().each_context(request) | self.roles_context(request)
+
+    def roles_context(self, request: HttpRequest) -> dict[str, Any]:
+        """The roles that the person holds, as (name, label), and the one they act in."""
+        if not self.has_permission(request):
+            return {}
+        labels = dict(request.user._meta.get_field("role").flatchoices)  # type: ignore[union-attr]
+        held = identity.held_roles(request.user)
+        acting = identity.acting_role(request.user)
+        return {
+            "held_roles": [(name, labels[name]) for name in held],
+            "acting_role": acting,
+            "acting_role_label": labels[acting],
+        }
+
+    def switch_role(self, request: HttpRequest) -> HttpResponse:
+        """From now on this session acts in another role that its person holds; 403 otherwise."""
+        before, after = identity.acting_role(request.user), request.POST.get("role", "")
+        if after not in PEOPLE:
+            raise identity.RoleNotHeld(after)
+        identity.of(request.user, role=after)
+        request.session.cycle_key()  # as with every change of what a session may do
+        request.session[ACTING_ROLE] = after
+        identity.role_switched.send(type(self), user=request.user, before=before, after=after)
+        address = request.POST.get("next", "")
+        known = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+        return redirect(address if known else reverse("admin:index"))
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        view = PasswordChangeView.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse("admin:password_change_done"),
+            template_name="registration/password_change_form.html",
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )
+        return view(request)
 
     def get_log_entries(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_log_entries(request).defer("user__password")

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from moeen import cli
 from moeen.db.errors import MoeenError
 from moeen.db.security import serving
+from moeen.ending import Ending
 
 
 def guarded(make: Callable[[], Any]) -> Any:
@@ -32,7 +32,8 @@ def _last_words(kind: type[BaseException], error: BaseException, trace: Tracebac
     if not isinstance(error, MoeenError):
         sys.__excepthook__(kind, error, trace)
         return
-    code = cli.report(error)
+    ending = Ending.of(error)
+    print(ending.pretty(), file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # an ordinary end would say 1
+    os._exit(ending.exit_code)  # an ordinary end would say 1

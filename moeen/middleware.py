@@ -14,10 +14,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.views.defaults import permission_denied
+from django.urls import get_resolver, get_urlconf
 from psycopg.errors import InsufficientPrivilege
 
 from moeen.db.security import identity
@@ -26,6 +26,8 @@ Scope = Callable[[], AbstractContextManager[None]]
 
 _REQUEST_ID = re.compile(r"[\w.:-]{8,100}", re.ASCII)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+#: Where a session keeps the role its person has switched to; absent: the usual one.
+ACTING_ROLE = "acting_role"
 
 
 class IdentityMiddleware:
@@ -51,7 +53,7 @@ class IdentityMiddleware:
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         with identity.requested(**_origin(request)):
-            who = _identity(request, await request.auser())
+            who = await sync_to_async(_identity)(request, await request.auser())
             with identity.bound(who):
                 response: HttpResponseBase = await self.get_response(request)
             return _bind_body(response, who)
@@ -60,11 +62,21 @@ class IdentityMiddleware:
         """What the database refuses to a person is forbidden (403), and no fault of the server (500)."""
         if not isinstance(exception.__cause__, InsufficientPrivilege):
             return None
-        return permission_denied(request, exception)
+        handler: Any = get_resolver(get_urlconf()).resolve_error_handler(403)
+        answer: HttpResponse = handler(request, exception)
+        return answer
 
 
 def _identity(request: HttpRequest, user: Any) -> identity.Identity:
-    return replace(identity.of(user if user.is_authenticated else None), read_only=request.method in SAFE_METHODS)
+    if not user.is_authenticated:
+        who = identity.ANONYMOUS
+    else:
+        try:
+            who = identity.of(user, role=request.session.get(ACTING_ROLE))
+        except identity.RoleNotHeld:  # it was taken from them meanwhile
+            request.session.pop(ACTING_ROLE, None)
+            who = identity.of(user)
+    return replace(who, read_only=request.method in SAFE_METHODS)
 
 
 def _origin(request: HttpRequest) -> dict[str, str]:

@@ -134,6 +134,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+CSRF_FAILURE_VIEW = "moeen.error_pages.expired"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

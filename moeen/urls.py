@@ -12,6 +12,11 @@ from moeen.db import converters
 
 converters.register()  # <public_id:...>, and one for each prefix, as <pat_id:...>
 
+handler400 = "moeen.error_pages.bad_request"
+handler403 = "moeen.error_pages.forbidden"
+handler404 = "moeen.error_pages.not_found"
+handler500 = "moeen.error_pages.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
     path("admin/id/<public_id:text>/", admin.site.admin_view(row_by_public_id), name="row"),

@@ -26,7 +26,7 @@ class SysadminConfig(AppConfig):
             "always true users_update_auth": "signing in; column grants leave it password_hash and last_login",
             "always true django_session_insert_auth": "a session is nobody's until somebody signs in",
             "always true django_session_update_auth": "only the session store works as moeen_auth",
-            "search path app.audited(name text, value json, hidden text[])": "its caller's is ours",
+            "search path audited": "part of audit_statement, whose path holds for it",
             "always true django_session_delete_auth": "only the session store works as moeen_auth",
         },
         first_files=frozenset({"0001_functions"}),

@@ -28,9 +28,15 @@ settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *s
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """With several processes (`--dist loadgroup`) all tests of a module go to one, for each value of SHARED."""
+    """With several processes (`--dist loadgroup`) all tests of a module go to one, for each value of SHARED.
+
+    Tests on a version between the newest and the oldest are marked: those two seldom agree where it differs.
+    """
+    between = servers.between()
     for item in items:
         values = getattr(item, "callspec", None)
+        if values and between.intersection(value for value in values.params.values() if isinstance(value, str)):
+            item.add_marker(pytest.mark.between)
         shared = [str(values.params[name]) for name in SHARED if values and name in values.params]
         item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *shared])))
 

@@ -262,6 +262,13 @@ def versions() -> dict[str, Path]:
     return {name: path for name, path in found.items() if path is not None}
 
 
+def between() -> set[str]:
+    """The names of the versions that are neither the newest nor the oldest here."""
+    found = versions()
+    major = {name: programs.major_of(path) for name, path in found.items()}
+    return {name for name in found if min(major.values()) < major[name] < max(major.values())}
+
+
 def _runs_tests(options) -> bool:
     """Not so: `--help`, and the process that hands the tests to those of pytest-xdist, which start their own."""
     hands_on = getattr(options, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ

@@ -13,9 +13,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from moeen import cli
+from moeen import ending
 from moeen.db import alarm
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
+from moeen.ending import Ending
 from tests import servers
 
 NOBODY = "postgresql://clinic:s3cret@127.0.0.1:1/clinic"
@@ -166,11 +168,14 @@ def test_message__passwords_and_length__are_cut():
 
 def test_message__unforeseen_error__its_words_are_not_told(monkeypatch, listener, settings):
     settings.ON_FAILURE = listener.url
-    cli._tell(["manage.py", "migrate"], ValueError("Patient Fatimah"))
-    cli._tell(["manage.py", "migrate"], MoeenError("The disk is full.", next_step="Make room."))
+    ending.tell(["manage.py", "migrate"], Ending.of(ValueError("Patient Fatimah")))
+    ending.tell(
+        ["manage.py", "migrate"],
+        Ending.of(MoeenError("The disk is full.", next_step="Make room.", code=Code.DISK_FULL)),
+    )
     unforeseen, known = (told["message"] for _, told in listener.told)
     assert "Fatimah" not in unforeseen
-    assert known == "The disk is full.\nMake room."
+    assert known == "The disk is full. [MOEEN-DISK-1]\nMake room."
 
 
 def test_doctor__try_alarm__tells_or_says_why_not(manage, listener):

@@ -1,5 +1,6 @@
 """manage.py from outside: exit codes, one message, no traceback, no secret."""
 
+import json
 import subprocess
 import sys
 
@@ -103,12 +104,31 @@ def test_usage__unknown_command_or_option__exit_2(manage, words):
 def test_configuration__malformed_variable__help_still_works(manage):
     assert manage("--help", DEBUG="perhaps").returncode == 0
     done = manage("embedded_server", "status", DEBUG="perhaps")
-    assert (done.returncode, first_line(done)) == (2, "Error: DEBUG is malformed.")
+    assert (done.returncode, first_line(done)) == (2, "Error: DEBUG is malformed. [MOEEN-CONFIG-1]")
 
 
 def test_interrupt__ctrl_c__exit_130_without_traceback(manage):
     done = manage("shell", "-v0", "-c", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
-    assert (done.returncode, done.stderr) == (130, "Cancelled.\n")
+    assert (done.returncode, first_line(done)) == (130, "Cancelled.")
+
+
+def test_failure__with_json__is_one_object_and_the_message_besides(manage):
+    done = manage("doctor", "--json", DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/d", DEBUG="perhaps")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["exit_code"], error["code"]) == (2, 2, "MOEEN-CONFIG-1")
+    assert first_line(done) == f"Error: {error['cause']} [MOEEN-CONFIG-1]"
+    assert error["next_step"] in done.stderr
+
+
+def test_log__connection_that_fails__has_its_line_with_database_and_run(manage, tmp_path):
+    for _ in range(2):
+        manage("validate_schema", DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/d", LOG_DIR=str(tmp_path))
+    text = (tmp_path / "validation.log").read_text(encoding="utf-8")
+    first, second = map(json.loads, text.splitlines())
+    assert (first["database"], first["command"], first["exit_code"]) == ("d", "validate_schema", 1)
+    assert first["code"] == "MOEEN-CONNECT-1"
+    assert first["run"] != second["run"]
+    assert "s3cret" not in text
 
 
 def test_failure__unforeseen__place_but_not_the_words(manage):

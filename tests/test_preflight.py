@@ -43,16 +43,23 @@ def test_migrate__role_without_rights__names_every_grant_and_works_when_they_are
     assert done.returncode == 0, done.stderr
 
 
-def test_migrate__tables_of_another_owner__names_the_membership(new_database, guest, manage):
+def test_migrate__tables_of_another_owner__asks_for_the_least_and_works_when_it_is_given(new_database, guest, manage):
     _, name = guest
     database = states.database(new_database, "core")
-    with database.admin() as connection:
-        connection.execute(f"GRANT CREATE ON DATABASE {database.name} TO {name}")
-        connection.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {name} WITH GRANT OPTION")
-    refused = manage("migrate", DATABASE_URL=database.target.url(database.name, user=name))
-    assert refused.returncode == 3
-    assert f'GRANT "moeen" TO "{name}";' in refused.stderr
+    url = database.target.url(database.name, user=name)
+    refused, planned = manage("migrate", DATABASE_URL=url), manage("migrate", "--plan", DATABASE_URL=url)
+    assert (refused.returncode, planned.returncode) == (3, 3), planned.stderr
+    # Whoever may do what the owner may needs no further right in the database.
+    membership, *roles = grants(refused.stderr)
+    assert membership == f'GRANT "moeen" TO "{name}";'
+    assert [line for line in roles if "moeen_anon" not in line] == []
+    assert grants(planned.stderr) == [membership, *roles]
     assert "table patients: membership in moeen" in refused.stderr
     with database.admin() as connection:
-        connection.execute(f"DROP OWNED BY {name}")
+        for statement in (membership, *roles):
+            connection.execute(statement)
+    done = manage("migrate", "--no-backup", "test", DATABASE_URL=url)
+    assert done.returncode == 0, done.stderr
+    with database.admin() as connection:
+        connection.execute(f"REASSIGN OWNED BY {name} TO moeen; DROP OWNED BY {name}")
     new_database.drop(database)

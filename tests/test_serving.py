@@ -209,7 +209,7 @@ def test_migrate__nothing_pending__mends_the_login_and_then_says_nothing(project
     refused = run("runserver", "--noreload", **variables)
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [
-        f"Error: The embedded database has no login {LOGIN} for the web yet.",
+        f"Error: The embedded database has no login {LOGIN} for the web yet. [MOEEN-RIGHTS-4]",
         "Run `make migrate` (or `manage.py migrate`), which makes it.",
     ]
     assert f"The web serves as {LOGIN}" in run("migrate", **variables).stderr

@@ -11,9 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from chatbot.models import Integration
 from sysadmin.admin.base import ModelAdmin
+from sysadmin.admin.forms import RowForm
 
 
-class IntegrationForm(forms.ModelForm):
+class IntegrationForm(RowForm):
     """A secret goes in and does not come out: the field is always empty, and empty keeps what is stored."""
 
     new_webhook_secret = forms.CharField(

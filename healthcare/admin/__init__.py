@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import connections, router
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from healthcare.models import Appointment, Doctor, InsuranceClaim, Patient, Session
-from sysadmin.admin.base import ModelAdmin, ReadOnlyModelAdmin, ltr
+from moeen.db.security import identity, rights
+from sysadmin.admin.base import ModelAdmin, ltr
+from sysadmin.admin.forms import RowForm
 
 __all__ = [
     "AppointmentAdmin",
@@ -23,6 +25,10 @@ __all__ = [
 ]
 
 
+#: What links a sign-in; whoever may call it may choose one.
+LINK_SIGN_IN = "app.link_sign_in(text, uuid, uuid)"
+
+
 class PatientNameMixin:
     """A column with the name of a row's patient, whose ``__str__`` is the public id."""
 
@@ -31,7 +37,7 @@ class PatientNameMixin:
         return f"{obj.patient.first_name} {obj.patient.last_name}" if obj.patient else "-"
 
 
-class PersonForm(forms.ModelForm):
+class PersonForm(RowForm):
     """A sign-in is linked by somebody else than the person it belongs to; `acting` is who fills the form in."""
 
     acting: Any = None
@@ -50,18 +56,24 @@ class PersonAdmin(ModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
-        form.acting = request.user.pk  # type: ignore[attr-defined]  # a class made for this request
+        form.acting = request.user.pk  # a class made for this request
         return form
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """The sign-in is linked by the function that records it; no role writes the column."""
         wanted = obj.user_id
         if "user" in form.changed_data:
-            obj.user_id = form.initial.get("user")
+            obj.user_id = form.loaded.get("user_id")
         super().save_model(request, obj, form, change)
         if wanted != obj.user_id:
             obj.link_sign_in(wanted)
             obj.user_id = wanted
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        fields = super().get_readonly_fields(request, obj)
+        role = identity.acting_role(request.user)
+        links = rights.may_execute(connections[router.db_for_read(self.model)], role, LINK_SIGN_IN)
+        return fields if links else (*fields, "user")
 
     @admin.display(description=_("name"), ordering="last_name")
     def full_name(self, obj: Any) -> str:
@@ -147,8 +159,8 @@ class AppointmentAdmin(PatientNameMixin, ModelAdmin):
 
 
 @admin.register(Session)
-class SessionAdmin(PatientNameMixin, ReadOnlyModelAdmin):
-    """Consultations are written by doctors; administrators look."""
+class SessionAdmin(PatientNameMixin, ModelAdmin):
+    """Consultations are written by their doctor; administrators look."""
 
     list_display = (
         "session_date",
@@ -161,6 +173,7 @@ class SessionAdmin(PatientNameMixin, ReadOnlyModelAdmin):
     list_filter = ("status", "session_date")
     list_select_related = ("patient", "doctor")
     search_help_text = _("A public id: of the session, its appointment, its patient or its doctor.")
+    autocomplete_fields = ("patient", "doctor", "appointment")
     fieldsets = (
         (None, {"fields": ("patient", "doctor", "appointment", "status")}),
         (_("Time"), {"fields": ("session_date", "session_time", "duration")}),

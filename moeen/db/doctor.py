@@ -21,6 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import alarm, registry, roles, schema
 from moeen.db.backups import retention, store
+from moeen.db.codes import Code
 from moeen.db.errors import DONE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.history import ledger, other_tools
@@ -317,7 +318,11 @@ class _Examination:
         where = f"?{quote(marker)}=not.is.true&limit=1" if marker else "?limit=1"
         status, rows = self._get(f"{quote(table)}{where}", settings.SUPABASE_ANON_KEY)
         if status >= 500:
-            raise MoeenError(f"The REST road answered {status} for {table}.", next_step="try again later")
+            raise MoeenError(
+                f"The REST road answered {status} for {table}.",
+                next_step="try again later",
+                code=Code.UNREACHABLE_SERVICE,
+            )
         return status == 200 and bool(rows)
 
     def _get(self, path: str, key: str) -> tuple[int, Any]:
@@ -331,5 +336,7 @@ class _Examination:
             return error.code, None
         except (urllib.error.URLError, ValueError, TimeoutError):
             raise MoeenError(
-                "The REST road cannot be reached.", next_step="check SUPABASE_URL and the network"
+                "The REST road cannot be reached.",
+                next_step="check SUPABASE_URL and the network",
+                code=Code.UNREACHABLE_SERVICE,
             ) from None

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.core.exceptions import ImproperlyConfigured
+
+from moeen.db.codes import Code
 
 DONE = 0
 FAILED = 1
@@ -18,14 +22,20 @@ DATABASE_URL_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=requi
 class MoeenError(Exception):
     """A failure with its cause and the next step, in words an operator can act on.
 
-    `cause` and `next_step` are complete sentences without secrets; `exit_code` is what the command ends with.
+    `cause` and `next_step` are complete sentences without secrets; `exit_code` is what the command ends with; `code`
+    leads to docs/troubleshooting.md. A class of its own has a code of its own, else the error is given one; what ends
+    with USAGE has that of wrong usage.
     """
 
-    def __init__(self, cause: str, *, next_step: str = "", exit_code: int = FAILED) -> None:
+    default_code: ClassVar[Code] = Code.UNFORESEEN
+
+    def __init__(self, cause: str, *, next_step: str = "", exit_code: int = FAILED, code: Code | None = None) -> None:
         super().__init__(cause)
         self.cause = cause
         self.next_step = next_step
         self.exit_code = exit_code
+        usual = self.default_code
+        self.code = code or (Code.USAGE if exit_code == USAGE and usual is Code.UNFORESEEN else usual)
 
     def __str__(self) -> str:
         return f"{self.cause}\n{self.next_step}" if self.next_step else self.cause
@@ -33,6 +43,8 @@ class MoeenError(Exception):
 
 class ConfigurationError(MoeenError, ImproperlyConfigured):
     """A setting is missing or malformed. Django treats it as its own ImproperlyConfigured; exit code 2."""
+
+    default_code = Code.CONFIGURATION
 
     def __init__(self, cause: str, *, next_step: str = "", exit_code: int = USAGE) -> None:
         super().__init__(cause, next_step=next_step, exit_code=exit_code)

@@ -17,7 +17,8 @@ from django.db import NotSupportedError, connections
 from django.db.migrations.exceptions import InconsistentMigrationHistory, NodeNotFoundError
 from django.db.utils import Error as DjangoError
 
-from moeen.db.errors import DATABASE_URL_FORM, FAILED, INTERRUPTED, USAGE, ConfigurationError, MoeenError
+from moeen.db.codes import Code
+from moeen.db.errors import DATABASE_URL_FORM, INTERRUPTED, ConfigurationError, MoeenError
 
 _KINDS = {
     "table": ("TABLE", "SELECT, INSERT, UPDATE, DELETE"),
@@ -63,22 +64,30 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 def _from_python(exc: BaseException) -> MoeenError | None:
     if isinstance(exc, KeyboardInterrupt):
-        return MoeenError("Cancelled.", exit_code=INTERRUPTED)
+        return MoeenError(
+            "Cancelled.",
+            next_step="The same command goes on where it was, or begins anew; nothing is half done.",
+            exit_code=INTERRUPTED,
+            code=Code.CANCELLED,
+        )
     if isinstance(exc, NotSupportedError) and (found := re.search(r"found ([\d.]+)", str(exc))):
         return MoeenError(
             f"The server is PostgreSQL {found[1]}; PostgreSQL 14 or newer is needed.",
             next_step="Upgrade the server, or let DATABASE_URL name one of version 14 to 18.",
+            code=Code.OLD_SERVER,
         )
     if isinstance(exc, InconsistentMigrationHistory):
         return MoeenError(
             f"The record of applied migrations contradicts itself: {exc}",
             next_step="Compare `manage.py showmigrations` with the tables that stand. The record was edited, "
             "or another version of the project migrated this database.",
+            code=Code.HISTORY_CONTRADICTS,
         )
     if isinstance(exc, NodeNotFoundError):
         return MoeenError(
             f"A migration builds on one that is not there: {exc}",
             next_step="Restore the missing migration file; `git status` shows what changed.",
+            code=Code.HISTORY_CONTRADICTS,
         )
     if isinstance(exc, ImproperlyConfigured):
         return ConfigurationError(
@@ -87,7 +96,9 @@ def _from_python(exc: BaseException) -> MoeenError | None:
     if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
         return _disk_full("The disk is full" + (f" ({exc.filename})." if exc.filename else "."))
     if isinstance(exc, DjangoError | DjangoDatabaseError):
-        return MoeenError(f"The database refused: {type(exc).__name__}.", next_step=_ASK_TRACEBACK)
+        return MoeenError(
+            f"The database refused: {type(exc).__name__}.", next_step=_ASK_TRACEBACK, code=Code.REFUSED_BY_SERVER
+        )
     return None
 
 
@@ -107,70 +118,98 @@ def _from_postgres(exc: psycopg.Error) -> MoeenError:
         return _disk_full(f"The server's disk is full: {primary}.")
     known = _STATES.get(state)
     if known is not None:
-        cause, step = known
-        return MoeenError(cause.format(primary=primary), next_step=step)
+        cause, step, code = known
+        return MoeenError(cause.format(primary=primary), next_step=step, code=code)
     name = type(exc).__name__
     words = f": {primary}" if primary and state.startswith(_SPEAKABLE) else ""
-    return MoeenError(f"PostgreSQL refused with {name} ({state}){words}.", next_step=_ASK_TRACEBACK)
+    return MoeenError(
+        f"PostgreSQL refused with {name} ({state}){words}.", next_step=_ASK_TRACEBACK, code=Code.REFUSED_BY_SERVER
+    )
 
 
 _STARTING = (
     "The server is starting up or recovering from a crash.",
     "Wait some seconds, then run the command again.",
+    Code.SERVER_BUSY,
 )
 
 _TOO_MANY = (
     "The server has no free connection left.",
     "Close other clients, or raise max_connections; behind a pooler, raise its pool size.",
+    Code.SERVER_BUSY,
 )
 
-_STATES: dict[str, tuple[str, str]] = {
+_STATES: dict[str, tuple[str, str, Code]] = {
     "25006": (
         "The database is read-only: {primary}.",
         "Connect to the primary server, not to a standby, and look at default_transaction_read_only. "
         "A hosted database turns read-only when its disk is nearly full.",
+        Code.READ_ONLY,
     ),
     "55P03": (
         "Another session holds a lock that is needed here, longer than the lock timeout.",
         "Nothing of this step was kept. Run it again when the other session is done; "
         "pg_blocking_pids() in pg_stat_activity shows who holds it.",
+        Code.LOCK_TIMEOUT,
     ),
-    "40P01": ("Two sessions waited for each other (deadlock); this one was cancelled.", "Run it again."),
-    "40001": ("Another transaction changed the same rows; this one was cancelled.", "Run it again."),
+    "40P01": ("Two sessions waited for each other (deadlock); this one was cancelled.", "Run it again.", Code.DEADLOCK),
+    "40001": ("Another transaction changed the same rows; this one was cancelled.", "Run it again.", Code.DEADLOCK),
     "57014": (
         "The server cancelled the statement: {primary}.",
         "Nothing of it was kept. With a statement timeout, raise it or run at a quieter hour.",
+        Code.STATEMENT_CANCELLED,
     ),
-    "57P01": ("The server was shut down or the session was ended by its administrator.", "Run it again."),
-    "57P02": ("The server crashed and ended this session.", "Look into the server's log, then run it again."),
+    "57P01": (
+        "The server was shut down or the session was ended by its administrator.",
+        "Run it again.",
+        Code.SERVER_STOPPED,
+    ),
+    "57P02": (
+        "The server crashed and ended this session.",
+        "Look into the server's log, then run it again.",
+        Code.SERVER_STOPPED,
+    ),
     "57P03": _STARTING,
-    "25P03": ("The server ended the session: idle in a transaction for too long.", "Run it again."),
+    "25P03": (
+        "The server ended the session: idle in a transaction for too long.",
+        "Run it again.",
+        Code.STATEMENT_CANCELLED,
+    ),
     "53300": _TOO_MANY,
     "53200": (
         "The server ran out of memory or of lock slots: {primary}.",
         "Close other sessions; max_locks_per_transaction or the server's memory may be too small.",
+        Code.SERVER_BUSY,
     ),
     "42P01": (
         "Something that should stand in the database does not: {primary}.",
         "Run `manage.py migrate`, and check that DATABASE_URL names the intended database.",
+        Code.NOT_MIGRATED,
     ),
     "42703": (
         "Something that should stand in the database does not: {primary}.",
         "Run `manage.py migrate`, and check that DATABASE_URL names the intended database.",
+        Code.NOT_MIGRATED,
     ),
     "3D000": (
         "There is no such database: {primary}.",
         "Create it (CREATE DATABASE ... ENCODING 'UTF8'), or correct the name at the end of DATABASE_URL.",
+        Code.NO_DATABASE,
     ),
     "28P01": (
         "The server refused the user name or the password.",
         "Correct DATABASE_URL. Characters such as @ : / # % in a password are percent-encoded there.",
+        Code.LOGIN_REFUSED,
     ),
 }
 
 
 def _disk_full(cause: str) -> MoeenError:
-    return MoeenError(cause, next_step="Free space on that disk, then run the command again; it goes on where it was.")
+    return MoeenError(
+        cause,
+        next_step="Free space on that disk, then run the command again; it goes on where it was.",
+        code=Code.DISK_FULL,
+    )
 
 
 def _constraint(exc: psycopg.Error) -> MoeenError:
@@ -193,6 +232,7 @@ def _constraint(exc: psycopg.Error) -> MoeenError:
     return MoeenError(
         f"The data breaks a rule of the database: {broken}" + (f"; {', '.join(where)}." if where else "."),
         next_step="Correct the rows, then run it again. Values are not shown: they may be a patient's.",
+        code=Code.BROKEN_RULE,
     )
 
 
@@ -225,8 +265,11 @@ def _privilege(primary: str) -> MoeenError:
         return MoeenError(
             f"{who} lacks a privilege: {primary}.",
             next_step="Connect as the owner of the database, or have its administrator grant it.",
+            code=Code.PRIVILEGE,
         )
-    return MoeenError(f"{cause} ({primary}).", next_step=f"As the owner or an administrator, run: {mend}")
+    return MoeenError(
+        f"{cause} ({primary}).", next_step=f"As the owner or an administrator, run: {mend}", code=Code.PRIVILEGE
+    )
 
 
 def _connected_role() -> str:
@@ -245,123 +288,122 @@ def _quoted(name: str) -> str:
 
 
 # libpq gives no SQLSTATE when a connection cannot be made, only text. First match wins.
-_CONNECTION: tuple[tuple[str, str, str, int], ...] = (
+_CONNECTION: tuple[tuple[str, str, str, Code], ...] = (
     (
         r"database \"(?P<x>[^\"]+)\" does not exist",
         "The server has no database {x!r}.",
         "Create it (CREATE DATABASE ... ENCODING 'UTF8'), or correct the name at the end of DATABASE_URL.",
-        FAILED,
+        Code.NO_DATABASE,
     ),
     (
         r"database \"(?P<x>[^\"]+)\" is not currently accepting connections",
         "Database {x!r} stands, but lets nobody in (ALLOW_CONNECTIONS is false).",
         "If nobody shut it on purpose: as its owner, in another database such as postgres, run: "
         "ALTER DATABASE {x} ALLOW_CONNECTIONS true;",
-        FAILED,
+        Code.NO_DATABASE,
     ),
     (
         r"password authentication failed for user \"(?P<x>[^\"]+)\"",
         "The server refused the password of user {x!r}.",
         "Correct DATABASE_URL. Characters such as @ : / # % in a password are percent-encoded there.",
-        FAILED,
+        Code.LOGIN_REFUSED,
     ),
     (
         r"no password supplied",
         "The server wants a password and none was given.",
         f"Write it into DATABASE_URL: {DATABASE_URL_FORM}",
-        FAILED,
+        Code.LOGIN_REFUSED,
     ),
     (
         r"role \"(?P<x>[^\"]+)\" does not exist",
         "The server has no user {x!r}.",
         "Correct the user in DATABASE_URL, or create it: CREATE ROLE ... LOGIN PASSWORD '...';",
-        FAILED,
+        Code.LOGIN_REFUSED,
     ),
     (
         r"role \"(?P<x>[^\"]+)\" is not permitted to log in",
         "User {x!r} may not log in.",
         "Name another user in DATABASE_URL, or run: ALTER ROLE ... LOGIN;",
-        FAILED,
+        Code.LOGIN_NOT_ADMITTED,
     ),
     (
         r"permission denied for database \"(?P<x>[^\"]+)\"",
         "The user may not connect to database {x!r}.",
         "As its owner, run: GRANT CONNECT ON DATABASE ... TO ...;",
-        FAILED,
+        Code.LOGIN_NOT_ADMITTED,
     ),
     (
         r"no pg_hba.conf entry|pg_hba.conf rejects",
         "The server's access rules (pg_hba.conf) refuse this user, database, address or lack of encryption.",
         "Try ?sslmode=require at the end of DATABASE_URL; otherwise the administrator adds a rule.",
-        FAILED,
+        Code.LOGIN_NOT_ADMITTED,
     ),
     (
         r"(Peer|Ident) authentication failed for user \"(?P<x>[^\"]+)\"",
         "The server takes only the operating system user of the same name for {x!r}.",
         "Run the command as that user, or connect over TCP with a password.",
-        FAILED,
+        Code.LOGIN_NOT_ADMITTED,
     ),
     (
         r"failed to resolve host '(?P<x>[^']+)'|could not translate host name \"(?P<y>[^\"]+)\"",
         "The host {x!r} is not known.",
         "Correct the host in DATABASE_URL, and look whether name resolution (DNS) works here.",
-        FAILED,
+        Code.NO_SERVER,
     ),
     (
         r"too many clients|remaining connection slots|too many connections|max client connections",
         *_TOO_MANY,
-        FAILED,
     ),
-    (r"the database system is (starting up|in recovery mode|not yet accepting)", *_STARTING, FAILED),
+    (r"the database system is (starting up|in recovery mode|not yet accepting)", *_STARTING),
     (
         r"the database system is shutting down",
         "The server is shutting down.",
         "Start it again, then repeat the command.",
-        FAILED,
+        Code.SERVER_BUSY,
     ),
     (
         r"invalid (?:connection option|[\w ]+ value|URI query parameter)|bad value for \w+",
         "DATABASE_URL holds an option whose name or value libpq does not accept.",
         f"The wanted form: {DATABASE_URL_FORM}",
-        USAGE,
+        Code.CONFIGURATION,
     ),
     (
         r"server does not support SSL",
         "The server has no encryption (SSL), and DATABASE_URL demands it.",
         "Change sslmode in DATABASE_URL only if the way to the server is safe without it.",
-        FAILED,
+        Code.ENCRYPTION,
     ),
     (
         r"root certificate file|certificate verify failed|server certificate",
         "The server's certificate could not be verified.",
         "Name the authority's certificate (sslrootcert=...) in DATABASE_URL; look whether the host is right.",
-        FAILED,
+        Code.ENCRYPTION,
     ),
     (
         r"timeout expired|timed out",
         "The server did not answer in time.",
         "Look whether host and port in DATABASE_URL are right and no firewall stands between.",
-        FAILED,
+        Code.NO_SERVER,
     ),
     (
         r"No such file or directory|Connection refused|is the server running|Is the server running",
         "No server answers{at}.",
         "Start the server, or correct host and port in DATABASE_URL. "
         "Without DATABASE_URL the project uses its embedded server.",
-        FAILED,
+        Code.NO_SERVER,
     ),
     (
         r"Network is unreachable|No route to host|Cannot assign requested address",
         "The network gives no way to the server{at}.",
         "Look at the network, and whether the host has only an IPv6 address (use the pooler's address then).",
-        FAILED,
+        Code.NO_SERVER,
     ),
     (
         r"server closed the connection|connection already closed|the connection is (closed|lost)|EOF detected"
         r"|consuming input failed|terminating connection",
         "The server closed the connection.",
         "Look into the server's log (a full disk or a crash shows there), then run the command again.",
-        FAILED,
+        Code.CONNECTION_LOST,
     ),
 )
 
@@ -381,7 +423,8 @@ def _from_connection(text: str) -> MoeenError:
         if found:
             named = found.groupdict()
             subject = named.get("x") or named.get("y") or ""
-            kind = ConfigurationError if code == USAGE else MoeenError
-            step = step.format(x=_quoted(subject)) if "{x}" in step else step
-            return kind(cause.format(x=subject, at=at), next_step=step, exit_code=code)
-    return MoeenError(f"The connection to the database failed{at}.", next_step=_ASK_TRACEBACK)
+            cause, step = cause.format(x=subject, at=at), step.format(x=_quoted(subject)) if "{x}" in step else step
+            if code is Code.CONFIGURATION:
+                return ConfigurationError(cause, next_step=step)
+            return MoeenError(cause, next_step=step, code=code)
+    return MoeenError(f"The connection to the database failed{at}.", next_step=_ASK_TRACEBACK, code=Code.NO_SERVER)

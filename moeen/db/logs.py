@@ -1,5 +1,7 @@
 """The log files: one JSON object a line, rotating, in the folder LOG_DIR names. No secrets, no rows.
 
+Each line says which database it is about and which run of a command wrote it (`run`, some letters for each process).
+
 A file is opened at its first line, so that commands which say nothing leave nothing behind. A folder that cannot be
 written is no reason to fail: stderr says once that there is no log. Times are UTC.
 """
@@ -9,8 +11,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import secrets
 import sys
 import time
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -19,6 +23,22 @@ from pythonjsonlogger.json import JsonFormatter
 
 MAX_BYTES = 5_000_000
 BACKUPS = 5
+_RUN = secrets.token_hex(4)
+_database: Callable[[], str] = str
+
+
+def about(database: Callable[[], str]) -> None:
+    """What names the database of this process's lines; asked at each line, since settings may be malformed."""
+    global _database
+    _database = database
+
+
+class _About(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.run = _RUN
+        if not hasattr(record, "database"):
+            record.database = _database()
+        return True
 
 
 def logger(name: str) -> logging.Logger:
@@ -47,5 +67,6 @@ def logger(name: str) -> logging.Logger:
     )
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.addFilter(_About())
     log.addHandler(handler)
     return log

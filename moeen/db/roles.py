@@ -14,7 +14,8 @@ from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db.errors import FAILED, MoeenError
+from moeen.db.codes import Code
+from moeen.db.errors import FAILED, FINDINGS, MoeenError
 from moeen.db.server_operation import ServerOperation
 
 #: The roles a person acts in, by the name that a user's `role` holds.
@@ -32,6 +33,8 @@ _TRIES = 20
 class RolesMissing(MoeenError):
     """The connecting role may not make the roles, or may not become them."""
 
+    default_code = Code.ROLES
+
     def __init__(self, role: str, statements: Sequence[sql.Composable]) -> None:
         lines = "\n".join(f"  {statement.as_string(None)};" for statement in statements)
         super().__init__(
@@ -44,12 +47,14 @@ class RolesMissing(MoeenError):
 class UnsafeRoles(MoeenError):
     """Roles of our names stand already and are not bound by row security."""
 
+    default_code = Code.ROLES
+
     def __init__(self, names: Sequence[str]) -> None:
         lines = "\n".join(f"  ALTER ROLE {name} NOSUPERUSER NOBYPASSRLS;" for name in names)
         super().__init__(
             f"Row security does not bind these roles of the cluster: {', '.join(names)}.",
             next_step=f"Let an administrator of the server run:\n{lines}",
-            exit_code=FAILED,
+            exit_code=FINDINGS,
         )
 
 

@@ -13,7 +13,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
-from sysadmin.admin.base import ReadOnlyModelAdmin, ltr, pretty
+from sysadmin.admin.base import ModelAdmin, ltr
+from sysadmin.admin.forms import pretty
 from sysadmin.models import AuditLog, User
 
 ABSENT = object()
@@ -46,7 +47,7 @@ class ActionFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditLog)
-class AuditLogAdmin(ReadOnlyModelAdmin):
+class AuditLogAdmin(ModelAdmin):
     """Who changed what: newest first, old and new values side by side."""
 
     list_display = ("created_at", "action", "table_name", "short_record", "actor", "shown_public_id")
@@ -65,8 +66,8 @@ class AuditLogAdmin(ReadOnlyModelAdmin):
         email = User.objects.filter(pk=OuterRef("user_id")).values("email")[:1]
         return super().get_queryset(request).annotate(actor_name=Subquery(name), actor_email=Subquery(email))
 
-    def search_by_id(self, term: str) -> Q | None:
-        found = super().search_by_id(term)
+    def search_by_id(self, request: HttpRequest, term: str) -> Q | None:
+        found = super().search_by_id(request, term)
         if found is not None and "_" not in term:  # a uuid
             return found | Q(record_id=term) | Q(user_id=term)
         return found

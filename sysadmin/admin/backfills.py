@@ -11,12 +11,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from sysadmin.admin.base import ReadOnlyModelAdmin, ltr, preformatted
+from sysadmin.admin.base import ModelAdmin, ltr, preformatted
 from sysadmin.models import BackfillRun, PublicIdAlias
 
 
 @admin.register(BackfillRun)
-class BackfillRunAdmin(ReadOnlyModelAdmin):
+class BackfillRunAdmin(ModelAdmin):
     """Runs, newest first. A run looks every second whether it shall wait."""
 
     list_display = ("name", "shown_table", "status", "progress", "shown_rate", "note", "heartbeat_at", "started_at")
@@ -34,6 +34,9 @@ class BackfillRunAdmin(ReadOnlyModelAdmin):
 
     def all_record_fields(self) -> tuple[str, ...]:
         return ("id",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # the one column that may be written is written by the actions
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
         # Nothing of a run is edited, but whoever may change runs may make them wait.
@@ -78,7 +81,7 @@ class BackfillRunAdmin(ReadOnlyModelAdmin):
 
 
 @admin.register(PublicIdAlias)
-class PublicIdAliasAdmin(ReadOnlyModelAdmin):
+class PublicIdAliasAdmin(ModelAdmin):
     """Public ids that were replaced, and the rows they lead to."""
 
     list_display = ("shown_alias", "shown_table", "row_id", "created_at")
@@ -91,7 +94,7 @@ class PublicIdAliasAdmin(ReadOnlyModelAdmin):
     def all_record_fields(self) -> tuple[str, ...]:
         return ("id",)
 
-    def search_by_id(self, term: str) -> Any:
+    def search_by_id(self, request: HttpRequest, term: str) -> Any:
         return None  # its own uuid is nothing that anybody would look for
 
     @admin.display(description=_("former public id"), ordering="alias")

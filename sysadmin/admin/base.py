@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
+from contextlib import suppress
 from typing import Any, ClassVar
 
-from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import utils
-from django.core.exceptions import ValidationError
-from django.db import models
+from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import FieldError, ValidationError
+from django.db import DatabaseError, models, transaction
 from django.db.models import Q, QuerySet
 from django.forms import Field as FormField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import SimpleTemplateResponse
+from django.urls import reverse
 from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -23,7 +26,12 @@ from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
 from moeen.db.models import without_withheld
+from sysadmin.admin import refusals
+from sysadmin.admin.forms import JSONFormField, RowForm
+from sysadmin.admin.lists import ChangeList
 
+#: What a filter made by hand may end in: a value of no use to the field, or to the database.
+UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, FieldError, ValidationError)
 #: Fields whose texts read from left to right in every language: +966 ... would be turned round.
 LTR_NAMES = re.compile(r"(phone|_url|_number|_id|^key|^timezone|^currency)$")
 
@@ -38,24 +46,13 @@ class NestedObjects(utils.NestedObjects):
 utils.NestedObjects = NestedObjects  # type: ignore[misc]  # Django's own name for it is the only way in
 
 
-class JSONFormField(forms.JSONField):
-    """JSON, indented, in Arabic letters and not their escapes. An empty object or list is a value."""
-
-    widget = forms.Textarea(attrs={"class": "vLargeTextField json", "rows": 8, "dir": "ltr"})
-
-    def validate(self, value: Any) -> None:
-        if self.required and value is None:
-            raise ValidationError(self.error_messages["required"], code="required")
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, forms.fields.InvalidJSONInput):
-            return value
-        return None if value is None else pretty(value)
-
-
 class ModelAdmin(admin.ModelAdmin):
-    """A table's pages. ``id``, ``public_id`` and what else the database fills are shown, never edited."""
+    """A table's pages. What may be done on them is what grants and policies let the acting role do, row by row.
 
+    ``id``, ``public_id`` and what else the database fills are shown, never edited.
+    """
+
+    form = RowForm
     empty_value_display = "-"
     list_per_page = 50
     show_full_result_count = False  # a second count(*) over the whole table for every search
@@ -91,11 +88,120 @@ class ModelAdmin(admin.ModelAdmin):
         times = tuple(f"shown_{name}" for name in ("created_at", "updated_at") if name in present)
         return ("shown_id", "shown_public_id", *self.record_fields, *times)
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "view")  # a row that may not be seen is not found
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "add")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, "delete", obj)
+
+    def _may(self, request: HttpRequest, verb: str, obj: Any = None) -> bool:
+        """Asked once in a request for each row: the row is looked at as it was before the request."""
+        permission = f"{self.opts.app_label}.{get_permission_codename(verb, self.opts)}"
+        known: dict[Any, bool] = request.__dict__.setdefault("_may", {})
+        key = (permission, obj and obj.pk)
+        if key not in known:
+            known[key] = request.user.has_perm(permission, obj)
+        return known[key]
+
+    def columns_for(self, request: HttpRequest, obj: Any = None) -> frozenset[str]:
+        """The columns that the acting role may write in this row, or in a new one."""
+        right = request.user.rights().get((self.opts.db_table, "I" if obj is None else "U"))  # type: ignore[union-attr]
+        return right.columns if right else frozenset()
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*super().get_readonly_fields(request, obj), *self.all_record_fields())
+        writable = self.columns_for(request, obj)
+        kept = (field.name for field in self.opts.concrete_fields if field.editable and field.column not in writable)
+        return (*super().get_readonly_fields(request, obj), *self.all_record_fields(), *kept)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.refused = request.__dict__.get("_refused", "")  # type: ignore[attr-defined]  # a class made for this request
+        return form
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row; where it is to be written, locked until it is, so that what it is compared with stands."""
+        if request.method == "POST" and self._may(request, "change"):
+            with suppress(ValidationError, ValueError):
+                list(self.model._base_manager.filter(pk=object_id).select_for_update(no_key=True).values_list("pk"))
+        return super().get_object(request, object_id, from_field)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """What the database refuses is said in the form, which keeps what was typed."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except DatabaseError as error:
+            said = refusals.told(error, self.model) if request.method == "POST" else None
+            if said is None:
+                raise
+            request.__dict__["_refused"] = said
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                return super().delete_view(request, object_id, extra_context)
+        except DatabaseError as error:
+            return self._refuse(
+                request, error, reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
+            )
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        try:
+            with transaction.atomic():
+                return super().response_action(request, queryset)
+        except DatabaseError as error:
+            return self._refuse(request, error, request.get_full_path())
+
+    def _refuse(self, request: HttpRequest, error: DatabaseError, address: str) -> HttpResponse:
+        said = refusals.told(error, self.model) if request.method == "POST" else None
+        if said is None:
+            raise error
+        self.message_user(request, said, messages.ERROR)
+        return HttpResponseRedirect(address)
+
+    def is_seen(self, request: HttpRequest, name: Any) -> bool:
+        """Whether what a field refers to is in a table that the acting role may see at all."""
+        referred: Any = next((f.related_model for f in self.opts.concrete_fields if f.name == name), None)
+        table = referred._meta.db_table if referred else None
+        return table is None or (table, "S") in request.user.rights()  # type: ignore[union-attr]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [name for name in super().get_list_display(request) if self.is_seen(request, name)]
+
+    def get_list_select_related(self, request: HttpRequest) -> list[str]:
+        named: Any = super().get_list_select_related(request) or ()
+        return [name for name in named if self.is_seen(request, name)]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return ChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """A filter that means nothing, mistyped in the address, is said to be none, and left out."""
+        try:
+            with transaction.atomic():  # a refused statement would leave nothing of the request to go on with
+                answer = super().changelist_view(request, extra_context)
+                return answer.render() if isinstance(answer, SimpleTemplateResponse) else answer
+        except (*UNREADABLE, DatabaseError) as error:
+            mistyped = isinstance(error, UNREADABLE) or refusals.is_unreadable(error)
+            if not mistyped or request.method != "GET" or not set(request.GET) - {ERROR_FLAG}:
+                raise
+            text = _("The address held a filter that cannot be read. All rows are shown.")
+            self.message_user(request, text, messages.WARNING)
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        fieldsets = list(super().get_fieldsets(request, obj))
+        fieldsets = [
+            (title, options | {"fields": [name for name in options["fields"] if self.is_seen(request, name)]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
         if obj is None:  # the database has not filled these yet
             return fieldsets
         return [*fieldsets, (_("Record"), {"fields": self.all_record_fields()})]
@@ -105,12 +211,12 @@ class ModelAdmin(admin.ModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """An id, own or of a row referred to, is looked up by index; other text is searched for as usual."""
         term = search_term.strip()
-        by_id = self.search_by_id(term)
+        by_id = self.search_by_id(request, term)
         if by_id is not None:
             return queryset.filter(by_id), False
         return super().get_search_results(request, queryset, term.replace("\0", ""))
 
-    def search_by_id(self, term: str) -> Q | None:
+    def search_by_id(self, request: HttpRequest, term: str) -> Q | None:
         """The condition for rows of this id (public id or uuid), or None when the text is no id."""
         try:
             return Q(pk=uuid.UUID(term))
@@ -122,7 +228,8 @@ class ModelAdmin(admin.ModelAdmin):
             return None
         if model is self.model:
             return Q(public_id=term)
-        referring = [field.name for field in self.opts.concrete_fields if field.related_model is model]
+        fields = (field for field in self.opts.concrete_fields if field.related_model is model)
+        referring = [field.name for field in fields if self.is_seen(request, field.name)]
         found = Q(pk__in=[])
         for name in referring:
             found |= Q(**{f"{name}__in": model._base_manager.filter(public_id=term)})
@@ -153,32 +260,22 @@ class ModelAdmin(admin.ModelAdmin):
         return field
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Of a row that stands only what has changed is written."""
         if self.author_field and not change and getattr(obj, self.author_field) is None:
             setattr(obj, self.author_field, request.user)
-        super().save_model(request, obj, form, change)
-
-
-class ReadOnlyModelAdmin(ModelAdmin):
-    """A page of a table that administrators may look at and nothing else."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        if not change:
+            super().save_model(request, obj, form, change)
+        elif columns := form.changed_columns():
+            obj.save(update_fields=columns)
+        if change and form.changed_meanwhile:
+            names = ", ".join(form.changed_meanwhile)
+            text = _("Meanwhile somebody else has changed: %(names)s. Their change stays.") % {"names": names}
+            self.message_user(request, text, messages.WARNING)
 
 
 def ltr(text: str | None) -> str:
     """Ids, telephone numbers, addresses: left to right inside Arabic too."""
     return format_html('<bdi dir="ltr">{}</bdi>', text) if text else "-"
-
-
-def pretty(value: Any) -> str:
-    """JSON to be read by people."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def preformatted(text: str) -> SafeString:

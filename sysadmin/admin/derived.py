@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import AdminSite
-from django.db import connections, models, router
+from django.db import models
 from django.db.models import Field
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -18,43 +18,16 @@ from sysadmin.admin.base import LTR_NAMES, ModelAdmin, ltr
 
 #: As many columns as a narrow list has room for, besides the public id.
 COLUMNS = 5
-_RIGHTS = """
-    SELECT word FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) AS word
-    WHERE has_any_column_privilege(to_regclass(%(table)s), word)
-    UNION ALL SELECT 'DELETE' WHERE has_table_privilege(to_regclass(%(table)s), 'DELETE')
-"""
 
 
 class DerivedModelAdmin(ModelAdmin):
-    """What may be done on the pages is what the database lets the acting role do with the table."""
+    """Fields that refer to other tables look rows up."""
 
     search_help_text = _("A public id, of the row or of one it refers to, or part of a text.")
 
     def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
         """Rows of large tables are looked up; all tables that may be referred to have pages."""
         return [f.name for f in self.opts.concrete_fields if f.related_model in self.admin_site._registry]
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) and "SELECT" in self._rights(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and "INSERT" in self._rights(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and "UPDATE" in self._rights(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and "DELETE" in self._rights(request)
-
-    def _rights(self, request: HttpRequest) -> set[str]:
-        """What the acting role may do with the table, asked once in a request."""
-        known: dict[str, set[str]] = request.__dict__.setdefault("_table_rights", {})
-        table = self.opts.db_table
-        if table not in known:
-            with connections[router.db_for_read(self.model)].cursor() as cursor:
-                cursor.execute(_RIGHTS, {"table": f'public."{table}"'})
-                known[table] = {word for (word,) in cursor.fetchall()}
-        return known[table]
 
 
 def options(model: type[models.Model]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from sysadmin.admin.base import ReadOnlyModelAdmin, ltr, preformatted
+from sysadmin.admin.base import ModelAdmin, ltr, preformatted
 from sysadmin.models import MigrationRun, MigrationStep
 
 #: What may become of a run, and of a migration in it.
@@ -85,7 +85,7 @@ class StepInline(admin.TabularInline):
 
 
 @admin.register(MigrationRun)
-class MigrationRunAdmin(ReadOnlyModelAdmin):
+class MigrationRunAdmin(ModelAdmin):
     """Runs of migrate, newest first."""
 
     list_display = ("started_at", "shown_outcome", "shown_actor", "count", "shown_backup", "finished_at")

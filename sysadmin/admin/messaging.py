@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from sysadmin.admin.base import ModelAdmin, ReadOnlyModelAdmin
+from sysadmin.admin.base import ModelAdmin
 from sysadmin.models import InternalMessage, Notification
 
 
@@ -33,8 +36,8 @@ class NotificationAdmin(ModelAdmin):
 
 
 @admin.register(InternalMessage)
-class InternalMessageAdmin(ReadOnlyModelAdmin):
-    """What users wrote to each other: administrators look, they do not write in others' names."""
+class InternalMessageAdmin(ModelAdmin):
+    """What users write to each other, each in their own name; the recipient notes that it is read."""
 
     list_display = (
         "shown_public_id",
@@ -46,7 +49,15 @@ class InternalMessageAdmin(ReadOnlyModelAdmin):
     list_filter = ("is_read", "created_at")
     list_select_related = ("sender", "recipient")
     search_help_text = _("A public id: of the message, its sender or its recipient.")
+    autocomplete_fields = ("recipient", "parent_message")
+    author_field = "sender"
     fieldsets = (
         (None, {"fields": ("sender", "recipient", "parent_message", "subject", "content")}),
         (_("State"), {"fields": ("is_read", "read_at")}),
     )
+    readonly_fields = ("sender", "read_at")
+
+    def get_fieldsets(self, request: HttpRequest, obj: InternalMessage | None = None) -> list[Any]:
+        if obj is None:
+            return [(None, {"fields": ("recipient", "parent_message", "subject", "content")})]
+        return super().get_fieldsets(request, obj)

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from moeen.db.models import without_withheld
 from sysadmin.admin.base import ModelAdmin, preformatted
+from sysadmin.admin.forms import RowForm
 from sysadmin.models import Role, User, UserRole
 
 #: As many holders as a page names; the rest stand behind a link.
@@ -38,7 +39,7 @@ class LinesField(forms.CharField):
         return bool(self.to_python(initial or []) != self.to_python(data))
 
 
-class RoleForm(forms.ModelForm):
+class RoleForm(RowForm):
     """Permissions are written one a line."""
 
     permissions = LinesField(label=_("Permissions"), required=False, help_text=_("One a line."))

@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from sysadmin.admin.base import ModelAdmin, ltr, preformatted, pretty
+from sysadmin.admin.base import ModelAdmin, ltr, preformatted
+from sysadmin.admin.forms import pretty
 from sysadmin.models import Setting
 
 

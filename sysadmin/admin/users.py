@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import SetPasswordMixin
 from django.contrib.auth.models import Group
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from sysadmin.admin.base import ModelAdmin, ltr
+from sysadmin.admin.forms import RowForm
 from sysadmin.models import User, UserPreference
 
 admin.site.unregister(Group)  # roles take the place of Django's groups, which nothing here asks
 
 
-class UserChangeForm(forms.ModelForm):
+class UserChangeForm(RowForm):
     """A user without the password, which has a page of its own."""
 
     class Meta:
@@ -29,7 +31,7 @@ class UserChangeForm(forms.ModelForm):
         fields = ("email", "name", "phone", "role", "is_active")
 
 
-class UserAddForm(SetPasswordMixin, forms.ModelForm):
+class UserAddForm(SetPasswordMixin, RowForm):
     """A user with a password, typed twice."""
 
     password1, password2 = SetPasswordMixin.create_password_fields()
@@ -43,7 +45,7 @@ class UserAddForm(SetPasswordMixin, forms.ModelForm):
         return super().clean()
 
     def _post_clean(self) -> None:
-        super()._post_clean()  # type: ignore[misc]
+        super()._post_clean()
         self.validate_password_for_user(self.instance)
 
     def save(self, commit: bool = True) -> User:
@@ -81,8 +83,23 @@ class UserAdmin(ModelAdmin, DjangoUserAdmin):
     )
     readonly_fields = ("password_state", "last_login")
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        obj: Any = super().get_object(request, object_id, from_field)
+        if obj is not None:
+            obj.password_is_settable = self.may_set_password(request, obj)
+        return obj
+
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> list[Any]:
         return list(self.add_fieldsets) if obj is None else super().get_fieldsets(request, obj)
+
+    def may_set_password(self, request: HttpRequest, obj: User) -> bool:
+        return self.has_change_permission(request, obj) and "password_hash" in self.columns_for(request, obj)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        user = self.get_object(request, unquote(id))
+        if user is not None and not self.may_set_password(request, user):
+            raise PermissionDenied
+        return super().user_change_password(request, id, form_url)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         self.delete_queryset(request, User.objects.filter(pk=obj.pk))
@@ -99,6 +116,8 @@ class UserAdmin(ModelAdmin, DjangoUserAdmin):
     @admin.display(description=_("password"))
     def password_state(self, obj: User) -> str:
         state = _("Set") if obj.has_usable_password() else _("None: cannot sign in")
+        if not getattr(obj, "password_is_settable", False):
+            return str(state)
         address = reverse("admin:auth_user_password_change", args=[obj.pk])
         return format_html('{} – <a href="{}">{}</a>', state, address, _("set a new one"))
 
@@ -127,6 +146,9 @@ class UserPreferenceAdmin(ModelAdmin):
         (None, {"fields": ("user", "language", "timezone", "notifications_enabled")}),
         (_("Appearance"), {"fields": ("theme", "dashboard_layout", "sidebar_collapsed")}),
     )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"user": request.user.pk} | super().get_changeform_initial_data(request)
 
     @admin.display(description=_("time zone"), ordering="timezone")
     def shown_timezone(self, obj: UserPreference) -> str:

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.backups import scratch
+from moeen.db.codes import Code
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.migrate.refusals import SchemaDiffers
 from moeen.db.server.programs import MAJOR, bin_dir
@@ -25,6 +26,7 @@ def migrated() -> Iterator[BaseDatabaseWrapper]:
             f"There are no programs of PostgreSQL {MAJOR} to start a server with.",
             next_step="make migrate installs them.",
             exit_code=FAILED,
+            code=Code.PROGRAMS_MISSING,
         )
     with scratch.server(programs) as login, login.in_django(_ALIAS) as connection:
         with suppress(SchemaDiffers):  # from the catalog that was expected until now

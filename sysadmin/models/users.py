@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import acheck_password, check_password, make_password
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import connections, models, router
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
@@ -15,12 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from moeen.db.constraints import Index
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
-from moeen.db.security import identity
+from moeen.db.roles import PREFIX
+from moeen.db.security import identity, rights
+from moeen.db.security.rights import Right
 from sysadmin import hashers
 from sysadmin.managers import UserManager
 
-#: What a supervisor may do in the admin; an admin may do everything, the others do not enter.
-SUPERVISOR_PERMISSIONS = frozenset({"sysadmin.view_role", "sysadmin.view_userrole", "sysadmin.view_setting"})
+#: What a permission of Django's is called -> the command that it is about.
+_VERBS = {"view": "S", "add": "I", "change": "U", "delete": "D"}
 EMAIL_TAKEN = _("Another user has this e-mail address.")
 
 
@@ -103,30 +106,52 @@ class User(AbstractBaseUser, TimestampedModel):
 
     @property
     def is_superuser(self) -> bool:
-        """May do everything in the admin."""
-        return self.role == self.Roles.ADMIN
+        """Acts as an administrator. Nothing is allowed by it: the database says what an administrator may do."""
+        return identity.acting_role(self) == self.Roles.ADMIN
 
     @property
     def is_staff(self) -> bool:
-        """May enter the admin."""
-        return self.role in {self.Roles.ADMIN, self.Roles.SUPERVISOR}
+        """May enter the admin, which shows each role what the policies give it."""
+        return self.is_active
+
+    def rights(self) -> dict[tuple[str, str], Right]:
+        """(table, command letter) -> what grants and policies let this person's role do now; asked once for each role.
+
+        Empty for somebody deactivated.
+        """
+        if not self.is_active:
+            return {}
+        role = identity.acting_role(self)
+        known: dict[str, dict[tuple[str, str], Right]] = self.__dict__.setdefault("_rights", {})
+        if role not in known:
+            found = rights.read(connections[router.db_for_read(type(self))], roles=[PREFIX + role])
+            known[role] = {(right.table, right.command): right for right in found}
+        return known[role]
 
     def has_perm(self, perm: str, obj: Any = None) -> bool:
-        """Whether the role allows ``perm``, such as ``sysadmin.view_role``."""
-        if not self.is_active:
+        """Whether grants and policies give the role anything of ``perm``, such as ``sysadmin.view_role``.
+
+        With a row, whether that row is among those that the policies let through.
+        """
+        label, _, name = perm.partition(".")
+        verb, _, model_name = name.partition("_")
+        try:
+            model = apps.get_model(label, model_name)
+        except LookupError:
             return False
-        return self.is_superuser or (self.role == self.Roles.SUPERVISOR and perm in SUPERVISOR_PERMISSIONS)
+        right = self.rights().get((model._meta.db_table, _VERBS.get(verb, "")))
+        if right is None or obj is None:
+            return right is not None
+        key = model._meta.pk
+        return rights.reaches(connections[router.db_for_read(model)], right, key=key.column, value=obj.pk)
 
     def has_perms(self, perm_list: Any, obj: Any = None) -> bool:
         return all(self.has_perm(perm, obj) for perm in perm_list)
 
     def has_module_perms(self, app_label: str) -> bool:
-        """Whether the role allows anything in the app."""
-        if not self.is_active:
-            return False
-        if self.role == self.Roles.SUPERVISOR:
-            return any(permission.startswith(f"{app_label}.") for permission in SUPERVISOR_PERMISSIONS)
-        return self.is_superuser
+        """Whether the role may see anything in the app."""
+        tables = {model._meta.db_table for model in apps.get_app_config(app_label).get_models()}
+        return any((table, "S") in self.rights() for table in tables)
 
     @classmethod
     def withheld_from(cls, role: str) -> tuple[str, ...]:

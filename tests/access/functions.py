@@ -40,7 +40,7 @@ class Function:
     settings: tuple = ()
 
 
-REFUSED, INVALID, NO_SUCH_ROW = Error("42501"), Error("22023"), Error("P0002")
+REFUSED, INVALID, NO_SUCH_ROW, RESTRICTED = Error("42501"), Error("22023"), Error("P0002"), Error("23001")
 INVALID_TEXT, NOT_ALLOWED = Error("22P02"), Error("23514")
 #: No row comes back.
 NOTHING = ()
@@ -198,6 +198,28 @@ FUNCTIONS = {
         ("moeen_doctor", "auth: SELECT app.role_of('<users.d2>')"),
         (REFUSED, "auth: SELECT app.role_of('<users.d1>', 'staff')"),
         *forged(REFUSED, "auth~: SELECT app.role_of('<users.d2>')"),
+    )),
+    "roles_of(uuid)": Function("auth", True, (
+        ("{doctor,staff}", "auth: SELECT app.roles_of('<users.d2>')::text"),
+        ("{staff}", "auth: SELECT app.roles_of('<users.s1>')::text"),
+        ("{}", "auth: SELECT app.roles_of('<users.left>')::text"),
+        ("{}", "auth: SELECT app.roles_of('00000000-0000-4000-8000-000000000000')::text"),
+        ("{staff,admin,doctor,patient,supervisor}", *(f"owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s2>', '<roles.system {role}>')" for role in PEOPLE.split()), "auth: SELECT app.roles_of('<users.s2>')::text"),
+        ("{staff}", "owner: INSERT INTO roles (name) VALUES ('midwife')", "owner: INSERT INTO user_roles (user_id, role_id) SELECT '<users.s2>', id FROM roles WHERE name = 'midwife'", "auth: SELECT app.roles_of('<users.s2>')::text"),
+        *forged(REFUSED, "auth~: SELECT app.roles_of('<users.d2>')"),
+    )),
+    "keep_an_administrator()": Function("", True, (
+        (RESTRICTED, "admin: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
+        (RESTRICTED, "admin: UPDATE users SET is_active = false WHERE id = '<users.a1>'"),
+        (RESTRICTED, "admin: DELETE FROM users WHERE role = 'admin'"),
+        (1, "admin: UPDATE users SET role = 'admin' WHERE id = '<users.s1>'", "admin: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
+        (1, "admin: UPDATE users SET is_active = true WHERE id = '<users.left>'", "admin: DELETE FROM users WHERE id = '<users.a1>'"),
+        (1, "admin: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "admin: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
+        (RESTRICTED, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'", "admin: DELETE FROM user_roles WHERE user_id = '<users.s1>'"),
+        (RESTRICTED, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'", "admin: UPDATE user_roles SET role_id = '<roles.system patient>' WHERE role_id = '<roles.system admin>'"),
+        (RESTRICTED, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'", "admin: DELETE FROM roles WHERE name = 'admin'"),
+        (1, "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
+        (1, "admin: UPDATE users SET name = 'n' WHERE id = '<users.a1>'"),
     )),
     "row_of_alias(text)": Function("auth", True, (
         ("<patients.p2>", "auth: SELECT app.row_of_alias('pat_20251017_000002')::text"),

@@ -152,8 +152,14 @@ MATRIX = {
     "crm_activities": _SALES,
     # Django's own, as far as signing in and the admin's pages need them.
     "django_session": {"auth": "S *; I *; U *; D *"},
-    "django_content_type": {"supervisor": "S *", "admin": "S *"},
-    "django_admin_log": {"supervisor": "S v1", "admin": "S *; I a1; D *"},
+    "django_content_type": dict.fromkeys(("patient", "doctor", "staff", "supervisor", "admin"), "S *"),
+    "django_admin_log": {
+        "patient": "S p1; I p1",
+        "doctor": "S d1; I d1",
+        "staff": "S s1; I s1",
+        "supervisor": "S v1; I v1",
+        "admin": "S *; I a1; D *",
+    },
     "django_migrations": {},
     "auth_group": {},
     "auth_group_permissions": {},

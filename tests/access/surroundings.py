@@ -11,6 +11,13 @@ _WHEN = (
     "moeen_service,moeen_auth}'::name[])))"
 )
 
+#: Table -> the changes that may leave nobody who is an administrator.
+ADMINISTRATORS = {
+    "users": "DELETE OR UPDATE OF role, is_active",
+    "user_roles": "DELETE OR UPDATE",
+    "roles": "DELETE",
+}
+
 
 _FIRES = {"O": "", "A": "always ", "R": "switched off ", "D": "switched off "}
 
@@ -78,6 +85,11 @@ def _triggers(owner):
             wanted[f"{table}_updated_at_{kind}"] = (
                 f"BEFORE UPDATE {row} {changed} EXECUTE FUNCTION app.set_updated_at()"
             )
+    for table, events in ADMINISTRATORS.items():
+        wanted[f"{table}_administrator_keep"] = (
+            f"AFTER {events} ON public.{table} FOR EACH STATEMENT WHEN {_WHEN} "
+            "EXECUTE FUNCTION app.keep_an_administrator()"
+        )
     rows = {
         "insert": " REFERENCING NEW TABLE AS new_rows",
         "update": " REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",

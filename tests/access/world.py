@@ -143,7 +143,7 @@ def _crm(world):
 def _djangos(world):
     add = world.add
     add("django_session", "web", "session_key", session_key="k", session_data="d", expire_date="2030-01-01")
-    for label in ("v1", "a1"):
+    for label in ("p1", "d1", "s1", "v1", "a1"):
         add(
             "django_admin_log", label, action_time="2026-11-22", object_repr="r", action_flag=1,
             change_message="", user_id=("users", label),

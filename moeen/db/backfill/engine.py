@@ -27,6 +27,7 @@ from moeen.db.backfill.pace import Limit, Pace
 from moeen.db.backfill.parts import Pages
 from moeen.db.backfill.reports import Failure, Progress, Report, TableReport
 from moeen.db.backfill.surveys import Size, measure
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.explain import explain
 
@@ -42,6 +43,8 @@ LIVE_MEMORY_SECONDS = 10.0
 
 class Busy(MoeenError):
     """Another run fills the same table."""
+
+    default_code = Code.ANOTHER_RUN
 
 
 @dataclass(frozen=True, kw_only=True)

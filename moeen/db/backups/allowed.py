@@ -15,6 +15,7 @@ from pathlib import Path
 
 from moeen.db import statements
 from moeen.db.backups.archive import Entry
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.statements import Token
 
@@ -152,6 +153,8 @@ _BUILT_IN = ("information_schema", "pg_catalog")
 
 class Refused(MoeenError):
     """A dump holds what pg_dump does not write or a restore does not need; nothing of it was run."""
+
+    default_code = Code.NOT_TRUSTED
 
     def __init__(self, file: str, found: Sequence[str]) -> None:
         lines = "\n".join(f"  {line}" for line in found[:20])

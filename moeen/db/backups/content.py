@@ -13,6 +13,7 @@ import psycopg
 from moeen.db import schema
 from moeen.db.backups import digests, encryption, inventory, manifest
 from moeen.db.backups.manifest import Content
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -37,6 +38,7 @@ def refuse_if_blind(connection: Connection, schemas: list[str]) -> None:
             "would be missing without a word.",
             next_step="Connect as the owner of the tables (row security not forced), or as a role with BYPASSRLS.",
             exit_code=FINDINGS,
+            code=Code.HIDDEN_ROWS,
         )
     closed = [label for label, _, readable in rows if not readable]
     if closed:
@@ -44,6 +46,7 @@ def refuse_if_blind(connection: Connection, schemas: list[str]) -> None:
             f"Role {user} may not read {_some(closed)}. Nothing was backed up.",
             next_step=f"Connect as their owner, or GRANT SELECT on them TO {user}.",
             exit_code=FINDINGS,
+            code=Code.PRIVILEGE,
         )
 
 

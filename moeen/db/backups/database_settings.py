@@ -13,6 +13,7 @@ from moeen.db.backups import inventory
 from moeen.db.backups.inventory import Settings
 from moeen.db.backups.login import Login
 from moeen.db.backups.swap import APPLICATION
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
 from moeen.db.kinds import Kind
@@ -57,7 +58,9 @@ def create(connection: psycopg.Connection[Any], name: str, wanted: Settings, *, 
         ) as error:
             refused = error
     raise MoeenError(
-        f"A database of encoding {wanted.encoding} cannot be made there. Nothing was changed.", exit_code=FINDINGS
+        f"A database of encoding {wanted.encoding} cannot be made there. Nothing was changed.",
+        exit_code=FINDINGS,
+        code=Code.TARGET_UNFIT,
     ) from refused
 
 

@@ -21,6 +21,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.pg_dump import PgDump
 from moeen.db.backups.store import Store
+from moeen.db.codes import Code
 from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.interruption import interruptible
@@ -233,6 +234,7 @@ def _only_one(connection: Connection) -> None:
             "Another backup of this database is running.",
             next_step="Wait for it; pg_stat_activity shows it as `moeen backup ...`.",
             exit_code=FINDINGS,
+            code=Code.ANOTHER_RUN,
         )
 
 

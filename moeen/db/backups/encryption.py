@@ -11,11 +11,14 @@ from typing import IO, Any
 
 import pyrage
 
+from moeen.db.codes import Code
 from moeen.db.errors import USAGE, MoeenError
 
 
 class WrongKey(MoeenError):
     """None of the identities opens the backup."""
+
+    default_code = Code.BACKUP_KEY
 
 
 def recipients(words: Sequence[str]) -> list[Any]:

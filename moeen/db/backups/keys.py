@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from django.conf import settings
 
 from moeen.db import secret_files
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 
 _PUBLIC, _SECRET = "moeen-backup-public:", "moeen-backup-secret:"
@@ -114,6 +115,7 @@ def make(*, rotate: bool = False) -> Signer:
             f"There is a key in {secret_file()} already. Nothing was changed.",
             next_step="Use it; or say --rotate for a new one, which leaves older backups as good as they are.",
             exit_code=FINDINGS,
+            code=Code.BACKUP_KEY,
         )
     made = Signer.made()
     older = [line for line in secret_files.read(public_file()).splitlines() if line]
@@ -160,6 +162,7 @@ def trusted() -> list[PublicKey]:
             next_step="Let BACKUP_PUBLIC_KEYS hold the public key of the machine that makes the backups "
             "(manage.py make_backup_keys --show), or say --unsigned REASON.",
             exit_code=FINDINGS,
+            code=Code.BACKUP_KEY,
         )
     return known
 

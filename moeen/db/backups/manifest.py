@@ -20,6 +20,7 @@ from moeen.db import statements
 from moeen.db.backups.digests import Digest
 from moeen.db.backups.inventory import Inventory, Role, Settings, Stub
 from moeen.db.backups.keys import Signer
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 
 #: What a backup is for.
@@ -40,6 +41,8 @@ _SIGNED = re.compile(rb'(.*),\n  "signature": "([0-9A-Za-z:+/=]*)"\Z', re.S)
 
 class Damaged(MoeenError):
     """A paper of a backup is not as it was written; `file` names it, and `backup` the backup where it is known."""
+
+    default_code = Code.DAMAGED
 
     def __init__(self, file: str, what: str, *, backup: str = "") -> None:
         super().__init__(
@@ -238,6 +241,7 @@ def read(data: bytes, *, name: str = NAME) -> Manifest:
             f"The backup was made by a newer version of the project (format {fields.get('version')}).",
             next_step="Use that version to verify or restore it.",
             exit_code=FINDINGS,
+            code=Code.TARGET_UNFIT,
         )
     fields.pop("signature", None)
     return _made(Manifest, fields, name=name)

@@ -14,6 +14,7 @@ from moeen.db.backups import digests, inventory
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Damaged, Manifest
 from moeen.db.backups.store import Store
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 
 #: Of a larger database the rows are estimated.
@@ -71,13 +72,16 @@ def chosen(store: Store, words: str, *, target: Origin, of: str = "") -> str:
             return name
         others.setdefault(found, name)
     if not others:
-        raise MoeenError(f"There is no backup in {store.name}.", next_step="Make one: manage.py backup_database")
+        raise MoeenError(
+            f"There is no backup in {store.name}.", next_step="Make one: manage.py backup_database", code=Code.NO_BACKUP
+        )
     there = ", ".join(f"{name} of {_called(found, target)}" for found, name in others.items())
     raise MoeenError(
         f"There is no backup of {of or target.database} in {store.name}. The newest of others: {there}. "
         "Nothing was changed.",
         next_step="If one of those is meant, say so: --of NAME",
         exit_code=FINDINGS,
+        code=Code.NO_BACKUP,
     )
 
 
@@ -90,6 +94,7 @@ def refuse_another(paper: Manifest, target: Origin, *, of: str) -> None:
         f"Backup {paper.id} is of {_called(found, target)}, and would replace {target.database}. Nothing was changed.",
         next_step=f"If that is meant, say so: --of {found.database}",
         exit_code=FINDINGS,
+        code=Code.ANOTHER_DATABASE,
     )
 
 
@@ -105,6 +110,7 @@ def refuse_unless(login: Login, expected: Origin) -> None:
             next_step="Look where DATABASE_URL comes from: cron and systemd do not have your shell's settings. If the "
             "database has moved, print the schedule anew: manage.py print_schedule.",
             exit_code=FINDINGS,
+            code=Code.ANOTHER_DATABASE,
         )
     with login.connect(application="moeen backups") as connection:
         applied = 0
@@ -116,6 +122,7 @@ def refuse_unless(login: Login, expected: Origin) -> None:
             f"Database {found} is empty or was never migrated. Nothing was done.",
             next_step="Look whether the server was made anew: manage.py doctor.",
             exit_code=FINDINGS,
+            code=Code.ANOTHER_DATABASE,
         )
 
 

@@ -23,6 +23,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.salvage import Loss
 from moeen.db.backups.tools import Tools
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.sql import fragment
 
@@ -169,7 +170,7 @@ class _Run:
             return
         failure = program_errors.failure("pg_restore", said, code)
         next_step = failure.next_step or ("" if general else _ALL)
-        raise MoeenError(failure.cause, next_step=next_step, exit_code=failure.exit_code)
+        raise MoeenError(failure.cause, next_step=next_step, exit_code=failure.exit_code, code=failure.code)
 
 
 #: What it says with LC_ALL=C and --verbose; the lines of several jobs may mingle, each of them is whole.
@@ -283,6 +284,7 @@ def create_roles(connection: psycopg.Connection[Any], roles: Sequence[Role]) -> 
         raise MoeenError(
             f"The backup needs roles that the target has not: {names}; {connection.info.user} may not create them.",
             next_step=f"As an administrator there, run: {' '.join(f'{one.as_string()};' for one in made)}",
+            code=Code.ROLES,
         )
     for one in made:
         connection.execute(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 
 #: Nothing that one object is to blame for.
@@ -73,11 +74,16 @@ def failure(program: str, said: str, code: int) -> MoeenError:
         found = re.search(pattern, said)
         if found:
             return MoeenError(
-                f"{program} failed: {cause.format(x=found.groupdict().get('x'))}.", next_step=step, exit_code=exit_code
+                f"{program} failed: {cause.format(x=found.groupdict().get('x'))}.",
+                next_step=step,
+                exit_code=exit_code,
+                code=Code.PROGRAM_FAILED,
             )
     if code < 0:
-        return MoeenError(f"{program} was ended by signal {-code}.", next_step="Run the command again.")
-    return MoeenError(f"{program} failed: {_first_error(said) or f'exit code {code}'}.")
+        return MoeenError(
+            f"{program} was ended by signal {-code}.", next_step="Run the command again.", code=Code.PROGRAM_FAILED
+        )
+    return MoeenError(f"{program} failed: {_first_error(said) or f'exit code {code}'}.", code=Code.PROGRAM_FAILED)
 
 
 def _first_error(said: str) -> str:

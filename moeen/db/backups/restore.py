@@ -43,6 +43,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import RESTORE, Content, Manifest
 from moeen.db.backups.salvage import Loss
 from moeen.db.backups.store import Store
+from moeen.db.codes import Code
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
@@ -255,12 +256,14 @@ def _put_back(
             "changed.",
             next_step="Name one that does not stand yet: --to NAME.",
             exit_code=FINDINGS,
+            code=Code.TARGET_STANDS,
         )
     if not target.empty and not replace_existing:
         raise MoeenError(
             f"Database {target.database} is not empty. Nothing was changed.",
             next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
             exit_code=FINDINGS,
+            code=Code.TARGET_STANDS,
         )
     if not target.empty:
         origin.refuse_another(paper, target.origin, of=of)
@@ -273,6 +276,7 @@ def _put_back(
                 f"Backup {name} is damaged. Nothing was changed.\n{lines}",
                 next_step="Use another backup (manage.py list_backups).",
                 exit_code=FINDINGS,
+                code=Code.DAMAGED,
             )
         content = verify.content_of(folder, paper, opening)
         chosen = pg_restore.allowed_entries(folder, paper, opening)
@@ -283,6 +287,7 @@ def _put_back(
                 raise MoeenError(
                     f"The backup is of PostgreSQL {paper.major}, the target of {major}. Nothing was changed.",
                     next_step=f"Restore to a server of version {paper.major} or newer.",
+                    code=Code.TARGET_UNFIT,
                 )
             programs = tools.find(major, tls=login.tls)
             if unsigned:
@@ -330,6 +335,7 @@ def _put_back(
                     f"What was restored is not what was backed up; {target.database} was left as it was.\n{lines}",
                     next_step="Use another backup (manage.py list_backups).",
                     exit_code=FINDINGS,
+                    code=Code.DAMAGED,
                 )
             if not target.empty:
                 kept = swap.swap(login, target.database, fresh)
@@ -345,6 +351,7 @@ def _put_back(
             raise MoeenError(
                 f"{name} is restored and stands as {target.database}; what stood there, now {kept}, was not dropped.",
                 next_step=f"Look why, then: DROP DATABASE {kept}; its backup is {before.id}.",
+                code=Code.NOT_SWAPPED,
             ) from error
         kept = kept if unsaved else ""
     return Restored(
@@ -371,6 +378,7 @@ def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
             f"Role {connection.info.user} may not create the database that the restore goes into. Nothing was changed.",
             next_step=f"As an administrator: ALTER ROLE {connection.info.user} CREATEDB; or create an empty database "
             "that this role owns, and restore to it.",
+            code=Code.PRIVILEGE,
         )
 
 
@@ -389,6 +397,7 @@ def _without_power(connection: psycopg.Connection[Any]) -> None:
             "backup. Nothing was changed.",
             next_step="Connect as an ordinary role: one that owns the database, and is no superuser.",
             exit_code=FINDINGS,
+            code=Code.NOT_TRUSTED,
         )
 
 

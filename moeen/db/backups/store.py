@@ -25,6 +25,7 @@ from django.core.files.storage import FileSystemStorage, InvalidStorageError, St
 
 from moeen.db.backups import manifest
 from moeen.db.backups.manifest import Manifest, Pin, Verification
+from moeen.db.codes import Code
 from moeen.db.errors import USAGE, MoeenError
 
 ALIAS = "backups"
@@ -146,6 +147,7 @@ class Store:
             raise MoeenError(
                 f"Backups cannot be written to {parent}: {error.strerror}.",
                 next_step="Let BACKUP_DIR name a folder that this user may write, or use --to STORAGE.",
+                code=Code.STORAGE,
             ) from error
         handle = os.open(staging, os.O_RDONLY)
         try:
@@ -190,7 +192,10 @@ class Store:
                 with path.open("rb") as stream:
                     done.append(self.storage.save(goal, DjangoFile(stream)))
                 if done[-1] != goal:
-                    raise MoeenError(f"The storage {self.name} renamed {goal} to {done[-1]}; it cannot hold backups.")
+                    raise MoeenError(
+                        f"The storage {self.name} renamed {goal} to {done[-1]}; it cannot hold backups.",
+                        code=Code.STORAGE,
+                    )
         except BaseException:
             # Half a backup would be listed as a damaged one.
             with suppress(Exception):

@@ -15,6 +15,7 @@ from psycopg import sql
 from moeen.db import statements
 from moeen.db.backups.inventory import Stub
 from moeen.db.backups.manifest import CONTENT, Damaged
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
 _MODES = ("IN", "OUT", "INOUT", "VARIADIC")
@@ -43,6 +44,7 @@ def create(connection: psycopg.Connection[Any], stubs: Iterable[Stub]) -> tuple[
                 f"The backup needs function {stub.schema}.{stub.name} of the platform it comes from, and "
                 f"{connection.info.user} may not make a stand-in for it here. Nothing was changed.",
                 next_step="Restore to such a platform, or as the owner of the database.",
+                code=Code.TARGET_UNFIT,
             ) from error
         except (_Strange, psycopg.Error) as error:
             what = f"function {stub.schema}.{stub.name} of the platform is none that PostgreSQL describes so"

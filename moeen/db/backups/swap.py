@@ -19,6 +19,7 @@ from django.db import connections
 from psycopg import sql
 
 from moeen.db.backups.login import Login
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.logs import logger
 
@@ -51,6 +52,7 @@ def elsewhere(login: Login, *names: str) -> Login:
     raise MoeenError(
         "A database cannot be renamed from within, and neither postgres nor template1 may be connected to.",
         next_step="Grant CONNECT on database postgres to this role, or restore into a new name.",
+        code=Code.NOT_SWAPPED,
     )
 
 
@@ -118,6 +120,7 @@ def swap(login: Login, database: str, fresh: str) -> str:
                     raise MoeenError(
                         f"Other sessions use {database}, and this role may not end them. It was left as it was.",
                         next_step="Stop the services that are connected to it, then run the command again.",
+                        code=Code.NOT_SWAPPED,
                     ) from None
 
 

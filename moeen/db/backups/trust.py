@@ -5,6 +5,7 @@ from __future__ import annotations
 from moeen.db.backups import keys, manifest
 from moeen.db.backups.manifest import Manifest
 from moeen.db.backups.store import Store
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.logs import logger
 
@@ -13,6 +14,8 @@ SIGNED, UNSIGNED, WRONG, UNCHECKED = "signed", "unsigned", "wrong", "unchecked"
 
 class Untrusted(MoeenError):
     """Nobody known here has signed the backup; nothing of it was believed, run or changed."""
+
+    default_code = Code.NOT_TRUSTED
 
     def __init__(self, name: str, what: str) -> None:
         super().__init__(

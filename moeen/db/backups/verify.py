@@ -35,6 +35,7 @@ from moeen.db.backups.inventory import Scope
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
 from moeen.db.backups.store import Store
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.findings import Finding, Severity
 from moeen.db.kinds import Kind
@@ -274,4 +275,5 @@ def failed(report: Report) -> MoeenError:
         f"Backup {report.id} did not pass its verification.\n{lines}",
         next_step="Make a new backup and verify it; keep the older ones.",
         exit_code=3,
+        code=Code.DAMAGED,
     )

@@ -10,6 +10,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from moeen.db import catalog
 from moeen.db.adoption import Legacy
+from moeen.db.codes import Code
 from moeen.db.converge import declared, execution, locks, obstacles, release, steps, subject
 from moeen.db.errors import MoeenError
 from moeen.db.findings import unique
@@ -59,6 +60,8 @@ def run_together(editor: BaseDatabaseSchemaEditor, statements: Sequence[str]) ->
 
 class Refused(MoeenError):
     """A table cannot be adopted; the findings say why."""
+
+    default_code = Code.NOT_ADOPTABLE
 
     def __init__(self, table: str, findings: tuple[str, ...]) -> None:
         lines = "\n  ".join(findings)

@@ -19,6 +19,7 @@ from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import errors
 
+from moeen.db.codes import Code
 from moeen.db.converge import failures
 from moeen.db.errors import FAILED, MoeenError
 
@@ -73,6 +74,8 @@ class Blocker:
 
 class GaveUp(MoeenError):
     """The lock could not be had in all the tries; ``blockers`` held it at the last one."""
+
+    default_code = Code.LOCK_TIMEOUT
 
     def __init__(self, purpose: str, tries: int, blockers: list[Blocker]) -> None:
         self.blockers = blockers

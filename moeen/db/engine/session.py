@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 
+from moeen.db.codes import Code
+
 from ..errors import FINDINGS, MoeenError
 from ..sql import set_configs
 
@@ -45,6 +47,8 @@ _WAIT_SECONDS = 3.0
 
 class Shared(MoeenError):
     """A pooler gives each transaction another session of the server."""
+
+    default_code = Code.POOLER
 
 
 def startup_options(given: str) -> str:

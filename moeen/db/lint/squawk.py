@@ -25,6 +25,7 @@ from django.db.migrations.state import ProjectState
 from psycopg import sql
 
 from moeen.db.actions import Action, BuildIndex, DropConstraint, Mode, SwapForeignKey
+from moeen.db.codes import Code
 from moeen.db.converge import locks, offline
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.lint.project import project_apps
@@ -141,13 +142,14 @@ def run(name: str, text: str, *, config: Path) -> list[Violation]:
             "squawk is not installed.",
             next_step="pip install -r requirements-dev.txt, or run it through `make check`.",
             exit_code=FAILED,
+            code=Code.LINT,
         )
     command: Sequence[str] = [program, "--config", str(config), "--reporter", "json", "--stdin-filepath", f"{name}.sql"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     try:
         found = json.loads(done.stdout)
     except ValueError:
-        raise MoeenError(f"squawk failed on {name}: {done.stderr.strip()}", exit_code=FAILED) from None
+        raise MoeenError(f"squawk failed on {name}: {done.stderr.strip()}", exit_code=FAILED, code=Code.LINT) from None
     return [
         Violation(name, v["rule_name"], v["level"], v["line"] + 1, v["message"], v.get("help") or "") for v in found
     ]

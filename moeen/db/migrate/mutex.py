@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from moeen.db.codes import Code
 from moeen.db.errors import FAILED, MoeenError
 
 #: "moeen" in ASCII, and 1 for migrate; advisory locks belong to one database.
@@ -22,6 +23,8 @@ TELL_SECONDS = 10.0
 
 class Busy(MoeenError):
     """Another migration runs, longer than we were told to wait."""
+
+    default_code = Code.ANOTHER_RUN
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 from moeen.db import catalog, operations, registry
 from moeen.db.actions import Action, Deed, FillValues, Lock
 from moeen.db.catalog.sizes import estimate_sizes, has_rows
+from moeen.db.codes import Code
 from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.lint.lock_levels import Effect, deed_of, effect_of, is_harmless, tables_of
@@ -81,6 +82,8 @@ class PlannedStatement:
 
 class Blocking(MoeenError):
     """The plan would block a large table."""
+
+    default_code = Code.BLOCKING
 
     def __init__(self, statements: Sequence[PlannedStatement]) -> None:
         self.statements = tuple(statements)

@@ -14,7 +14,7 @@ from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, roles
-from moeen.db.actions import ForceRowSecurity, Grant, GrantRole, RunSQL
+from moeen.db.actions import ForceRowSecurity, Grant, GrantRole, RunSQL, SetOwner
 from moeen.db.adoption import Legacy
 from moeen.db.catalog.sizes import estimate_sizes
 from moeen.db.converge import declared, obstacles, subject, zones
@@ -103,15 +103,24 @@ def missing_privileges(
             [[table.owner for table in tables.values()]],
         )
         owned = {name for (name,) in cursor.fetchall()}
+        cursor.execute(
+            "SELECT rolname, rolsuper FROM pg_roles WHERE rolname = ANY (%s)",
+            [sorted({table.owner for table in tables.values()} - owned)],
+        )
+        owners = dict(cursor.fetchall())
+        cursor.execute(_RIGHTS_OF_OWNERS, [[name for name, is_superuser in owners.items() if not is_superuser]])
+        come_along = cursor.fetchone()
     found = []
-    for granted, what, right, on in (
+    rights = (
         (create, f"database {database}", "CREATE", compose("DATABASE {d}", d=database)),
         (temporary, f"database {database}", "TEMPORARY", compose("DATABASE {d}", d=database)),
         (public, "schema public", "USAGE, CREATE", "SCHEMA public"),
         (app, "schema app", "USAGE, CREATE", "SCHEMA app"),
         (auth, "schema auth", "USAGE, CREATE", "SCHEMA auth"),
-    ):
-        if not granted:
+    )
+    for (granted, what, right, on), comes in zip(rights, come_along, strict=True):
+        # Membership in the owner of tables, which is asked for below, brings the owner's own rights.
+        if not granted and not comes:
             # Row security passes USAGE of the schema on to the roles that it makes, where PUBLIC does not have it.
             grant = Grant(ObjectName("", part=what), right, on, (role,), pass_on=what == "schema public")
             found.append(Finding(what, Kind.PRIVILEGE, right, "not granted", fix=Fix.by(grant)))
@@ -129,11 +138,23 @@ def missing_privileges(
             fix = Fix.by(ForceRowSecurity(table.identity))
             found.append(Finding(f"table {table.name}", Kind.TABLE_FORCED, "not closed to its owner", "FORCE", fix=fix))
         if table.owner not in owned:
-            fix = Fix.by(GrantRole(ObjectName("", part=table.owner), role))
-            found.append(
-                Finding(f"table {table.name}", Kind.TABLE_OWNER, f"membership in {table.owner}", role, fix=fix)
-            )
+            wanted, fix = f"membership in {table.owner}", Fix.by(GrantRole(ObjectName("", part=table.owner), role))
+            if owners.get(table.owner):  # a member of a superuser may do everything
+                wanted, fix = "an owner that is no superuser", Fix.by(SetOwner(table.identity, owner=role))
+            found.append(Finding(f"table {table.name}", Kind.TABLE_OWNER, wanted, role, fix=fix))
     return role, tuple(found)
+
+
+# What members of the missing owners of tables have by that.
+_RIGHTS_OF_OWNERS = """
+    SELECT coalesce(bool_or(has_database_privilege(o, current_database(), 'CREATE')), false),
+           coalesce(bool_or(has_database_privilege(o, current_database(), 'TEMPORARY')), false),
+           coalesce(bool_or(has_schema_privilege(o, 'public', 'CREATE')
+                            AND has_schema_privilege(o, 'public', 'USAGE WITH GRANT OPTION')), false),
+           coalesce(bool_or(has_schema_privilege(o, to_regnamespace('app')::oid, 'CREATE')), false),
+           coalesce(bool_or(has_schema_privilege(o, to_regnamespace('auth')::oid, 'CREATE')), false)
+    FROM unnest(%s::text[]) AS o
+"""
 
 
 def _event_triggers(connection: BaseDatabaseWrapper) -> list[str]:

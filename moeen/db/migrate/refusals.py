@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.db.migrations import Migration
 
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
 
@@ -13,11 +14,15 @@ from moeen.db.findings import Finding
 class Findings(MoeenError):
     """A refusal that lists findings."""
 
+    default_code = Code.NOT_ADOPTABLE
+
     findings: tuple[Finding, ...]
 
 
 class InvariantBroken(MoeenError):
     """A migration ran, but what must hold after each of them does not."""
+
+    default_code = Code.SCHEMA_DIFFERS
 
     def __init__(self, migration: Migration, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
@@ -32,6 +37,8 @@ class InvariantBroken(MoeenError):
 
 class SchemaDiffers(MoeenError):
     """All migrations ran, but the schema is not what they should have made."""
+
+    default_code = Code.SCHEMA_DIFFERS
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
@@ -48,6 +55,8 @@ class SchemaDiffers(MoeenError):
 class HistoryChanged(MoeenError):
     """Applied migrations were edited or removed, or a newer version of the project was here."""
 
+    default_code = Code.HISTORY_CHANGED
+
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
         lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
@@ -61,6 +70,8 @@ class HistoryChanged(MoeenError):
 class NotConfirmed(MoeenError):
     """Reversing would lose rows, and whoever was asked did not say yes."""
 
+    default_code = Code.NOT_CONFIRMED
+
     def __init__(self) -> None:
         super().__init__("Nothing was changed: losing these was not confirmed.", exit_code=FINDINGS)
 
@@ -68,10 +79,12 @@ class NotConfirmed(MoeenError):
 class MissingPrivileges(MoeenError):
     """The connecting role may not do what the migrations need; each right is named with its GRANT."""
 
+    default_code = Code.PRIVILEGE
+
     def __init__(self, role: str, missing: Sequence[Finding]) -> None:
         self.findings = tuple(missing)
         lines = "\n".join(dict.fromkeys(f"  {finding.object}: {finding.expected}" for finding in missing))
-        grants = "\n".join(f"  {finding.fix.pretty()};" for finding in missing)
+        grants = "\n".join(dict.fromkeys(f"  {finding.fix.pretty()};" for finding in missing))
         super().__init__(
             f"Role {role} lacks rights that the migrations need. Nothing was changed.\n{lines}",
             next_step=f"Let an administrator run:\n{grants}",
@@ -81,6 +94,8 @@ class MissingPrivileges(MoeenError):
 
 class HalfAdopted(MoeenError):
     """The ledger of migrations says more than the database holds."""
+
+    default_code = Code.HALF_ADOPTED
 
     def __init__(self, missing: Sequence[str]) -> None:
         super().__init__(
@@ -108,6 +123,8 @@ class AdoptionRefused(Findings):
 
 class StrangersSchema(MoeenError):
     """A schema that our functions would run in, or call, is not ours and no platform's."""
+
+    default_code = Code.STRANGERS_SCHEMA
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)

@@ -15,6 +15,7 @@ from django.core.management.sql import emit_post_migrate_signal
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.catalog import sizes
+from moeen.db.codes import Code
 from moeen.db.converge import failures
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.explain import explain
@@ -92,7 +93,9 @@ def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True
             return Rehearsal(unique(found), notes, made.server, time.monotonic() - started)
     except Exception as error:
         # Whatever it was: nobody knows now whether the run would go through.
-        raise CannotRehearse(explain(error) or MoeenError(f"{type(error).__name__} was raised.")) from error
+        raise CannotRehearse(
+            explain(error) or MoeenError(f"{type(error).__name__} was raised.", code=Code.UNFORESEEN)
+        ) from error
 
 
 def told(finding: Finding) -> str:
@@ -135,6 +138,8 @@ def _failed(failed: Iterable[failures.Failure]) -> Iterator[Finding]:
 
 class CannotRehearse(MoeenError):
     """The twin could not be made, so nobody knows whether the run would go through."""
+
+    default_code = Code.CANNOT_REHEARSE
 
     def __init__(self, error: MoeenError) -> None:
         super().__init__(

@@ -22,6 +22,7 @@ from django.db.migrations.state import ProjectState
 
 from moeen.db import notes, schema
 from moeen.db.catalog.sizes import holds_rows
+from moeen.db.codes import Code
 from moeen.db.converge import failures, locks, triggers
 from moeen.db.engine import session
 from moeen.db.errors import FAILED, USAGE, MoeenError
@@ -277,7 +278,7 @@ class Executor(MigrationExecutor):
         ledger.mark_interrupted(self.connection)
         ledger.write(self.connection, run)
         if not self.options.rehearses:
-            self.log.info("run", extra={"run": str(run.id), "actor": run.actor, "from": run.from_version})
+            self.log.info("run", extra={"ledger_id": str(run.id), "actor": run.actor, "from": run.from_version})
         try:
             yield
         except BaseException as error:
@@ -476,7 +477,9 @@ def accept_changed(connection: BaseDatabaseWrapper, migration: Migration, *, rea
     if not reason.strip():
         raise MoeenError("--accept-changed needs --reason.", exit_code=USAGE)
     if not ledger.stands(connection):
-        raise MoeenError("The ledger's tables do not stand yet; run migrate first.", exit_code=FAILED)
+        raise MoeenError(
+            "The ledger's tables do not stand yet; run migrate first.", exit_code=FAILED, code=Code.NOT_MIGRATED
+        )
     step = ledger.MigrationStep(
         app=migration.app_label,
         name=migration.name,

@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from moeen.db import catalog
 from moeen.db.catalog import Catalog
+from moeen.db.codes import Code
 from moeen.db.errors import FAILED, USAGE, MoeenError
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.history import ledger
@@ -229,6 +230,7 @@ def expected_path() -> Path:
         "There is no expected catalog.",
         next_step="manage.py validate_schema --write-expected writes it.",
         exit_code=FAILED,
+        code=Code.EXPECTED_CATALOG,
     )
 
 
@@ -245,6 +247,7 @@ def write_expected(connection: BaseDatabaseWrapper, path: Path) -> Form:
             "The expected catalog is written from a database that was migrated from nothing, on a plain server.",
             next_step="Migrate an empty database and name it in DATABASE_URL.",
             exit_code=FAILED,
+            code=Code.EXPECTED_CATALOG,
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(canonical.write(form.objects), encoding="utf-8")

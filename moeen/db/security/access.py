@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,8 @@ from moeen.db.errors import USAGE, MoeenError
 from moeen.db.findings import Finding, unique
 from moeen.db.kinds import Kind
 from moeen.db.roles import API_ROLES, OTHERS, PEOPLE, PREFIX, ROLES
-from moeen.db.security import identity, web_login
-
-COMMANDS = {"S": "SELECT", "I": "INSERT", "U": "UPDATE", "D": "DELETE"}
+from moeen.db.security import identity, rights, web_login
+from moeen.db.security.rights import ALWAYS, COMMANDS
 
 
 @dataclass(frozen=True, order=True)
@@ -81,39 +80,13 @@ class Access:
         return {"who": self.who, "role": self.role, "table": self.table, "total": self.total, "access": cells}
 
 
-def effective(connection: BaseDatabaseWrapper, *, tables: Mapping[str, catalog.Table] | None = None) -> list[Cell]:
-    """The live matrix: a cell where grants and policies together let a role do something. Sorted.
-
-    ``tables``: only these, as they were read from the catalog.
-    """
-    if tables is None:
-        tables = catalog.read(connection).tables
-    with connection.cursor() as cursor:
-        words = {"roles": list(ROLES), "letters": list(COMMANDS), "names": list(COMMANDS.values())}
-        cursor.execute(_GRANTS, words | {"tables": list(tables)})
-        granted = cursor.fetchall()
+def effective(connection: BaseDatabaseWrapper, *, tables: Iterable[str] | None = None) -> list[Cell]:
+    """The live matrix: a cell where grants and policies together let a role do something; of these tables. Sorted."""
     found = []
-    for name, role, letter, columns, total in granted:
-        table = tables[name]
-        cell = Cell(
-            name, role.removeprefix(PREFIX), letter, () if len(columns) in (0, total) else tuple(sorted(columns))
-        )
-        if table.row_security:
-            applying = [
-                policy
-                for policy in table.policies.values()
-                # The restrictive one asks for a signature, and says nothing of rows.
-                if not policy.restrictive
-                and policy.command in (COMMANDS[letter], "ALL")
-                and {role, "public"} & set(policy.roles)
-            ]
-            if not applying:
-                continue
-            texts = [policy.check if letter == "I" and policy.check else policy.using for policy in applying]
-            if "true" not in texts:
-                cell = replace(cell, rows="some", condition=" OR ".join(texts))
-            cell = replace(cell, policy=", ".join(policy.name for policy in applying))
-        found.append(cell)
+    for right in rights.read(connection, roles=ROLES, tables=tables):
+        columns = () if len(right.columns) in (0, right.total) else tuple(sorted(right.columns))
+        cell = Cell(right.table, right.role, right.command, columns, policy=", ".join(right.policies))
+        found.append(cell if right.condition == ALWAYS else replace(cell, rows="some", condition=right.condition))
     return sorted(found)
 
 
@@ -278,19 +251,3 @@ _ALLOW = re.compile(
     flags=re.M,
 )
 _LOCK_AWAY = re.compile(rf"^SELECT app\.lock_away\(({_STRING})\);", flags=re.M)
-_GRANTS = """
-    SELECT c.relname, r.rolname::text, k.letter,
-           CASE WHEN k.letter = 'D' THEN '{}'::text[] ELSE g.columns END, g.total
-    FROM pg_class c
-    CROSS JOIN pg_roles r
-    CROSS JOIN unnest(%(letters)s::text[], %(names)s::text[]) AS k (letter, name)
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS total, array_remove(array_agg(
-            CASE WHEN k.letter <> 'D' AND has_column_privilege(r.oid, c.oid, a.attnum, k.name) THEN a.attname::text END
-        ), NULL) AS columns
-        FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    ) AS g
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname = ANY (%(tables)s)
-      AND r.rolname = ANY (%(roles)s)
-      AND CASE WHEN k.letter = 'D' THEN has_table_privilege(r.oid, c.oid, 'DELETE') ELSE cardinality(g.columns) > 0 END
-"""

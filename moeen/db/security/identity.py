@@ -16,10 +16,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, connections
+from django.db import connections
+from django.dispatch import Signal
 
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.roles import PEOPLE, PREFIX
 
@@ -41,6 +42,9 @@ SERVICE = Identity("moeen_service")
 AUTH = Identity("moeen_auth")
 OPERATOR = Identity("")
 
+#: Sent with `user`, `before` and `after` (of PEOPLE) when somebody switches to another role that they hold.
+role_switched = Signal()
+
 _scope: ContextVar[Identity | None] = ContextVar("identity", default=None)
 _origin: ContextVar[str] = ContextVar("origin", default="")
 _unbound = ANONYMOUS
@@ -48,6 +52,8 @@ _unbound = ANONYMOUS
 
 class RoleNotHeld(MoeenError, PermissionDenied):
     """The person does not hold the role that was asked for. A web request ends as 403."""
+
+    default_code = Code.PRIVILEGE
 
     def __init__(self, role: str) -> None:
         super().__init__(
@@ -152,7 +158,7 @@ def of(user: Any, *, role: str | None = None, using: str = "default") -> Identit
     if user is None or user.pk is None or not user.is_active:
         return ANONYMOUS
     taken = user.role if role is None else role.removeprefix(PREFIX)
-    if taken not in PEOPLE or (taken != user.role and not _holds(str(user.pk), taken, using)):
+    if taken not in PEOPLE or (taken != user.role and taken not in held_roles(user, using=using)):
         raise RoleNotHeld(taken)
     return person(str(user.pk), taken)
 
@@ -162,12 +168,15 @@ def person(user_id: str, role: str) -> Identity:
     return Identity(PREFIX + role, json.dumps({"sub": user_id, "app_role": role}))
 
 
-def _holds(user_id: str, role: str, using: str) -> bool:
-    try:
-        with acting_as_auth(), connections[using].cursor() as cursor:
-            cursor.execute("SELECT app.role_of(%s, %s)", [user_id, role])
-            return bool(cursor.fetchone() == (PREFIX + role,))
-    except DatabaseError as error:
-        if isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
-            return False
-        raise
+def acting_role(user: Any) -> str:
+    """The role of PEOPLE that the person acts in here: the bound one where it is they who are bound, else the usual."""
+    role = current().role.removeprefix(PREFIX)
+    return role if role in PEOPLE and current().claims == person(str(user.pk), role).claims else str(user.role)
+
+
+def held_roles(user: Any, *, using: str = "default") -> tuple[str, ...]:
+    """The roles of PEOPLE that a person may act in, the usual one first; none for somebody deactivated."""
+    with acting_as_auth(), connections[using].cursor() as cursor:
+        cursor.execute("SELECT app.roles_of(%s)", [str(user.pk)])
+        row = cursor.fetchone()
+    return tuple(row[0]) if row else ()

@@ -20,6 +20,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import secret_files
+from moeen.db.codes import Code
 from moeen.db.errors import USAGE, ConfigurationError, MoeenError
 from moeen.db.server_operation import ServerOperation
 
@@ -34,6 +35,8 @@ FORM = re.compile(r"(?P<id>[0-9a-f]{8})\.(?P<secret>[0-9a-f]{64})")
 
 class NotPrepared(MoeenError):
     """The roles or keys of row security are missing, or the login may not use them."""
+
+    default_code = Code.IDENTITY
 
 
 @dataclass(frozen=True)

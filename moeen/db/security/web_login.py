@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from moeen.db.codes import Code
 from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError, MoeenError
 from moeen.db.roles import ROLES
 from moeen.db.sql import compose, fragment
@@ -38,6 +39,8 @@ class ServedByOwner(Refused):
 
 class NotMade(MoeenError):
     """The database has no login for the web yet."""
+
+    default_code = Code.IDENTITY
 
 
 @dataclass(frozen=True)

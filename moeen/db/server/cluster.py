@@ -24,6 +24,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.server.processes import is_alive, is_postmaster, read_text
 from moeen.db.server.programs import major_of
@@ -206,6 +207,7 @@ class Server:
         return MoeenError(
             f"The embedded server's data in {self.data_dir} belong to {owner}.",
             next_step="Run the command as that user, or let EMBEDDED_DATA_DIR name a folder of your own.",
+            code=Code.EMBEDDED_FOLDER,
         )
 
     # -- create ----------------------------------------------------------------------------------------------
@@ -216,6 +218,7 @@ class Server:
             raise MoeenError(
                 f"{self.data_dir} holds files but no PostgreSQL cluster.",
                 next_step="Empty it if it is not needed, or let EMBEDDED_DATA_DIR name another folder.",
+                code=Code.EMBEDDED_FOLDER,
             )
         for left in self.data_dir.parent.iterdir():
             if left.name.startswith(f"{self.data_dir.name}.new-"):
@@ -251,6 +254,7 @@ class Server:
             raise MoeenError(
                 f"{self.data_dir} is of PostgreSQL {held}; the programs here are PostgreSQL {self.major}.",
                 next_step="Let EMBEDDED_DATA_DIR name another folder; carry the data over with a dump.",
+                code=Code.EMBEDDED_FOLDER,
             )
 
     @property
@@ -377,7 +381,7 @@ class Server:
             step = "Free space on that disk, then run the command again."
         else:
             step = f"The whole story is in {self.log}."
-        return MoeenError(f"The embedded PostgreSQL did not start: {reason}.", next_step=step)
+        return MoeenError(f"The embedded PostgreSQL did not start: {reason}.", next_step=step, code=Code.EMBEDDED_START)
 
     # -- run programs as the right user ----------------------------------------------------------------------
 
@@ -410,7 +414,9 @@ class Server:
                 ).returncode
             except OSError as error:
                 raise MoeenError(
-                    f"{failed}: {error}.", next_step="Is the virtual environment whole? Run `make`."
+                    f"{failed}: {error}.",
+                    next_step="Is the virtual environment whole? Run `make`.",
+                    code=Code.EMBEDDED_START,
                 ) from error
             output.seek(0)
             said = output.read().decode("utf-8", "replace").strip()
@@ -420,6 +426,7 @@ class Server:
             raise MoeenError(
                 f"{failed}: {_LOG_PREFIX.sub('', telling[-1]).strip().rstrip('.')}.",
                 next_step=f"Look at the free space and the permissions of {self.data_dir.parent}.",
+                code=Code.EMBEDDED_START,
             )
         return said
 
@@ -435,6 +442,7 @@ class Server:
             raise MoeenError(
                 f"The embedded server's folder {self.data_dir.parent} cannot be written: {error.strerror}.",
                 next_step="Let EMBEDDED_DATA_DIR name a folder that can, or let DATABASE_URL name a server.",
+                code=Code.EMBEDDED_FOLDER,
             ) from error
         try:
             for folder in made:
@@ -451,6 +459,7 @@ class Server:
                         raise MoeenError(
                             f"Another process has been starting the embedded server for long ({path}).",
                             next_step="Look for a hanging manage.py, end it, and run the command again.",
+                            code=Code.EMBEDDED_START,
                         ) from None
                     time.sleep(0.05)
             yield

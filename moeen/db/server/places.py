@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.server.programs import DISTRIBUTION, MAJOR
 from moeen.db.server.users import may, os_user
@@ -64,6 +65,7 @@ def _shared_programs(programs: Path) -> Path:
         raise MoeenError(
             f"The programs of the embedded server could not be copied to {target}.",
             next_step="Remove that folder if it is broken, look at the free space, and run it again.",
+            code=Code.EMBEDDED_FOLDER,
         )
     return copied
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.server.users import user_name
 
@@ -59,6 +60,7 @@ def socket_folder(data_dir: Path, *, user: pwd.struct_passwd | None = None) -> P
     raise MoeenError(
         "No folder for the embedded server's socket could be made.",
         next_step="Let TMPDIR name a folder with a short path that can be written.",
+        code=Code.EMBEDDED_FOLDER,
     )
 
 
@@ -86,6 +88,7 @@ def check_socket_folder(folder: Path, *, uid: int) -> None:
             f"{folder} is not a folder that belongs to {user_name(uid)} alone; the embedded server's socket "
             "does not go there.",
             next_step="Remove it if it is not needed, or let TMPDIR name another folder.",
+            code=Code.EMBEDDED_FOLDER,
         )
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
 FALLBACK_USER = "moeen"
@@ -49,6 +50,7 @@ def _create_user(name: str) -> pwd.struct_passwd:
     raise MoeenError(
         "PostgreSQL does not run as root, and no other user could be created for it.",
         next_step=f"Create it (useradd --system {name}), or run the command as an ordinary user.",
+        code=Code.EMBEDDED_START,
     )
 
 

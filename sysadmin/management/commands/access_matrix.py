@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import schema
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.roles import OTHERS, PEOPLE
 from moeen.db.security import access
@@ -46,6 +47,7 @@ class Command(BaseCommand):
                 next_step="Take back what is too much; what is missing stands in the apps' sql folders. What is meant "
                 "so is named in SCHEMA_ALLOWED.",
                 exit_code=FINDINGS,
+                code=Code.ACCESS_DIFFERS,
             )
 
     def _print(self, cells: list[access.Cell]) -> None:

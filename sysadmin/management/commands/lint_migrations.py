@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
-from moeen.db.errors import FINDINGS
+from moeen.db.codes import Code
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.lint import squawk
 
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, migrations: list[str], **options: Any) -> None:
         scripts = dict(squawk.scripts())
         if unknown := set(migrations) - scripts.keys():
-            raise CommandError(f"There is no migration {', '.join(sorted(unknown))}.", returncode=2)
+            raise MoeenError(f"There is no migration {', '.join(sorted(unknown))}.", exit_code=USAGE)
         wanted = {name: sql for name, sql in scripts.items() if not migrations or name in migrations}
         if options["sql"]:
             self.stdout.write("\n".join(f"-- {name}\n{sql}" for name, sql in wanted.items()))
@@ -39,4 +40,9 @@ class Command(BaseCommand):
             self.stdout.write(violation.pretty())
         self.stderr.write(f"squawk: {len(wanted)} migrations, {len(found)} findings.")
         if found:
-            raise CommandError("See --sql APP.NAME for the script a line belongs to.", returncode=FINDINGS)
+            raise MoeenError(
+                f"{len(found)} findings.",
+                next_step="See --sql APP.NAME for the script a line belongs to.",
+                exit_code=FINDINGS,
+                code=Code.LINT,
+            )

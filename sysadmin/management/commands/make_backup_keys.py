@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from moeen.db.backups import keys
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from sysadmin.management.backup_console import BackupCommand
 
@@ -32,6 +33,7 @@ class Command(BackupCommand):
             raise MoeenError(
                 f"The keys cannot be written to {keys.secret_file().parent}: {error.strerror}.",
                 next_step="Let BACKUP_SIGNING_KEY name a file in a folder that this user may write.",
+                code=Code.BACKUP_KEY,
             ) from error
         if options["json"]:
             self.print_json(

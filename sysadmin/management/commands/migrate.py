@@ -20,9 +20,10 @@ from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import backups
 from moeen.db.converge import zones
-from moeen.db.errors import USAGE
+from moeen.db.errors import USAGE, MoeenError
 from moeen.db.migrate import grantees, plan, receipt, runner
 from moeen.db.migrate.outline import outline
+from moeen.db.migrate.refusals import Findings
 from moeen.db.schema import restorable
 from moeen.db.security import signing
 from sysadmin.management.backup_console import UNITS
@@ -136,7 +137,7 @@ class Command(migrate.Command):
         self._check_names(options["allow_blocking"])
         for name in ("keep_policy", "keeps"):
             if options[name] and not options["reason"].strip():
-                raise CommandError(f"--{name.replace('_', '-')} needs --reason.", returncode=USAGE)
+                raise MoeenError(f"--{name.replace('_', '-')} needs --reason.", exit_code=USAGE)
         grantees.check_names(options["closes_to"], options["keeps"])
         said = zones.Zones.parse(options["times_are"])
         zones.check_names(connection, said)
@@ -196,6 +197,8 @@ class Command(migrate.Command):
         runner.refuse_changed_history(connection, run.loader)
         with self.display:
             verdict = runner.judge(connection, run)
+        if verdict.refusal is not None and not isinstance(verdict.refusal, Findings | plan.Blocking):
+            raise verdict.refusal  # to tell the statements takes the same rights, the same history
         self._print_plan(plan.describe(connection, run.plan, run.loader, counting=True), as_json=as_json)
         if not as_json and any(backwards for _, backwards in run.plan):
             lost = plan.losses(connection, run.plan, run.loader)
@@ -248,14 +251,14 @@ class Command(migrate.Command):
         known = {".".join(key) for key in MigrationLoader(None).disk_migrations} if names else set()
         for name in names:
             if name not in known:
-                raise CommandError(f"There is no migration {name}; name it as APP.NAME.", returncode=USAGE)
+                raise MoeenError(f"There is no migration {name}; name it as APP.NAME.", exit_code=USAGE)
 
     def _accept(self, connection: Any, options: dict[str, Any]) -> None:
         app, _, name = options["accept_changed"].partition(".")
         migration = MigrationLoader(connection).disk_migrations.get((app, name))
         if migration is None:
-            raise CommandError(
-                f"There is no migration {options['accept_changed']}; name it as APP.NAME.", returncode=USAGE
+            raise MoeenError(
+                f"There is no migration {options['accept_changed']}; name it as APP.NAME.", exit_code=USAGE
             )
         step = runner.accept_changed(connection, migration, reason=options["reason"])
         self.stdout.write(f"Accepted {step.app}.{step.name} as it is now: {step.note}")

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from moeen.db.backups.schedule import schedule
+from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from sysadmin.management.backup_console import BackupCommand
 
@@ -32,7 +33,7 @@ class Command(BackupCommand):
         target = self.target(options)
         if not target.system:
             raise MoeenError("The database cannot be reached, so the lines could not name it.",
-                             next_step="Start it, then print the schedule.")  # fmt: skip
+                             next_step="Start it, then print the schedule.", code=Code.NO_SERVER)  # fmt: skip
         environment = options["environment_file"]
         if environment is None and "DATABASE_URL" in os.environ:
             self.stderr.write(

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import schema
-from moeen.db.errors import FINDINGS, USAGE
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.schema import description, fix_script
 from sysadmin.management import from_nothing
 from sysadmin.management.json_output import as_json
@@ -101,4 +101,4 @@ def _refuse_together(options: dict[str, Any], name: str, others: tuple[str, ...]
     for other in others:
         if options[name] and options[other]:
             words = f"--{name} and --{other.replace('_', '-')}"
-            raise CommandError(f"{words} do not go together.", returncode=USAGE)
+            raise MoeenError(f"{words} do not go together.", exit_code=USAGE)

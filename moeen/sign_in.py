@@ -1,0 +1,36 @@
+"""The forms of signing in and of one's own password."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.utils.translation import gettext_lazy as _
+
+from moeen.db.security import identity
+
+_REFUSED = _("The e-mail address or the password is wrong, or this account may not sign in.")
+
+
+class SignInForm(AuthenticationForm):
+    """By e-mail address and password. What was wrong is not said."""
+
+    error_messages = {
+        "invalid_login": _REFUSED,
+        "inactive": _REFUSED,
+    }
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """One's own password, the present one typed first."""
+
+    required_css_class = "required"
+
+    def save(self, commit: bool = True) -> Any:
+        """As moeen_auth, in the person's name: no role of a person writes password hashes."""
+        user = super().save(commit=False)
+        if commit:
+            with identity.bound(replace(identity.AUTH, claims=identity.current().claims)):
+                user.save(update_fields=["password"])
+        return user

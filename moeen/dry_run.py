@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from moeen.db.errors import USAGE, ConfigurationError
 
 #: Commands whose dry run has another name than --dry-run.
-_OPTIONS = {"migrate": "--plan"}
+_OPTIONS = {"migrate": "--plan", "import_database": "--check"}
 #: Commands that change no row and no schema: they run as ever.
 READING = frozenset({
     "access_matrix", "backup_database", "check", "check_access", "collectstatic", "compilemessages", "dbshell",

@@ -32,6 +32,7 @@ class SysadminConfig(AppConfig):
         first_files=frozenset({"0001_functions"}),
         policies_stand_on=(("sysadmin", "0009_rls"),),
         exposure_checks=("sysadmin.exposure.system_roles", "sysadmin.exposure.suspended_audits"),
+        users_of_django=older.USERS_OF_DJANGO,
     )
 
     def ready(self) -> None:

@@ -43,6 +43,7 @@ ROOMS = {
         "security",
         "server",
     },
+    "importing": {"backfill", "backups", "catalog", "engine", "history", "schema"},
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("chatbot", "0006_dated_ids"),
-        ("sysadmin", "0015_audit"),
+        ("sysadmin", "0016_audit"),
     ]
 
     operations = [

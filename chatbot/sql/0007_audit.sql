@@ -1,4 +1,4 @@
--- The changes of these tables are recorded (sysadmin/sql/0015_audit.sql). Of messages, which come by the million and stay
+-- The changes of these tables are recorded (sysadmin/sql/0016_audit.sql). Of messages, which come by the million and stay
 -- as they are sent, only that one was removed.
 
 BEGIN; -- chatbot_flows

@@ -1,4 +1,4 @@
--- The changes of these tables are recorded (sysadmin/sql/0015_audit.sql); a contact is a patient.
+-- The changes of these tables are recorded (sysadmin/sql/0016_audit.sql); a contact is a patient.
 
 BEGIN; -- crm_leads
 SELECT app.audit('crm_leads');

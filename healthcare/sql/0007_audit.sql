@@ -1,4 +1,4 @@
--- The changes of these tables are recorded (sysadmin/sql/0015_audit.sql), each with the patient whom it concerns.
+-- The changes of these tables are recorded (sysadmin/sql/0016_audit.sql), each with the patient whom it concerns.
 
 BEGIN; -- patients
 SELECT app.audit('patients', patient => 'id');

@@ -34,6 +34,7 @@ WATCHED = frozenset(
         "seal_audit_log",
         "verify_audit_log",
         "prune_audit_log",
+        "import_database",
     )
 )
 FORM = "https://HOST/PATH, or a command with its arguments; {command} stands for the command's name"

@@ -18,7 +18,7 @@ from django.db.migrations.exceptions import InconsistentMigrationHistory, NodeNo
 from django.db.utils import Error as DjangoError
 
 from moeen.db.codes import Code
-from moeen.db.errors import DATABASE_URL_FORM, INTERRUPTED, ConfigurationError, MoeenError
+from moeen.db.errors import DATABASE_URL_FORM, FINDINGS, INTERRUPTED, ConfigurationError, MoeenError
 
 _KINDS = {
     "table": ("TABLE", "SELECT, INSERT, UPDATE, DELETE"),
@@ -81,6 +81,7 @@ def _from_python(exc: BaseException) -> MoeenError | None:
             f"The record of applied migrations contradicts itself: {exc}",
             next_step="Compare `manage.py showmigrations` with the tables that stand. The record was edited, "
             "or another version of the project migrated this database.",
+            exit_code=FINDINGS,
             code=Code.HISTORY_CONTRADICTS,
         )
     if isinstance(exc, NodeNotFoundError):

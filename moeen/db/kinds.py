@@ -255,3 +255,7 @@ class Kind(enum.StrEnum):
     ENTRIES_REORDERED = "reordered entries"
     TAIL_CUT = "cut tail"
     SEAL_BROKEN = "broken seal"
+
+    # --- imports --------------------------------------------------------------------------------------------------
+    IMPORT_REFUSES = "import refuses"
+    IMPORT_LEAVES_OUT = "import leaves out"

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     Check = Callable[[BaseDatabaseWrapper], Iterable[Finding]]
 
-#: The toolkit's own tables, which it writes by SQL: the ledger, backfills, the ids that rows bore before, the seals of
-#: the audit log. An app holds their models, so that a migration makes them.
+#: The toolkit's own tables, which it writes by SQL: the ledger, backfills, imports, the ids and keys that rows bore
+#: before, the seals of the audit log. An app holds their models, so that a migration makes them.
 LEDGER_TABLES = ("migration_runs", "migration_steps")
-OWN_TABLES = (*LEDGER_TABLES, "backfill_runs", "public_id_aliases", "audit_seals")
+OWN_TABLES = (*LEDGER_TABLES, "backfill_runs", "public_id_aliases", "import_runs", "legacy_keys", "audit_seals")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,7 @@ class DatabaseFacts:
     `policies_stand_on`: (app, migration) whose functions policies call; migrations of new tables depend on them.
     `exposure_checks`: dotted names of functions from a connection to findings: what must hold in its rows for its
     policies to hold.
+    `users_of_django`: statements that take the people of Django's own `auth_user` over into the app's users.
     """
 
     audit_table: str = ""
@@ -61,6 +62,7 @@ class DatabaseFacts:
     first_files: frozenset[str] = frozenset()
     policies_stand_on: tuple[tuple[str, str], ...] = ()
     exposure_checks: tuple[str, ...] = ()
+    users_of_django: str = ""
 
 
 def facts() -> DatabaseFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sysadmin.models.audit_log import AuditLog
 from sysadmin.models.audit_seals import AuditSeal
 from sysadmin.models.backfills import BackfillRun, PublicIdAlias
+from sysadmin.models.imports import ImportRun, LegacyKey
 from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
 from sysadmin.models.roles import Role, UserRole
@@ -15,7 +16,9 @@ __all__ = [
     "AuditLog",
     "AuditSeal",
     "BackfillRun",
+    "ImportRun",
     "InternalMessage",
+    "LegacyKey",
     "MigrationRun",
     "MigrationStep",
     "Notification",

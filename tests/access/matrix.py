@@ -170,6 +170,8 @@ MATRIX = {
     "migration_steps": {"admin": "S *"},
     "backfill_runs": {"admin": "S *; U(pause_requested) *"},
     "public_id_aliases": {"admin": "S *"},
+    "import_runs": {},
+    "legacy_keys": {},
 }
 
 #: Columns that the server writes, whoever is granted them.

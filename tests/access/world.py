@@ -154,6 +154,11 @@ def _djangos(world):
 def _operators(world):
     add = world.add
     add("backfill_runs", "run", name="public_ids", table_name="patients")
+    add("import_runs", "run", source="old", actor="a", mapping="")
+    add(
+        "legacy_keys", "key", source="old", table_name="patients", old_key="7", new_id=("patients", "p1"),
+        digest="00000000-0000-0000-0000-000000000007", row_hash=7,
+    )  # fmt: skip
     add("migration_runs", "run", actor="a", database_role="r", from_version="", outcome="done")
     add(
         "migration_steps", "step", run_id=("migration_runs", "run"), app="sysadmin", name="0001_users",

@@ -11,16 +11,23 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db.engine import session
 
 
-def connector(wrapper: BaseDatabaseWrapper, *, read_only: bool = False) -> Callable[[], psycopg.Connection[Any]]:
+def connector(
+    wrapper: BaseDatabaseWrapper, *, read_only: bool = False, what: str = "a backfill"
+) -> Callable[[], psycopg.Connection[Any]]:
     """Makes connections: autocommit, as the role that logs in, each for one thread's use. Raises session.Shared."""
-    session.refuse_shared(wrapper, "a backfill")  # connects: starts the embedded server, and tells where it listens
+    session.refuse_shared(wrapper, what)  # connects: starts the embedded server, and tells where it listens
     info = wrapper.connection.info
     params = {
         key: value
         for key, value in wrapper.get_connection_params().items()
         if key not in ("cursor_factory", "context", "prepare_threshold")
     }
-    params |= {"host": info.host, "port": info.port, "application_name": "moeen backfill", "autocommit": True}
+    params |= {
+        "host": info.host,
+        "port": info.port,
+        "application_name": f"moeen {what.split()[-1]}",
+        "autocommit": True,
+    }
 
     def new() -> psycopg.Connection[Any]:
         connection = psycopg.connect(**params)

@@ -96,7 +96,7 @@ def tables(connection: Connection, schemas: list[str]) -> list[Table]:
 
 def of_table(connection: Connection, table: Table) -> Digest:
     """Read the whole table once."""
-    values = sql.SQL(", ").join(_value(name, kind) for name, kind in table.columns)
+    values = sql.SQL(", ").join(hashed_form(sql.Identifier(name), kind) for name, kind in table.columns)
     query = sql.SQL(
         "SELECT count(*), coalesce(sum(h), 0)::text, coalesce(bit_xor(h), 0)::text "
         "FROM (SELECT hash_record_extended(ROW({values}), 0) AS h FROM ONLY {table}) AS hashed"
@@ -164,8 +164,8 @@ def of_large_objects(connection: Connection) -> Digest:
     return Digest(*row)
 
 
-def _value(name: str, kind: str) -> sql.Composable:
-    column: sql.Composable = sql.Identifier(name)
+def hashed_form(column: sql.Composable, kind: str) -> sql.Composable:
+    """What is hashed of a column whose built-in type pg_type calls `kind`; "" for any other type."""
     if kind not in _HASHED_AS_THEY_ARE:
         column = sql.SQL("{}::text").format(column)
     elif kind not in _TEXT:

@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from moeen.db.actions import Deed
 from moeen.db.catalog.sizes import count_rows
 from moeen.db.findings import Finding
-from moeen.db.migrate import refusals, runner
+from moeen.db.migrate import refusals, runner, stock_django
 from moeen.db.migrate.grantees import Grantee
 from moeen.db.migrate.plan import PlannedStatement, describe
 from moeen.db.operations import CreateTable
@@ -74,7 +74,9 @@ def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
 
     Raises MoeenError where nothing can be said: missing rights, a strange schema, no twin.
     """
+    stock_django.refuse(connection)
     executor = MigrationExecutor(connection)
+    executor.loader.check_consistent_history(connection)
     options = runner.MigrateOptions()
     options.targets = executor.loader.graph.leaf_nodes()
     options.plan = plan = executor.migration_plan(options.targets)

@@ -31,7 +31,7 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal
+from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal, stock_django
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.security import web_login
@@ -109,6 +109,7 @@ class Executor(MigrationExecutor):
     def __init__(
         self, connection: BaseDatabaseWrapper, progress_callback: Any = None, *, options: MigrateOptions
     ) -> None:
+        stock_django.refuse(connection)  # Django would refuse as well, and not say what to do
         super().__init__(connection, progress_callback)
         self.options = options
         self.log = logger("migration")

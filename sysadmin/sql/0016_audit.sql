@@ -5,10 +5,11 @@
 
 -- lint: allow moeen.W108: nobody but the owner reads it, so it has row security and no policy
 CREATE TABLE IF NOT EXISTS app.audit_suspensions (
-    id uuid PRIMARY KEY,
-    table_name text NOT NULL,
+    id uuid,
+    table_name text,
     work text NOT NULL CONSTRAINT audit_suspensions_work_check CHECK (work <> ''),
-    since timestamptz NOT NULL DEFAULT clock_timestamp()
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (id, table_name)
 );
 COMMENT ON TABLE app.audit_suspensions IS
     'Tables whose changes are not recorded row by row while an operator''s work lasts; the audit log says when, and by whom';
@@ -300,16 +301,12 @@ COMMENT ON FUNCTION app.suspend_audit(uuid, text, text, jsonb) IS
 CREATE OR REPLACE FUNCTION app.resume_audit(id uuid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    target text;
 BEGIN
-    DELETE FROM app.audit_suspensions AS s WHERE s.id = $1 RETURNING s.table_name INTO target;
-    IF FOUND THEN
-        INSERT INTO public.audit_logs (action, table_name, record_id) VALUES ('AUDIT_RESUMED', target, $1);
-    END IF;
+    WITH ended AS (DELETE FROM app.audit_suspensions AS s WHERE s.id = $1 RETURNING s.table_name)
+    INSERT INTO public.audit_logs (action, table_name, record_id) SELECT 'AUDIT_RESUMED', e.table_name, $1 FROM ended AS e;
 END
 $$;
-COMMENT ON FUNCTION app.resume_audit(uuid) IS 'Ends what app.suspend_audit() began; the owner''s';
+COMMENT ON FUNCTION app.resume_audit(uuid) IS 'Ends what app.suspend_audit() began, for each table of this work; the owner''s';
 
 REVOKE EXECUTE ON FUNCTION app.audit_origin(), app.audited(text, json, text[]), app.audit_statement(), app.stamp_audit_entry(),
     app.audit(text, text, text, text, text), app.unaudit(text), app.suspend_audit(uuid, text, text, jsonb),

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0015_audit"),
+        ("sysadmin", "0016_audit"),
     ]
 
     operations = [
@@ -174,7 +174,7 @@ class Migration(migrations.Migration):
         ),
         moeen.db.operations.RunIndexFile(
             app_label="sysadmin",
-            name="0016_indexes",
+            name="0017_indexes",
             state_operations=[
                 migrations.AddIndex(
                     model_name="auditlog",
@@ -186,8 +186,8 @@ class Migration(migrations.Migration):
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0016_rls",
+            name="0017_rls",
             # Which says anew what 0004_audit began; the triggers of the log here come after both.
-            replaces=["0015_audit"],
+            replaces=["0016_audit"],
         ),
     ]

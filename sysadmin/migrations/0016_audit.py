@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0014_door"),
+        ("sysadmin", "0015_imports"),
     ]
 
     operations = [
@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
         ),
         moeen.db.operations.RunIndexFile(
             app_label="sysadmin",
-            name="0015_indexes",
+            name="0016_indexes",
             state_operations=[
                 migrations.AddIndex(
                     "auditlog",
@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0015_audit",
+            name="0016_audit",
             replaces=["0004_audit", "0008_identity"],
         ),
     ]

@@ -1,0 +1,280 @@
+"""Which of the rows that were read may not be written, and why: asked of all rows at once, before anything is written.
+
+The tables are judged in the order of their references, so that what refers to a refused row is refused as well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from moeen.db.importing import conversions
+from moeen.db.importing.selection import UNMAPPED
+from moeen.db.importing.staging import Staging
+from moeen.db.importing.target import PUBLIC_ID, Unique
+from moeen.db.sql import fragment
+
+NO_SUCH_VALUE = "the map has no such value"
+_TEXTS = ("text", "character varying", "character")
+_MODIFIER = re.compile(r"\((\d+)(?:,\s*(-?\d+))?\)")
+Parents = dict[str, Staging]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What makes a value of a column impossible. ``condition``: over `{v}`, the value as its column's wide type.
+
+    ``query``: the same over the source's text `v`, for people; None where the source cannot tell.
+    """
+
+    column: str
+    reason: str
+    condition: sql.Composable
+    query: sql.Composable | None = None
+
+
+def judge(staging: Staging, parents: Parents) -> None:
+    """Fill `refused` and make `ready`. ``parents``: those judged before, by table."""
+    _Judge(staging, parents).run()
+
+
+def rules(staging: Staging, *, raw: bool) -> list[Rule]:
+    """Of each column that the mapping fills. ``raw``: the values are text that may be anything."""
+    found = []
+    for name in staging.selection.columns:
+        column = staging.selection.target.columns[name]
+        value = sql.Identifier("s", name)
+        v = sql.SQL("v")
+        if column.not_null:
+            found.append(Rule(name, "a value is missing", sql.SQL("{} IS NULL").format(value), sql.SQL("v IS NULL")))
+        if name in staging.selection.references:
+            continue
+        kind = conversions.base(column.type)
+        if staging.selection.table.columns[name].values is not None and (raw or kind in _TEXTS):
+            mark = _template("starts_with({v}, {mark})")
+            of_source = mark.format(v=v, mark=sql.Literal(UNMAPPED))
+            found.append(Rule(name, NO_SUCH_VALUE, mark.format(v=value, mark=sql.Literal(UNMAPPED)), of_source))
+        if raw and kind not in _TEXTS:
+            valid = sql.SQL("NOT starts_with({v}, {mark}) AND NOT pg_temp.import_is_valid({v}, {k})").format(
+                v=value, k=sql.Literal(kind), mark=sql.Literal(UNMAPPED)
+            )
+            found.append(Rule(name, f"no {kind}", valid))
+            checked = sql.SQL("CASE WHEN pg_temp.import_is_valid({}, {}) THEN {}::{} END").format(
+                value, sql.Literal(kind), value, fragment(kind)
+            )
+        else:
+            checked = sql.Composed([value])
+        found += [
+            Rule(name, reason, condition.format(v=checked), condition.format(v=sql.SQL("v::{}").format(fragment(kind))))
+            for reason, condition in _limits(column.type)
+        ]
+    return found
+
+
+def _limits(kind: str) -> list[tuple[str, sql.SQL]]:
+    modifier = _MODIFIER.search(kind)
+    base = conversions.base(kind)
+    if base in ("character varying", "character") and modifier:
+        return [(f"longer than {modifier[1]} characters", _template("char_length({v}) > " + modifier[1]))]
+    if base == "numeric":
+        found = [("no number", _template("{v} IN ('NaN', 'Infinity', '-Infinity')"))]
+        if modifier:
+            digits, scale = int(modifier[1]), int(modifier[2] or 0)
+            limit = 10 ** (digits - scale)
+            finite = "{v} NOT IN ('NaN', 'Infinity', '-Infinity')"
+            found += [
+                (f"too large for {kind}", _template(f"{finite} AND abs(round({{v}}, {scale})) >= {limit}")),
+                (
+                    f"more than {scale} digits after the point",
+                    _template(f"{finite} AND {{v}} <> round({{v}}, {scale})"),
+                ),
+            ]
+        return found
+    if base == "date" or base.startswith("timestamp"):
+        # What Python, and so Django, cannot read.
+        return [("a year before 1 or after 9999, or no end", _template(
+            "NOT isfinite({v}) OR {v} < '0001-01-01' OR {v} >= '10000-01-01'"
+        ))]  # fmt: skip
+    if base == "time without time zone":
+        return [("24:00, which Python cannot read", _template("{v} = '24:00'"))]
+    if base in ("double precision", "real"):
+        return [("no number", _template("{v} IN ('NaN', 'Infinity', '-Infinity')"))]
+    return []
+
+
+def _template(text: str) -> sql.SQL:
+    return fragment(text)
+
+
+class _Judge:
+    def __init__(self, staging: Staging, parents: Parents) -> None:
+        self.staging, self.parents = staging, parents
+        self.selection, self.target = staging.selection, staging.selection.target
+
+    def run(self) -> None:
+        self._keys()
+        self._values()
+        self._make_ready()
+        self._references()
+        self._checks()
+        self._uniques()
+        self._public_ids()
+        self._drop()
+
+    def _keys(self) -> None:
+        self._refuse("(key)", "no key", "FROM {stage} AS s WHERE s.k IS NULL")
+        self._refuse(
+            "(key)",
+            "two rows have this key",
+            "FROM {stage} AS s WHERE s.k IS NOT NULL GROUP BY s.k HAVING count(*) > 1",
+        )
+
+    def _values(self) -> None:
+        if self.staging.raw:
+            self.staging.run(_VALID)
+        found = rules(self.staging, raw=self.staging.raw)
+        if not found:
+            return
+        # One look at all; only where there is something, one at each.
+        any_of = sql.SQL(" OR ").join(sql.SQL("({})").format(rule.condition) for rule in found)
+        if self.staging.rows("SELECT EXISTS (SELECT FROM {stage} AS s WHERE {any_of})", any_of=any_of)[0][0]:
+            for rule in found:
+                self._refuse(rule.column, rule.reason, "FROM {stage} AS s WHERE {c}", c=rule.condition)
+
+    def _make_ready(self) -> None:
+        """The rows that are left, in our types. ``orphan``: a reference that leads nowhere."""
+        parts: list[sql.Composable] = [sql.SQL("w.k, w.verb, s.d, w.id")]
+        joins: list[sql.Composable] = []
+        orphans: list[sql.Composable] = []
+        if self.selection.public_id is not None:
+            parts.append(sql.SQL("s.p"))
+        for name in self.selection.columns:
+            column = sql.Identifier(name)
+            if name in self.selection.references:
+                alias = sql.Identifier(f"parent_{len(joins)}")
+                parent = self.parents.get(self.selection.references[name], self.staging)
+                joins.append(sql.SQL("LEFT JOIN {} AS {a} ON {a}.k = s.{c} AND {a}.verb <> 'gone'").format(
+                    parent.keys, a=alias, c=column))  # fmt: skip
+                parts.append(sql.SQL("{}.id AS {}").format(alias, column))
+                orphans.append(sql.SQL("(s.{c} IS NOT NULL AND {a}.id IS NULL)").format(c=column, a=alias))
+            else:
+                kind = fragment(self.target.columns[name].type)
+                parts.append(sql.SQL("s.{c}::{k} AS {c}").format(c=column, k=kind))
+        orphan = sql.SQL(" OR ").join(orphans) if orphans else sql.SQL("false")
+        self.staging.run(
+            """
+            CREATE TEMP TABLE {ready} AS SELECT {parts}, {orphan} AS orphan, row_number() OVER () AS n
+            FROM {stage} AS s JOIN {keys} AS w ON w.k = s.k {joins}
+            WHERE NOT w.matched AND s.k NOT IN (SELECT k FROM {refused} WHERE k IS NOT NULL)
+            """,
+            parts=sql.SQL(", ").join(parts), joins=sql.SQL(" ").join(joins), orphan=orphan,
+        )  # fmt: skip
+
+    def _references(self) -> None:
+        if not self.staging.rows("SELECT EXISTS (SELECT FROM {ready} WHERE orphan)")[0][0]:
+            return
+        for name, other in self.selection.references.items():
+            self._refuse(
+                name, f"refers to no row of {other} that is imported",
+                """FROM {ready} AS r JOIN {stage} AS s ON s.k = r.k
+                   WHERE r.orphan AND s.{c} IS NOT NULL AND r.{c} IS NULL""",
+                c=sql.Identifier(name),
+            )  # fmt: skip
+
+    def _checks(self) -> None:
+        filled = set(self.selection.columns)
+        chosen = [check for check in self.target.checks if check.columns and filled >= set(check.columns)]
+        if not chosen:
+            return
+        broken = sql.SQL(" OR ").join(sql.SQL("NOT ({})").format(fragment(check.condition)) for check in chosen)
+        if self.staging.rows("SELECT EXISTS (SELECT FROM {ready} WHERE {broken})", broken=broken)[0][0]:
+            for check in chosen:
+                self._refuse(
+                    ", ".join(check.columns), f"against the rule {check.name}", "FROM {ready} AS s WHERE NOT ({c})",
+                    c=fragment(check.condition),
+                )  # fmt: skip
+
+    def _uniques(self) -> None:
+        filled = set(self.selection.columns)
+        for unique in self.target.uniques:
+            if unique.columns and filled >= set(unique.columns):
+                self._unique(unique)
+
+    def _unique(self, unique: Unique) -> None:
+        parts = sql.SQL(", ").join(sql.SQL("({})").format(fragment(part)) for part in unique.expressions)
+        present = sql.SQL(" AND ").join(sql.SQL("({}) IS NOT NULL").format(fragment(p)) for p in unique.expressions)
+        where = sql.SQL("({})").format(fragment(unique.condition or "true"))
+        twice = """
+            FROM {ready} AS s WHERE ({parts}) IN (
+                SELECT {parts} FROM (SELECT {columns} FROM {ready} UNION ALL
+                                     SELECT {columns} FROM {target} WHERE id NOT IN (
+                                         SELECT id FROM {keys} WHERE verb <> 'same' OR matched)) AS every
+                WHERE {where} AND {present} GROUP BY {parts} HAVING count(*) > 1) AND {where}
+        """
+        columns = sql.SQL(", ").join(map(sql.Identifier, unique.columns))
+        self._refuse(
+            ", ".join(unique.columns), "another row has the same", twice,
+            parts=parts, columns=columns, where=where, present=present,
+        )  # fmt: skip
+
+    def _public_ids(self) -> None:
+        """An old public id leads to one row, here and among the aliases that stand."""
+        if self.selection.public_id is None:
+            return
+        others = [parent for parent in self.parents.values() if parent.selection.public_id is not None]
+        every = sql.SQL(" UNION ALL ").join(
+            [sql.SQL("SELECT p FROM {}").format(one.ready) for one in (*others, self.staging)]
+        )
+        self._refuse(
+            PUBLIC_ID, "another row has the same",
+            """FROM {ready} AS s WHERE s.p IN (SELECT p FROM ({every}) AS e WHERE p IS NOT NULL GROUP BY p
+                                               HAVING count(*) > 1)""",
+            every=every,
+        )  # fmt: skip
+        self._refuse(
+            PUBLIC_ID,
+            "another row had it before",
+            "FROM {ready} AS s JOIN public.public_id_aliases AS a ON a.alias = s.p AND a.row_id <> s.id",
+        )
+
+    def _drop(self) -> None:
+        """What is refused is no row any more; of a table that refers to itself, what refers to that neither."""
+        own = [name for name, other in self.selection.references.items() if other == self.target.name]
+        self._forget()
+        for name in own:
+            while self._refuse(
+                name, f"refers to no row of {self.target.name} that is imported",
+                """FROM {ready} AS s WHERE s.{c} IS NOT NULL AND s.{c} NOT IN (
+                       SELECT id FROM {keys} WHERE verb <> 'gone')""",
+                c=sql.Identifier(name),
+            ):  # fmt: skip
+                self._forget()
+
+    def _forget(self) -> None:
+        self.staging.run("DELETE FROM {ready} AS r USING {refused} AS x WHERE x.k = r.k")
+        # An earlier row stays as it stands.
+        self.staging.run("DELETE FROM {keys} AS w USING {refused} AS x WHERE x.k = w.k AND w.verb = 'new'")
+        self.staging.run(
+            "UPDATE {keys} AS w SET verb = 'kept' FROM {refused} AS x WHERE x.k = w.k AND w.verb = 'changed'"
+        )
+
+    def _refuse(self, column: str, reason: str, rows: Any, **parts: sql.Composable) -> int:
+        query = "INSERT INTO {refused} SELECT s.k, {column}, {reason} " + rows
+        return self.staging.run(query, column=sql.Literal(column), reason=sql.Literal(reason), **parts)
+
+
+# pg_input_is_valid is PostgreSQL 16's; this one does the same, and is asked only where some value is known to be wrong.
+_VALID = """
+    CREATE OR REPLACE FUNCTION pg_temp.import_is_valid(value text, kind text) RETURNS boolean
+    LANGUAGE plpgsql STABLE AS $$
+    BEGIN
+        EXECUTE format('SELECT %L::%s', value, kind);
+        RETURN true;
+    EXCEPTION WHEN data_exception OR invalid_text_representation OR feature_not_supported THEN
+        RETURN false;
+    END
+    $$
+"""

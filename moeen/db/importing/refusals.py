@@ -1,0 +1,130 @@
+"""What of the source would not be written: counted, with keys and a query that finds all, and in a file of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from psycopg import sql
+
+from moeen.db.backups import encryption
+from moeen.db.findings import Finding, Fix, Severity
+from moeen.db.importing.judgement import NO_SUCH_VALUE, rules
+from moeen.db.importing.selection import UNMAPPED, Selection, fits
+from moeen.db.importing.source import Source
+from moeen.db.importing.staging import Staging
+from moeen.db.kinds import Kind
+
+
+def findings(staging: Staging) -> list[Finding]:
+    """One a column and reason: how many rows, five of their keys, and the query that finds all of them."""
+    queries = {(rule.column, rule.reason): rule.query for rule in rules(staging, raw=False)}
+    found = []
+    for column, reason, count, keys in staging.rows(_REFUSED):
+        condition = queries.get((column, reason))
+        told = staging.selection.table.columns.get(column)
+        advice = "correct them in the source, or in the mapping" + (f" (line {told.line})" if told else "")
+        if condition:
+            advice += f"; to find them there: {staging.selection.value(column, condition).as_string(None)}"
+        what = f"{reason}{_values(staging, column) if reason == NO_SUCH_VALUE else ''}"
+        more = ", ..." if count > len(keys) else ""
+        found.append(
+            Finding(
+                object=f"{staging.table}.{column}",
+                kind=Kind.IMPORT_REFUSES,
+                expected="a value that the table takes",
+                found=f"{what}: {count:,} {'row' if count == 1 else 'rows'}, keys {', '.join(keys)}{more}",
+                severity=Severity.BREAKS,
+                fix=Fix(advice=advice),
+                why="not written, and neither is what refers to them",
+            )
+        )
+    return found
+
+
+def _values(staging: Staging, column: str) -> str:
+    """Some of those that a map lacks: the words of a list, not of a person."""
+    rows = staging.rows(
+        "SELECT DISTINCT substr({c}, {start}, 40) FROM {stage} WHERE starts_with({c}::text, {mark}) ORDER BY 1 LIMIT 5",
+        c=sql.Identifier(column), start=sql.Literal(len(UNMAPPED) + 1), mark=sql.Literal(UNMAPPED),
+    )  # fmt: skip
+    return f" as {', '.join(repr(value) for (value,) in rows)}"
+
+
+def undecided(source: Source, selections: Sequence[Selection], left_out: Container[str]) -> Iterator[Finding]:
+    """Columns and tables of the source that hold something, and of which the mapping does not tell.
+
+    A column that one of the tables takes, or leaves out with a reason, is told of, whichever other tables read it.
+    """
+    told: dict[str, set[str]] = {}
+    for one in selections:
+        told.setdefault(one.rows.as_string(None), set()).update(one.named, one.table.left_out)
+    looked_at = set()
+    for one in selections:
+        rows = one.rows.as_string(None)
+        left = [name for name in one.known if name not in told[rows]]
+        if left and rows not in looked_at:
+            looked_at.add(rows)
+            counts = sql.SQL(", ").join(sql.SQL("count({})").format(sql.Identifier("s", name)) for name in left)
+            (numbers,) = source.rows(sql.SQL("SELECT {} FROM {} AS s").format(counts, one.rows))
+            what = one.table.name if one.table.is_query else one.table.source
+            yield from (
+                _left(f"{what}.{name}", f"{count:,} values", f"[tables.{one.table.name}]")
+                for name, count in zip(left, numbers, strict=True)
+                if count
+            )
+    for name, table in source.tables().items():
+        if table.kind in ("r", "p") and name not in left_out and not any(fits(name, rows) for rows in told):
+            relation = sql.Identifier(table.schema, name)
+            ((holds,),) = source.rows(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation))
+            if holds:
+                yield _left(name, "rows", "the mapping")
+
+
+def _left(what: str, found: str, where: str) -> Finding:
+    return Finding(
+        object=what,
+        kind=Kind.IMPORT_LEAVES_OUT,
+        expected=f"a place in {where}, or a reason under left_out",
+        found=found,
+        severity=Severity.UNSAFE,
+        why="it would be lost without anybody having said so",
+    )
+
+
+def write(path: Path, stagings: Sequence[Staging], *, recipients: Sequence[str]) -> Path | None:
+    """The refused rows as JSON lines, encrypted where backups are; None where there are none.
+
+    They are a clinic's: nobody but the owner of the file reads it. Raises OSError.
+    """
+    lines = [json.dumps(line, ensure_ascii=False) for staging in stagings for line in _lines(staging)]
+    if not lines:
+        return None
+    path = path.with_name(f"{path.name}.age") if recipients else path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = io.BytesIO("".join(f"{line}\n" for line in lines).encode())
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        if recipients:
+            encryption.encrypt(content, file, encryption.recipients(recipients))
+        else:
+            file.write(content.getbuffer())
+    return path
+
+
+def _lines(staging: Staging) -> Iterator[dict[str, Any]]:
+    for key, column, reason, row in staging.rows(_ROWS):
+        yield {"table": staging.table, "key": key, "column": column, "reason": reason, "row": row}
+
+
+_REFUSED = """
+    SELECT c, reason, count(*), (array_agg(coalesce(k, 'NULL') ORDER BY length(k), k))[1:5] FROM {refused}
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_ROWS = """
+    SELECT x.k, x.c, x.reason, to_jsonb(s) - 'k' - 'd' FROM {refused} AS x LEFT JOIN {stage} AS s ON s.k = x.k
+    ORDER BY x.c, x.reason, x.k
+"""

@@ -1,0 +1,228 @@
+"""What is asked of the source for one table of ours: its key, a digest of the row, and a text for each column.
+
+Expressions are the mapping's own; each is tried alone beforehand, so that a mistake is told with its line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import psycopg
+from psycopg import sql
+
+from moeen.db.importing import conversions, mapping
+from moeen.db.importing.source import Source
+from moeen.db.importing.target import PUBLIC_ID, Target
+from moeen.db.sql import fragment
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of one table. ``columns``: column of ours -> SQL for its text, over the source's row.
+
+    ``references``: column -> the table whose old key it holds. ``keeps_keys``: the old keys are uuids and stay.
+    ``known``: the columns that the source gives, name -> type; ``named``: those of them that the mapping names.
+    """
+
+    table: mapping.Table
+    target: Target
+    rows: sql.Composable
+    key: sql.Composable
+    keeps_keys: bool
+    columns: dict[str, sql.Composable]
+    public_id: sql.Composable | None
+    references: dict[str, str]
+    known: dict[str, str]
+    named: frozenset[str]
+
+    def all(self) -> sql.Composed:
+        """Key, digest, old public id if there is one, and the columns, in their order."""
+        return self._digested(sql.SQL("k, {digest}{values}"))
+
+    def keys(self) -> sql.Composed:
+        """Key and digest."""
+        return self._digested(sql.SQL("k, {digest}"))
+
+    def only(self, keys: Sequence[str]) -> sql.Composed:
+        """The same as `all`, of these keys."""
+        return sql.SQL("{} JOIN unnest({}::text[]) AS wanted (key) ON wanted.key = t.k").format(
+            self.all(), sql.Literal(list(keys))
+        )
+
+    def value(self, column: str, condition: sql.Composable) -> sql.Composed:
+        """A query for people: the keys of all rows whose text for the column, `v`, fits the condition."""
+        expression = self.public_id if column == PUBLIC_ID else self.columns.get(column)
+        return sql.SQL(
+            "SELECT k FROM (SELECT {key} AS k, {value} AS v FROM {rows} AS s) AS t WHERE {condition}"
+        ).format(key=self.key, value=expression or sql.NULL, rows=self.rows, condition=condition)
+
+    def _digested(self, what: sql.SQL) -> sql.Composed:
+        parts = [self.key, *([self.public_id] if self.public_id else []), *self.columns.values()]
+        names = [sql.Identifier("k"), *(sql.Identifier(f"c{n}") for n in range(1, len(parts)))]
+        inner = [sql.SQL("{} AS {}").format(part, name) for part, name in zip(parts, names, strict=True)]
+        values = sql.SQL("").join(sql.SQL(", {}").format(name) for name in names[1:])
+        # With what it is made for: a row of a changed mapping is another row.
+        purpose = f"{list(self.columns)} {self.references}"
+        digest = sql.SQL("md5(ROW({}, {})::text)").format(
+            sql.Literal(hashlib.md5(purpose.encode(), usedforsecurity=False).hexdigest()[:8]), sql.SQL(", ").join(names)
+        )
+        # OFFSET 0: each expression is computed once, and not again for the digest.
+        return sql.SQL("SELECT {what} FROM (SELECT {inner} FROM {rows} AS s OFFSET 0) AS t").format(
+            what=what.format(digest=digest, values=values), inner=sql.SQL(", ").join(inner), rows=self.rows
+        )
+
+
+def of_table(whole: mapping.Mapping, table: mapping.Table, target: Target, source: Source) -> Selection:
+    """Compose it. Raises MappingError, with the line, for what the source or the target does not have."""
+    return _Composer(whole, table, target, source).selection()
+
+
+class _Composer:
+    def __init__(self, whole: mapping.Mapping, table: mapping.Table, target: Target, source: Source) -> None:
+        self.whole, self.table, self.target, self.source = whole, table, target, source
+        self.rows = self._rows()
+        line = table.lines["from"]
+        try:
+            self.known = dict(source.described(sql.SQL("SELECT * FROM {} AS s").format(self.rows)))
+        except psycopg.OperationalError as error:
+            raise source.lost(error) from error
+        except psycopg.Error as error:
+            raise whole.error(line, f"the source has no such rows: {_said(error)}.") from error
+
+    def _rows(self) -> sql.Composable:
+        if self.table.is_query:
+            return sql.SQL("({})").format(fragment(self.table.source.strip().rstrip(";")))
+        schema, _, name = self.table.source.rpartition(".")
+        return sql.Identifier(schema or self.whole.schema, name)
+
+    def selection(self) -> Selection:
+        table, target = self.table, self.target
+        for name in self.table.key:
+            if name not in self.known:
+                raise self._error(table.lines["key"], f"the key {name} is no column of {self._what}.{self._near(name)}")
+        for column in table.columns.values():
+            if column.name not in target.writable:
+                raise self._error(column.line, f"{table.name} has no column {column.name} to be filled.")
+        if table.public_id and not target.prefix:
+            raise self._error(table.public_id.line, f"{table.name} has no public ids.")
+        if table.match and table.match not in table.columns:
+            raise self._error(table.lines["match"], f"match names {table.match}, which the mapping does not fill.")
+        for name in target.writable:
+            column_of_ours = target.columns[name]
+            if column_of_ours.not_null and not column_of_ours.default and name not in table.columns:
+                raise self._error(table.line, f"{table.name}.{name} needs a value, and the mapping gives none.")
+        columns = {name: self._expression(column) for name, column in table.columns.items()}
+        parts = [sql.SQL("{}::text").format(sql.Identifier("s", name)) for name in table.key]
+        named = {column.column for column in table.columns.values()} | set(table.key)
+        named |= {table.public_id.column} if table.public_id else set()
+        return Selection(
+            table=table,
+            target=target,
+            rows=self.rows,
+            key=parts[0] if len(parts) == 1 else sql.SQL(" || '|' || ").join(parts),
+            keeps_keys=len(parts) == 1 and self.known[table.key[0]] == "uuid",
+            columns=columns,
+            public_id=self._expression(table.public_id) if table.public_id else None,
+            references=self._references(),
+            known=self.known,
+            named=frozenset(named | {name for name in self.known if self._occurs(name)}),
+        )
+
+    def _references(self) -> dict[str, str]:
+        found = {}
+        for name, column in self.table.columns.items():
+            other = column.references or self.target.references.get(name, "")
+            if other and column.constant is None:
+                if other not in self.whole.tables:
+                    raise self._error(column.line, f"{name} refers to {other}, of which the mapping does not tell.")
+                if self.target.columns[name].type != "uuid":
+                    raise self._error(column.line, f"{name} holds no id.")
+                found[name] = other
+        return found
+
+    def _occurs(self, name: str) -> bool:
+        """Whether an expression names the column."""
+        texts = [column.sql for column in self.table.columns.values()]
+        return any(fits(name, text) for text in texts)
+
+    def _expression(self, column: mapping.Column) -> sql.Composable:
+        if column.constant is not None:
+            return sql.SQL("{}::text").format(sql.Literal(column.constant))
+        if column.column:
+            if column.column not in self.known:
+                raise self._error(
+                    column.line, f"{self._what} has no column {column.column}.{self._near(column.column)}"
+                )
+            value: sql.Composable = sql.Identifier("s", column.column)
+        else:
+            value = sql.SQL("({})").format(fragment(column.sql))
+        live = self._type(column, value)
+        refers = column.references or self.target.references.get(column.name, "")
+        is_id = column.name == PUBLIC_ID or refers
+        want = "text" if is_id or column.values else self.target.columns[column.name].type
+        try:
+            value = conversions.as_text(value, live, want, zone=self.whole.zone)
+        except conversions.ZoneNeeded as error:
+            raise self._error(
+                column.line, f"{column.name} takes a moment from {live}, and in which time zone is not said.",
+                next_step='Say it at the top of the mapping: zone = "Asia/Riyadh", or UTC.',
+            ) from error  # fmt: skip
+        return self._mapped(column, value)
+
+    def _mapped(self, column: mapping.Column, value: sql.Composable) -> sql.Composable:
+        if column.values is None and column.null is None:
+            return value
+        whens = [
+            sql.SQL("WHEN {} THEN {}::text").format(sql.Literal(one), sql.Literal(other))
+            for one, other in (column.values or {}).items()
+        ]
+        rest: sql.Composable = sql.SQL("v")
+        if column.values is not None:
+            # What the map does not hold stays told apart from all that may stand: the judge looks for the mark.
+            rest = sql.SQL("{} || v").format(sql.Literal(UNMAPPED))
+        if column.null is not None:
+            rest = sql.SQL("CASE WHEN v IS NULL THEN {}::text ELSE {} END").format(sql.Literal(column.null), rest)
+        case = sql.SQL("CASE v {} ELSE {} END").format(sql.SQL(" ").join(whens), rest) if whens else rest
+        return sql.SQL("(SELECT {} FROM (SELECT {} AS v) AS m)").format(case, value)
+
+    def _type(self, column: mapping.Column, value: sql.Composable) -> str:
+        """The type of an expression, which is tried so. A domain counts as what it stands for."""
+        try:
+            described = self.source.described(sql.SQL("SELECT {} AS v FROM {} AS s").format(value, self.rows))
+        except psycopg.OperationalError as error:
+            raise self.source.lost(error) from error
+        except psycopg.Error as error:
+            cause = f"the expression for {column.name} is refused by the source: {_said(error)}."
+            raise self._error(column.line, cause) from error
+        if len(described) != 1 or described[0][1] == "record":
+            raise self._error(column.line, f"the expression for {column.name} gives several values, not one.")
+        return described[0][1]
+
+    @property
+    def _what(self) -> str:
+        return "the SELECT" if self.table.is_query else self.table.source
+
+    def _near(self, name: str) -> str:
+        near = get_close_matches(name, self.known, n=3, cutoff=0.6)
+        return f" It has {', '.join(near)}." if near else ""
+
+    def _error(self, line: int, cause: str, *, next_step: str = "") -> mapping.MappingError:
+        return self.whole.error(line, cause, next_step=next_step)
+
+
+#: Stands before a value that a map does not hold.
+UNMAPPED = "\x01no such value in the map: "
+
+
+def fits(name: str, text: str) -> bool:
+    """Whether SQL names a column: by its letters, which is enough to not ask about it."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+
+
+def _said(error: psycopg.Error) -> str:
+    """The server's word about the SQL. It was tried on no row, so it holds nothing of one."""
+    return (error.diag.message_primary or type(error).__name__).rstrip(".")

@@ -1,0 +1,210 @@
+"""The database that rows come from: read, never written, in one snapshot.
+
+Any PostgreSQL from 10 on. Everything is set for the one transaction alone, so that a pooler may stand between.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
+
+from moeen.db.codes import Code
+from moeen.db.errors import DATABASE_URL_FORM, USAGE, MoeenError
+from moeen.db.explain import explain
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+OLDEST = 100000
+#: Values are written in one form; rows that policies would hide are an error; no limit of theirs ends the reading.
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+    "standard_conforming_strings": "on",
+    "row_security": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
+    "jit": "off",
+}
+
+
+class SourceLost(MoeenError):
+    """The source went away while it was read."""
+
+    default_code = Code.IMPORT_SOURCE
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """Columns that refer to those of another table of the source."""
+
+    columns: tuple[str, ...]
+    table: str
+    table_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table or view of the source: column -> type as PostgreSQL writes it, enums with their labels."""
+
+    schema: str
+    name: str
+    kind: str
+    rows: int
+    columns: dict[str, str]
+    key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def url_of(words: str) -> str:
+    """A URL, or what the variable holds that `env:NAME` names: a password in a command line is seen by everybody."""
+    url = os.environ.get(words[4:], "") if words.startswith("env:") else words
+    if not url:
+        raise MoeenError(
+            f"{words} names nothing.", next_step="--from URL, or env:VARIABLE that holds a URL.", exit_code=USAGE
+        )
+    return url
+
+
+class Source:
+    """An open snapshot of a database. Not for two threads at once."""
+
+    def __init__(self, connection: Connection, schema: str) -> None:
+        self.connection, self.schema = connection, schema
+
+    @classmethod
+    @contextmanager
+    def opened(cls, url: str, *, schema: str) -> Iterator[Source]:
+        """Connect and begin; raises MoeenError where the server, the database or the schema cannot be had."""
+        try:
+            conninfo_to_dict(url)
+        except psycopg.Error as error:
+            raise MoeenError(
+                "The URL of the source is malformed.",
+                next_step=f"The wanted form: {DATABASE_URL_FORM}",
+                exit_code=USAGE,
+            ) from error
+        try:
+            connection = psycopg.connect(
+                url, autocommit=True, connect_timeout=10, application_name="moeen import", client_encoding="UTF8",
+                prepare_threshold=None,
+            )  # fmt: skip
+        except psycopg.Error as error:
+            known = explain(error)
+            cause = known.cause if known else type(error).__name__
+            step = (known.next_step if known else "").replace("DATABASE_URL", "--from")
+            raise MoeenError(f"The source: {cause}", next_step=step, code=Code.IMPORT_SOURCE) from error
+        with connection:
+            yield cls._begun(connection, schema)
+
+    @classmethod
+    def _begun(cls, connection: Connection, schema: str) -> Source:
+        if connection.info.server_version < OLDEST:
+            raise MoeenError(
+                "The source is older than PostgreSQL 10.",
+                next_step="Upgrade it, or a copy of it, first.",
+                code=Code.OLD_SERVER,
+            )
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        known = {name for (name,) in connection.execute("SELECT name FROM pg_settings").fetchall()}
+        for name, value in _SETTINGS.items():
+            if name in known:
+                connection.execute("SELECT set_config(%s, %s, true)", [name, value])
+        connection.execute(sql.SQL("SET LOCAL search_path = {}, pg_catalog").format(sql.Identifier(schema)))
+        row = connection.execute("SELECT to_regnamespace(quote_ident(%s))", [schema]).fetchone()
+        if row is None or row[0] is None:
+            raise MoeenError(f"The source has no schema {schema}.", exit_code=USAGE)
+        return cls(connection, schema)
+
+    def described(self, query: sql.Composable) -> list[tuple[str, str]]:
+        """(name, type) of what a query gives. Raises psycopg's error for one that is none."""
+        with self.connection.transaction():
+            cursor = self.connection.execute(sql.SQL("SELECT * FROM ({}) AS s LIMIT 0").format(query))
+            found = [(one.name, one.type_code, one._fmod) for one in cursor.description or ()]
+            return [(name, self._type(oid, modifier)) for name, oid, modifier in found]
+
+    def _type(self, oid: int, modifier: int) -> str:
+        row = self.connection.execute("SELECT format_type(%s::oid, %s)", [oid, modifier]).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    def rows(self, query: sql.SQL | sql.Composed) -> list[tuple[Any, ...]]:
+        """All rows of a query; it may fail and leaves the snapshot as it is."""
+        try:
+            with self.connection.transaction():
+                return self.connection.execute(query).fetchall()
+        except psycopg.OperationalError as error:
+            raise self.lost(error) from error
+
+    def lost(self, error: psycopg.Error) -> MoeenError:
+        """What to say of an error of this connection."""
+        if self.connection.closed or isinstance(error, errors.AdminShutdown | errors.CrashShutdown):
+            return SourceLost(
+                "The source went away while it was read.",
+                next_step="Run the command again; what was written stays, and is not written twice.",
+            )
+        known = explain(error)
+        return MoeenError(f"The source: {known.cause if known else type(error).__name__}", code=Code.IMPORT_SOURCE)
+
+    def tables(self, schema: str = "") -> dict[str, SourceTable]:
+        """The tables and views of a schema, by name."""
+        found: dict[str, SourceTable] = {}
+        wanted = schema or self.schema
+        for name, kind, rows, names, types in self.connection.execute(_TABLES, [wanted]).fetchall():
+            found[name] = SourceTable(wanted, name, kind, max(rows, 0), dict(zip(names, types, strict=True)))
+        for name, key in self.connection.execute(_KEYS, [wanted]).fetchall():
+            found[name] = replace(found[name], key=tuple(key))
+        for name, columns, other, others in self.connection.execute(_FOREIGN_KEYS, [wanted]).fetchall():
+            more = ForeignKey(tuple(columns), other, tuple(others))
+            found[name] = replace(found[name], foreign_keys=(*found[name].foreign_keys, more))
+        for name, column, labels in self.connection.execute(_LABELS, [wanted]).fetchall():
+            found[name] = replace(found[name], labels={**found[name].labels, column: tuple(labels)})
+        return found
+
+
+_TABLES = """
+    SELECT c.relname::text, c.relkind::text, c.reltuples::bigint,
+           array_agg(a.attname::text ORDER BY a.attnum),
+           array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+    GROUP BY 1, 2, 3 ORDER BY 1
+"""
+_KEYS = """
+    SELECT c.relname::text, array_agg(a.attname::text ORDER BY k.place)
+    FROM pg_constraint AS p JOIN pg_class AS c ON c.oid = p.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL unnest(p.conkey) WITH ORDINALITY AS k (number, place)
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.number
+    WHERE n.nspname = %s AND p.contype = 'p' AND NOT c.relispartition GROUP BY 1
+"""
+_FOREIGN_KEYS = """
+    SELECT c.relname::text,
+           ARRAY(SELECT a.attname::text FROM unnest(p.conkey) WITH ORDINALITY AS k (number, place)
+                 JOIN pg_attribute AS a ON a.attrelid = p.conrelid AND a.attnum = k.number ORDER BY k.place),
+           CASE WHEN f.relnamespace = n.oid THEN '' ELSE fn.nspname || '.' END || f.relname,
+           ARRAY(SELECT a.attname::text FROM unnest(p.confkey) WITH ORDINALITY AS k (number, place)
+                 JOIN pg_attribute AS a ON a.attrelid = p.confrelid AND a.attnum = k.number ORDER BY k.place)
+    FROM pg_constraint AS p JOIN pg_class AS c ON c.oid = p.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_class AS f ON f.oid = p.confrelid JOIN pg_namespace AS fn ON fn.oid = f.relnamespace
+    WHERE n.nspname = %s AND p.contype = 'f' AND NOT c.relispartition ORDER BY 1, p.conname
+"""
+_LABELS = """
+    SELECT c.relname::text, a.attname::text, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_enum AS e ON e.enumtypid = a.atttypid
+    WHERE n.nspname = %s AND NOT c.relispartition GROUP BY 1, 2
+"""

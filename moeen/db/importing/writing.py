@@ -1,0 +1,225 @@
+"""The rows that were found good go to their tables, each with its old key, and what is gone goes.
+
+New rows alone are written in batches, each a transaction; a run that was stopped goes on with those that are missing.
+Where rows changed or went, all is one transaction: another state of the source is taken over whole, or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from psycopg import sql
+
+from moeen.db.backups import digests
+from moeen.db.importing.source import Connection
+from moeen.db.importing.staging import Staging
+from moeen.db.importing.target import ID, PUBLIC_ID, Target
+
+BATCH = 50_000
+Told = Callable[[str, int, int], None]
+
+
+def write(connection: Connection, stagings: Sequence[Staging], *, told: Told) -> None:
+    """In the order of references. ``told``: table, rows written, rows to write."""
+    only_new = not any(count.changed or count.gone for count in (staging.count() for staging in stagings))
+    if only_new:
+        for staging in stagings:
+            _Writer(connection, staging, told).insert(in_batches=True)
+        return
+    with connection.transaction():
+        writers = [_Writer(connection, staging, told) for staging in stagings]
+        referred = {other for staging in stagings for other in staging.selection.target.references.values()}
+        leaves = [writer for writer in writers if writer.target.name not in referred]
+        inner = [writer for writer in writers if writer.target.name in referred]
+        for writer in leaves:
+            writer.delete()
+        for writer in inner:
+            writer.vacate()
+        for writer in writers:
+            writer.insert(in_batches=False)
+            writer.update()
+        for writer in reversed(inner):
+            writer.delete()
+
+
+def row_hash(target: Target, columns: Sequence[str], alias: str) -> sql.Composed:
+    """A number that stands for what a row holds in its key and these columns."""
+    parts = [digests.hashed_form(sql.Identifier(alias, ID), "uuid")]
+    parts += [digests.hashed_form(sql.Identifier(alias, name), _short(target.columns[name].type)) for name in columns]
+    return sql.SQL("hash_record_extended(ROW({}), 0)").format(sql.SQL(", ").join(parts))
+
+
+def _short(kind: str) -> str:
+    """A type by the name that pg_type gives it."""
+    known = {"character varying": "varchar", "boolean": "bool", "integer": "int4", "bigint": "int8", "smallint": "int2",
+             "timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamp",
+             "time without time zone": "time"}  # fmt: skip
+    name = kind.partition("(")[0]
+    return known.get(name, name)
+
+
+class _Writer:
+    def __init__(self, connection: Connection, staging: Staging, told: Told) -> None:
+        self.connection, self.staging, self.told = connection, staging, told
+        self.target, self.selection = staging.selection.target, staging.selection
+        self.columns = list(self.selection.columns)
+        #: References to the same table: its rows come in no order, so they are written at once.
+        self.own = [name for name, other in self.selection.references.items() if other == self.target.name]
+
+    def insert(self, *, in_batches: bool) -> None:
+        total = self.staging.rows("SELECT coalesce(max(n), 0) FROM {ready}")[0][0]
+        step = BATCH if in_batches and not self.own else max(total, 1)
+        for first in range(1, total + 1, step):
+            with self._transaction():
+                self._insert(first, first + step)
+            self.told(self.target.name, min(first + step - 1, total), total)
+        with self._transaction():
+            self._matched()
+
+    def _insert(self, first: int, end: int) -> None:
+        part = sql.SQL("r.verb = 'new' AND r.n >= {} AND r.n < {}").format(sql.Literal(first), sql.Literal(end))
+        names = [ID, *self.columns]
+        values = [sql.Identifier("r", name) for name in names]
+        if self.selection.public_id is not None:
+            names.append(PUBLIC_ID)
+            values.append(self._public_id())  # type: ignore[arg-type]
+        self.staging.run(
+            "INSERT INTO {target} ({names}) SELECT {values} FROM {ready} AS r WHERE {part}",
+            names=sql.SQL(", ").join(map(sql.Identifier, names)), values=sql.SQL(", ").join(values), part=part,
+        )  # fmt: skip
+        self._aliases(part)
+        self.staging.run(
+            """
+            INSERT INTO public.legacy_keys (source, table_name, old_key, new_id, digest, row_hash)
+            SELECT {source}, {table}, r.k, r.id, r.d, {hash} FROM {ready} AS r WHERE {part}
+            """,
+            part=part, hash=row_hash(self.target, self.columns, "r"), **self._named(),
+        )  # fmt: skip
+
+    def _matched(self) -> None:
+        """Keys of rows that stood here before: their hash is 0, and the proof does not ask what they hold."""
+        self.staging.run(
+            """
+            INSERT INTO public.legacy_keys (source, table_name, old_key, new_id, digest, row_hash)
+            SELECT {source}, {table}, w.k, w.id, w.d, 0 FROM {keys} AS w WHERE w.matched AND w.verb = 'new'
+            """,
+            **self._named(),
+        )  # fmt: skip
+
+    def _public_id(self) -> sql.Composed:
+        """The old one where it has our form, else a new one."""
+        return sql.SQL("CASE WHEN r.p ~ {} THEN r.p ELSE app.generate_public_id({}) END").format(
+            sql.Literal(self.target.pattern), sql.Literal(self.target.prefix)
+        )
+
+    def _aliases(self, part: sql.Composable) -> None:
+        if self.selection.public_id is not None:
+            self.staging.run(
+                """
+                INSERT INTO public.public_id_aliases (alias, table_name, row_id)
+                SELECT r.p, {table}, r.id FROM {ready} AS r WHERE {part} AND r.p !~ {pattern}
+                ON CONFLICT (alias) DO NOTHING
+                """,
+                part=part, pattern=sql.Literal(self.target.pattern), table=sql.Literal(self.target.name),
+            )  # fmt: skip
+
+    # --- what changed, and what is gone ---------------------------------------------------------------------------
+
+    def vacate(self) -> None:
+        """Values that no two rows may have are given up by rows that go or change, for the rows that take them on."""
+        names = {column for unique in self.target.uniques for column in unique.columns} & set(self.columns)
+        for name in sorted(names - {PUBLIC_ID}):
+            column = self.target.columns[name]
+            if column.not_null and not column.type.startswith(("character varying", "text")):
+                continue
+            placeholder = sql.SQL("t.id::text") if column.not_null else sql.NULL
+            with self._updates():
+                self.staging.run(
+                    """
+                    UPDATE {target} AS t SET {c} = {placeholder} FROM {keys} AS w LEFT JOIN {ready} AS r ON r.k = w.k
+                    WHERE w.id = t.id AND NOT w.matched AND (w.verb = 'gone' OR w.verb = 'changed'
+                          AND r.{c} IS DISTINCT FROM t.{c})
+                    """,
+                    c=sql.Identifier(name), placeholder=placeholder,
+                )  # fmt: skip
+
+    def update(self) -> None:
+        part = sql.SQL("r.verb = 'changed'")
+        sets = [sql.SQL("{c} = r.{c}").format(c=sql.Identifier(name)) for name in self.columns]
+        if self.selection.public_id is not None:
+            self._former_ids()
+            sets.append(sql.SQL("public_id = CASE WHEN r.p ~ {} THEN r.p ELSE t.public_id END").format(
+                sql.Literal(self.target.pattern)))  # fmt: skip
+        if sets:
+            with self._updates():
+                self.staging.run(
+                    "UPDATE {target} AS t SET {sets} FROM {ready} AS r WHERE r.id = t.id AND {part}",
+                    sets=sql.SQL(", ").join(sets), part=part,
+                )  # fmt: skip
+        self._aliases(part)
+        self.staging.run(
+            """
+            UPDATE public.legacy_keys AS l SET digest = r.d, row_hash = {hash} FROM {ready} AS r
+            WHERE l.source = {source} AND l.table_name = {table} AND l.old_key = r.k AND {part}
+            """,
+            part=part, hash=row_hash(self.target, self.columns, "r"), **self._named(),
+        )  # fmt: skip
+        self.staging.run(
+            """
+            UPDATE public.legacy_keys AS l SET digest = w.d FROM {keys} AS w
+            WHERE l.source = {source} AND l.table_name = {table} AND l.old_key = w.k
+              AND w.matched AND w.verb = 'changed'
+            """,
+            **self._named(),
+        )  # fmt: skip
+
+    def _former_ids(self) -> None:
+        self.staging.run(
+            """
+            INSERT INTO public.public_id_aliases (alias, table_name, row_id)
+            SELECT t.public_id, {table}, t.id FROM {ready} AS r JOIN {target} AS t ON t.id = r.id
+            WHERE r.verb = 'changed' AND r.p ~ {pattern} AND r.p <> t.public_id ON CONFLICT (alias) DO NOTHING
+            """,
+            pattern=sql.Literal(self.target.pattern), table=sql.Literal(self.target.name),
+        )  # fmt: skip
+
+    def delete(self) -> None:
+        with self._transaction():
+            self.staging.run(
+                "DELETE FROM {target} AS t USING {keys} AS w WHERE w.id = t.id AND w.verb = 'gone' AND NOT w.matched"
+            )
+            self.staging.run(
+                """
+                DELETE FROM public.legacy_keys AS l USING {keys} AS w
+                WHERE l.source = {source} AND l.table_name = {table} AND l.old_key = w.k AND w.verb = 'gone'
+                """,
+                **self._named(),
+            )
+
+    # --- small helps ----------------------------------------------------------------------------------------------
+
+    def _named(self) -> dict[str, sql.Composable]:
+        return {"source": sql.Literal(self.staging.name), "table": sql.Literal(self.target.name)}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self.connection.transaction():
+            yield
+
+    @contextmanager
+    def _updates(self) -> Iterator[None]:
+        """Within it the time of the last change is the source's to say, and no trigger of ours sets it."""
+        names = [name for (name,) in self.connection.execute(_CLOCKS, [f'public."{self.target.name}"']).fetchall()]
+        with self._transaction():
+            for name in names:
+                self.staging.run("ALTER TABLE {target} DISABLE TRIGGER {name}", name=sql.Identifier(name))
+            yield
+            for name in names:
+                self.staging.run("ALTER TABLE {target} ENABLE TRIGGER {name}", name=sql.Identifier(name))
+
+
+_CLOCKS = """
+    SELECT tgname::text FROM pg_trigger
+    WHERE tgrelid = %s::regclass AND tgfoid = 'app.set_updated_at()'::regprocedure AND tgenabled = 'O'
+"""

@@ -1,0 +1,94 @@
+"""`manage.py import_database`: rows of a database of another shape, by a mapping that people can read."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from moeen.db import backups, importing
+from moeen.db.errors import FINDINGS
+from moeen.db.importing import Check, Receipt
+from sysadmin.management.arguments import whole
+from sysadmin.management.json_output import as_json
+from sysadmin.management.progress import Display
+
+
+class Command(BaseCommand):
+    help = (
+        "Carries the rows of another PostgreSQL database over into this one, which is migrated and empty or holds an "
+        "earlier run of the same import. Where each table and column comes from says a mapping, a TOML file; docs/"
+        "import.md tells how to get from a first look to the switch. The other database is read in one snapshot and "
+        "never written. Run again, it carries over what changed since. Exit code 0: done and proven; 2: the mapping or "
+        "the command line is wrong; 3: rows or columns are open to decide, and nothing was changed."
+    )
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        words = "the other database: a URL, or env:VARIABLE that holds one, so that its password is on no command line"
+        parser.add_argument("--from", dest="url", required=True, metavar="URL", help=words)
+        parser.add_argument("--map", required=True, type=Path, metavar="FILE", help="the mapping")
+        words = "write nothing; say what would come over, what would be refused, and what the mapping does not tell of"
+        parser.add_argument("--check", action="store_true", help=words)
+        words = "go on although so many rows are refused (default: 0); they are in the file of --rejects"
+        parser.add_argument("--max-rejects", type=whole, default=0, metavar="N", help=words)
+        words = "where refused rows are written, encrypted where backups are (default: in .moeen/imports)"
+        parser.add_argument("--rejects", type=Path, metavar="FILE", help=words)
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        parser.add_argument(
+            "--database", default=DEFAULT_DB_ALIAS, choices=tuple(connections), help="into which database"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        connection, url = connections[options["database"]], importing.url_of(options["url"])
+        with Display(self.stderr) as display:
+            told = display.show if options["verbosity"] else lambda stage, done, total: None
+            if options["check"]:
+                found = importing.check(connection, url, options["map"], told=told)
+                lines, ok, document = _of_check(found), not found.findings, found.as_dict()
+            else:
+                wanted = importing.Options(
+                    rejects=options["rejects"] or _rejects_file(), max_rejects=options["max_rejects"],
+                    recipients=backups.default_recipients(), told=told,
+                )  # fmt: skip
+                done = importing.run(connection, url, options["map"], wanted)
+                lines, ok, document = _of_receipt(done), done.ok, done.as_dict()
+        self.stdout.write(as_json(document) if options["json"] else "\n".join(lines))
+        if not ok:
+            raise SystemExit(FINDINGS)
+
+
+def _rejects_file() -> Path:
+    return Path(settings.BASE_DIR) / ".moeen" / "imports" / f"rejects-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.jsonl"
+
+
+def _of_check(found: Check) -> list[str]:
+    lines = [finding.pretty() for finding in found.findings]
+    for one in found.tables:
+        counts = one.counts
+        writes = f"{counts.new:,} new, {counts.changed:,} changed, {counts.gone:,} gone, {counts.same:,} the same"
+        lines.append(f"{one.table}: {counts.read:,} rows in; {writes}; {counts.refused:,} refused")
+    open_ones = f"{len(found.findings)} things are open" if found.findings else "nothing is open"
+    return [*lines, f"{found.source}: {open_ones}; nothing was written ({found.seconds:.1f} s)"]
+
+
+def _of_receipt(done: Receipt) -> list[str]:
+    lines = [finding.pretty() for finding in done.findings]
+    for one in done.tables:
+        counts = one.counts
+        verdict = "proven" if one.ok else "NOT AS IT WAS READ"
+        lines.append(
+            f"{one.table}: {counts.read:,} rows in; {counts.new:,} new, {counts.changed:,} changed, "
+            f"{counts.gone:,} gone, {counts.refused:,} refused; {one.standing.rows:,} stand, "
+            f"digest {one.standing.sum}: {verdict}"
+        )
+    phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in done.phases.items())
+    if done.rejects:
+        lines.append(f"Refused rows: {done.rejects}")
+    verdict = "imported and proven" if done.ok else "imported, NOT PROVEN"
+    return [*lines, f"{done.source}: {verdict} in {done.seconds:.1f} s ({phases}); receipt {done.id} in import_runs"]

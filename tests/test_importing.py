@@ -1,0 +1,315 @@
+"""Importing a database of another shape: what comes over, what is refused, and that nothing is half done."""
+
+import json
+import re
+import tomllib
+from dataclasses import astuple
+
+import psycopg
+import pyrage
+import pytest
+from django.db import connections
+
+from moeen.db import importing
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.importing.mapping import MappingError
+from moeen.db.importing.source import Source
+from moeen.db.kinds import Kind
+from moeen.db.security import identity
+from tests import generations
+from tests.states import snapshots
+
+
+@pytest.fixture(autouse=True)
+def operator():
+    with identity.acting_as_operator():
+        yield
+
+
+@pytest.fixture(scope="module")
+def source(new_database):
+    """State (a) as it was filled."""
+    return generations.source(new_database, "integer_keys")
+
+
+@pytest.fixture
+def own_source(new_database):
+    made = generations.source(new_database, "integer_keys")
+    yield made
+    new_database.drop(made)
+
+
+@pytest.fixture
+def target(new_database):
+    made = new_database.migrated()
+    yield made
+    new_database.drop(made)
+
+
+@pytest.fixture(scope="module")
+def imported(new_database, source, tmp_path_factory):
+    """(database, receipt) of an import of state (a)."""
+    made = new_database.migrated()
+    folder = tmp_path_factory.mktemp("import")
+    return made, generations.run(source, made, generations.mapping_of("integer_keys"), folder)
+
+
+MAPPING = generations.mapping_of("integer_keys")
+
+
+def query(database, statement, *parameters):
+    with database.connect() as connection:
+        connection.execute("SET row_security = off")
+        return connection.execute(statement, parameters).fetchall()
+
+
+def everything(database):
+    with database.admin() as connection:
+        return snapshots.everything(connection)
+
+
+def test_check__a_mapping_without_gaps__finds_nothing_and_writes_nothing(source, target):
+    before = everything(source), everything(target)
+    found = generations.check(source, target, MAPPING)
+    assert [finding.pretty() for finding in found.findings] == []
+    assert generations.counts(found)["appointments"] == (500, 0, 500, 0, 0, 0)
+    assert (everything(source), everything(target)) == before
+
+
+def test_run__all_tables__proven_and_recorded_in_the_database(source, imported):
+    database, receipt = imported
+    assert receipt.ok
+    assert receipt.rejects == ""
+    tables = {one.table: one for one in receipt.tables}
+    assert tables["patients"].standing == tables["patients"].read
+    assert tables["patients"].standing.rows == 200
+    ((outcome, kept, text),) = query(database, "SELECT outcome, receipt, mapping FROM import_runs")
+    assert (outcome, kept["id"], text) == ("done", receipt.id, MAPPING.read_text(encoding="utf-8"))
+    assert kept["tables"] == json.loads(json.dumps([one.as_dict() for one in receipt.tables]))
+
+
+def test_run__values_of_each_row__are_what_the_mapping_says(source, imported):
+    database, _ = imported
+    old = query(source, "SELECT id::text, user_id::text, full_name, mobile, dob, sex, history, created FROM patients")
+    new = {key: rest for key, *rest in query(
+        database,
+        """
+        SELECT l.old_key, u.old_key, p.first_name, p.last_name, p.phone, p.date_of_birth, p.gender, p.medical_history,
+               p.created_at AT TIME ZONE 'Asia/Riyadh', p.public_id
+        FROM patients AS p JOIN legacy_keys AS l ON l.new_id = p.id AND l.table_name = 'patients'
+        LEFT JOIN legacy_keys AS u ON u.new_id = p.user_id AND u.table_name = 'users'
+        """,
+    )}  # fmt: skip
+    assert len(new) == len(old) == 200
+    for key, user, name, phone, birth, sex, history, created in old:
+        first, _, last = name.partition(" ")
+        gender = {"F": "female", "M": "male", None: None}[sex]
+        assert new[key][:-1] == [user, first, last, phone, birth, gender, history, created]
+        assert new[key][-1].startswith("pat_")
+
+
+def test_run__references_and_matched_rows__follow_the_old_keys(source, imported):
+    database, _ = imported
+    theirs = query(source, "SELECT id::text, reply_to::text, sender_id::text FROM inbox ORDER BY 1")
+    ours = query(
+        database,
+        """
+        SELECT l.old_key, r.old_key, s.old_key FROM internal_messages AS m
+        JOIN legacy_keys AS l ON l.new_id = m.id AND l.table_name = 'internal_messages'
+        LEFT JOIN legacy_keys AS r ON r.new_id = m.parent_message_id AND r.table_name = 'internal_messages'
+        JOIN legacy_keys AS s ON s.new_id = m.sender_id AND s.table_name = 'users' ORDER BY 1
+        """,
+    )
+    assert ours == theirs
+    held = query(
+        database, "SELECT r.name, count(*) FROM user_roles AS h JOIN roles AS r ON r.id = h.role_id GROUP BY 1"
+    )
+    assert dict(held) == {"admin": 15, "doctor": 15, "patient": 15, "staff": 15}
+    assert query(database, "SELECT count(*) FROM roles") == [(5,)]
+
+
+def test_run__triggers_that_speak_for_people__write_one_entry(imported):
+    database, receipt = imported
+    entries = query(
+        database, "SELECT table_name, action, record_id::text, new_values FROM audit_logs ORDER BY created_at"
+    )
+    (_, _, _, told) = entries[0]
+    assert told["tables"]["patients"] == {"new": 200, "changed": 0, "gone": 0}
+    # The trail of each table is suspended meanwhile, and taken up again.
+    tables = list(told["tables"])
+    begun = [("import_runs", "IMPORT", receipt.id), *((table, "IMPORT", receipt.id) for table in tables)]
+    ended = {(table, "AUDIT_RESUMED", receipt.id) for table in tables}
+    assert [entry[:3] for entry in entries[: len(begun)]] == begun
+    assert {entry[:3] for entry in entries[len(begun) :]} == ended
+    assert len(entries) == len(begun) + len(ended)
+
+
+def test_run__a_database_with_other_rows__is_refused(source, target, tmp_path):
+    with target.connect() as connection:
+        connection.execute("INSERT INTO users (email) VALUES ('clerk@example.test')")
+    before = everything(target)
+    with pytest.raises(MoeenError, match="users holds 1 rows that did not come by this import") as refusal:
+        generations.run(source, target, MAPPING, tmp_path)
+    assert refusal.value.exit_code == FINDINGS
+    assert everything(target) == before
+
+
+MISTAKES = tomllib.loads((generations.SCRIPTS / "mistakes.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mapping__a_mistake__is_told_with_its_line_and_nothing_is_changed(source, imported, tmp_path, mistake):
+    database, receipt = imported
+    words = MISTAKES[mistake]
+    with (
+        generations.changed(MAPPING, tmp_path, (words["instead_of"], words["stands"])) as mapping,
+        pytest.raises(MappingError, match=words["said"]) as refusal,
+    ):
+        generations.run(source, database, mapping, tmp_path)
+    assert refusal.value.exit_code == USAGE
+    assert re.search(r"changed.toml, line \d+: |at line \d+", str(refusal.value))
+    assert query(database, "SELECT id::text FROM import_runs") == [(receipt.id,)]
+
+
+def test_mapping__an_expression_that_fails_at_a_row__is_told_with_its_line(source, imported, tmp_path):
+    database, _ = imported
+    changes = ('is_active = { sql = "active = 1" }', 'is_active = { sql = "1 / (id - 7) = 1" }')
+    with generations.changed(MAPPING, tmp_path, changes) as mapping, pytest.raises(MappingError) as refusal:
+        generations.run(source, database, mapping, tmp_path)
+    line = 1 + mapping.read_text(encoding="utf-8").splitlines().index(changes[1])
+    assert f"line {line}: the expression for is_active fails at some row of the source: DivisionByZero" in str(
+        refusal.value
+    )
+
+
+def test_mapping__what_it_does_not_tell_of__is_open_until_it_does(own_source, target, tmp_path):
+    with own_source.connect() as connection:
+        connection.execute(
+            "ALTER TABLE doctors ADD languages text, ADD empty text; UPDATE doctors SET languages = 'ar'"
+        )
+        connection.execute("CREATE TABLE wards (id int); INSERT INTO wards VALUES (1); CREATE TABLE beds (id int)")
+    found = generations.check(own_source, target, MAPPING)
+    assert {finding.object for finding in found.findings} == {"doctors.languages", "wards"}
+    assert {finding.kind for finding in found.findings} == {Kind.IMPORT_LEAVES_OUT}
+    with pytest.raises(importing.Refused, match="2 columns or tables"):
+        generations.run(own_source, target, MAPPING, tmp_path)
+    words = ("[tables.doctors.columns]", '[tables.doctors.left_out]\nlanguages = "x"\n[tables.doctors.columns]')
+    more = ("[left_out]", '[left_out]\nwards = "Empty rooms."')
+    with generations.changed(MAPPING, tmp_path, words, more) as mapping:
+        assert generations.check(own_source, target, mapping).findings == ()
+
+
+HARD = (generations.SCRIPTS / "hard" / "integer_keys.sql").read_text(encoding="utf-8")
+REFUSED = {
+    ("users.email", "another row has the same"): 2,
+    ("users.role", "the map has no such value as '77'"): 1,
+    ("users.role", "a value is missing"): 1,
+    ("doctors.consultation_fee", "no number"): 2,
+    ("doctors.consultation_fee", "more than 2 digits after the point"): 1,
+    ("doctors.consultation_fee", "too large for numeric(10,2)"): 1,
+    ("doctors.user_id", "refers to no row of users that is imported"): 1,
+    ("doctors.specialization", "longer than 255 characters"): 1,
+    ("patients.date_of_birth", "a year before 1 or after 9999, or no end"): 3,
+    ("appointments.patient_id", "refers to no row of patients that is imported"): 1,
+    ("appointments.doctor_id", "refers to no row of doctors that is imported"): 1,
+    ("appointments.duration", "against the rule appointments_duration_check"): 1,
+    ("appointments.duration", "a value is missing"): 1,
+    ("sessions.session_time", "24:00, which Python cannot read"): 1,
+    ("sessions.patient_id", "refers to no row of patients that is imported"): 1,
+    ("internal_messages.sender_id", "refers to no row of users that is imported"): 1,
+    ("internal_messages.parent_message_id", "refers to no row of internal_messages that is imported"): 2,
+    ("user_roles.user_id", "refers to no row of users that is imported"): 3,
+    ("user_roles.role_id", "refers to no row of roles that is imported"): 1,
+    ("user_roles.role_id", "a value is missing"): 1,
+}
+
+
+def test_rows__hard_values__are_counted_by_reason_and_all_others_imported(own_source, target, tmp_path):
+    with own_source.connect() as connection:
+        connection.execute(HARD)
+    found = generations.check(own_source, target, MAPPING)
+    assert generations.refused(found) == REFUSED
+    assert {finding.kind for finding in found.findings} == {Kind.IMPORT_REFUSES}
+    tried = 0
+    with own_source.connect() as connection:
+        for finding in found.findings:
+            _, _, statement = finding.fix.advice.partition("to find them there: ")
+            if statement:
+                tried += 1
+                rows = connection.execute(statement).fetchall()
+                assert len(rows) == REFUSED[finding.object, finding.found.rpartition(": ")[0]]
+    assert tried > 8
+    with pytest.raises(importing.Refused, match="Nothing was changed") as refusal:
+        generations.run(own_source, target, MAPPING, tmp_path)
+    assert refusal.value.exit_code == FINDINGS
+    assert query(target, "SELECT count(*) FROM legacy_keys") == [(0,)]
+    total = sum(one.counts.refused for one in found.tables)
+    receipt = generations.run(own_source, target, MAPPING, tmp_path, max_rejects=total)
+    assert receipt.ok
+    lines = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len({(line["table"], line["key"]) for line in lines}) == total
+    assert (tmp_path / "rejects.jsonl").stat().st_mode & 0o777 == 0o600
+    for table, read, out, *_ in ((one.table, *astuple(one.counts)) for one in receipt.tables):
+        assert query(target, "SELECT count(*) FROM legacy_keys WHERE table_name = %s", table) == [(read - out,)]
+    rows = query(
+        target, "SELECT medical_history, first_name FROM patients WHERE date_of_birth IN ('9999-12-31', '0001-01-01')"
+    )
+    assert sorted(len(history) for history, _ in rows) == [2, 300000]
+
+
+def test_rejects__where_backups_are_encrypted__are_encrypted_to_the_same(own_source, target, tmp_path):
+    identity_of = pyrage.x25519.Identity.generate()
+    with own_source.connect() as connection:
+        connection.execute("INSERT INTO users (id, email) VALUES (901, 'secret.person@x.test')")
+    with pytest.raises(importing.Refused):
+        generations.run(own_source, target, MAPPING, tmp_path, recipients=[str(identity_of.to_public())])
+    assert [path.name for path in tmp_path.iterdir()] == ["rejects.jsonl.age"]
+    sealed = (tmp_path / "rejects.jsonl.age").read_bytes()
+    assert b"secret.person" not in sealed
+    assert b"secret.person" in pyrage.decrypt(sealed, [identity_of])
+
+
+def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_path):
+    assert generations.run(own_source, target, MAPPING, tmp_path).ok
+    with target.connect() as connection:
+        connection.execute("UPDATE patients SET phone = '1' WHERE id = (SELECT min(id::text)::uuid FROM patients)")
+    again = generations.run(own_source, target, MAPPING, tmp_path)
+    assert not again.ok
+    assert [one.table for one in again.tables if not one.ok] == ["patients"]
+    assert query(target, "SELECT count(*) FROM import_runs WHERE outcome = 'failed'") == [(1,)]
+
+
+def test_command__from_a_variable__checks_runs_and_says_what_it_did(own_source, target, manage):
+    words = ("import_database", "--from", "env:OLD_URL", "--map", str(MAPPING))
+    variables = {"DATABASE_URL": target.url, "OLD_URL": own_source.url}
+    checked = manage(*words, "--check", **variables)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "integer-keys: nothing is open; nothing was written" in checked.stdout
+    done = manage(*words, "--json", **variables)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"] is True
+    with own_source.connect() as connection:
+        connection.execute("INSERT INTO users (email) VALUES ('x@x.test')")
+    refused = manage(*words, **variables)
+    assert (refused.returncode, refused.stdout) == (FINDINGS, "")
+    assert "2 rows of the source would not be written. Nothing was changed." in refused.stderr
+    nothing = manage(*words, **variables | {"OLD_URL": None})
+    assert nothing.returncode == USAGE
+    assert nothing.stderr.startswith("Error: env:OLD_URL names nothing.")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://x@/nowhere?host=/nowhere", "The source: No server answers"),
+        ("mysql://", "URL of the source is malformed"),
+    ],
+)
+def test_source__that_cannot_be_had__is_one_message(target, tmp_path, url, said):
+    with pytest.raises(MoeenError, match=said):
+        importing.run(connections[target.alias], url, MAPPING, importing.Options(rejects=tmp_path / "r"))
+
+
+def test_source__read__in_a_transaction_that_cannot_write(source):
+    with Source.opened(source.url, schema="public") as opened, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        opened.connection.execute("UPDATE patients SET full_name = ''")

@@ -26,6 +26,7 @@ NAMES = [
     "audit seals",
     "other tools",
     "backups",
+    "archive",
     "alarm",
     "settings",
 ]
@@ -53,6 +54,7 @@ def test_doctor__healthy_database__every_line_is_there_and_none_fails(migrated):
     assert list(found) == NAMES
     assert {name: line.state for name, line in found.items()} == dict.fromkeys(NAMES, "ok") | {
         "backups": "warn",
+        "archive": "warn",
         "alarm": "warn",
     }
     assert "backup_database" in found["backups"].next_step

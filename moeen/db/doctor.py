@@ -20,6 +20,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import alarm, registry, roles, schema
+from moeen.db.archiving import standing
 from moeen.db.backups import retention, store
 from moeen.db.codes import Code
 from moeen.db.errors import DONE, MoeenError
@@ -30,6 +31,7 @@ from moeen.db.migrate import preflight
 from moeen.db.schema.rows import DECLARED
 from moeen.db.seals import standing
 from moeen.db.security import serving, signing
+from moeen.db.security.trust import PLATFORM_OWNERS
 from moeen.db.server import project
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -79,6 +81,7 @@ def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
         lines.append(patient.line("audit seals", patient.seals))
         lines.append(patient.line("other tools", patient.other_tools))
     lines.append(patient.line("backups", patient.backups))
+    lines.append(patient.line("archive", patient.archive))
     lines.append(patient.line("alarm", patient.alarm))
     lines.append(patient.line("settings", patient.settings))
     if settings.SUPABASE_URL:
@@ -271,6 +274,32 @@ class _Examination:
         if worries:
             return (FAIL if newest.verified_ok is False else WARN), worries[0], "manage.py list_backups"
         return OK, f"{says}, proven by a restore" if newest.verified_ok else says, ""
+
+    def archive(self) -> Answer:
+        """How far back one can go, and what the loss of the server would cost."""
+        if not settings.ARCHIVE:
+            if self.wrapper.settings_dict.get("EMBEDDED"):
+                return WARN, "off: the loss of the server costs all since the last backup", "ARCHIVE=true (.env)"
+            return self._archive_elsewhere()
+        found = standing.look(self.wrapper)
+        if found.worries:
+            return WARN, found.worries[0], "manage.py archive status"
+        return OK, f"{found.pretty()}; {found.bytes / 1e9:.2f} of {settings.ARCHIVE_GB} GB", ""
+
+    def _archive_elsewhere(self) -> Answer:
+        """A server whose files may be ours or not."""
+        hosted, replicates = self._one(
+            """SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = ANY (%s)),
+                      (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user)""",
+            [list(PLATFORM_OWNERS)],
+        )
+        if hosted or settings.SUPABASE_URL:
+            says = "the platform's to give: its daily backups, or point-in-time recovery where that was bought"
+            return OK, says, "look how far back it reaches (Database > Backups), and try it once"
+        if replicates:
+            return WARN, "off: the loss of the server costs all since the last backup", "docs/archive.md"
+        says = "not ours to keep: this role has no REPLICATION"
+        return WARN, says, "archive there (docs/archive.md), or let ARCHIVE_DATABASE_URL name a login that has it"
 
     def alarm(self) -> Answer:
         if not settings.ON_FAILURE:

@@ -29,7 +29,7 @@ from moeen.db.history import ledger, other_tools
 from moeen.db.kinds import Kind
 from moeen.db.migrate import preflight
 from moeen.db.schema.rows import DECLARED
-from moeen.db.seals import standing
+from moeen.db.seals import age
 from moeen.db.security import serving, signing
 from moeen.db.security.trust import PLATFORM_OWNERS
 from moeen.db.server import project
@@ -247,7 +247,7 @@ class _Examination:
 
     def seals(self) -> Answer:
         """How long ago the audit log was sealed, and what has come since: that is not protected yet."""
-        found = standing.look(self.wrapper)
+        found = age.look(self.wrapper)
         if found.newest is None:
             if not found.unsealed:
                 return OK, "the audit log is empty", ""

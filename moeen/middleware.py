@@ -71,10 +71,11 @@ def _identity(request: HttpRequest, user: Any) -> identity.Identity:
     if not user.is_authenticated:
         who = identity.ANONYMOUS
     else:
+        session: Any = getattr(request, "session", {})  # who came by another way than a session has none
         try:
-            who = identity.of(user, role=request.session.get(ACTING_ROLE))
+            who = identity.of(user, role=session.get(ACTING_ROLE))
         except identity.RoleNotHeld:  # it was taken from them meanwhile
-            request.session.pop(ACTING_ROLE, None)
+            session.pop(ACTING_ROLE, None)
             who = identity.of(user)
     return replace(who, read_only=request.method in SAFE_METHODS)
 

@@ -137,9 +137,9 @@ def test_run__triggers_that_speak_for_people__write_one_entry(imported):
     assert told["tables"]["patients"] == {"new": 200, "changed": 0, "gone": 0}
     # The trail of each table is suspended meanwhile, and taken up again.
     tables = list(told["tables"])
-    begun = [("import_runs", "IMPORT", receipt.id), *((table, "IMPORT", receipt.id) for table in tables)]
+    begun = {("import_runs", "IMPORT", receipt.id), *((table, "IMPORT", receipt.id) for table in tables)}
     ended = {(table, "AUDIT_RESUMED", receipt.id) for table in tables}
-    assert [entry[:3] for entry in entries[: len(begun)]] == begun
+    assert {entry[:3] for entry in entries[: len(begun)]} == begun
     assert {entry[:3] for entry in entries[len(begun) :]} == ended
     assert len(entries) == len(begun) + len(ended)
 

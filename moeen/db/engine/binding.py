@@ -33,7 +33,7 @@ class Binder:
     """What binding needs to know about a connection, and what it bound last.
 
     `timezone` is bound as well where no session state may be set, "" elsewhere. `configured`: IDENTITY_KEY, if there is
-    one.
+    one. `rebound`: whether the transaction has had more than one identity.
     """
 
     application: str
@@ -42,6 +42,7 @@ class Binder:
     signer: Signer | None = None
     who: identity.Identity | None = None
     origin: str = ""
+    rebound: bool = False
     mark: str = ""
     renew_at: float = 0.0
 
@@ -73,6 +74,16 @@ def bound(connection: Any) -> Iterator[None]:
         if status == TransactionStatus.INTRANS and not _is_bound(connection, who):
             _bind(connection, who, begin=False)
         yield
+
+
+def weaken(connection: Any) -> None:
+    """Before a COMMIT: PostgreSQL fills cursors WITH HOLD then, and fires deferred triggers, as whoever is bound last.
+
+    Where that need not be who made them, nobody is bound.
+    """
+    if connection.moeen_binder.rebound and connection.pgconn.transaction_status == TransactionStatus.INTRANS:
+        with identity.bound(identity.ANONYMOUS), bound(connection):
+            pass
 
 
 def _application(connection: Any) -> str:
@@ -132,6 +143,7 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
     if begin and connection.autocommit:
         _execute(connection, b"BEGIN")
     _execute(connection, set_configs(tuple(values), local=True), list(values.values()))
+    binder.rebound = not begin and (binder.rebound or binder.who != who)
     binder.who, binder.origin, binder.mark = who, origin, mark
     binder.renew_at = time.monotonic() + signing.LIFETIME / 2
     if first and signer and signer.key:

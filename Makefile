@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run quick test test-between coverage test-kill test-kill-backfill test-backup test-forgery test-strange bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
+.PHONY: help migrate run quick test test-between coverage test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -48,11 +48,17 @@ test-kill: development  ## kill migrate at a hundred random moments, each time i
 test-backup: development  ## a million rows there and back on every version, thirty kills, flat memory
 	@$(BIN)/python -m pytest -m long tests/test_backup_long.py $(ARGS)
 
+test-archive: development  ## kill a server and its archivist twenty times under eight writers; nothing promised is lost
+	@$(BIN)/python -m pytest -m long tests/test_archive_long.py $(ARGS)
+
 test-forgery: development  ## forge backups in every way; each must be refused, and nothing of it run
 	@$(BIN)/python -m pytest -m "long or not long" tests/test_forgery.py $(ARGS)
 
 test-strange: development  ## adopt 300 databases with objects of any kind in them, and every known case on each server
 	@$(PYTEST) -m long tests/test_strange_grammar.py tests/test_strange.py $(ARGS)
+
+test-audit: development  ## attack a sealed audit log in two hundred ways, and seal under eight writers for a minute
+	@$(BIN)/python -m pytest -m long tests/test_seals.py $(ARGS)
 
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand
 
 from moeen import dry_run
 from moeen.db import logs
+from moeen.db.archiving import keeping
 from moeen.db.errors import DONE, FAILED, USAGE
 from moeen.db.interruption import interruptible
 from moeen.db.security import identity
@@ -27,6 +28,8 @@ from moeen.ending import Ending, Watched, database, log, tell
 
 #: Commands that serve requests: what they do unbound is nobody's. All others are an operator's.
 SERVING = {"runserver", "testserver"}
+#: At the end of these the embedded server is archived, if it runs.
+ARCHIVED = {"migrate", "embedded_server", "backup_database", "list_backups", "doctor"}
 
 
 class CommandLine(ManagementUtility):
@@ -96,6 +99,11 @@ def main(argv: list[str] | None = None) -> int:
 def _end(words: list[str], ending: Ending) -> None:
     log(words, ending)
     tell(words, ending)
+    if words[1:2] and words[1] in ARCHIVED:
+        try:
+            keeping.ensure()
+        except Exception as trouble:
+            print(f"Archiving did not start: {Ending.of(trouble).cause}", file=sys.stderr)
 
 
 def _report_thread(arguments: threading.ExceptHookArgs) -> None:

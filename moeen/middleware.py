@@ -5,8 +5,13 @@ Requests with a safe method (GET, HEAD, OPTIONS, TRACE) can change nothing: thei
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -17,6 +22,9 @@ from psycopg.errors import InsufficientPrivilege
 
 from moeen.db.security import identity
 
+Scope = Callable[[], AbstractContextManager[None]]
+
+_REQUEST_ID = re.compile(r"[\w.:-]{8,100}", re.ASCII)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Where a session keeps the role its person has switched to; absent: the usual one.
 ACTING_ROLE = "acting_role"
@@ -37,16 +45,18 @@ class IdentityMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self.__acall__(request)
-        who = _identity(request, request.user)
-        with identity.bound(who):
-            response: HttpResponseBase = self.get_response(request)
-        return _bind_body(response, who)
+        with identity.requested(**_origin(request)):
+            who = _identity(request, request.user)
+            with identity.bound(who):
+                response: HttpResponseBase = self.get_response(request)
+            return _bind_body(response, who)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        who = await sync_to_async(_identity)(request, await request.auser())
-        with identity.bound(who):
-            response: HttpResponseBase = await self.get_response(request)
-        return _bind_body(response, who)
+        with identity.requested(**_origin(request)):
+            who = await sync_to_async(_identity)(request, await request.auser())
+            with identity.bound(who):
+                response: HttpResponseBase = await self.get_response(request)
+            return _bind_body(response, who)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """What the database refuses to a person is forbidden (403), and no fault of the server (500)."""
@@ -61,40 +71,60 @@ def _identity(request: HttpRequest, user: Any) -> identity.Identity:
     if not user.is_authenticated:
         who = identity.ANONYMOUS
     else:
+        session: Any = getattr(request, "session", {})  # who came by another way than a session has none
         try:
-            who = identity.of(user, role=request.session.get(ACTING_ROLE))
+            who = identity.of(user, role=session.get(ACTING_ROLE))
         except identity.RoleNotHeld:  # it was taken from them meanwhile
-            request.session.pop(ACTING_ROLE, None)
+            session.pop(ACTING_ROLE, None)
             who = identity.of(user)
     return replace(who, read_only=request.method in SAFE_METHODS)
+
+
+def _origin(request: HttpRequest) -> dict[str, str]:
+    """What the audit log says of a request. The id is the proxy's where it gives one."""
+    address = str(request.META.get("REMOTE_ADDR", ""))
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        address = ""  # a socket has none
+    given = request.headers.get("X-Request-ID", "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return {"address": address, "agent": request.headers.get("User-Agent", ""), "request_id": request_id}
 
 
 def _bind_body(response: HttpResponseBase, who: identity.Identity) -> HttpResponseBase:
     # A file on disk asks no database, and servers send it without reading it here.
     if getattr(response, "streaming", False) and getattr(response, "file_to_stream", None) is None:
         body: Any = response.streaming_content  # type: ignore[attr-defined]
-        bound = _bound_async(body, who) if getattr(response, "is_async", False) else _bound(body, who)
+        scope = partial(_scope, who, identity.origin())
+        bound = _bound_async(body, scope) if getattr(response, "is_async", False) else _bound(body, scope)
         response.streaming_content = bound  # type: ignore[attr-defined]
     return response
 
 
-def _bound(body: Iterator[Any], who: identity.Identity) -> Iterator[Any]:
-    """The body, each part made as `who`; between the parts the server is itself."""
+@contextmanager
+def _scope(who: identity.Identity, origin: str) -> Iterator[None]:
+    with identity.originating(origin), identity.bound(who):
+        yield
+
+
+def _bound(body: Iterator[Any], scope: Scope) -> Iterator[Any]:
+    """The body, each part made in the scope; between the parts the server is itself."""
     ended = object()
     parts = iter(body)
     while True:
-        with identity.bound(who):
+        with scope():
             part = next(parts, ended)
         if part is ended:
             return
         yield part
 
 
-async def _bound_async(body: AsyncIterator[Any], who: identity.Identity) -> AsyncIterator[Any]:
+async def _bound_async(body: AsyncIterator[Any], scope: Scope) -> AsyncIterator[Any]:
     ended = object()
     parts = aiter(body)
     while True:
-        with identity.bound(who):
+        with scope():
             part = await anext(parts, ended)
         if part is ended:
             return

@@ -188,6 +188,18 @@ STORAGES = {
     else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": BACKUP_DIR}},
 }
 
+# The archive of the server's write-ahead log (docs/archive.md): whether, where, how much, and by which login.
+ARCHIVE = env.flag("ARCHIVE", default=bool(_database.get("EMBEDDED")))
+ARCHIVE_DIR = env.folder("ARCHIVE_DIR", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "archive"
+ARCHIVE_DAYS = env.integer("ARCHIVE_DAYS", default=7, least=1)
+ARCHIVE_GB = env.integer("ARCHIVE_GB", default=5, least=1)
+ARCHIVE_DATABASE_URL = env.text("ARCHIVE_DATABASE_URL")
+# What is received and not put away yet: as plain as the database's own files, and so on this machine.
+ARCHIVE_STATE = env.folder("ARCHIVE_STATE", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "archivist"
+
+# Where seals of the audit log are kept outside of the database: a file, or an address (docs/audit.md).
+AUDIT_ANCHOR = env.text("AUDIT_ANCHOR")
+
 # Who is told how a backup, its verification, a restore or a migration ended: a URL or a command (moeen/db/alarm.py).
 ON_FAILURE = env.receiver("ON_FAILURE")
 ON_SUCCESS = env.receiver("ON_SUCCESS")

@@ -26,11 +26,12 @@ class SysadminConfig(AppConfig):
             "always true users_update_auth": "signing in; column grants leave it password_hash and last_login",
             "always true django_session_insert_auth": "a session is nobody's until somebody signs in",
             "always true django_session_update_auth": "only the session store works as moeen_auth",
+            "search path audited": "part of audit_statement, whose path holds for it",
             "always true django_session_delete_auth": "only the session store works as moeen_auth",
         },
         first_files=frozenset({"0001_functions"}),
         policies_stand_on=(("sysadmin", "0009_rls"),),
-        exposure_checks=("sysadmin.exposure.system_roles",),
+        exposure_checks=("sysadmin.exposure.system_roles", "sysadmin.exposure.suspended_audits"),
         users_of_django=older.USERS_OF_DJANGO,
     )
 

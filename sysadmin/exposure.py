@@ -39,3 +39,26 @@ def system_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             told = "a role of the clinic's own" if name in found else "missing"
             why = "the policies know it by name; whoever may write other roles may give, change or delete this one"
             yield Finding(f"roles.{name}", Kind.SYSTEM_ROLE, "is_system", told, Severity.UNSAFE, fix, why)
+
+
+def suspended_audits(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """The audit trail records every table; what app.suspend_audit() took out comes back with app.resume_audit()."""
+    with connection.cursor() as cursor:
+        # By pg_class: to_regclass() fails for a login that may not use the schema.
+        cursor.execute(
+            """SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+               FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'app' AND c.relname = 'audit_suspensions'"""
+        )
+        if cursor.fetchone() != (True,):
+            return
+        cursor.execute(
+            "SELECT id::text, table_name, work, to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') "
+            "FROM app.audit_suspensions ORDER BY since"
+        )
+        for id_, table, work, since in cursor.fetchall():
+            resume = RunSQL(ObjectName("app", "audit_suspensions"), f"SELECT app.resume_audit('{id_}')")
+            fix = Fix.by(resume, advice="unless that work is still going on")
+            why = "the changes that this work makes leave no entries of their own"
+            found = f"suspended for {work} since {since} UTC"
+            yield Finding(table, Kind.AUDIT_SUSPENDED, "recorded", found, Severity.UNSAFE, fix, why)

@@ -294,6 +294,20 @@ def test_setting__no_json_value__is_refused_in_the_form(client, boss, value):
     assert "value" in answer.context["adminform"].form.errors
 
 
+def test_audit_log__change_by_a_page__says_who_in_which_role_and_whence(client, boss):
+    role = factories.role(name="nurse")
+    sent = {"name": "nurse", "description": "new", "permissions": ""}
+    headers = {"X-Request-ID": "proxy:0123456789", "User-Agent": "Browser " + "x" * 900}
+    client.post(url(Role, "change", role.pk), sent, headers=headers)
+    entry = AuditLog.objects.get(table_name="roles", action="UPDATE", record_id=role.pk)
+    assert (entry.user_id, entry.acted_as, entry.new_values["description"]) == (boss.pk, "admin", "new")
+    assert (entry.ip_address, entry.request_id) == ("127.0.0.1", "proxy:0123456789")
+    assert entry.user_agent == headers["User-Agent"][:500]
+    client.post(url(Role, "change", role.pk), sent | {"description": "newer"}, headers={"X-Request-ID": "no id\u00e9"})
+    later = AuditLog.objects.exclude(pk=entry.pk).get(table_name="roles", action="UPDATE", record_id=role.pk)
+    assert len(later.request_id) == 32
+
+
 def test_audit_log__pages__show_changes_and_allow_none(client, boss):
     row = factories.audit_log(
         user_id=boss.pk,

@@ -186,11 +186,12 @@ def test_run__audited_table__writes_one_entry_and_keeps_updated_at(database, sql
     moments = sql.execute("SELECT id, updated_at FROM patients ORDER BY id").fetchall()
     entries = value(sql, "SELECT count(*) FROM audit_logs")
     run(database, workers=2, batch_size=500)
-    assert value(sql, "SELECT count(*) FROM audit_logs") == entries + 1
-    action, values = sql.execute(
-        "SELECT action, new_values FROM audit_logs WHERE table_name = 'patients' ORDER BY created_at DESC LIMIT 1"
-    ).fetchone()
+    assert value(sql, "SELECT count(*) FROM audit_logs") == entries + 2
+    (end, _), (action, values) = sql.execute(
+        "SELECT action, new_values FROM audit_logs WHERE table_name = 'patients' ORDER BY created_at DESC LIMIT 2"
+    ).fetchall()
     assert (action, values["rows"], values["columns"]) == ("BACKFILL", len(moments), ["public_id"])
+    assert end == "AUDIT_RESUMED"
     assert sql.execute("SELECT id, updated_at FROM patients ORDER BY id").fetchall() == moments
 
 
@@ -198,11 +199,12 @@ def test_audit__suspension_asked_for_by_a_web_role__is_not_heard(database, sql):
     """Only who owns the table, and could drop the trigger, may suspend it."""
     entries = "SELECT count(*) FROM audit_logs WHERE table_name = 'patients' AND action = 'UPDATE'"
     sql.execute("GRANT SELECT, UPDATE ON patients TO moeen_staff")
+    sql.execute("SELECT app.suspend_audit(md5('x')::uuid, 'patients', 'BACKFILL', '{}')")
     signer = signing.signer_for(sql, configured=None)
     for role, counted in (("none", 0), ("moeen_staff", 1), ("moeen_admin", 2)):
         with sql.transaction():
             sql.execute(
-                "SELECT set_config('app.audit_suspended', 'on', true), set_config('role', %s, true), "
+                "SELECT set_config('app.audit_suspended', md5('x')::uuid::text, true), set_config('role', %s, true), "
                 "set_config('moeen.signature', %s, true)",
                 [role, signer.sign(role=role, claims="")],
             )

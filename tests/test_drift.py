@@ -330,8 +330,8 @@ case(
     (U, "users.users_audit_update", "trigger state"),
 )
 case(
-    "trigger always",
-    "ALTER TABLE users ENABLE ALWAYS TRIGGER users_audit_update",
+    "trigger not always",
+    "ALTER TABLE users ENABLE TRIGGER users_audit_update",
     (U, "users.users_audit_update", "trigger state"),
 )
 case(

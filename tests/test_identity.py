@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session as WebSession
 from django.core.exceptions import PermissionDenied
@@ -123,6 +124,36 @@ def test_acting_as__inner_scope_in_a_released_savepoint__does_not_stay(people):
         with transaction.atomic(), identity.acting_as(people["patient"]):
             assert who()[0] == "moeen_patient"
         assert who()[0] == "moeen_doctor"
+
+
+def test_acting_as__rollback_to_a_savepoint_of_a_stronger_scope__gives_nothing_of_it(people):
+    """One text of two statements, between which nothing can be bound."""
+    with identity.acting_as(people["admin"]), transaction.atomic():
+        assert who()[0] == "moeen_admin"
+        with transaction.atomic(), identity.acting_as(people["patient"]):
+            assert who()[0] == "moeen_patient"
+            savepoint = connection.savepoint_ids[-1]
+            with connection.cursor() as cursor:
+                cursor.execute(f"ROLLBACK TO SAVEPOINT \"{savepoint}\"; SELECT current_setting('role')")
+                cursor.cursor.nextset()
+                assert cursor.fetchone() == ("moeen_anon",)
+            assert who()[0] == "moeen_patient"
+        assert who()[0] == "moeen_admin"
+
+
+def test_acting_as__cursor_that_outlives_a_stronger_scope__holds_nothing_of_it(people):
+    """PostgreSQL fills it at COMMIT; a session of a pool keeps it for the next person."""
+    role_and_signature = "SELECT current_setting('role'), current_setting('moeen.signature')"
+    with identity.acting_as(people["patient"]), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"DECLARE loot CURSOR WITH HOLD FOR {role_and_signature}")
+        with identity.acting_as(people["admin"]):
+            cursor.execute(role_and_signature)
+            assert (stronger := cursor.fetchone())[0] == "moeen_admin"
+    with connection.cursor() as cursor:
+        cursor.execute("FETCH ALL FROM loot")
+        role, signature = cursor.fetchone()
+        cursor.execute("CLOSE loot")
+    assert (role, signature == stronger[1]) == ("moeen_anon", False)
 
 
 def test_acting_as__commit_in_the_middle__binds_the_next_transaction(people):
@@ -411,6 +442,22 @@ def test_sign_in__wrong_password_or_deactivated__is_refused(client, people, serv
     with identity.acting_as_operator():
         User.objects.filter(pk=people["admin"].pk).update(is_active=False)
     assert client.post(page, {"username": address, "password": factories.PASSWORD}).status_code == 200
+    assert client.get("/admin/").status_code == 302
+
+
+def test_session__key_that_the_browser_holds__does_not_stand_in_the_database(client, people):
+    client.force_login(people["admin"])
+    (cookie,) = (morsel.value for name, morsel in client.cookies.items() if name == settings.SESSION_COOKIE_NAME)
+    with identity.acting_as_operator():
+        assert WebSession.objects.count() > 0
+        assert not WebSession.objects.filter(session_key=cookie).exists()
+        (key,) = WebSession.objects.order_by("-expire_date").values_list("session_key", flat=True)[:1]
+    assert client.get("/admin/").status_code == 200
+    client.cookies[settings.SESSION_COOKIE_NAME] = key
+    assert client.get("/admin/").status_code == 302
+    client.cookies[settings.SESSION_COOKIE_NAME] = cookie
+    client.logout()
+    client.cookies[settings.SESSION_COOKIE_NAME] = cookie
     assert client.get("/admin/").status_code == 302
 
 

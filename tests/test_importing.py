@@ -130,11 +130,18 @@ def test_run__references_and_matched_rows__follow_the_old_keys(source, imported)
 
 def test_run__triggers_that_speak_for_people__write_one_entry(imported):
     database, receipt = imported
-    ((action, table, record, told),) = query(
-        database, "SELECT action, table_name, record_id::text, new_values FROM audit_logs"
+    entries = query(
+        database, "SELECT table_name, action, record_id::text, new_values FROM audit_logs ORDER BY created_at"
     )
-    assert (action, table, record) == ("IMPORT", "import_runs", receipt.id)
+    (_, _, _, told) = entries[0]
     assert told["tables"]["patients"] == {"new": 200, "changed": 0, "gone": 0}
+    # The trail of each table is suspended meanwhile, and taken up again.
+    tables = list(told["tables"])
+    begun = {("import_runs", "IMPORT", receipt.id), *((table, "IMPORT", receipt.id) for table in tables)}
+    ended = {(table, "AUDIT_RESUMED", receipt.id) for table in tables}
+    assert {entry[:3] for entry in entries[: len(begun)]} == begun
+    assert {entry[:3] for entry in entries[len(begun) :]} == ended
+    assert len(entries) == len(begun) + len(ended)
 
 
 def test_run__a_database_with_other_rows__is_refused(source, target, tmp_path):

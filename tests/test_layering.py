@@ -30,6 +30,8 @@ ROOMS = {
     "schema": {"actions", "catalog", "history", "security"},
     "backfill": {"catalog", "converge", "engine"},
     "backups": {"catalog", "schema", "server", "engine"},
+    "archiving": {"backups", "engine", "server"},
+    "seals": {"backups", "engine"},
     "migrate": {
         "actions",
         "backups",

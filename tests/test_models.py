@@ -65,13 +65,17 @@ internal_messages inm_
     read_at ts null
 audit_logs aud_
     user_id uuid null
+    acted_as varchar(100) null
     action varchar(100)
     table_name varchar(100)
     record_id uuid null
+    patient_id uuid null
     old_values jsonb null
     new_values jsonb null
     ip_address inet null
     user_agent text null
+    request_id varchar(100) null
+    transaction_id bigint null
     created_at ts = now()
 roles rol_
     name varchar(100) unique
@@ -473,7 +477,7 @@ def test_database__updated_at__moves_in_every_table_that_has_one():
 def in_sql(match):
     """The default as PostgreSQL prints it."""
     default = match["default"]
-    if default is None or match["type"] in {"bool", "int", "ts"}:
+    if default is None or match["type"] in {"bool", "int", "bigint", "ts"}:
         return default
     text = "" if default == "''" else default
     return f"'{text}'::{TYPES.get(match['type'], match['type'])}"

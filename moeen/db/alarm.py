@@ -31,6 +31,9 @@ WATCHED = frozenset(
         "prune_backups",
         "restore_database",
         "migrate",
+        "seal_audit_log",
+        "verify_audit_log",
+        "prune_audit_log",
         "import_database",
     )
 )
@@ -68,7 +71,8 @@ class Event:
 
 def concerns(words: Sequence[str]) -> bool:
     """Whether the end of this command line (the program's name first) is to be told."""
-    return len(words) > 1 and words[1] in WATCHED and _SAYING.isdisjoint(words[2:])
+    watched = words[1:2] and (words[1] in WATCHED or words[1:3] == ["archive", "check"])
+    return bool(watched) and _SAYING.isdisjoint(words[2:])
 
 
 def is_receiver(text: str) -> bool:

@@ -20,6 +20,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import alarm, registry, roles, schema
+from moeen.db.archiving import standing
 from moeen.db.backups import retention, store
 from moeen.db.codes import Code
 from moeen.db.errors import DONE, MoeenError
@@ -28,7 +29,9 @@ from moeen.db.history import ledger, other_tools
 from moeen.db.kinds import Kind
 from moeen.db.migrate import preflight
 from moeen.db.schema.rows import DECLARED
+from moeen.db.seals import age
 from moeen.db.security import serving, signing
+from moeen.db.security.trust import PLATFORM_OWNERS
 from moeen.db.server import project
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -75,8 +78,10 @@ def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
     if first.state != FAIL:
         for name in ("version", "role", "identity", "web", "TLS", "disk", "migrations", "backfills", "validation"):
             lines.append(patient.line(name, getattr(patient, name.lower())))
+        lines.append(patient.line("audit seals", patient.seals))
         lines.append(patient.line("other tools", patient.other_tools))
     lines.append(patient.line("backups", patient.backups))
+    lines.append(patient.line("archive", patient.archive))
     lines.append(patient.line("alarm", patient.alarm))
     lines.append(patient.line("settings", patient.settings))
     if settings.SUPABASE_URL:
@@ -240,6 +245,23 @@ class _Examination:
         state = FAIL if worst.severity in ("breaks", "unsafe") else WARN
         return state, f"{len(found)} findings, first {worst.object}: {worst.kind}", "manage.py validate_schema"
 
+    def seals(self) -> Answer:
+        """How long ago the audit log was sealed, and what has come since: that is not protected yet."""
+        found = age.look(self.wrapper)
+        if found.newest is None:
+            if not found.unsealed:
+                return OK, "the audit log is empty", ""
+            step = "manage.py seal_audit_log, then a line for it in cron: manage.py print_schedule"
+            return WARN, f"nothing is sealed of {found.unsealed:,} entries of the audit log", step
+        minutes = int(found.age.total_seconds() // 60)
+        ago = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+        says = f"seal {found.newest.number} was made {ago} ago, {found.unsealed:,} entries have come since"
+        if not found.intact:
+            return FAIL, f"seal {found.newest.number} is not as it was made", "manage.py verify_audit_log"
+        if found.overdue:
+            return WARN, says, "manage.py seal_audit_log; why does its line in cron not run? (print_schedule)"
+        return OK, says, ""
+
     def backups(self) -> Answer:
         database = str(self.wrapper.settings_dict["NAME"])
         everything = retention.entries(store.of())
@@ -252,6 +274,32 @@ class _Examination:
         if worries:
             return (FAIL if newest.verified_ok is False else WARN), worries[0], "manage.py list_backups"
         return OK, f"{says}, proven by a restore" if newest.verified_ok else says, ""
+
+    def archive(self) -> Answer:
+        """How far back one can go, and what the loss of the server would cost."""
+        if not settings.ARCHIVE:
+            if self.wrapper.settings_dict.get("EMBEDDED"):
+                return WARN, "off: the loss of the server costs all since the last backup", "ARCHIVE=true (.env)"
+            return self._archive_elsewhere()
+        found = standing.look(self.wrapper)
+        if found.worries:
+            return WARN, found.worries[0], "manage.py archive status"
+        return OK, f"{found.pretty()}; {found.bytes / 1e9:.2f} of {settings.ARCHIVE_GB} GB", ""
+
+    def _archive_elsewhere(self) -> Answer:
+        """A server whose files may be ours or not."""
+        hosted, replicates = self._one(
+            """SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = ANY (%s)),
+                      (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user)""",
+            [list(PLATFORM_OWNERS)],
+        )
+        if hosted or settings.SUPABASE_URL:
+            says = "the platform's to give: its daily backups, or point-in-time recovery where that was bought"
+            return OK, says, "look how far back it reaches (Database > Backups), and try it once"
+        if replicates:
+            return WARN, "off: the loss of the server costs all since the last backup", "docs/archive.md"
+        says = "not ours to keep: this role has no REPLICATION"
+        return WARN, says, "archive there (docs/archive.md), or let ARCHIVE_DATABASE_URL name a login that has it"
 
     def alarm(self) -> Answer:
         if not settings.ON_FAILURE:

@@ -166,6 +166,7 @@ class Kind(enum.StrEnum):
     MIGRATION_UNKNOWN = "unknown migration"
     MIGRATION_EDITED = "edited migration"
     SYSTEM_ROLE = "system role"
+    AUDIT_SUSPENDED = "audit suspended"
 
     # --- what is in the way of migrating --------------------------------------------------------------------------
     PRIVILEGE = "privilege"
@@ -246,6 +247,14 @@ class Kind(enum.StrEnum):
     INVENTORY = "inventory"
     INVENTORY_GRANT = "grant"
     DATABASE_SETTING = "database setting"
+
+    # --- the audit log against its seals --------------------------------------------------------------------------
+    ENTRY_REWRITTEN = "rewritten entry"
+    ENTRY_DELETED = "deleted entry"
+    ENTRY_INSERTED = "inserted entry"
+    ENTRIES_REORDERED = "reordered entries"
+    TAIL_CUT = "cut tail"
+    SEAL_BROKEN = "broken seal"
 
     # --- imports --------------------------------------------------------------------------------------------------
     IMPORT_REFUSES = "import refuses"

@@ -28,14 +28,20 @@ class Warned:
 
 @dataclass(frozen=True)
 class Function:
-    """`callers`: who may execute it besides the owner. `definer`: runs with the owner's rights."""
+    """`callers`: who may execute it besides the owner. `definer`: runs with the owner's rights.
+
+    `is_inlined`: has no path of its own but its caller's. `settings`: beside the path.
+    """
 
     callers: str
     definer: bool
     cases: tuple
+    is_inlined: bool = False
+    settings: tuple = ()
 
 
 REFUSED, INVALID, NO_SUCH_ROW, RESTRICTED = Error("42501"), Error("22023"), Error("P0002"), Error("23001")
+INVALID_TEXT, NOT_ALLOWED = Error("22P02"), Error("23514")
 #: No row comes back.
 NOTHING = ()
 
@@ -78,6 +84,7 @@ POLICIES = """owner: SELECT string_agg(concat_ws(' | ', policyname, permissive, 
     FROM pg_policies WHERE tablename = 'scratch'"""
 TRIGGERS = """owner: SELECT string_agg(concat_ws(' ', tgname, tgenabled, substr(pg_get_triggerdef(oid), strpos(pg_get_triggerdef(oid), 'BEFORE'))), '; ' ORDER BY tgname)
     FROM pg_trigger WHERE tgrelid = 'scratch'::regclass"""
+AFTER = TRIGGERS.replace("'BEFORE'", "'AFTER'")
 TIMED = "owner: ALTER TABLE scratch ADD updated_at timestamptz"
 TIMES = TRIGGERS + " AND tgname NOT LIKE '%identity%'"
 MOVED = (
@@ -86,9 +93,23 @@ MOVED = (
 )
 BOUND_ROLES = ", ".join(f"moeen_{role}" for role in ("anon", *PEOPLE.split(), "service", "auth"))
 WHEN = "WHEN ((CURRENT_USER = ANY ('{" + BOUND_ROLES.replace(" ", "") + "}'::name[])))"
-LOG = "FROM audit_logs WHERE created_at = now() AND table_name ="
+SEALED = (
+    "owner: INSERT INTO audit_logs (action, table_name, transaction_id) VALUES ('sealed', 't', 7); INSERT INTO audit_seals "
+    "(number, format, sealed_at, previous, root, entries, total, columns, system, first_transaction, last_transaction, "
+    "complete_below, next_transaction, reason, hash, signature, leaves, pruned_through) "
+    "VALUES (3, 1, now(), '', '', 1, 1, '[]', '', 7, 7, 8, 8, '', '', '', "
+    "(SELECT uuid_send(id) || decode(repeat('00', 48), 'hex') FROM audit_logs WHERE action = 'sealed'),"
+)
+LOG = "FROM audit_logs WHERE created_at >= now() AND table_name ="
 NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"
 LINKED = "owner: SELECT user_id::text FROM"
+
+
+REQUESTED = """SELECT set_config('moeen.request', '{"address": "192.0.2.7", "agent": "a", "id": "r"}', true)"""
+SUSPENDED = (
+    "owner: SELECT app.suspend_audit('<users.p1>', 'patients', 'BACKFILL', '{}'); "
+    "SELECT set_config('app.audit_suspended', '<users.p1>', true);"
+)
 
 
 def _author(table, insert, update):
@@ -327,7 +348,6 @@ FUNCTIONS = {
         ("<users.a1> <doctors.d1> {\"user_id\": \"<users.d1>\"} {\"user_id\": null}",
          "admin: SELECT app.link_sign_in('doctors', '<doctors.d1>', NULL)", f"owner: SELECT concat_ws(' ', user_id, record_id, old_values, new_values) {LOG} 'doctors' AND action = 'LINK_SIGN_IN'"),
         *forged(REFUSED, "admin~: SELECT app.link_sign_in('patients', '<patients.walk-in>', '<users.s2>')"),
-        # No audit trigger of doctors would notice it.
         *forged(REFUSED, "admin~: SELECT app.link_sign_in('doctors', '<doctors.retired>', '<users.s2>')"),
     )),
     "integration_secret(uuid)": Function("service", True, (
@@ -446,11 +466,23 @@ FUNCTIONS = {
         (100, "owner: SELECT count(DISTINCT app.generate_public_id('pat_')) FROM generate_series(1, 100)"),
     )),
     # --- the audit trail ---
-    "audit_redacted(jsonb)": Function("", False, (
-        ('{"a": "b", "password_hash": "[redacted]", "webhook_secret": "[redacted]"}', """owner: SELECT app.audit_redacted('{"a": "b", "password_hash": "x", "webhook_secret": "y"}')::text"""),
-        ('{"password_hash": null}', """owner: SELECT app.audit_redacted('{"password_hash": null}')::text"""),
-        ("{}", "owner: SELECT app.audit_redacted('{}')::text"),
+    "audit_origin()": Function("", False, (
+        ("<users.p1> patient", "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT concat_ws(' ', user_id, acted_as, ip_address, user_agent, request_id) {LOG} 'patients'"),
+        ("service", "service: UPDATE conversations SET status = 'closed' WHERE id = '<conversations.p1>'", f"owner: SELECT concat_ws(' ', user_id, acted_as) {LOG} 'conversations'"),
+        (True, "owner: UPDATE patients SET phone = '0500' WHERE id = '<patients.p1>'", f"owner: SELECT acted_as = 'operator:' || session_user AND user_id IS NULL {LOG} 'patients'"),
+        (f"192.0.2.7 {'a' * 500} {'r' * 100}", "patient: SELECT set_config('moeen.request', jsonb_build_object('address', '192.0.2.7', 'agent', repeat('a', 900), 'id', repeat('r', 900))::text, true); UPDATE patients SET phone = '0500'",
+         f"owner: SELECT concat_ws(' ', host(ip_address), user_agent, request_id) {LOG} 'patients'"),
+        (INVALID_TEXT, "patient: SELECT set_config('moeen.request', '{\"address\": \"nowhere\"}', true); UPDATE patients SET phone = '0500'"),
+        (INVALID_TEXT, "patient: SELECT set_config('moeen.request', '{', true); UPDATE patients SET phone = '0500'"),
     )),
+    "audited(text,json,text[])": Function("", False, (
+        ('"[redacted]"', """owner: SELECT app.audited('a', '"x"', '{b,a}')::text"""),
+        ("null", "owner: SELECT app.audited('a', 'null', '{a}')::text"),
+        ('{"x": 1.50}', """owner: SELECT app.audited('b', '{"x": 1.50}', '{a}')::text"""),
+        ("8190 t", "owner: SELECT concat_ws(' ', length(v #>> '{}'), jsonb_typeof(v) = 'string') FROM (SELECT app.audited('b', to_json(repeat('a', 8190)), NULL) AS v) AS x"),
+        (f"8191 {'a' * 200} t", "owner: SELECT concat_ws(' ', v ->> 'length', v ->> 'beginning', v ->> 'sha256' = encode(sha256(convert_to(repeat('a', 8191), 'UTF8')), 'hex')) FROM (SELECT app.audited('b', to_json(repeat('a', 8191)), NULL) AS v) AS x"),
+        (f"5000 {'م' * 200}", "owner: SELECT concat_ws(' ', v ->> 'length', v ->> 'beginning') FROM (SELECT app.audited('b', to_json(repeat('م', 5000)), NULL) AS v) AS x"),
+    ), is_inlined=True),
     "audit_statement()": Function("", True, (
         ('UPDATE <patients.p1> <users.p1> {"phone": null} {"phone": "0500"}', "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT concat_ws(' ', action, record_id, user_id, old_values, new_values) {LOG} 'patients'"),
         ("INSERT t n", "staff: INSERT INTO patients (first_name, last_name) VALUES ('n', 'n')", f"owner: SELECT concat_ws(' ', action, old_values IS NULL, new_values ->> 'first_name') {LOG} 'patients'"),
@@ -461,15 +493,48 @@ FUNCTIONS = {
         ("TRUNCATE", "owner: TRUNCATE appointments CASCADE", f"owner: SELECT action {LOG} 'appointments'"),
         (0, "staff: UPDATE patients SET first_name = first_name", f"owner: SELECT count(*) {LOG} 'patients'"),
         (3, "staff: UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
-        (0, "owner: SELECT set_config('app.audit_suspended', 'on', true); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
+        (3, "owner: SELECT set_config('app.audit_suspended', 'on', true); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
+        (0, f"{SUSPENDED} UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients' AND action = 'UPDATE'"),
+        (3, f"{SUSPENDED} SELECT set_config('app.audit_suspended', '<users.p2>', true); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients' AND action = 'UPDATE'"),
+        (3, SUSPENDED, "staff: UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients' AND action = 'UPDATE'"),
+        (1, f"{SUSPENDED} UPDATE doctors SET phone = '0500' WHERE id = '<doctors.d1>'", f"owner: SELECT count(*) {LOG} 'doctors' AND action = 'UPDATE'"),
         (3, "owner: UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
         (3, "staff: SELECT set_config('app.audit_suspended', 'on', true); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
         ("INSERT <users.left>, UPDATE <users.p1>, UPDATE <users.left>", "owner: INSERT INTO patients (id, first_name, last_name) VALUES ('<users.left>', 'n', 'n'); UPDATE patients SET id = '<users.p1>' WHERE id = '<users.left>'",
          f"owner: SELECT string_agg(concat_ws(' ', action, record_id), ', ' ORDER BY action, record_id = '<users.p1>' DESC) {LOG} 'patients'"),
-        (Warned("audit trail of public.patients not written", 1), "owner: ALTER TABLE audit_logs ADD CONSTRAINT nothing CHECK (false) NOT VALID", "patient: UPDATE patients SET phone = '0500'"),
+        (NOT_ALLOWED, "owner: ALTER TABLE audit_logs ADD CONSTRAINT nothing CHECK (false) NOT VALID", "patient: UPDATE patients SET phone = '0500'"),
+        ("<patients.p1>", "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT patient_id::text {LOG} 'patients'"),
+        ("<patients.p1> <patients.p2>", "owner: UPDATE appointments SET patient_id = '<patients.p2>' WHERE id = '<appointments.p1-d1>'", f"owner: SELECT string_agg(patient_id::text, ' ' ORDER BY patient_id = '<patients.p2>') {LOG} 'appointments'"),
+        ("[redacted] [redacted]", "admin: UPDATE chatbot_integrations SET config = '{\"token\": \"x\"}' WHERE id = '<chatbot_integrations.bot>'", f"owner: SELECT concat_ws(' ', old_values ->> 'config', new_values ->> 'config') {LOG} 'chatbot_integrations'"),
+        ("1 2", "owner: INSERT INTO settings (key, value) VALUES ('opening', '1')", "admin: UPDATE settings SET value = '2' WHERE key = 'opening'", f"owner: SELECT concat_ws(' ', old_values ->> 'value', new_values ->> 'value') {LOG} 'settings' AND action = 'UPDATE'"),
+        *((", ".join(["[redacted]"] * 4), f"owner: INSERT INTO settings (key, category, value) VALUES ('{key}', '{category}', '1'); UPDATE settings SET value = '2', category = 'general' WHERE key = '{key}'; DELETE FROM settings WHERE key = '{key}'",
+           f"owner: SELECT string_agg(v ->> 'value', ', ') {LOG.replace('WHERE', 'CROSS JOIN LATERAL (VALUES (old_values), (new_values)) AS x (v) WHERE')} 'settings'")
+          for key, category in (("smtp_password", "general"), ("sms.API_KEY", "general"))),
+        ("[redacted], [redacted], [redacted]", "owner: INSERT INTO settings (key, category, value) VALUES ('sms', 'api', '1'); UPDATE settings SET value = '2', category = 'general' WHERE key = 'sms'",
+         f"owner: SELECT string_agg(v ->> 'value', ', ') {LOG.replace('WHERE', 'CROSS JOIN LATERAL (VALUES (old_values), (new_values)) AS x (v) WHERE')} 'settings'"),
+    ), settings=("plan_cache_mode=force_generic_plan",)),
+    "stamp_audit_entry()": Function("", True, (
+        ("<users.p1> service t", "service: SELECT app.integration_secret('<chatbot_integrations.bot>')", "owner: INSERT INTO audit_logs (action, table_name, user_id) VALUES ('x', 'y', '<users.p1>')",
+         f"owner: SELECT concat_ws(' ', (SELECT user_id FROM audit_logs WHERE action = 'x'), acted_as, transaction_id = pg_current_xact_id()::text::bigint) {LOG} 'chatbot_integrations'"),
+        ("<users.v1> supervisor 192.0.2.7 a r", f"supervisor: {REQUESTED}; SELECT app.link_sign_in('patients', '<patients.p1>', '<users.s2>')",
+         f"owner: SELECT concat_ws(' ', user_id, acted_as, host(ip_address), user_agent, request_id) {LOG} 'patients' AND action = 'LINK_SIGN_IN'"),
+    )),
+    "suspend_audit(uuid,text,text,jsonb)": Function("", False, (
+        ("BACKFILL <users.p1> {}", SUSPENDED, "owner: SELECT app.suspend_audit('<users.p1>', 'patients', 'BACKFILL', '{}')", f"owner: SELECT string_agg(concat_ws(' ', action, record_id, new_values), ', ') {LOG} 'patients'"),
+        (NOT_ALLOWED, "owner: SELECT app.suspend_audit('<users.p1>', 'patients', '', '{}')"),
+    )),
+    "resume_audit(uuid)": Function("", False, (
+        ("AUDIT_RESUMED, BACKFILL", SUSPENDED, "owner: SELECT app.resume_audit('<users.p1>')", "owner: SELECT app.resume_audit('<users.p1>')", f"owner: SELECT string_agg(action, ', ' ORDER BY action) {LOG} 'patients'"),
+        (3, SUSPENDED, "owner: SELECT app.resume_audit('<users.p1>'); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients' AND action = 'UPDATE'"),
     )),
     "refuse_change()": Function("", False, (
         *((REFUSED, f"owner: {statement}") for statement in ("UPDATE audit_logs SET action = 'x'", "DELETE FROM audit_logs", "TRUNCATE audit_logs")),
+    )),
+    "keep_audit_entries()": Function("", False, (
+        *((REFUSED, f"owner: {statement}") for statement in ("DELETE FROM audit_logs", "DELETE FROM audit_logs WHERE false")),
+        (REFUSED, f"{SEALED} 0)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
+        (1, f"{SEALED} 3)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
+        (REFUSED, f"{SEALED} 3)", "owner: DELETE FROM audit_logs"),
     )),
     # --- what migrations call ---
     "add_identity_key(text,bytea)": Function("", False, (
@@ -487,6 +552,17 @@ FUNCTIONS = {
         ("r moeen_admin INSERT, r moeen_admin SELECT, r moeen_staff INSERT, r moeen_staff SELECT", SCRATCH, "owner: SELECT app.allow('scratch', 'staff admin', 'SI', 'true')", GRANTS),
         ("r moeen_staff UPDATE id, r moeen_staff UPDATE note", SCRATCH, "owner: SELECT app.allow('scratch', 'staff', 'U (id, note)', 'true')", GRANTS),
         ("r moeen_staff SELECT created_at, r moeen_staff SELECT id, r moeen_staff SELECT public_id", SCRATCH, "owner: ALTER TABLE scratch ADD gone int; ALTER TABLE scratch DROP gone; SELECT app.allow('scratch', 'staff', 'S (all but note, n)', 'true')", GRANTS),
+    )),
+    "audit(text,text,text,text,text)": Function("", False, (
+        ("scratch_audit_delete A AFTER DELETE ON public.scratch REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement('', '', ''); "
+         "scratch_audit_truncate A AFTER TRUNCATE ON public.scratch FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement('', '', '')",
+         SCRATCH, "owner: SELECT app.audit('scratch', events => 'delete truncate')", AFTER),
+        ("scratch_audit_insert A AFTER INSERT ON public.scratch REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement('id', 'n note', 'true'); "
+         "scratch_audit_update A AFTER UPDATE ON public.scratch REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement('id', 'n note', 'true')",
+         SCRATCH, "owner: SELECT app.audit('scratch', 'id', 'n note', 'true', 'insert update')", AFTER),
+    )),
+    "unaudit(text)": Function("", False, (
+        (None, SCRATCH, "owner: CREATE TABLE scratch_other (id int); SELECT app.audit('scratch'); SELECT app.unaudit('scratch_other scratch')", AFTER),
     )),
     "lock_away(text)": Function("", False, (
         ("t others", SCRATCH, "owner: GRANT ALL ON scratch TO PUBLIC, moeen_staff, anon, authenticated, service_role; GRANT ALL ON SEQUENCE scratch_n_seq TO PUBLIC, moeen_staff, authenticated; CREATE POLICY others ON scratch TO CURRENT_USER; CREATE POLICY ours ON scratch TO moeen_staff; SELECT app.lock_away('missing scratch')",

@@ -165,6 +165,7 @@ MATRIX = {
     "auth_group_permissions": {},
     "auth_permission": {},
     # The operator's own books.
+    "audit_seals": {"admin": "S(-leaves) *"},
     "migration_runs": {"admin": "S *"},
     "migration_steps": {"admin": "S *"},
     "backfill_runs": {"admin": "S *; U(pause_requested) *"},
@@ -288,6 +289,28 @@ STAMPS = {
 #: Table -> the column that says when a row was made, where it is not created_at.
 MADE_AT = {"user_roles": "assigned_at", "messages": "sent_at"}
 #: Tables whose rows stay as they are altogether, so that nothing keeps single columns.
-UNGUARDED = {"audit_logs"}
-#: Tables whose changes are recorded.
-AUDITED = ("users", "patients", "appointments")
+UNGUARDED = {"audit_logs", "audit_seals"}
+_EVERY = "insert update delete truncate"
+_KEYS = (
+    '$.category == "api" || $.category == "integrations" || '
+    '$.key like_regex "secret|token|passw|credential|key$" flag "i"'
+)
+#: Tables whose changes are recorded -> the column of the patient, hidden columns, the rows they are hidden in, events.
+AUDITED = {
+    "users": ("", "password_hash", "", _EVERY),
+    "roles": ("", "", "", _EVERY),
+    "user_roles": ("", "", "", _EVERY),
+    "settings": ("", "value", _KEYS, _EVERY),
+    "patients": ("id", "", "", _EVERY),
+    "doctors": ("", "", "", _EVERY),
+    "appointments": ("patient_id", "", "", _EVERY),
+    "sessions": ("patient_id", "", "", _EVERY),
+    "insurance_claims": ("patient_id", "", "", _EVERY),
+    "chatbot_flows": ("", "", "", _EVERY),
+    "chatbot_integrations": ("", "webhook_secret config", "", _EVERY),
+    "conversations": ("patient_id", "", "", _EVERY),
+    "messages": ("", "", "", "delete truncate"),
+    "crm_leads": ("", "", "", _EVERY),
+    "crm_deals": ("contact_id", "", "", _EVERY),
+    "crm_activities": ("contact_id", "", "", _EVERY),
+}

@@ -177,9 +177,12 @@ BY_HAND = {
     "link_sign_in(text,uuid,uuid)": (("one's own sign-in is linked", "sign_in = app.user_id()", "false"),),
     "is_own_path(text)": (("no character is too odd", "path !~ '[[:space:][:cntrl:]]'", "true"),),
     "generate_public_id(text)": (("the same id each time", "gen_random_uuid()::text", "'11111111-1111-4111-8111-111111111111'"),),
-    "audit_statement()": (("whoever asks suspends it", "'USAGE'", "'USAGE') OR (true"),),
+    "audit_statement()": (
+        ("whoever asks suspends it", "'USAGE'", "'USAGE') OR (true"),
+        ("secrets stay in rows of any kind", "THEN secrets", "THEN NULL"),
+    ),
+    "audited(text,json,text[])": (("secrets stay", "'\"[redacted]\"'::jsonb", "value::jsonb"),),
     "add_identity_key(text,bytea)": (("a pad that is not the key's", "# 54", "# 55"), ("the other pad", "# 92", "# 93")),
-    "audit_redacted(jsonb)": (("secrets stay", "'\"[redacted]\"'", "value"),),
 }  # fmt: skip
 
 

@@ -19,6 +19,9 @@ ADMINISTRATORS = {
 }
 
 
+_FIRES = {"O": "", "A": "always ", "R": "switched off ", "D": "switched off "}
+
+
 def differences(owner):
     """`owner`: a connection that acts as the owner of the tables."""
     found = []
@@ -46,14 +49,16 @@ def _functions(owner):
             continue
         said = FUNCTIONS[name]
         callers = sorted(w[:-1] if w.endswith("_") else f"moeen_{w}" for w in said.callers.split())
-        wanted = (said.definer, '{"search_path=pg_catalog, pg_temp"}', callers)
+        path = () if said.is_inlined else ('"search_path=pg_catalog, pg_temp"',)
+        settings = f"{{{','.join((*path, *said.settings))}}}" if (*path, *said.settings) else None
+        wanted = (said.definer, settings, callers)
         if standing[name] != wanted:
             yield f"function {name}: {standing[name]}, not {wanted}"
 
 
 def _triggers(owner):
     standing = {
-        name: definition.split(f"{name} ", 1)[1] if enabled == "O" else f"switched off or on always ({enabled})"
+        name: f"{_FIRES[enabled]}{definition.split(f'{name} ', 1)[1]}"
         for name, enabled, definition in owner.execute(
             """SELECT t.tgname, t.tgenabled, pg_get_triggerdef(t.oid) FROM pg_trigger AS t
                JOIN pg_class AS c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal
@@ -85,19 +90,31 @@ def _triggers(owner):
             f"AFTER {events} ON public.{table} FOR EACH STATEMENT WHEN {_WHEN} "
             "EXECUTE FUNCTION app.keep_an_administrator()"
         )
-    for table in AUDITED:
-        for command, rows in (
-            ("insert", " REFERENCING NEW TABLE AS new_rows"),
-            ("update", " REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
-            ("delete", " REFERENCING OLD TABLE AS old_rows"),
-            ("truncate", ""),
-        ):
-            wanted[f"{table}_audit_{command}"] = (
-                f"AFTER {command.upper()} ON public.{table}{rows} FOR EACH STATEMENT "
-                "EXECUTE FUNCTION app.audit_statement()"
+    rows = {
+        "insert": " REFERENCING NEW TABLE AS new_rows",
+        "update": " REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+        "delete": " REFERENCING OLD TABLE AS old_rows",
+        "truncate": "",
+    }
+    for table, (patient, hidden, where, events) in AUDITED.items():
+        for event in events.split():
+            wanted[f"{table}_audit_{event}"] = (
+                f"always AFTER {event.upper()} ON public.{table}{rows[event]} FOR EACH STATEMENT "
+                f"EXECUTE FUNCTION app.audit_statement('{patient}', '{hidden}', '{where}')"
             )
+    wanted["audit_logs_stamp"] = (
+        "BEFORE INSERT ON public.audit_logs FOR EACH ROW WHEN ((new.transaction_id IS NULL)) "
+        "EXECUTE FUNCTION app.stamp_audit_entry()"
+    )
     wanted["audit_logs_append_only"] = (
-        "BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT "
+        "always BEFORE UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change()"
+    )
+    wanted["audit_logs_prune_only"] = (
+        "always AFTER DELETE ON public.audit_logs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT "
+        "EXECUTE FUNCTION app.keep_audit_entries()"
+    )
+    wanted["audit_seals_append_only"] = (
+        "always BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT "
         "EXECUTE FUNCTION app.refuse_change()"
     )
     for name in sorted(wanted.keys() | standing.keys()):

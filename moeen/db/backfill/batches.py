@@ -38,7 +38,7 @@ MOST_FAILURES = 100
 # audit log for the whole run; the audit's transition tables, a batch of rows twice over, in memory.
 _SETTINGS = """
     SELECT set_config('row_security', 'off', true), set_config('lock_timeout', %s, true),
-           set_config('app.audit_suspended', 'on', true), set_config('work_mem', '64MB', true),
+           set_config('app.audit_suspended', %s, true), set_config('work_mem', '64MB', true),
            set_config('statement_timeout', '0', true), set_config('TimeZone', 'UTC', true)
 """
 
@@ -206,7 +206,7 @@ class Batches:
         names = {"table": item.relation, "part": part.condition, "missing": item.condition}
         count = sql.SQL("SELECT count(*) FROM {table} WHERE {part} AND {missing}").format(**names)
         with self.connection.transaction():
-            cursor.execute(_SETTINGS, [str(lock_timeout)])
+            cursor.execute(_SETTINGS, [str(lock_timeout), str(self._run)])
             seen = self._number(cursor, count)
             changed = 0
             if seen:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection, sql
+from psycopg import Connection
 from psycopg.rows import class_row
 
 from moeen.db import registry
@@ -30,7 +30,7 @@ class Run:
 
 
 def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: int, pages: int) -> Run:
-    """The unfinished run of this backfill, or a new one, with its one entry in the audit log."""
+    """The unfinished run of this backfill, or a new one; its entry in the audit log stands for its rows."""
     with connection.transaction(), connection.cursor(row_factory=class_row(Run)) as cursor:
         cursor.execute(
             """
@@ -44,26 +44,20 @@ def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: i
             {"name": item.name, "table": item.table, "pages": pages},
         )
         run = cursor.fetchone()
-        if run is not None:
-            return run
-        cursor.execute(
-            """
-            INSERT INTO backfill_runs (name, table_name, bound, rows_total, rows_missing)
-            VALUES (%s, %s, %s, %s, %s)
-            RETURNING id, sweep, position, bound, rows_missing, rows_filled, seconds
-            """,
-            [item.name, item.table, pages, total, missing],
-        )
-        run = cursor.fetchone()
-        assert run is not None
-        if audit := registry.facts().audit_table:
-            told = {"backfill": item.name, "columns": list(item.columns), "rows": missing}
+        if run is None:
             cursor.execute(
-                sql.SQL(
-                    "INSERT INTO {} (action, table_name, record_id, new_values) VALUES ('BACKFILL', %s, %s, %s)"
-                ).format(sql.Identifier(audit)),
-                [item.table, run.id, json.dumps(told)],
+                """
+                INSERT INTO backfill_runs (name, table_name, bound, rows_total, rows_missing)
+                VALUES (%s, %s, %s, %s, %s)
+                RETURNING id, sweep, position, bound, rows_missing, rows_filled, seconds
+                """,
+                [item.name, item.table, pages, total, missing],
             )
+            run = cursor.fetchone()
+        assert run is not None
+        if registry.facts().audit_table:
+            told = {"backfill": item.name, "columns": list(item.columns), "rows": missing}
+            cursor.execute("SELECT app.suspend_audit(%s, %s, 'BACKFILL', %s)", [run.id, item.table, json.dumps(told)])
         return run
 
 
@@ -99,6 +93,8 @@ def end(
     connection: Connection[Any], run: Run, status: str, *, failures: Iterable[Failure] = (), note: str = ""
 ) -> None:
     """Record how a call ended. Only ``finished`` closes the run; with any other status the next call goes on."""
+    if registry.facts().audit_table:
+        connection.execute("SELECT app.resume_audit(%s)", [run.id])
     connection.execute(
         """
         UPDATE backfill_runs SET status = %(status)s::text, note = %(note)s::text, failures = %(failures)s,

@@ -54,12 +54,27 @@ class Damaged(MoeenError):
         self.what = what
 
 
-class _Unfit(Exception):
+class Unfit(ValueError):
     """A field has the right type and a value that nothing may be done with."""
 
 
-class _Paper(Protocol):
+class Paper(Protocol):
+    """A dataclass that is written as one file; `check` raises ValueError for a value that nothing may be done with."""
+
     def check(self) -> None: ...
+
+
+_P = TypeVar("_P", bound=Paper)
+
+
+class Listing(Protocol):
+    """A paper that lists the other files of its folder."""
+
+    @property
+    def files(self) -> list[File]: ...
+
+    @property
+    def bytes(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,12 @@ class File:
     path: str
     bytes: int
     sha256: str
+
+    def check(self) -> None:
+        """Raises Unfit for a path that leads out of the folder."""
+        path = PurePosixPath(self.path)
+        if path.is_absolute() or ".." in path.parts or path.as_posix() != self.path or not self.path.isprintable():
+            raise Unfit("it lists a file outside of the backup")
 
 
 @dataclass(frozen=True)
@@ -105,16 +126,14 @@ class Manifest:
     version: int = FORMAT
 
     def check(self) -> None:
-        """Raises _Unfit for a value that could lead outside of the backup's folder, or into nothing."""
+        """Raises Unfit for a value that could lead outside of the backup's folder, or into nothing."""
         datetime.fromisoformat(self.created_at)
         if self.purpose not in PURPOSES:
-            raise _Unfit("nobody knows what it is for")
+            raise Unfit("nobody knows what it is for")
         if self.format not in _DUMPS or not _VERSION.match(self.server_version):
-            raise _Unfit("its form or its server's version is none")
+            raise Unfit("its form or its server's version is none")
         for file in self.files:
-            path = PurePosixPath(file.path)
-            if path.is_absolute() or ".." in path.parts or path.as_posix() != file.path or not file.path.isprintable():
-                raise _Unfit("it lists a file outside of the backup")
+            file.check()
 
     @property
     def encrypted(self) -> bool:
@@ -155,19 +174,19 @@ class Content:
     fingerprint: str = ""
 
     def check(self) -> None:
-        """Raises _Unfit for a role that no restore may make, and an owner that is none of the roles."""
+        """Raises Unfit for a role that no restore may make, and an owner that is none of the roles."""
         names = [role.name for role in self.roles]
         if any(not name or name.startswith("pg_") for name in names):
-            raise _Unfit("one of its roles is no role of a database's")
+            raise Unfit("one of its roles is no role of a database's")
         if len(set(names)) != len(names) or self.settings.owner not in names:
-            raise _Unfit("its roles are not those of a database")
+            raise Unfit("its roles are not those of a database")
         if self.settings.provider not in ("", "c", "i", "b"):
-            raise _Unfit("its locale is of no provider")
+            raise Unfit("its locale is of no provider")
         for stub in self.stubs:
             if stub.schema.startswith("pg_") or not all(map(_declares, (stub.arguments, stub.result))):
-                raise _Unfit("a function of the platform is none")
+                raise Unfit("a function of the platform is none")
         if not set(self.inventory) >= _NEEDED:
-            raise _Unfit("its kinds of objects are not those of a database")
+            raise Unfit("its kinds of objects are not those of a database")
 
     @property
     def rows(self) -> int:
@@ -212,20 +231,21 @@ class Pin:
         datetime.fromisoformat(self.at)
 
 
-def sealed(value: Manifest | Verification | Pin, *, signer: Signer | None = None) -> bytes:
+def sealed(value: Paper, *, signer: Signer | None = None) -> bytes:
     """The paper as it is written, signed where there is somebody who signs."""
-    text = json.dumps(asdict(value), indent=2, ensure_ascii=False, sort_keys=True).encode()
+    fields = asdict(value)  # type: ignore[call-overload]
+    text = json.dumps(fields, indent=2, ensure_ascii=False, sort_keys=True).encode()
     body = text.removesuffix(b"\n}")
     if signer is not None:
         body += f',\n  "signature": "{signer.sign(body)}"'.encode()
     return body + b',\n  "seal": "' + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 
 
-def signature_of(data: bytes) -> tuple[bytes, str]:
-    """What is signed of a manifest, and its signature: "" where it has none, as before format 3. Raises Damaged."""
+def signature_of(data: bytes, *, name: str = NAME) -> tuple[bytes, str]:
+    """What is signed of a paper, and its signature: "" where it has none, as before format 3. Raises Damaged."""
     found = _SEALED.fullmatch(data)
     if found is None:
-        raise Damaged(NAME, "its form is not the one it was written in")
+        raise Damaged(name, "its form is not the one it was written in")
     signed = _SIGNED.fullmatch(found[1])
     return (signed[1], signed[2].decode()) if signed else (found[1], "")
 
@@ -247,14 +267,11 @@ def read(data: bytes, *, name: str = NAME) -> Manifest:
     return _made(Manifest, fields, name=name)
 
 
-def read_verification(data: bytes) -> Verification:
-    """Raises Damaged."""
-    return _made(Verification, _unsealed(data, name=VERIFIED), name=VERIFIED)
-
-
-def read_pin(data: bytes) -> Pin:
-    """Raises Damaged."""
-    return _made(Pin, _unsealed(data, name=PIN), name=PIN)
+def read_as(kind: type[_P], data: bytes, *, name: str) -> _P:
+    """The paper of that kind in these bytes; raises Damaged, naming it, for anything but what `sealed` wrote."""
+    fields = _unsealed(data, name=name)
+    fields.pop("signature", None)
+    return _made(kind, fields, name=name)
 
 
 def _unsealed(data: bytes, *, name: str) -> dict[str, Any]:
@@ -293,16 +310,13 @@ def file_of(folder: Path, path: Path) -> File:
         )
 
 
-_P = TypeVar("_P", bound=_Paper)
-
-
 def _made(kind: type[_P], raw: Any, *, name: str) -> _P:
     """The paper with these fields. Whoever wrote them, each has the type that is declared, and is fit to be used."""
     try:
         paper: _P = _typed(kind, raw)
         paper.check()
-    except (_Unfit, TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
-        what = f"{error}" if isinstance(error, _Unfit) else "a field is missing, unknown or of another type"
+    except (Unfit, TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
+        what = f"{error}" if isinstance(error, Unfit) else "a field is missing, unknown or of another type"
         raise Damaged(name, what) from error
     return paper
 

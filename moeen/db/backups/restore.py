@@ -189,6 +189,8 @@ def put_back(
     jobs: int | None = None,
     of: str = "",
     unsigned: str = "",
+    trusted: Sequence[keys.PublicKey] = (),
+    kept_in: Store | None = None,
     salvaging: bool = False,
     tell: progress.Tell = progress.silent,
     say: Callable[[str], None] = lambda line: None,
@@ -200,7 +202,8 @@ def put_back(
     is damaged or holds what no restore may run, the target is not empty (3) and
     `replace_existing` is not set, or a right is missing. With `drop_old` the replaced database is not kept, unless
     something was written to it after its backup. With `salvaging` what cannot be restored is left out and put on the
-    bill; the target must not stand then.
+    bill; the target must not stand then. `trusted`: keys of its own that have signed it. `kept_in`: where the backup of
+    what is replaced goes, if not into the same store.
     """
     log = logger("backup")
     try:
@@ -216,6 +219,8 @@ def put_back(
                 jobs,
                 of,
                 unsigned,
+                trusted,
+                kept_in or store,
                 salvaging,
                 tell,
                 say,
@@ -243,12 +248,14 @@ def _put_back(
     jobs: int | None,
     of: str,
     unsigned: str,
+    trusted: Sequence[keys.PublicKey],
+    kept_in: Store,
     salvaging: bool,
     tell: progress.Tell,
     say: Callable[[str], None],
 ) -> Restored:
     started = time.monotonic()
-    paper = trust.manifest_of(store, name, unsigned=unsigned)
+    paper = trust.manifest_of(store, name, unsigned=unsigned, trusted=trusted)
     opening = encryption.identities(identity)
     if salvaging and target.exists:
         raise MoeenError(
@@ -300,7 +307,7 @@ def _put_back(
             say(f"Backing up {target.database} as it is now ...")
             before = dump.take_from(
                 login.to(target.database),
-                store=store,
+                store=kept_in,
                 signer=keys.signer_or_none(),
                 label=f"before the restore of {name}",
                 purpose=RESTORE,

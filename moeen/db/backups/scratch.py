@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import secrets
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ from moeen.db.backups.inventory import Role, Settings
 from moeen.db.backups.login import Login
 from moeen.db.server import places, sockets, users
 from moeen.db.server.cluster import Server
-from moeen.db.server.programs import MAJOR, bin_dir
+from moeen.db.server.programs import bin_dir
 
 _PREFIX = "moeen-{purpose}-"
 #: Who runs it for root: a user of the operating system who owns nothing else.
@@ -51,9 +52,20 @@ _GUARD = 'read -r x; kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/n
 
 @contextmanager
 def server(programs: Path, *, purpose: str = "verify") -> Iterator[Login]:
-    """A running empty server of these programs; its superuser's way in, database `postgres`.
+    """A running empty server of these programs; its superuser's way in, database `postgres`."""
+    with place(purpose) as root:
+        made = server_in(root, programs, superuser=f"scratch_{secrets.token_hex(8)}")
+        address = made.ensure_running()
+        with made.connect_as_superuser(address) as connection:
+            login = Login.of(connection)
+        yield login
 
-    `purpose` is one word of its folder's name; what an ended process left behind for the same is removed first.
+
+@contextmanager
+def place(purpose: str) -> Iterator[Path]:
+    """A folder for one server (`server_in`) and what belongs to it; both are gone afterwards.
+
+    `purpose` is one word of the folder's name; what an ended process left behind for the same is removed first.
     """
     parent, prefix = Path(tempfile.gettempdir()), _PREFIX.format(purpose=purpose)
     _sweep(parent, prefix)
@@ -62,17 +74,11 @@ def server(programs: Path, *, purpose: str = "verify") -> Iterator[Login]:
     root.chmod(0o711)
     handle = os.open(root, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    owner = users.ensure_user(OS_USER) if os.geteuid() == 0 else None
-    usable = places.usable_programs(programs, data_dir=root / "data", owner=owner)
-    made = Server(
-        data_dir=root / "data", bin_dir=usable, settings=SETTINGS, durable=False, owner=owner, role="",
-        superuser=f"scratch_{secrets.token_hex(8)}",
-    )  # fmt: skip
-    user = users.os_user(made.data_dir, owner=owner) if os.geteuid() == 0 else None
+    socket = sockets.socket_folder(root / "data", user=os_user())
     # The other end of the guard's pipe stays open here, in no child, and is closed by the kernel when we end.
     inside, outside = os.pipe()
     guard = subprocess.Popen(
-        ["/bin/sh", "-c", _GUARD, "sh", str(root), str(sockets.socket_folder(made.data_dir, user=user))],
+        ["/bin/sh", "-c", _GUARD, "sh", str(root), str(socket)],
         stdin=inside,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -82,16 +88,32 @@ def server(programs: Path, *, purpose: str = "verify") -> Iterator[Login]:
     )
     os.close(inside)
     try:
-        address = made.ensure_running()
-        with made.connect_as_superuser(address) as connection:
-            login = Login.of(connection)
-        yield login
+        yield root
     finally:
-        _end(made, root)
+        _end(root)
+        shutil.rmtree(socket, ignore_errors=True)
         guard.kill()
         guard.wait()
         os.close(outside)
         os.close(handle)
+
+
+def server_in(
+    root: Path, programs: Path, *, superuser: str, settings: Sequence[tuple[str, str]] = (), start_seconds: float = 120
+) -> Server:
+    """The server of a `place`, not started yet: of these programs, with these settings besides SETTINGS."""
+    user = os_user()
+    owner = user.pw_name if user else None
+    usable = places.usable_programs(programs, data_dir=root / "data", owner=owner)
+    return Server(
+        data_dir=root / "data", bin_dir=usable, settings=(*SETTINGS, *settings), durable=False, owner=owner, role="",
+        superuser=superuser, start_seconds=start_seconds,
+    )  # fmt: skip
+
+
+def os_user() -> pwd.struct_passwd | None:
+    """Who runs it for root; None where it is whoever calls."""
+    return pwd.getpwnam(users.ensure_user(OS_USER)) if os.geteuid() == 0 else None
 
 
 def without_power(superuser: Login, roles: Sequence[Role], *, database: str, settings: Settings) -> Login:
@@ -111,12 +133,17 @@ def without_power(superuser: Login, roles: Sequence[Role], *, database: str, set
     return superuser.to(database, user=restorer)
 
 
-def _end(made: Server, root: Path) -> None:
-    address = made.status().address
+def _end(root: Path) -> None:
+    """Stop the server of that place, if there is one, and remove all."""
+    data = root / "data"
     with suppress(Exception):
+        programs = bin_dir(int((data / "PG_VERSION").read_text(encoding="ascii")))
+        assert programs is not None
+        made = Server(data_dir=data, bin_dir=places.usable_programs(programs, data_dir=data))
+        address = made.status().address
         made.stop(mode="immediate")
-    if address is not None:
-        shutil.rmtree(address.host, ignore_errors=True)
+        if address is not None:
+            shutil.rmtree(address.host, ignore_errors=True)
     shutil.rmtree(root, ignore_errors=True)
 
 
@@ -131,18 +158,8 @@ def _sweep(parent: Path, prefix: str) -> None:
             continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            programs = bin_dir(_major(left / "data"))
-            if programs is not None and (left / "data").is_dir():
-                _end(Server(data_dir=left / "data", bin_dir=programs), left)
-            shutil.rmtree(left, ignore_errors=True)
+            _end(left)
         except BlockingIOError:
             pass
         finally:
             os.close(handle)
-
-
-def _major(data: Path) -> int:
-    try:
-        return int((data / "PG_VERSION").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return MAJOR

@@ -86,7 +86,7 @@ class Store:
         if not self._exists(f"{name}/{manifest.VERIFIED}"):
             return None
         with suppress(manifest.Damaged):
-            return manifest.read_verification(self._read(f"{name}/{manifest.VERIFIED}"))
+            return manifest.read_as(Verification, self._read(f"{name}/{manifest.VERIFIED}"), name=manifest.VERIFIED)
         return None
 
     def pin(self, name: str) -> Pin | None:
@@ -94,7 +94,7 @@ class Store:
         if not self._exists(f"{name}/{manifest.PIN}"):
             return None
         try:
-            return manifest.read_pin(self._read(f"{name}/{manifest.PIN}"))
+            return manifest.read_as(Pin, self._read(f"{name}/{manifest.PIN}"), name=manifest.PIN)
         except manifest.Damaged:
             return Pin(at="", kept=True, reason="its record is damaged")
 

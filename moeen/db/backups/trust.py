@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from moeen.db.backups import keys, manifest
 from moeen.db.backups.manifest import Manifest
 from moeen.db.backups.store import Store
@@ -37,15 +39,15 @@ def state(store: Store, name: str) -> str:
     return SIGNED if keys.is_signed(text, signature, known) else WRONG
 
 
-def manifest_of(store: Store, name: str, *, unsigned: str = "") -> Manifest:
-    """The manifest of a backup that a known key has signed; raises Untrusted, and Damaged.
+def manifest_of(store: Store, name: str, *, unsigned: str = "", trusted: Sequence[keys.PublicKey] = ()) -> Manifest:
+    """The manifest of a backup that a known key has signed, or one of `trusted`; raises Untrusted, and Damaged.
 
     `unsigned`: the reason why it is believed all the same. It goes into the log.
     """
     data = store.manifest_bytes(name)
     text, signature = manifest.signature_of(data)
     paper = store.read_manifest(name, data)
-    if signature and keys.is_signed(text, signature, keys.trusted() if not unsigned else _known()):
+    if signature and keys.is_signed(text, signature, trusted or (_known() if unsigned else keys.trusted())):
         return paper
     what = "is not signed" if not signature else "is signed by no key that is known here, or was changed since"
     if not unsigned.strip():

@@ -126,7 +126,7 @@ def prove(
     return report
 
 
-def intact(folder: Path, paper: Manifest, *, tell: progress.Tell = progress.silent) -> list[Finding]:
+def intact(folder: Path, paper: manifest.Listing, *, tell: progress.Tell = progress.silent) -> list[Finding]:
     """Every file that is not as the manifest says: missing, of another size or content, or unknown."""
     findings = []
     listed = {file.path: file for file in paper.files}

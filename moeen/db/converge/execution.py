@@ -29,7 +29,7 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
             statements = triggers.without(connection, step.table, statements)
             locks.patiently(connection, partial(_run_together, connection, statements), purpose=purpose)
     elif step.mode is Mode.CONCURRENTLY:
-        locks.patiently(connection, partial(_run_alone, connection, step.statements), purpose=purpose)
+        locks.patiently(connection, partial(_run_alone, connection, step.statements, purpose), purpose=purpose)
     else:
         # What reads the whole table under a lock that stops nobody may take its time. So may a view that is filled
         # again: a large table is not locked for it without leave, see plan.Blocking.
@@ -49,9 +49,9 @@ def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str], *,
                 cursor.execute(statement)
 
 
-def _run_alone(connection: BaseDatabaseWrapper, statements: Sequence[str]) -> None:
+def _run_alone(connection: BaseDatabaseWrapper, statements: Sequence[str], purpose: str) -> None:
     # CONCURRENTLY takes no part in a transaction; its locks stop neither readers nor writers, so it may wait.
-    with connection.cursor() as cursor:
+    with locks.telling_of_waits(connection, purpose), connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
 

@@ -8,24 +8,28 @@ timeouts and deadlocks are retried.
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-from django.db import OperationalError, connections, transaction
+from django.db import DatabaseError, OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import errors
+from psycopg import errors, sql
 
 from moeen.db.codes import Code
 from moeen.db.converge import failures
 from moeen.db.errors import FAILED, MoeenError
+from moeen.db.sql import compose
 
 T = TypeVar("T")
 #: A transaction that has held its lock so long is likely to hold it on.
 OCCUPIED_SECONDS = 0.1
+#: When a statement that waits as long as it must is looked at first, and how often afterwards.
+FIRST_LOOK_SECONDS, LOOK_SECONDS = 4.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,21 @@ waiting: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
 
 @dataclass(frozen=True)
 class Blocker:
-    """A session that holds a lock; what it runs is its own business and may hold patient data."""
+    """A session that holds a lock; what it runs is its own business and may hold patient data.
+
+    ``prepared``: no session does, but a prepared transaction of this name.
+    """
 
     pid: int
     role: str
     application: str
     seconds: float
+    prepared: str = ""
 
     def pretty(self) -> str:
+        if self.prepared:
+            end = compose("ROLLBACK PREPARED {n}", n=sql.Literal(self.prepared))
+            return f"prepared transaction {self.prepared}, role {self.role}, for {self.seconds:.0f} s ({end} ends it)"
         application = f", application {self.application}" if self.application else ""
         return f"pid {self.pid}, role {self.role}{application}, in a transaction for {self.seconds:.0f} s"
 
@@ -167,4 +178,64 @@ def find_blockers(connection: BaseDatabaseWrapper) -> list[Blocker]:
             ORDER BY 4 DESC LIMIT 5
             """
         )
-        return [Blocker(pid, role or "?", application or "", float(age or 0)) for pid, role, application, age in cursor]
+        found = [
+            Blocker(pid, role or "?", application or "", float(age or 0)) for pid, role, application, age in cursor
+        ]
+    return [*found, *_prepared(connections[connection.alias])]
+
+
+def _prepared(connection: BaseDatabaseWrapper) -> list[Blocker]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT gid, owner, extract(epoch FROM clock_timestamp() - prepared) FROM pg_prepared_xacts
+               WHERE database = current_database() ORDER BY prepared"""
+        )
+        return [Blocker(0, owner, "", float(age), prepared=gid) for gid, owner, age in cursor]
+
+
+@contextmanager
+def telling_of_waits(connection: BaseDatabaseWrapper, purpose: str) -> Iterator[None]:
+    """Meanwhile whoever a statement waits for is told of, by a look from another session now and then."""
+    spent = waiting.get()
+    if spent is None or not spent.listeners:
+        yield
+        return
+    connection.ensure_connection()
+    done, context, pid = threading.Event(), copy_context(), connection.connection.info.backend_pid
+    words = (connection, pid, purpose, spent.listeners, done)
+    thread = threading.Thread(target=context.run, args=(_look_on, *words), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _look_on(
+    waits: BaseDatabaseWrapper, pid: int, purpose: str, listeners: list[Callable[[str], None]], done: threading.Event
+) -> None:
+    looking, pause = waits.copy(), FIRST_LOOK_SECONDS  # a connection belongs to the thread that makes it
+    while not done.wait(pause):
+        pause = LOOK_SECONDS
+        try:
+            for blocker in _waited_for(looking, pid):
+                for tell in listeners:
+                    tell(f"waiting to {purpose} for {blocker.pretty()}")
+        except DatabaseError:
+            pass  # the run goes on, whether or not anybody could look
+        finally:
+            looking.close()
+
+
+def _waited_for(connection: BaseDatabaseWrapper, pid: int) -> list[Blocker]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT b.pid, a.usename, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)
+               FROM unnest(pg_blocking_pids(%s)) AS b (pid) LEFT JOIN pg_stat_activity AS a ON a.pid = b.pid""",
+            [pid],
+        )
+        rows = cursor.fetchall()
+    found = [Blocker(by, role or "?", program or "", float(age or 0)) for by, role, program, age in rows if by]
+    # A prepared transaction has no session: its pid is 0.
+    return [*found, *(_prepared(connection) if len(found) < len(rows) else [])]

@@ -113,6 +113,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # The rows of a server-side cursor are computed when they are fetched, perhaps in another scope.
         return super().chunked_cursor() if identity.current() is identity.OPERATOR else self.cursor()
 
+    def _savepoint(self, sid: str) -> None:
+        """A rollback to it restores who was bound at it, also for a text of several statements: so nobody is."""
+        if identity.current() is identity.OPERATOR:
+            super()._savepoint(sid)  # type: ignore[misc]
+            return
+        with binding.bound(self.connection):  # the transaction begins as whoever acts
+            pass
+        with identity.bound(identity.ANONYMOUS):
+            super()._savepoint(sid)  # type: ignore[misc]
+
+    def _commit(self) -> None:
+        if self.connection is not None:
+            binding.weaken(self.connection)
+        super()._commit()  # type: ignore[misc]
+
     def _refuse_owner(self, connection: Any) -> None:
         """Once for each address: whether the login of a process that serves is one that row security binds."""
         words = self.settings_dict

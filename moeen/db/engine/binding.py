@@ -33,7 +33,7 @@ class Binder:
     """What binding needs to know about a connection, and what it bound last.
 
     `timezone` is bound as well where no session state may be set, "" elsewhere. `configured`: IDENTITY_KEY, if there is
-    one.
+    one. `rebound`: whether the transaction has had more than one identity.
     """
 
     application: str
@@ -41,6 +41,8 @@ class Binder:
     configured: signing.Key | None
     signer: Signer | None = None
     who: identity.Identity | None = None
+    origin: str = ""
+    rebound: bool = False
     mark: str = ""
     renew_at: float = 0.0
 
@@ -74,6 +76,16 @@ def bound(connection: Any) -> Iterator[None]:
         yield
 
 
+def weaken(connection: Any) -> None:
+    """Before a COMMIT: PostgreSQL fills cursors WITH HOLD then, and fires deferred triggers, as whoever is bound last.
+
+    Where that need not be who made them, nobody is bound.
+    """
+    if connection.moeen_binder.rebound and connection.pgconn.transaction_status == TransactionStatus.INTRANS:
+        with identity.bound(identity.ANONYMOUS), bound(connection):
+            pass
+
+
 def _application(connection: Any) -> str:
     reported: bytes = connection.pgconn.parameter_status(b"application_name") or b""
     return reported.decode()
@@ -84,7 +96,8 @@ def _is_bound(connection: Any, who: identity.Identity) -> bool:
     reported = _application(connection)
     if not who.role:
         return reported == binder.application
-    return who == binder.who and reported == binder.mark and time.monotonic() < binder.renew_at
+    same = who == binder.who and identity.origin() == binder.origin
+    return same and reported == binder.mark and time.monotonic() < binder.renew_at
 
 
 @contextmanager
@@ -107,6 +120,7 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
     first = bool(who.role) and (signer is None or signer.key is None)
     if first:
         signer = binder.signer = signing.signer_for(connection, configured=binder.configured)
+    origin = identity.origin()
     mark = f"{binder.application[:46]} {secrets.token_hex(8)}" if who.role else binder.application
     values: dict[str, str | None] = {
         "role": who.role or "none",
@@ -114,6 +128,7 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
         # Older forms of the claims, which platforms' auth.uid() reads first.
         "request.jwt.claim": "",
         "request.jwt.claim.sub": "",
+        "moeen.request": origin if who.role else "",
         "moeen.signature": signer.sign(role=who.role, claims=who.claims) if signer and who.role else "",
         # With off, a table whose policies would hide rows raises an error: an operator is never silently blind.
         "row_security": "on" if who.role else "off",
@@ -128,7 +143,8 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
     if begin and connection.autocommit:
         _execute(connection, b"BEGIN")
     _execute(connection, set_configs(tuple(values), local=True), list(values.values()))
-    binder.who, binder.mark = who, mark
+    binder.rebound = not begin and (binder.rebound or binder.who != who)
+    binder.who, binder.origin, binder.mark = who, origin, mark
     binder.renew_at = time.monotonic() + signing.LIFETIME / 2
     if first and signer and signer.key:
         _check(connection, signer.key)

@@ -54,7 +54,7 @@ def begin(connection: Connection, *, source: str, mapping: str) -> UUID:
 
 
 def audit(connection: Connection, run: UUID, told: dict[str, Any]) -> None:
-    """The one entry, before the first row is written."""
+    """The one entry, before the first row is written; an entry for each table whose rows have none meanwhile."""
     if table := registry.facts().audit_table:
         connection.execute(
             sql.SQL(
@@ -62,9 +62,14 @@ def audit(connection: Connection, run: UUID, told: dict[str, Any]) -> None:
             ).format(sql.Identifier(table)),
             [run, Jsonb(told)],
         )
+        for name, counts in told["tables"].items():
+            connection.execute("SELECT app.suspend_audit(%s, %s, 'IMPORT', %s)", [run, name, Jsonb(counts)])
+        connection.execute("SELECT set_config('app.audit_suspended', %s, false)", [str(run)])
 
 
 def end(connection: Connection, run: UUID, *, outcome: str, receipt: dict[str, Any], error: str = "") -> None:
+    if registry.facts().audit_table:
+        connection.execute("SELECT app.resume_audit(%s)", [run])
     connection.execute(
         "UPDATE import_runs SET outcome = %s, receipt = %s, error = %s, finished_at = now() WHERE id = %s",
         [outcome, Jsonb(receipt), error, run],

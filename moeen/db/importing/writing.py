@@ -205,8 +205,6 @@ class _Writer:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self.connection.transaction():
-            # One entry in the audit log tells of the whole run.
-            self.connection.execute("SELECT set_config('app.audit_suspended', 'on', true)")
             yield
 
     @contextmanager

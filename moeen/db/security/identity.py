@@ -34,6 +34,9 @@ class Identity:
     read_only: bool = False
 
 
+#: Of a user agent, more is not sent to the database.
+AGENT_LENGTH = 500
+
 ANONYMOUS = Identity("moeen_anon")
 SERVICE = Identity("moeen_service")
 AUTH = Identity("moeen_auth")
@@ -43,6 +46,7 @@ OPERATOR = Identity("")
 role_switched = Signal()
 
 _scope: ContextVar[Identity | None] = ContextVar("identity", default=None)
+_origin: ContextVar[str] = ContextVar("origin", default="")
 _unbound = ANONYMOUS
 
 
@@ -90,6 +94,32 @@ def bound(identity: Identity) -> Iterator[Identity]:
         yield identity
     finally:
         _scope.reset(token)
+
+
+def origin() -> str:
+    """Where statements of this thread or task come from: JSON of requested(), "" outside of requests."""
+    return _origin.get()
+
+
+@contextmanager
+def requested(*, address: str = "", agent: str = "", request_id: str = "") -> Iterator[str]:
+    """The scope of a request, whoever acts in it: what the audit log says of its address, user agent and id.
+
+    `address` is an IP address or "". It is told, not signed: code in a request that runs SQL could say otherwise.
+    """
+    said = {"address": address or None, "agent": agent.replace("\0", "")[:AGENT_LENGTH], "id": request_id}
+    with originating(json.dumps(said)) as told:
+        yield told
+
+
+@contextmanager
+def originating(told: str) -> Iterator[str]:
+    """The scope of an origin(), as it was told."""
+    token = _origin.set(told)
+    try:
+        yield told
+    finally:
+        _origin.reset(token)
 
 
 @contextmanager

@@ -62,7 +62,8 @@ class Server:
     `settings` are further server settings (name, value) given at each start. `role` and `database` are
     created at the first start: a role that may log in and create databases and roles but is no superuser, and
     its database; with the role "" neither is. `owner` is the operating system user to run as when the caller is
-    root. `durable=False` spares initdb the waiting for the disk. `port` matters only in the name of the socket.
+    root. `durable=False` spares initdb the waiting for the disk. `port` matters only in the name of the socket. A start
+    that takes longer than `start_seconds` has failed.
     """
 
     data_dir: Path
@@ -74,6 +75,7 @@ class Server:
     owner: str | None = None
     durable: bool = True
     port: int = PORT
+    start_seconds: float = START_SECONDS
 
     # -- what others ask for ---------------------------------------------------------------------------------
 
@@ -265,7 +267,7 @@ class Server:
     # -- start -----------------------------------------------------------------------------------------------
 
     def _start(self) -> SocketAddress:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         address = SocketAddress(str(socket_folder(self.data_dir, user=self._user())), self.port)
         while True:
             self._end_unreachable()

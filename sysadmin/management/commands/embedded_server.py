@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from moeen.db.archiving import keeping
 from moeen.db.errors import ConfigurationError
 from moeen.db.server import project
 from moeen.db.server.cluster import ROLE
@@ -30,6 +31,8 @@ class Command(BaseCommand):
         if action == "stop":
             made = project.configured_status().data_dir.exists()
             stopped = made and project.configured_server().stop()
+            if keeping.is_embedded():
+                keeping.stop()  # after the server: it has received all by then
             self.stderr.write("Stopped." if stopped else "It was not running.")
             return
         if action == "start":

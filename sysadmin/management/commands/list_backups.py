@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
+from moeen.db.archiving import standing
 from moeen.db.backups import retention, store, trust
 from moeen.db.backups.origin import Origin
 from sysadmin.management.backup_console import BackupCommand, Found, size
@@ -34,8 +35,11 @@ class Command(BackupCommand):
         warnings = retention.warnings(
             found, database=database, system=system, max_age=timedelta(hours=settings.BACKUP_MAX_AGE)
         )
+        archive = standing.look(connections[options["database"]])
+        warnings += [f"archive: {worry}" for worry in archive.worries]
         if options["json"]:
-            self.print_json({"backups": [entry.as_dict() for entry in found], "warnings": warnings})
+            entries = [entry.as_dict() for entry in found]
+            self.print_json({"backups": entries, "warnings": warnings, "archive": archive.as_dict()})
         elif found:
             head = (
                 "ID",
@@ -50,6 +54,8 @@ class Command(BackupCommand):
                 "LABEL",
             )
             self.table(head, [self._row(entry) for entry in found])
+        if archive.on or archive.spans:
+            self.stderr.write(f"Archive: {archive.pretty()}.")
         for warning in warnings:
             self.stderr.write(f"Warning: {warning}")
         if warnings:

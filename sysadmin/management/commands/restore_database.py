@@ -1,4 +1,4 @@
-"""`manage.py restore_database`: a backup is put back, into an empty database or in place of a full one."""
+"""`manage.py restore_database`: a backup or a moment is put back, into an empty database or in place of a full one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backups
+from moeen.db.archiving import recovery, standing
 from moeen.db.backups import origin, restore, store
-from moeen.db.backups.manifest import Manifest
+from moeen.db.backups.progress import Tell
 from moeen.db.backups.salvage import Loss
 from moeen.db.errors import USAGE, MoeenError
 from sysadmin.management.arguments import jobs
@@ -23,12 +24,17 @@ class Command(BackupCommand):
     help = (
         "Restores a backup into a new or empty database and verifies it there. With --replace over one that holds "
         "something: that is backed up first, the restored one is swapped in by renaming, and the old one is kept. With "
-        "--salvage what cannot be restored is left out, into a new database alone, and a bill says what is missing."
+        "--salvage what cannot be restored is left out, into a new database alone, and a bill says what is missing. "
+        "With --at TIME in place of a backup: as it was at that moment, out of the archive (manage.py archive status)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("id", metavar="ID|latest")
+        parser.add_argument("id", metavar="ID|latest", nargs="?")
+        words = (
+            'in place of a backup: the moment "2026-11-24 09:30" (the project\'s time zone) of the archive, or latest'
+        )
+        parser.add_argument("--at", metavar="TIME|latest", help=words)
         words = "a database's name on the project's server, a URL, or env:VARIABLE that holds a URL"
         parser.add_argument("--to", required=True, metavar="URL_OR_NAME", help=words)
         parser.add_argument("--replace", action="store_true", help="also where the database is not empty")
@@ -48,21 +54,11 @@ class Command(BackupCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["salvage"] and options["replace"]:
             raise MoeenError("--salvage and --replace do not go together.", next_step="--to NEW_NAME", exit_code=USAGE)
+        if (options["id"] is None) == (options["at"] is None):
+            raise MoeenError("What is to be restored?", next_step="A backup's ID, or --at TIME.", exit_code=USAGE)
         place = store.of(options["store"])
         target = self._target(options["to"])
-        name = origin.chosen(place, options["id"], target=target.origin, of=options["of"])
-        if options["replace"] and not target.empty:
-            paper = place.manifest(name)
-            origin.refuse_another(paper, target.origin, of=options["of"])
-            self._confirm(paper, target, yes=options["yes"], expected=options["expect"])
-        with self.progress() as tell:
-            done = restore.put_back(
-                place, name, target, replace_existing=options["replace"], drop_old=options["drop_old"],
-                jobs=options["jobs"], of=options["of"], unsigned=options["unsigned"], tell=tell,
-                salvaging=options["salvage"],
-                identity=options["identity"] or backups.default_identity(), recipients=backups.default_recipients(),
-                say=self.stderr.write,
-            )  # fmt: skip
+        done = self._of_moment(place, target, options) if options["at"] else self._of_backup(place, target, options)
         if options["json"]:
             self.print_json(done.as_dict())
         else:
@@ -71,6 +67,43 @@ class Command(BackupCommand):
             raise Found(summary(f"{done.id} is restored, NOT AS IT WAS", done.findings + done.unsaved))
         if done.bill:
             raise Found(f"{done.id} is restored into {done.database} with a bill of {len(done.bill)}.")
+
+    def _of_backup(self, place: store.Store, target: restore.Target, options: dict[str, Any]) -> restore.Restored:
+        name = origin.chosen(place, options["id"], target=target.origin, of=options["of"])
+        if options["replace"] and not target.empty:
+            paper = place.manifest(name)
+            origin.refuse_another(paper, target.origin, of=options["of"])
+            what = f"Backup {paper.id} of {paper.database}, {paper.created_at}, {paper.rows:,} rows,"
+            self._confirm(what, target, yes=options["yes"], expected=options["expect"])
+        with self.progress() as tell:
+            return restore.put_back(place, name, target, unsigned=options["unsigned"], **self._how(options, tell))
+
+    def _of_moment(self, place: store.Store, target: restore.Target, options: dict[str, Any]) -> restore.Restored:
+        if options["unsigned"]:
+            raise MoeenError("--at takes nothing that is not signed.", next_step="--at alone.", exit_code=USAGE)
+        system, slash, database = options["of"].rpartition("/")
+        database = database or str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"])
+        archive = standing.of_target(system if slash else target.origin.system, database)
+        wanted = recovery.moment(archive, recovery.parse(options["at"]))
+        if options["replace"] and not target.empty:
+            what = f"{database} as it was at {wanted.pretty()}"
+            self._confirm(what, target, yes=options["yes"], expected=options["expect"])
+        with self.progress() as tell:
+            how = self._how(options, tell) | {"of": database if options["of"] else ""}
+            return recovery.put_back(wanted, database, target, kept_in=place, **how)
+
+    def _how(self, options: dict[str, Any], tell: Tell) -> dict[str, Any]:
+        return {
+            "replace_existing": options["replace"],
+            "drop_old": options["drop_old"],
+            "salvaging": options["salvage"],
+            "jobs": options["jobs"],
+            "of": options["of"],
+            "identity": options["identity"] or backups.default_identity(),
+            "recipients": backups.default_recipients(),
+            "tell": tell,
+            "say": self.stderr.write,
+        }
 
     @staticmethod
     def _target(words: str) -> restore.Target:
@@ -82,13 +115,10 @@ class Command(BackupCommand):
             return restore.target_at(place, project=settings.SUPABASE_PROJECT_REF)
         return restore.target_named(connections[DEFAULT_DB_ALIAS], place)
 
-    def _confirm(self, paper: Manifest, target: restore.Target, *, yes: bool, expected: str) -> None:
+    def _confirm(self, what: str, target: restore.Target, *, yes: bool, expected: str) -> None:
         name = target.database
         rows = origin.rows_of(target.login.to(name))
-        self.stderr.write(
-            f"Backup {paper.id} of {paper.database}, {paper.created_at}, {paper.rows:,} rows, replaces {name}, which "
-            f"holds {rows}. That is backed up first."
-        )
+        self.stderr.write(f"{what} replaces {name}, which holds {rows}. That is backed up first.")
         if yes and expected == name:
             return
         if yes or not sys.stdin.isatty():

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.staticfiles.management.commands import runserver
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
+from moeen.db.archiving import keeping
 from moeen.db.security import identity, serving
 from moeen.db.server import cluster
 
@@ -15,6 +16,7 @@ class Command(runserver.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         # Here and not where the server starts: the reloader would wait for a change of the code.
         serving.refuse_owner()
+        keeping.ensure()
         super().handle(*args, **options)
 
     def check_migrations(self) -> None:

@@ -1,0 +1,1 @@
+SELECT app.unaudit('chatbot_flows chatbot_integrations conversations messages');

@@ -1,0 +1,1 @@
+SELECT app.unaudit('crm_leads crm_deals crm_activities');

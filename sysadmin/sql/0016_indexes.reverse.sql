@@ -1,0 +1,3 @@
+DROP INDEX CONCURRENTLY IF EXISTS audit_logs_table_name_created_at_idx;
+DROP INDEX CONCURRENTLY IF EXISTS audit_logs_patient_id_created_at_idx;
+DROP INDEX CONCURRENTLY IF EXISTS audit_logs_record_id_created_at_idx;

@@ -505,6 +505,21 @@ POWERS = {
         "REVOKE pg_read_all_data FROM moeen_web",
         "may become pg_read_all_data",
     ),
+    "reader of others' statements": (
+        "GRANT pg_monitor TO moeen_web",
+        "REVOKE pg_monitor FROM moeen_web",
+        "may become pg_monitor",
+    ),
+    "reader of the keys": (
+        "GRANT SELECT (inner_pad) ON app.identity_keys TO moeen_web",
+        "REVOKE SELECT (inner_pad) ON app.identity_keys FROM moeen_web",
+        "the keys that identities are signed with",
+    ),
+    "maker of keys": (
+        "GRANT EXECUTE ON FUNCTION app.add_identity_key(text, bytea) TO moeen_web",
+        "REVOKE EXECUTE ON FUNCTION app.add_identity_key(text, bytea) FROM moeen_web",
+        "the keys that identities are signed with",
+    ),
     "inherits": (
         "GRANT moeen_staff TO moeen_web WITH INHERIT TRUE",
         "GRANT moeen_staff TO moeen_web WITH INHERIT FALSE",

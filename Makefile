@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run quick test test-between coverage test-kill test-kill-backfill test-backup test-archive test-forgery test-strange bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
+.PHONY: help migrate run serve quick test test-between coverage test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -24,6 +24,10 @@ migrate: runtime  ## build the environment, start the database, bring it to the 
 run: runtime  ## serve the admin on this machine (ADDRESS=host:port)
 	@echo "Admin: http://$(ADDRESS)/admin/  (stop with Ctrl-C)"
 	@$(MANAGE) runserver $(ADDRESS) $(ARGS)
+
+serve: runtime  ## serve as in production: gunicorn, hashed style sheets, DEBUG off (ADDRESS, ARGS="--workers 3")
+	@$(MANAGE) collectstatic --noinput --verbosity 0
+	@DEBUG=false exec $(BIN)/gunicorn moeen.wsgi --bind $(ADDRESS) --workers 2 $(ARGS)
 
 test: development  ## run all tests on the newest and the oldest PostgreSQL here (ARGS="-k name" for some)
 	@$(PYTEST) $(ARGS)
@@ -56,6 +60,9 @@ test-forgery: development  ## forge backups in every way; each must be refused, 
 
 test-strange: development  ## adopt 300 databases with objects of any kind in them, and every known case on each server
 	@$(PYTEST) -m long tests/test_strange_grammar.py tests/test_strange.py $(ARGS)
+
+test-audit: development  ## attack a sealed audit log in two hundred ways, and seal under eight writers for a minute
+	@$(BIN)/python -m pytest -m long tests/test_seals.py $(ARGS)
 
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .

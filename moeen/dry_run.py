@@ -15,7 +15,7 @@ READING = frozenset({
     "describe_schema", "diffsettings", "doctor", "dumpdata", "embedded_server", "findstatic", "help", "inspectdb",
     "lint_migrations", "list_backups", "makemessages", "print_schedule", "print_web_role_sql", "runserver",
     "sendtestemail", "shell", "showmigrations", "sqlflush", "sqlmigrate", "sqlsequencereset", "test", "testserver",
-    "validate_schema", "verify_backup", "version",
+    "validate_schema", "verify_audit_log", "verify_backup", "version",
 })  # fmt: skip
 
 

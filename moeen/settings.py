@@ -37,7 +37,8 @@ SECRET_KEY = SECRET_KEY or _development_key()
 # query in memory. The one exception is `runserver` without a SECRET_KEY: nobody but a developer runs that,
 # and the admin needs DEBUG to find its style sheets there.
 DEBUG = env.flag("DEBUG", default=not _installed and sys.argv[1:2] == ["runserver"])
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+# Without a SECRET_KEY nobody is served but this machine.
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or ([] if _installed else ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
 # With a SECRET_KEY and without DEBUG this is an installation that people reach: encrypted unless told
@@ -50,6 +51,9 @@ SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
 X_FRAME_OPTIONS = "DENY"
+# Seconds after which a session ends: without a request, and in any case.
+SESSION_IDLE_SECONDS = 60 * env.integer("SESSION_IDLE_MINUTES", default=30, least=1)
+SESSION_COOKIE_AGE = 3600 * env.integer("SESSION_MAX_HOURS", default=12, least=1)
 
 # The hosted project, if there is one. With SUPABASE_PROJECT_REF, a DATABASE_URL of another project is
 # refused.
@@ -134,15 +138,33 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+# Wrong passwords within a quarter of an hour, after which nobody signs in to the account, or from the address.
+SIGN_IN_TRIES = env.integer("SIGN_IN_TRIES", default=10, least=1)
+SIGN_IN_TRIES_OF_ADDRESS = env.integer("SIGN_IN_TRIES_OF_ADDRESS", default=100, least=1)
+CACHES = {
+    # Shared by the processes of a machine; nothing but counts, under keyed hashes.
+    "default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": BASE_DIR / ".moeen/cache"}
+}
 CSRF_FAILURE_VIEW = "moeen.error_pages.expired"
 
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / ".moeen" / "static"
+# `make serve` collects the style sheets and scripts, under names that hold a hash of what is in them.
+_collects = sys.argv[1:2] == ["collectstatic"]
+_collected = (STATIC_ROOT / "staticfiles.json").is_file() and _serves and not DEBUG
+
 MIDDLEWARE = [
+    "moeen.health.HealthMiddleware",
+    "moeen.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    *(["whitenoise.middleware.WhiteNoiseMiddleware"] if _collected else []),
+    "moeen.headers.HeadersMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "moeen.sessions.SessionLimitsMiddleware",
     "moeen.middleware.IdentityMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -162,8 +184,6 @@ TEMPLATES = [
         },
     }
 ]
-STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / ".moeen" / "static"
 
 LANGUAGE_CODE = "ar"
 LANGUAGES = [("ar", "العربية"), ("en", "English")]
@@ -182,7 +202,11 @@ BACKUP_PUBLIC_KEYS = env.words("BACKUP_PUBLIC_KEYS")
 _backup_storage = env.text("BACKUP_STORAGE")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if _collects or _collected
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
     "backups": {"BACKEND": _backup_storage, "OPTIONS": env.mapping("BACKUP_STORAGE_OPTIONS")}
     if _backup_storage
     else {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": BACKUP_DIR}},
@@ -197,6 +221,9 @@ ARCHIVE_DATABASE_URL = env.text("ARCHIVE_DATABASE_URL")
 # What is received and not put away yet: as plain as the database's own files, and so on this machine.
 ARCHIVE_STATE = env.folder("ARCHIVE_STATE", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "archivist"
 
+# Where seals of the audit log are kept outside of the database: a file, or an address (docs/audit.md).
+AUDIT_ANCHOR = env.text("AUDIT_ANCHOR")
+
 # Who is told how a backup, its verification, a restore or a migration ended: a URL or a command (moeen/db/alarm.py).
 ON_FAILURE = env.receiver("ON_FAILURE")
 ON_SUCCESS = env.receiver("ON_SUCCESS")
@@ -208,7 +235,15 @@ LOG_DIR = env.folder("LOG_DIR", relative_to=BASE_DIR) or BASE_DIR / "logs"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "bare": {"format": "%(message)s"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "access": {"class": "logging.StreamHandler", "formatter": "bare"},
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
+    # runserver has lines of its own.
+    "loggers": {"moeen.access": {"handlers": ["access"], "level": "WARNING" if DEBUG else "INFO", "propagate": False}},
 }

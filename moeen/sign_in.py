@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from moeen import throttle
 from moeen.db.security import identity
 
 _REFUSED = _("The e-mail address or the password is wrong, or this account may not sign in.")
@@ -15,6 +17,23 @@ _REFUSED = _("The e-mail address or the password is wrong, or this account may n
 
 class SignInForm(AuthenticationForm):
     """By e-mail address and password. What was wrong is not said."""
+
+    def clean(self) -> dict[str, Any]:
+        """Whoever has tried too often is refused like anybody else, with the right password too."""
+        if self.request is None:
+            return super().clean()
+        marks = throttle.marks(self.cleaned_data.get("username", ""), self.request.META.get("REMOTE_ADDR", ""))
+        waits = throttle.is_exhausted(marks)
+        try:
+            found = super().clean()
+        except ValidationError:
+            throttle.count(marks)
+            raise
+        if waits:  # asked after the password was looked at: it takes as long
+            self.user_cache = None
+            raise self.get_invalid_login_error()
+        throttle.forget(marks[:1])
+        return found
 
     error_messages = {
         "invalid_login": _REFUSED,

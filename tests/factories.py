@@ -157,7 +157,8 @@ _VALUES = {
     models.DateField: date(2026, 11, 22),
     models.TimeField: time(10),
     models.DecimalField: Decimal(1),
-    models.IntegerField: 1,
+    models.BinaryField: b"",
+    models.IntegerField: lambda: next(_numbers),
     models.JSONField: dict,
     models.UUIDField: uuid4,
 }

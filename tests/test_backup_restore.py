@@ -679,13 +679,14 @@ def test_list__label_with_a_newline__one_line_a_backup(filled, kept, manage, tmp
 
 def test_schedule__path_with_a_blank_and_a_percent__quoted():
     made = schedule(Path("/srv/the clinic 100%"), database="71/a b%", environment=Path("/etc/moeen env"))
-    assert made.cron.count(r"--database-identity '71/a b\%'") == 3
-    assert made.cron.count(". '/etc/moeen env' && ") == 2
+    assert made.cron.count(r"--database-identity '71/a b\%'") == 5
+    assert made.cron.count(". '/etc/moeen env' && ") == 4
     assert made.units["moeen-backup.service"].count('--database-identity "71/a b%%"') == 2
     assert "EnvironmentFile=/etc/moeen env\n" in made.units["moeen-backup.service"]
     assert r"cd '/srv/the clinic 100\%' && " in made.cron
     assert "WorkingDirectory=/srv/the clinic 100%%" in made.units["moeen-backup.service"]
     assert "OnCalendar=*-*-* 02:17:00" in made.units["moeen-backup.timer"]
+    assert 'seal_audit_log --json --database-identity "71/a b%%"' in made.units["moeen-seal.service"]
     for line in made.cron.splitlines():
         assert not re.search(r"(?<!\\)%", line)
 

@@ -23,6 +23,7 @@ NAMES = [
     "migrations",
     "backfills",
     "validation",
+    "audit seals",
     "other tools",
     "backups",
     "archive",
@@ -194,3 +195,14 @@ def test_doctor__rest_road_unreachable__fails_without_the_key(migrated, settings
     found = lines(migrated)["REST"]
     assert found.state == "fail"
     assert "key" not in found.says
+
+
+def test_doctor__audit_log__says_when_it_was_sealed_and_what_waits(new_database):
+    database = new_database.migrated()
+    with database.connect() as connection:
+        connection.execute("INSERT INTO users (email) VALUES ('a@example.test')")
+        line = lines(database)["audit seals"]
+        assert (line.state, line.next_step.startswith("manage.py seal_audit_log")) == ("warn", True)
+        call_command("seal_audit_log", database=database.alias)
+        assert lines(database)["audit seals"].state == "ok"
+        assert "0 entries have come since" in lines(database)["audit seals"].says

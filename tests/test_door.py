@@ -2,16 +2,21 @@
 
 import itertools
 import json
+import logging
+import time
 
 import pytest
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.db import DatabaseError, connections, transaction
+from django.contrib.auth import hashers
+from django.core.cache import cache
+from django.db import DatabaseError, connection, connections, transaction
 from django.test import RequestFactory
 from django.urls import reverse
 
 from healthcare.models import Appointment, Doctor, Patient
+from moeen import sessions
 from moeen.db.roles import PEOPLE
 from moeen.db.security import identity
 from sysadmin.models import BackfillRun, Role, User, UserRole
@@ -468,3 +473,108 @@ def test_filters__thousands_made_by_hand__are_no_error_of_the_server(client, bos
     tried, failed = hostile_filters(client, every=17)
     assert failed == []
     assert tried > 1500
+
+
+# --- signing in ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tries(settings):
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "tries"}}
+    settings.SIGN_IN_TRIES = 3
+    cache.clear()
+
+
+def try_to_sign_in(client, email, password, address="203.0.113.7"):
+    answer = client.post(
+        reverse("admin:login"), {"username": email, "password": password, "next": "/admin/"}, REMOTE_ADDR=address
+    )
+    return answer.status_code == 302
+
+
+def test_sign_in__wrong_too_often__waits_with_the_right_password_too(client, tries):
+    user, other = (factories.user(password=factories.PASSWORD) for _ in range(2))
+    for _ in range(3):
+        assert not try_to_sign_in(client, user.email.upper(), "wrong")
+    assert not try_to_sign_in(client, user.email, factories.PASSWORD)
+    assert not try_to_sign_in(client, user.email, factories.PASSWORD, "198.51.100.1")
+    assert try_to_sign_in(client, other.email, factories.PASSWORD)
+
+
+def test_sign_in__right_after_some_wrong__begins_to_count_anew(client, tries):
+    user = factories.user(password=factories.PASSWORD)
+    for _ in range(3):
+        assert not try_to_sign_in(client, user.email, "wrong")
+        cache.clear()
+        assert try_to_sign_in(client, user.email, factories.PASSWORD)
+
+
+def test_sign_in__many_accounts_from_one_address__waits(client, tries, settings):
+    settings.SIGN_IN_TRIES_OF_ADDRESS = 4
+    user = factories.user(password=factories.PASSWORD)
+    for number in range(4):
+        try_to_sign_in(client, f"nobody{number}@example.com", "wrong")
+    assert not try_to_sign_in(client, user.email, factories.PASSWORD)
+    assert try_to_sign_in(client, user.email, factories.PASSWORD, "198.51.100.1")
+
+
+@pytest.mark.parametrize("stored", [None, "", "!", "nonsense", "pbkdf2_sha256$1$a"])
+def test_password__none_or_unreadable__is_hashed_for_like_a_wrong_one(monkeypatch, stored):
+    hashed = []
+    encode = hashers.MD5PasswordHasher.encode
+    monkeypatch.setattr(hashers.MD5PasswordHasher, "encode", lambda *words: hashed.append(1) or encode(*words))
+    user = factories.user()
+    user.password = stored
+    assert not user.check_password("wrong")
+    assert hashed
+
+
+def test_session__idle_or_old__has_ended(client, monkeypatch, settings):
+    now = [time.time()]
+    monkeypatch.setattr(sessions.time, "time", lambda: now[0])
+
+    def is_in():
+        return client.get("/admin/").status_code == 200
+
+    client.force_login(factories.user())
+    now[0] += 1700
+    assert is_in()
+    now[0] += 1700  # the idle time began anew with the last request
+    assert is_in()
+    now[0] += 1801
+    assert not is_in()
+    client.force_login(factories.user())
+    for _ in range(settings.SESSION_COOKIE_AGE // 1700):
+        now[0] += 1700
+        assert is_in()
+    now[0] += 1700
+    assert not is_in()
+
+
+def test_headers__of_a_page__keep_browsers_to_this_site(client, boss):
+    headers = client.get("/admin/").headers
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "unsafe-inline" not in headers["Content-Security-Policy"].replace("style-src-attr 'unsafe-inline'", "")
+    assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_health__asked_by_a_watcher__tells_the_process_from_the_database(client, monkeypatch):
+    assert client.get("/healthz", headers={"host": "10.0.0.1"}).status_code == 200
+    assert client.get("/readyz", headers={"host": "10.0.0.1"}).status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER FUNCTION app.is_bound(text) RENAME TO is_bound_no_more")
+    with transaction.atomic():
+        assert client.get("/readyz").status_code == 503
+        transaction.set_rollback(True)
+    assert client.get("/healthz").status_code == 200
+
+
+def test_access_log__of_a_request__names_the_page_and_no_row(client, boss, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("moeen.access"), "propagate", True)
+    caplog.set_level("INFO", "moeen.access")
+    patient = factories.patient()
+    client.get(url(Patient, "change", patient.pk), {"q": "0577"})
+    line = json.loads(caplog.records[-1].message)
+    assert (line["method"], line["page"], line["status"]) == ("GET", "admin:healthcare_patient_change", 200)
+    assert str(patient.pk) not in caplog.text.replace("django", "")
+    assert "0577" not in caplog.text

@@ -269,6 +269,51 @@ def test_rejects__where_backups_are_encrypted__are_encrypted_to_the_same(own_sou
     assert b"secret.person" in pyrage.decrypt(sealed, [identity_of])
 
 
+CHANGES = """
+    -- Two people swap their addresses; one who goes leaves hers to one who comes; a duplicate is merged into another.
+    UPDATE users SET email = CASE id WHEN 1 THEN 'tmp' WHEN 2 THEN 'User1@Example.test' END WHERE id IN (1, 2);
+    UPDATE users SET email = 'user2@example.TEST' WHERE id = 1;
+    UPDATE appointments SET patient_id = 3 WHERE patient_id = 100;
+    UPDATE consultations SET patient_id = 3 WHERE patient_id = 100;
+    UPDATE claims SET patient_id = 3 WHERE patient_id = 100;
+    DELETE FROM patients WHERE id = 100;
+    DELETE FROM inbox WHERE sender_id = 60 OR recipient_id = 60;
+    DELETE FROM users WHERE id = 60;
+    INSERT INTO users (id, email, role_id) VALUES (61, 'USER60@example.test', 3);
+    INSERT INTO patients (id, user_id, full_name) VALUES (201, 61, 'هند');
+    UPDATE patients SET user_id = CASE id WHEN 5 THEN NULL ELSE 5 END WHERE id IN (5, 150);
+    INSERT INTO appointments (patient_id, doctor_id, starts_at) VALUES (201, 1, '2024-05-05 10:00');
+    UPDATE doctors SET fee = 99.5, modified = '2020-01-01' WHERE id = 1;
+    DELETE FROM claims WHERE id % 7 = 0;
+"""
+
+
+def test_run__again_after_changes__carries_them_over_and_keeps_what_stood(own_source, target, tmp_path):
+    with own_source.connect() as connection:
+        connection.execute("ALTER TABLE inbox DROP CONSTRAINT inbox_reply_to_fkey; UPDATE inbox SET reply_to = NULL")
+        connection.execute("ALTER TABLE patients DROP CONSTRAINT patients_user_id_key")
+        connection.execute("ALTER TABLE doctors ADD modified timestamp DEFAULT '2019-01-01'")
+        modified = ("[tables.doctors.columns]", '[tables.doctors.columns]\nupdated_at = "modified"')
+        with generations.changed(MAPPING, tmp_path, modified) as mapping:
+            assert generations.run(own_source, target, mapping, tmp_path).ok
+            ids = dict(query(target, "SELECT table_name || old_key, new_id FROM legacy_keys"))
+            connection.execute(CHANGES)
+            receipt = generations.run(own_source, target, mapping, tmp_path)
+            assert receipt.ok
+            found = generations.counts(receipt)
+            assert found["users"] == (60, 0, 1, 2, 1, 57)
+            assert found["patients"] == (200, 0, 1, 2, 1, 197)
+            later = dict(query(target, "SELECT table_name || old_key, new_id FROM legacy_keys"))
+            assert all(ids[key] == later[key] for key in ids.keys() & later.keys())
+            assert query(target, "SELECT count(*) FROM audit_logs") == [(2,)]
+            assert query(target, "SELECT updated_at::text FROM doctors WHERE consultation_fee = 99.5") == [
+                ("2019-12-31 21:00:00+00",)
+            ]
+            same = generations.run(own_source, target, mapping, tmp_path)
+            assert same.ok
+            assert all(one.counts.read == one.counts.same for one in same.tables)
+
+
 def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_path):
     assert generations.run(own_source, target, MAPPING, tmp_path).ok
     with target.connect() as connection:

@@ -31,6 +31,7 @@ ROOMS = {
     "backfill": {"catalog", "converge", "engine"},
     "backups": {"catalog", "schema", "server", "engine"},
     "archiving": {"backups", "engine", "server"},
+    "seals": {"backups", "engine"},
     "migrate": {
         "actions",
         "backups",

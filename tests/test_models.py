@@ -477,7 +477,7 @@ def test_database__updated_at__moves_in_every_table_that_has_one():
 def in_sql(match):
     """The default as PostgreSQL prints it."""
     default = match["default"]
-    if default is None or match["type"] in {"bool", "int", "ts"}:
+    if default is None or match["type"] in {"bool", "int", "bigint", "ts"}:
         return default
     text = "" if default == "''" else default
     return f"'{text}'::{TYPES.get(match['type'], match['type'])}"

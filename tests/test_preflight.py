@@ -63,3 +63,20 @@ def test_migrate__tables_of_another_owner__asks_for_the_least_and_works_when_it_
     with database.admin() as connection:
         connection.execute(f"REASSIGN OWNED BY {name} TO moeen; DROP OWNED BY {name}")
     new_database.drop(database)
+
+
+def test_migrate__database_of_no_encoding__is_refused_with_the_way(new_database, manage):
+    database = new_database()
+    with database.target.connect() as server:
+        server.execute(f"DROP DATABASE {database.name}")
+        server.execute(
+            f"CREATE DATABASE {database.name} OWNER {database.owner} TEMPLATE template0 ENCODING 'SQL_ASCII'"
+            " LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE users (id uuid PRIMARY KEY)")
+    for way in (("migrate",), ("migrate", "--plan")):
+        refused = manage(*way, DATABASE_URL=database.url)
+        assert refused.returncode == 3, refused.stderr
+        assert "SQL_ASCII" in refused.stderr
+        assert "ENCODING 'UTF8'" in refused.stderr

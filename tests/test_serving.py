@@ -35,6 +35,12 @@ from wsgiref.simple_server import make_server
 from moeen.wsgi import application
 make_server("127.0.0.1", int(sys.argv[1]), application).serve_forever()
 """
+GUNICORN = """
+import sys
+from gunicorn.app.wsgiapp import run
+sys.argv = ["gunicorn", "moeen.wsgi", "--bind", "127.0.0.1:" + sys.argv[1], "--workers", "2"]
+run()
+"""
 ASGI = """
 import asyncio, sys
 from moeen.asgi import application
@@ -243,6 +249,29 @@ def test_pages__embedded_server__are_served_by_the_webs_login(project, python):
         assert usename == LOGIN
         assert "Error" not in said()
         assert "The record of migrations cannot be read" not in said()
+
+
+def test_served__as_in_production__has_its_styles_its_health_and_a_log_without_rows(project):
+    """What `make serve` runs: gunicorn, DEBUG off, style sheets under hashed names."""
+    variables, _ = project
+    collected = run("collectstatic", "--noinput", "--verbosity", "0", **variables)
+    assert collected.returncode == 0, collected.stderr
+    with serve(python=GUNICORN, **variables | {"DEBUG": "false", "PYTHONWARNINGS": "default"}) as (site, said):
+        browser = Browser(site)
+        assert (browser.get("/healthz"), browser.get("/readyz")) == ("ok\n", "ready\n")
+        browser.sign_in()
+        page = browser.get("/admin/sysadmin/user/?q=boss")
+        styles = re.search(r'href="(/static/admin/css/base\.[0-9a-f]{12}\.css)"', page)[1]
+        with browser.opener.open(site + styles, timeout=60) as answer:
+            assert answer.headers["Content-Type"].startswith("text/css")
+            assert "immutable" in answer.headers["Cache-Control"]
+        with pytest.raises(urllib.error.HTTPError) as missing:
+            browser.get("/nowhere/")
+        text = missing.value.read().decode()
+        assert (missing.value.code, "لا توجد صفحة" in text, "Traceback" in text) == (404, True, False)
+        lines = said()
+    assert '"page": "admin:sysadmin_user_changelist", "status": 200' in lines
+    assert "boss" not in lines
 
 
 def test_asgi__embedded_server__answers_and_asks_as_the_webs_login(project):
@@ -475,6 +504,21 @@ POWERS = {
         "GRANT pg_read_all_data TO moeen_web",
         "REVOKE pg_read_all_data FROM moeen_web",
         "may become pg_read_all_data",
+    ),
+    "reader of others' statements": (
+        "GRANT pg_monitor TO moeen_web",
+        "REVOKE pg_monitor FROM moeen_web",
+        "may become pg_monitor",
+    ),
+    "reader of the keys": (
+        "GRANT SELECT (inner_pad) ON app.identity_keys TO moeen_web",
+        "REVOKE SELECT (inner_pad) ON app.identity_keys FROM moeen_web",
+        "the keys that identities are signed with",
+    ),
+    "maker of keys": (
+        "GRANT EXECUTE ON FUNCTION app.add_identity_key(text, bytea) TO moeen_web",
+        "REVOKE EXECUTE ON FUNCTION app.add_identity_key(text, bytea) FROM moeen_web",
+        "the keys that identities are signed with",
     ),
     "inherits": (
         "GRANT moeen_staff TO moeen_web WITH INHERIT TRUE",

@@ -31,6 +31,9 @@ WATCHED = frozenset(
         "prune_backups",
         "restore_database",
         "migrate",
+        "seal_audit_log",
+        "verify_audit_log",
+        "prune_audit_log",
         "import_database",
     )
 )

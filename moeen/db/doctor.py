@@ -29,6 +29,7 @@ from moeen.db.history import ledger, other_tools
 from moeen.db.kinds import Kind
 from moeen.db.migrate import preflight
 from moeen.db.schema.rows import DECLARED
+from moeen.db.seals import age
 from moeen.db.security import serving, signing
 from moeen.db.security.trust import PLATFORM_OWNERS
 from moeen.db.server import project
@@ -77,6 +78,7 @@ def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
     if first.state != FAIL:
         for name in ("version", "role", "identity", "web", "TLS", "disk", "migrations", "backfills", "validation"):
             lines.append(patient.line(name, getattr(patient, name.lower())))
+        lines.append(patient.line("audit seals", patient.seals))
         lines.append(patient.line("other tools", patient.other_tools))
     lines.append(patient.line("backups", patient.backups))
     lines.append(patient.line("archive", patient.archive))
@@ -242,6 +244,23 @@ class _Examination:
         worst = found[0]
         state = FAIL if worst.severity in ("breaks", "unsafe") else WARN
         return state, f"{len(found)} findings, first {worst.object}: {worst.kind}", "manage.py validate_schema"
+
+    def seals(self) -> Answer:
+        """How long ago the audit log was sealed, and what has come since: that is not protected yet."""
+        found = age.look(self.wrapper)
+        if found.newest is None:
+            if not found.unsealed:
+                return OK, "the audit log is empty", ""
+            step = "manage.py seal_audit_log, then a line for it in cron: manage.py print_schedule"
+            return WARN, f"nothing is sealed of {found.unsealed:,} entries of the audit log", step
+        minutes = int(found.age.total_seconds() // 60)
+        ago = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+        says = f"seal {found.newest.number} was made {ago} ago, {found.unsealed:,} entries have come since"
+        if not found.intact:
+            return FAIL, f"seal {found.newest.number} is not as it was made", "manage.py verify_audit_log"
+        if found.overdue:
+            return WARN, says, "manage.py seal_audit_log; why does its line in cron not run? (print_schedule)"
+        return OK, says, ""
 
     def backups(self) -> Answer:
         database = str(self.wrapper.settings_dict["NAME"])

@@ -248,6 +248,14 @@ class Kind(enum.StrEnum):
     INVENTORY_GRANT = "grant"
     DATABASE_SETTING = "database setting"
 
+    # --- the audit log against its seals --------------------------------------------------------------------------
+    ENTRY_REWRITTEN = "rewritten entry"
+    ENTRY_DELETED = "deleted entry"
+    ENTRY_INSERTED = "inserted entry"
+    ENTRIES_REORDERED = "reordered entries"
+    TAIL_CUT = "cut tail"
+    SEAL_BROKEN = "broken seal"
+
     # --- imports --------------------------------------------------------------------------------------------------
     IMPORT_REFUSES = "import refuses"
     IMPORT_LEAVES_OUT = "import leaves out"

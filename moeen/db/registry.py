@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 
     Check = Callable[[BaseDatabaseWrapper], Iterable[Finding]]
 
-#: The toolkit's own tables, which it writes by SQL: the ledger, backfills, imports, and the ids and keys that rows bore
-#: before. An app holds their models, so that a migration makes them.
+#: The toolkit's own tables, which it writes by SQL: the ledger, backfills, imports, the ids and keys that rows bore
+#: before, the seals of the audit log. An app holds their models, so that a migration makes them.
 LEDGER_TABLES = ("migration_runs", "migration_steps")
-OWN_TABLES = (*LEDGER_TABLES, "backfill_runs", "public_id_aliases", "import_runs", "legacy_keys")
+OWN_TABLES = (*LEDGER_TABLES, "backfill_runs", "public_id_aliases", "import_runs", "legacy_keys", "audit_seals")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseFacts:
     """What the toolkit needs to know about the tables and SQL files of an app.
 
-    `audit_table`: the audit log, which app.suspend_audit() writes to; a backfill leaves its one entry there.
+    `audit_table`: the audit log, which app.suspend_audit() writes to; a backfill leaves its one entry there. It is
+    sealed by its columns id, public_id, created_at and transaction_id.
     `older_indexes`: names of the indexes that the SQL before this project made; adoption puts today's in their place.
     `append_only`: tables whose rows keep the public ids they have.
     `whole_table_roles`: table -> the roles that may see all of it, where they are fewer than lint.TRUSTED.

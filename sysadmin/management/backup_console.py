@@ -22,7 +22,14 @@ from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
 #: What the stages count, where it is not rows.
-UNITS = {"files": "bytes", "compare": "tables", "pieces": "pieces"}
+UNITS = {
+    "files": "bytes",
+    "compare": "tables",
+    "seal": "entries",
+    "verify": "entries",
+    "prune": "entries",
+    "pieces": "pieces",
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 

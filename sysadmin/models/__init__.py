@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sysadmin.models.audit_log import AuditLog
+from sysadmin.models.audit_seals import AuditSeal
 from sysadmin.models.backfills import BackfillRun, PublicIdAlias
 from sysadmin.models.imports import ImportRun, LegacyKey
 from sysadmin.models.ledger import MigrationRun, MigrationStep
@@ -13,6 +14,7 @@ from sysadmin.models.users import User, UserPreference
 
 __all__ = [
     "AuditLog",
+    "AuditSeal",
     "BackfillRun",
     "ImportRun",
     "InternalMessage",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -75,6 +76,8 @@ class AuditLog(Model):
             # A person sees their own entries; the log is read from its newest end.
             Index(fields=["user_id", "created_at"], name="audit_logs_user_id_created_at_idx"),
             Index(fields=["created_at"], name="audit_logs_created_at_idx"),
+            # What is not sealed yet. The log grows at its end, so that a few kilobytes tell which pages hold it.
+            BrinIndex(fields=["transaction_id"], autosummarize=True, name="audit_logs_transaction_id_brin"),
             # The history of a row, who saw or changed what of a patient, the changes of a table.
             Index(fields=["record_id", "created_at"], name="audit_logs_record_id_created_at_idx"),
             Index(

@@ -172,7 +172,7 @@ class User(AbstractBaseUser, TimestampedModel):
     def check_password(self, raw_password: str) -> bool:
         """Whether the password is right; one of an older form is then hashed anew.
 
-        NULL, or a hash this project cannot read, is never right.
+        NULL, or a hash this project cannot read, is never right, and takes as long to refuse as a wrong password.
         """
 
         def upgrade(raw_password: str) -> None:
@@ -180,7 +180,7 @@ class User(AbstractBaseUser, TimestampedModel):
             self.save(update_fields=["password"])
 
         try:
-            return self.password is not None and check_password(raw_password, hashers.named(self.password), upgrade)
+            return check_password(raw_password, hashers.named(self.password or ""), upgrade)
         except ValueError:  # a known algorithm's, but cut short
             make_password(raw_password)  # as long as a real comparison takes
             return False
@@ -191,8 +191,7 @@ class User(AbstractBaseUser, TimestampedModel):
             await self.asave(update_fields=["password"])
 
         try:
-            stored = self.password
-            return stored is not None and await acheck_password(raw_password, hashers.named(stored), upgrade)
+            return await acheck_password(raw_password, hashers.named(self.password or ""), upgrade)
         except ValueError:
             make_password(raw_password)
             return False

@@ -93,6 +93,13 @@ MOVED = (
 )
 BOUND_ROLES = ", ".join(f"moeen_{role}" for role in ("anon", *PEOPLE.split(), "service", "auth"))
 WHEN = "WHEN ((CURRENT_USER = ANY ('{" + BOUND_ROLES.replace(" ", "") + "}'::name[])))"
+SEALED = (
+    "owner: INSERT INTO audit_logs (action, table_name, transaction_id) VALUES ('sealed', 't', 7); INSERT INTO audit_seals "
+    "(number, format, sealed_at, previous, root, entries, total, columns, system, first_transaction, last_transaction, "
+    "complete_below, next_transaction, reason, hash, signature, leaves, pruned_through) "
+    "VALUES (3, 1, now(), '', '', 1, 1, '[]', '', 7, 7, 8, 8, '', '', '', "
+    "(SELECT uuid_send(id) || decode(repeat('00', 48), 'hex') FROM audit_logs WHERE action = 'sealed'),"
+)
 LOG = "FROM audit_logs WHERE created_at >= now() AND table_name ="
 NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"
 LINKED = "owner: SELECT user_id::text FROM"
@@ -522,6 +529,12 @@ FUNCTIONS = {
     )),
     "refuse_change()": Function("", False, (
         *((REFUSED, f"owner: {statement}") for statement in ("UPDATE audit_logs SET action = 'x'", "DELETE FROM audit_logs", "TRUNCATE audit_logs")),
+    )),
+    "keep_audit_entries()": Function("", False, (
+        *((REFUSED, f"owner: {statement}") for statement in ("DELETE FROM audit_logs", "DELETE FROM audit_logs WHERE false")),
+        (REFUSED, f"{SEALED} 0)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
+        (1, f"{SEALED} 3)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
+        (REFUSED, f"{SEALED} 3)", "owner: DELETE FROM audit_logs"),
     )),
     # --- what migrations call ---
     "add_identity_key(text,bytea)": Function("", False, (

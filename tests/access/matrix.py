@@ -165,6 +165,7 @@ MATRIX = {
     "auth_group_permissions": {},
     "auth_permission": {},
     # The operator's own books.
+    "audit_seals": {"admin": "S(-leaves) *"},
     "migration_runs": {"admin": "S *"},
     "migration_steps": {"admin": "S *"},
     "backfill_runs": {"admin": "S *; U(pause_requested) *"},
@@ -288,7 +289,7 @@ STAMPS = {
 #: Table -> the column that says when a row was made, where it is not created_at.
 MADE_AT = {"user_roles": "assigned_at", "messages": "sent_at"}
 #: Tables whose rows stay as they are altogether, so that nothing keeps single columns.
-UNGUARDED = {"audit_logs"}
+UNGUARDED = {"audit_logs", "audit_seals"}
 _EVERY = "insert update delete truncate"
 _KEYS = (
     '$.category == "api" || $.category == "integrations" || '

@@ -107,7 +107,14 @@ def _triggers(owner):
         "EXECUTE FUNCTION app.stamp_audit_entry()"
     )
     wanted["audit_logs_append_only"] = (
-        "BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT "
+        "always BEFORE UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change()"
+    )
+    wanted["audit_logs_prune_only"] = (
+        "always AFTER DELETE ON public.audit_logs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT "
+        "EXECUTE FUNCTION app.keep_audit_entries()"
+    )
+    wanted["audit_seals_append_only"] = (
+        "always BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT "
         "EXECUTE FUNCTION app.refuse_change()"
     )
     for name in sorted(wanted.keys() | standing.keys()):

@@ -169,6 +169,13 @@ def _operators(world):
             "public_id_aliases", patient, alias=ALIAS.format(number), table_name="patients",
             row_id=("patients", patient),
         )  # fmt: skip
+    for number, label in enumerate(("one", "other"), start=1):
+        add(
+            "audit_seals", label, number=number, format=1, sealed_at="2026-01-02", previous="", root="",
+            entries=0, total=0, columns="[]", system="1",
+            first_transaction=0, last_transaction=0, complete_below=0, next_transaction=0,
+            pruned_through=0, reason="", hash=str(number), signature="", leaves=b"",
+        )  # fmt: skip
 
 
 def _derived(world):

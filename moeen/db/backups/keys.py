@@ -47,9 +47,9 @@ class PublicKey:
     def text(self) -> str:
         return _PUBLIC + base64.b64encode(self.data).decode()
 
-    def fits(self, signature: bytes, text: bytes) -> bool:
+    def fits(self, signature: bytes, text: bytes, *, purpose: bytes = _PURPOSE) -> bool:
         try:
-            Ed25519PublicKey.from_public_bytes(self.data).verify(signature, _PURPOSE + text)
+            Ed25519PublicKey.from_public_bytes(self.data).verify(signature, purpose + text)
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -78,19 +78,19 @@ class Signer:
     def text(self) -> str:
         return _SECRET + base64.b64encode(self.secret.private_bytes_raw()).decode()
 
-    def sign(self, text: bytes) -> str:
+    def sign(self, text: bytes, *, purpose: bytes = _PURPOSE) -> str:
         """The signature, behind the name of the key."""
-        return f"{self.public.name}:{base64.b64encode(self.secret.sign(_PURPOSE + text)).decode()}"
+        return f"{self.public.name}:{base64.b64encode(self.secret.sign(purpose + text)).decode()}"
 
 
-def is_signed(text: bytes, signature: str, trusted: Iterable[PublicKey]) -> bool:
-    """Whether one of these keys made that signature of the text."""
+def is_signed(text: bytes, signature: str, trusted: Iterable[PublicKey], *, purpose: bytes = _PURPOSE) -> bool:
+    """Whether one of these keys made that signature of the text, for that purpose."""
     name, _, encoded = signature.partition(":")
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         return False
-    return any(key.name == name and key.fits(data, text) for key in trusted)
+    return any(key.name == name and key.fits(data, text, purpose=purpose) for key in trusted)
 
 
 def secret_file() -> Path:
@@ -154,8 +154,8 @@ def signer_or_none() -> Signer | None:
 
 def trusted() -> list[PublicKey]:
     """BACKUP_PUBLIC_KEYS or, without it, those of the file beside the secret key. Raises MoeenError without any."""
-    words: list[str] = list(settings.BACKUP_PUBLIC_KEYS) or secret_files.read(public_file()).split()
-    if not words:
+    known = trusted_if_any()
+    if not known:
         raise MoeenError(
             f"No public key is known that backups could be checked with: neither in {public_file()} nor in "
             "BACKUP_PUBLIC_KEYS.",
@@ -164,6 +164,12 @@ def trusted() -> list[PublicKey]:
             exit_code=FINDINGS,
             code=Code.BACKUP_KEY,
         )
+    return known
+
+
+def trusted_if_any() -> list[PublicKey]:
+    """The same where none need be known. Raises MoeenError for a text that is no public key."""
+    words: list[str] = list(settings.BACKUP_PUBLIC_KEYS) or secret_files.read(public_file()).split()
     return [PublicKey.parse(word) for word in words]
 
 

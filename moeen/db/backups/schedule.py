@@ -1,4 +1,4 @@
-"""Ready entries for cron and systemd that back up every night, verify, prune and look at the result."""
+"""Ready entries for cron and systemd: back up every night, verify, prune, look at the result; seal the audit log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+#: Between two seals of the audit log.
+SEAL_MINUTES = 10
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ def schedule(
     manage = f"{python} {shlex.quote(str(project / 'manage.py'))}"
     nightly = f"{settings}{manage} backup_database --label nightly {known}"
     after = f"{manage} verify_backup latest {known} && {manage} prune_backups"
+    seals = f"{manage} seal_audit_log --json {known}"
     later = (hour + 4) % 24
     folder = shlex.quote(str(project))
     cron = (
@@ -38,6 +42,10 @@ def schedule(
         f"{minute} {hour} * * * {_percent(f'cd {folder} && {nightly} && {after}')}\n"
         "# Every morning: speak up when the newest backup is old, unproven or much smaller than the last.\n"
         f"{minute} {later} * * * {_percent(f'cd {folder} && {settings}{manage} list_backups {known} >/dev/null')}\n"
+        f"# Every {SEAL_MINUTES} minutes: seal the audit log; what is not sealed yet is not protected.\n"
+        f"*/{SEAL_MINUTES} * * * * {_percent(f'cd {folder} && {settings}{seals} >/dev/null')}\n"
+        "# Every Sunday: prove the audit log by its seals.\n"
+        f"{minute} {(hour + 5) % 24} * * 0 {_percent(f'cd {folder} && {settings}{manage} verify_audit_log {known}')}\n"
     )
     folder = _escaped(str(project))
     words = f'"{_escaped(sys.executable)}" "{_escaped(str(project / "manage.py"))}"'
@@ -54,7 +62,25 @@ def schedule(
         f"OnCalendar=*-*-* {hour:02}:{minute:02}:00\nRandomizedDelaySec=10m\nPersistent=true\n\n"
         "[Install]\nWantedBy=timers.target\n"
     )
-    return Schedule(cron, {"moeen-backup.service": service, "moeen-backup.timer": timer})
+    sealing = (
+        "[Unit]\nDescription=Seal the clinic's audit log\n\n[Service]\nType=oneshot\n"
+        f"WorkingDirectory={folder}\nNice=10\n"
+        + (f"EnvironmentFile={_escaped(str(environment))}\n" if environment else "")
+        + f'ExecStart={words} seal_audit_log --json --database-identity "{_escaped(database)}"\n'
+    )
+    often = (
+        "[Unit]\nDescription=Seals of the clinic's audit log\n\n[Timer]\n"
+        f"OnCalendar=*:0/{SEAL_MINUTES}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
+    )
+    return Schedule(
+        cron,
+        {
+            "moeen-backup.service": service,
+            "moeen-backup.timer": timer,
+            "moeen-seal.service": sealing,
+            "moeen-seal.timer": often,
+        },
+    )
 
 
 def _percent(command: str) -> str:

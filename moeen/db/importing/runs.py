@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,20 @@ from moeen.db.importing.source import Connection
 
 #: "moei": one import at a time. The lock belongs to the session, and goes with it however it ends.
 LOCK = 0x6D6F6569
+#: Seconds.
+PATIENCE = 20.0
 
 
 def lock(connection: Connection) -> None:
-    """Raises MoeenError (3) while another import runs."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-    if not (row and row[0]):
+    """Raises MoeenError (3) while another import runs. One that was killed ends with its last statement."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+        if row and row[0]:
+            return
+        if time.monotonic() < deadline:
+            time.sleep(0.2)
+            continue
         raise MoeenError(
             "Another import into this database is running.",
             next_step="Wait for it, or end it.",

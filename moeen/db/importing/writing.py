@@ -16,7 +16,7 @@ from moeen.db.importing.source import Connection
 from moeen.db.importing.staging import Staging
 from moeen.db.importing.target import ID, PUBLIC_ID, Target
 
-BATCH = 50_000
+BATCH = 10_000
 Told = Callable[[str, int, int], None]
 
 

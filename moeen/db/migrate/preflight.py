@@ -21,7 +21,7 @@ from moeen.db.converge import declared, obstacles, subject, zones
 from moeen.db.findings import Finding, Fix, unique
 from moeen.db.kinds import Kind
 from moeen.db.migrate import taken
-from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges, StrangersSchema
+from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges, NoEncoding, StrangersSchema
 from moeen.db.names import ObjectName
 from moeen.db.operations import CONVERGING, CreateTable
 from moeen.db.security.strangers import strange_schemas
@@ -44,9 +44,11 @@ def check(
 
     ``triggers_decided``: somebody said what becomes of others' triggers at the rows that are changed.
 
-    Raises StrangersSchema, MissingPrivileges, HalfAdopted or AdoptionRefused.
+    Raises NoEncoding, StrangersSchema, MissingPrivileges, HalfAdopted or AdoptionRefused.
     """
     pending = [migration for migration, backwards in plan if not backwards]
+    if pending:
+        _refuse_bytes(connection)
     strange = list(strange_schemas(connection)) if pending else []
     if strange:
         raise StrangersSchema(strange)
@@ -75,6 +77,15 @@ def check(
         raise AdoptionRefused(unique(found))
     rows = estimate_sizes(connection, adopting)
     return Adoption(adopting={name: count for name, (count, _) in rows.items()})
+
+
+def _refuse_bytes(connection: BaseDatabaseWrapper) -> None:
+    """Raises NoEncoding where the database takes any bytes for text: Arabic could be anything there."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT getdatabaseencoding() = 'SQL_ASCII'")
+        (bytes_only,) = cursor.fetchone()
+    if bytes_only:
+        raise NoEncoding
 
 
 def missing_privileges(

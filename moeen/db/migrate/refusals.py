@@ -92,6 +92,21 @@ class MissingPrivileges(MoeenError):
         )
 
 
+class NoEncoding(MoeenError):
+    """The database holds bytes of no encoding in particular."""
+
+    default_code = Code.NOT_ADOPTABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database's encoding is SQL_ASCII: its text is bytes that nobody has checked. Nothing was changed.",
+            next_step="Dump it with pg_dump --encoding=ENCODING, naming the one that its programs wrote (such as UTF8 "
+            "or WIN1256), and restore that into a database made with ENCODING 'UTF8' TEMPLATE template0: what is not "
+            "of the encoding is named by its line then. Name the new database in DATABASE_URL.",
+            exit_code=FINDINGS,
+        )
+
+
 class HalfAdopted(MoeenError):
     """The ledger of migrations says more than the database holds."""
 

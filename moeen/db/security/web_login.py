@@ -18,7 +18,7 @@ from moeen.db.roles import ROLES
 from moeen.db.sql import compose, fragment
 
 _ATTRIBUTES = sql.SQL("LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS")
-#: Predefined roles with which a login passes row security by, or leaves the database.
+#: Predefined roles with which a login passes row security by, leaves the database, or looks over other logins.
 _POWERFUL = (
     "pg_read_all_data",
     "pg_write_all_data",
@@ -26,6 +26,11 @@ _POWERFUL = (
     "pg_write_server_files",
     "pg_execute_server_program",
     "pg_create_subscription",
+    # The texts of other logins' statements, and what may be done to their sessions and tables.
+    "pg_monitor",
+    "pg_read_all_stats",
+    "pg_signal_backend",
+    "pg_maintain",
 )
 
 
@@ -123,6 +128,7 @@ def standing(connection: psycopg.Connection[Any], *, login: str = "") -> Standin
         login=sql.Literal(login) if login else sql.SQL("session_user"),
         roles=sql.Literal(list(ROLES)),
         powerful=sql.Literal(list(_POWERFUL)),
+        app=sql.SQL("(SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'app')"),
         take=sql.Literal("SET" if connection.info.server_version >= 160000 else "MEMBER"),
     )
     # No parameters and no prepared statement, so that it goes through every pooler.
@@ -210,6 +216,13 @@ _STANDING = """
          WHERE (r.rolsuper OR r.rolbypassrls OR r.rolreplication OR r.rolcreaterole OR r.rolname = ANY ({powerful}))
            AND r.oid <> l.oid AND pg_catalog.pg_has_role(l.oid, r.oid, 'MEMBER')
          HAVING pg_catalog.count(*) > 0),
+        CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_class AS c
+                          WHERE c.relnamespace = {app} AND c.relname = 'identity_keys'
+                          AND pg_catalog.has_any_column_privilege(l.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+               OR EXISTS (SELECT FROM pg_catalog.pg_proc AS f
+                          WHERE f.pronamespace = {app} AND f.proname = 'add_identity_key'
+                          AND pg_catalog.has_function_privilege(l.oid, f.oid, 'EXECUTE'))
+             THEN 'reads or makes the keys that identities are signed with' END,
         CASE WHEN l.rolcreaterole THEN 'may create roles' END,
         CASE WHEN l.rolreplication THEN 'has REPLICATION' END,
         (SELECT 'holds the rights of ' || pg_catalog.string_agg(r.rolname, ', ' ORDER BY r.rolname) || ' all the time'

@@ -16,7 +16,10 @@ from sysadmin.management.backup_console import BackupCommand
 
 
 class Command(BackupCommand):
-    help = "Prints cron lines and a systemd timer that back up, verify and prune every night. Installs nothing."
+    help = (
+        "Prints cron lines and systemd timers that back up, verify and prune every night, and seal the audit log every "
+        "ten minutes. Installs nothing."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -47,4 +50,6 @@ class Command(BackupCommand):
         self.stdout.write(f"# --- cron: crontab -e\n{made.cron}")
         for name, text in made.units.items():
             self.stdout.write(f"# --- systemd: /etc/systemd/system/{name}\n{text}")
-        self.stdout.write("# then: systemctl daemon-reload && systemctl enable --now moeen-backup.timer")
+        self.stdout.write(
+            "# then: systemctl daemon-reload && systemctl enable --now moeen-backup.timer moeen-seal.timer"
+        )

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS audit_logs_transaction_id_brin;

@@ -1,0 +1,713 @@
+"""The seals of the audit log: what a superuser does to sealed entries is found and named, what writers do never is."""
+
+import io
+import json
+import random
+import threading
+import time
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connections
+
+from moeen.db.backups import keys
+from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.kinds import Kind
+from moeen.db.seals import entry, pruning, seal, sealing, verification
+from moeen.db.seals.anchor import Anchor
+from moeen.db.security.identity import acting_as_operator
+
+#: Of a word or two each, as the audit log has them.
+ACTIONS = ("INSERT", "UPDATE", "DELETE", "LOGIN")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def operator():
+    with acting_as_operator():
+        yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a signing key of its own."""
+    folder = tmp_path_factory.mktemp("seals")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.conf.settings.BACKUP_SIGNING_KEY", folder / "backup.key", raising=False)
+        patch.setattr("django.conf.settings.BACKUP_PUBLIC_KEYS", [], raising=False)
+        keys.make()
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def database(new_database):
+    return new_database.migrated()
+
+
+def write(connection, number, *, table="patients", record=None):
+    """Entries in a transaction of their own."""
+    with connection.transaction():
+        for _ in range(number):
+            connection.execute(
+                """INSERT INTO audit_logs (user_id, action, table_name, record_id, new_values, transaction_id)
+                   VALUES (gen_random_uuid(), %s, %s, %s, %s, pg_current_xact_id()::text::bigint)""",
+                [random.choice(ACTIONS), table, record or uuid.uuid4(), json.dumps({"phone": str(uuid.uuid4())})],
+            )
+
+
+def make(database, anchor=None, **options):
+    return sealing.make(connections[database.alias], anchor=anchor, **options)
+
+
+def verify(database, anchor=None, **options):
+    return verification.verify(connections[database.alias], anchor=anchor, **options)
+
+
+class Siege:
+    """A sealed log that is laid anew before each attack."""
+
+    def __init__(self, database, place):
+        self.database, self.anchor = database, Anchor(str(place / "anchor"))
+        with database.connect() as owner, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sealing, "BATCH", 16)
+            for _ in range(5):
+                for _ in range(10):
+                    write(owner, random.randint(1, 4))
+                make(database, self.anchor)
+            write(owner, 3)  # not sealed yet
+        self.admin = database.admin()
+        for table in ("audit_logs", "audit_seals"):
+            self.admin.execute(f"CREATE SCHEMA IF NOT EXISTS kept; CREATE TABLE kept.{table} AS TABLE public.{table}")
+        self.seals = seal.every(self.admin)
+        leaves = seal.leaves(self.admin, [one.number for one in self.seals])
+        #: (id, seal) of the entries in the order of their sealing.
+        self.order = [
+            (uuid.UUID(bytes=leaf[:16]), one.number) for one in self.seals for leaf in entry.split(leaves[one.number])
+        ]
+        self.ids = [key for key, _ in self.order]
+
+    def lay(self):
+        """As a superuser does it, with triggers off."""
+        for table in ("audit_logs", "audit_seals"):
+            self.admin.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL; TRUNCATE {table}")
+            self.admin.execute(f"INSERT INTO {table} TABLE kept.{table}")
+
+    def remake(self, start, *, signer=None, **changes):
+        """Seals from `start` on as if they had been made of what stands there now."""
+        before = next((one for one in self.seals if one.number == start - 1), None)
+        for one in self.seals[start - 1 :]:
+            ids = [key for key, number in self.order if number == one.number]
+            rows = {row.id: row.leaf for row in entry.read(self.admin, one.columns, entry_ids(ids))}
+            leaves = [rows[key.bytes] for key in ids if key.bytes in rows]
+            fresh = replace(
+                one, root=entry.root(leaves), entries=len(leaves), previous=before.hash if before else "",
+                total=(before.total if before else 0) + len(leaves), **changes,
+            ).signed(signer)  # fmt: skip
+            self.admin.execute("DELETE FROM audit_seals WHERE number = %s", [one.number])
+            seal.keep(self.admin, fresh, b"".join(leaves))
+            before = fresh
+
+    def execute(self, query, *params):
+        self.admin.execute(query, params)
+
+
+def entry_ids(ids):
+    return psycopg.sql.SQL("id = ANY ({})").format(psycopg.sql.Literal(ids))
+
+
+@pytest.fixture(scope="module")
+def siege(database, place):
+    made = Siege(database, place)
+    yield made
+    made.lay()
+    assert verify(database, made.anchor).findings == ()
+    made.admin.close()
+
+
+REWRITES = {
+    "action": "'READ'",
+    "table_name": "table_name || 's'",
+    "record_id": "gen_random_uuid()",
+    "record_id ": "NULL",
+    "new_values": """'{"phone": "1"}'""",
+    "new_values ": "NULL",
+    "old_values": "new_values",
+    "user_id": "gen_random_uuid()",
+    "ip_address": "'10.0.0.1'",
+    "user_agent": "'curl'",
+    "created_at": "created_at - interval '1 second'",
+    "created_at ": "created_at + interval '3 days'",
+    "transaction_id": "transaction_id + 1",
+    "transaction_id ": "1000000000",
+    "transaction_id  ": "NULL",
+    "public_id": "app.generate_public_id('aud_')",
+    "id": "gen_random_uuid()",
+}
+
+
+def rewritten(siege, chance):
+    column, value = chance.choice(list(REWRITES.items()))
+    for key in chance.sample(siege.ids, chance.randint(1, 3)):
+        siege.execute(f"UPDATE audit_logs SET {column} = {value} WHERE id = %s", key)
+    return {Kind.ENTRY_REWRITTEN}
+
+
+def deleted(siege, chance):
+    siege.execute("DELETE FROM audit_logs WHERE id = ANY (%s)", chance.sample(siege.ids[:-1], chance.randint(1, 5)))
+    return {Kind.ENTRY_DELETED}
+
+
+INSERTS = (
+    # A copy among those of its transaction; one of today's transaction that says it is older; ones of no transaction.
+    "created_at, transaction_id",
+    "created_at - interval '30 days', pg_current_xact_id()::text::bigint",
+    "created_at, 4000000000000",
+    "created_at, NULL",
+    "created_at, transaction_id - 1",
+)
+
+
+def inserted(siege, chance):
+    siege.execute(
+        f"""INSERT INTO audit_logs (user_id, action, table_name, record_id, new_values, created_at, transaction_id)
+            SELECT user_id, 'READ', table_name, record_id, new_values, {chance.choice(INSERTS)}
+            FROM audit_logs WHERE id = %s""",
+        chance.choice(siege.ids),
+    )
+    return {Kind.ENTRY_INSERTED}
+
+
+SWAPS = (
+    "created_at = other.created_at",
+    "created_at = other.created_at, transaction_id = other.transaction_id",
+    "user_id = other.user_id, action = other.action, record_id = other.record_id, new_values = other.new_values",
+)
+
+
+def reordered(siege, chance):
+    swap = chance.choice(SWAPS)
+    keys = chance.sample(siege.ids, chance.randint(2, 4))
+    siege.execute(
+        f"""UPDATE audit_logs AS a SET {swap} FROM kept.audit_logs AS other, unnest(%s::uuid[], %s::uuid[]) AS p (a, b)
+            WHERE a.id = p.a AND other.id = p.b""",
+        keys,
+        keys[1:] + keys[:1],
+    )
+    return {Kind.ENTRIES_REORDERED}
+
+
+def ids_swapped(siege, chance):
+    one, two = chance.sample(siege.ids, 2)
+    spare = uuid.uuid4()
+    for old, new in ((one, spare), (two, one), (spare, two)):
+        siege.execute("UPDATE audit_logs SET id = %s WHERE id = %s", new, old)
+    return {Kind.ENTRIES_REORDERED}
+
+
+def tail_cut(siege, chance):
+    siege.execute("DELETE FROM audit_logs WHERE id = ANY (%s)", siege.ids[-chance.randint(1, 40) :])
+    return {Kind.TAIL_CUT}
+
+
+def tail_cut_with_its_seals(siege, chance):
+    first = chance.randint(2, len(siege.seals))
+    siege.execute("DELETE FROM audit_logs WHERE id = ANY (%s)", [key for key, number in siege.order if number >= first])
+    siege.execute("DELETE FROM audit_seals WHERE number >= %s", first)
+    return {Kind.TAIL_CUT}
+
+
+def tail_cut_and_only_its_seals(siege, chance):
+    siege.execute("DELETE FROM audit_seals WHERE number >= %s", chance.randint(2, len(siege.seals)))
+    return {Kind.TAIL_CUT}
+
+
+SEALS = {
+    "complete_below": "complete_below + 1",
+    "sealed_at": "sealed_at + interval '1 day'",
+    "entries": "entries - 1",
+    "pruned_through": "number",
+    "leaves": "leaves || leaves",
+    "leaves ": "set_byte(leaves, 3, 0)",
+    "root": "repeat('0', 64)",
+    "previous": "repeat('0', 64)",
+    "hash": "repeat('0', 64)",
+    "signature": "''",
+    "columns": """'[["id", "uuid"], ["created_at", "text"], ["public_id", "text"], ["transaction_id", "bigint"]]'""",
+}
+
+
+def seal_changed(siege, chance):
+    column, value = chance.choice(list(SEALS.items()))
+    siege.execute(f"UPDATE audit_seals SET {column} = {value} WHERE number = %s", chance.choice(siege.seals).number)
+    return {Kind.SEAL_BROKEN}
+
+
+def seal_deleted(siege, chance):
+    siege.execute("DELETE FROM audit_seals WHERE number = %s", chance.randint(1, len(siege.seals) - 1))
+    return {Kind.SEAL_BROKEN}
+
+
+def seals_made_anew(siege, chance):
+    """Entry and seals agree, and every hash; what no longer fits is what is outside, and the signature."""
+    key, number = chance.choice(siege.order)
+    what = chance.choice(("UPDATE audit_logs SET action = 'READ'", "DELETE FROM audit_logs"))
+    siege.execute(f"{what} WHERE id = %s", key)
+    signer = chance.choice((None, keys.Signer.made(), keys.signer()))
+    siege.remake(number, signer=signer)
+    return {Kind.SEAL_BROKEN}
+
+
+def said_to_be_pruned(siege, chance):
+    """Entries are deleted, and a seal that was made anew says that they were pruned."""
+    last = siege.seals[-1]
+    siege.execute("DELETE FROM audit_logs WHERE id = %s", siege.ids[chance.randint(0, 20)])
+    siege.remake(last.number, pruned_through=last.number - 1)
+    return {Kind.SEAL_BROKEN}
+
+
+ATTACKS = (
+    rewritten, rewritten, rewritten, deleted, deleted, inserted, inserted, reordered, ids_swapped, tail_cut,
+    tail_cut_with_its_seals, tail_cut_and_only_its_seals, seal_changed, seal_deleted, seals_made_anew,
+    said_to_be_pruned,
+)  # fmt: skip
+
+
+def attacked(siege, attack, number):
+    """What verification says after the attack: (expected kinds, found kinds, text)."""
+    siege.lay()
+    expected = attack(siege, random.Random(f"{attack.__name__} {number}"))
+    found = verify(siege.database, siege.anchor)
+    return expected, {finding.kind for finding in found.findings}, [finding.pretty() for finding in found.findings]
+
+
+@pytest.mark.parametrize("attack", dict.fromkeys(ATTACKS), ids=lambda attack: attack.__name__)
+def test_verify__sealed_log_attacked_by_a_superuser__is_found_and_named(siege, attack):
+    expected, found, text = attacked(siege, attack, 0)
+    assert found == expected, text
+
+
+@pytest.mark.long
+def test_verify__two_hundred_attacks__are_found_and_named(siege):
+    wrong = []
+    for number in range(200):
+        attack = ATTACKS[number % len(ATTACKS)]
+        expected, found, text = attacked(siege, attack, number)
+        if found != expected:
+            wrong.append((attack.__name__, number, expected, text))
+    assert wrong == []
+
+
+# --- sealing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh(new_database, place):
+    made = new_database.migrated()
+    yield made
+    new_database.drop(made)
+
+
+def test_make__nothing_there__then_entries__then_nothing_new(fresh, place):
+    first = make(fresh)
+    assert (first.seals, first.entries) == (0, 0)
+    with fresh.connect() as owner:
+        write(owner, 7)
+        done = make(fresh)
+        assert (done.seals, done.entries, done.signed, done.newest.number) == (1, 7, True, 1)
+        again = make(fresh)
+        assert (again.seals, again.newest.hash) == (0, done.newest.hash)
+        write(owner, 2)
+        assert make(fresh).newest.previous == done.newest.hash
+    found = verify(fresh)
+    assert (found.ok, found.proven, found.unsealed, found.seals) == (True, 9, 0, 2)
+
+
+def test_make__transaction_that_runs__waits_for_it_and_holds_nobody_up(fresh):
+    with fresh.connect() as slow, fresh.connect() as owner:
+        with slow.transaction():
+            write(slow, 1)
+            write(owner, 5)
+            done = make(fresh)
+            assert (done.entries, done.waiting) == (0, 5)
+            assert verify_unsealed(fresh) == 5
+        assert make(fresh).entries == 6
+    assert verify(fresh).ok
+
+
+def verify_unsealed(database):
+    """Before the first seal nothing can be proven."""
+    with pytest.raises(MoeenError, match="no seal") as error:
+        verify(database)
+    assert error.value.exit_code == FINDINGS
+    with database.connect() as owner:
+        return owner.execute("SELECT count(*) FROM audit_logs").fetchone()[0]
+
+
+def test_make__stopped_between_two_seals__goes_on_and_seals_each_entry_once(fresh, monkeypatch):
+    monkeypatch.setattr(sealing, "BATCH", 10)
+    kept = seal.keep
+
+    def stop(connection, one, data):
+        kept(connection, one, data)
+        if one.number == 2:
+            raise KeyboardInterrupt
+
+    with fresh.connect() as owner:
+        write(owner, 35)
+        write(owner, 15)
+    monkeypatch.setattr(seal, "keep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        make(fresh)
+    monkeypatch.setattr(seal, "keep", kept)
+    assert [one.complete_below for one in every(fresh)] == [0, 0]
+    assert make(fresh).entries == 30
+    found = verify(fresh)
+    assert (found.ok, found.proven, found.seals) == (True, 50, 5)
+
+
+def every(database):
+    with database.connect() as owner:
+        return seal.every(owner)
+
+
+def test_make__another_run_at_work__refused(fresh):
+    with fresh.connect() as owner:
+        owner.execute("SELECT pg_advisory_lock(%s, %s)", sealing.LOCK)
+        with pytest.raises(MoeenError, match="another run") as error:
+            make(fresh)
+    assert error.value.exit_code == FINDINGS
+
+
+def test_make__a_day_without_entries__says_so(fresh, monkeypatch):
+    with fresh.connect() as owner:
+        write(owner, 1)
+        make(fresh)
+        monkeypatch.setattr(sealing, "QUIET", timedelta(0))
+        done = make(fresh)
+    assert (done.seals, done.entries, done.newest.number) == (1, 0, 2)
+    assert verify(fresh).ok
+
+
+def test_make__restored_on_another_server__seals_what_came_before_and_after(fresh):
+    """There the numbers of transactions begin anew: here, by seals that say they are of another, busier server."""
+    with fresh.connect() as owner:
+        write(owner, 4)
+    make(fresh)
+    with fresh.admin() as admin:
+        admin.execute("ALTER TABLE audit_logs DISABLE TRIGGER ALL; ALTER TABLE audit_seals DISABLE TRIGGER ALL")
+        # As if the four had been written, and a fifth that was not sealed, when the other server had counted further.
+        write(admin, 1)
+        admin.execute("UPDATE audit_logs SET transaction_id = transaction_id + 5000000")
+        first = seal.newest(admin)
+        rows = list(entry.read(admin, first.columns, psycopg.sql.SQL("true ORDER BY transaction_id LIMIT 4")))
+        leaves = sorted((row.leaf for row in rows), key=lambda leaf: (leaf[16:24], leaf))
+        numbers = [row.transaction for row in rows]
+        moved = replace(
+            first, system="1", root=entry.root(leaves), first_transaction=min(numbers), last_transaction=max(numbers),
+            complete_below=first.complete_below + 5_000_000, next_transaction=first.next_transaction + 5_000_000,
+        ).signed(keys.signer())  # fmt: skip
+        admin.execute("DELETE FROM audit_seals")
+        seal.keep(admin, moved, b"".join(leaves))
+        admin.execute("ALTER TABLE audit_logs ENABLE TRIGGER ALL; ALTER TABLE audit_seals ENABLE TRIGGER ALL")
+    with fresh.connect() as owner:
+        write(owner, 3)
+        found = verify(fresh)
+        assert (found.ok, found.proven, found.unsealed) == (True, 4, 4)
+        assert any("another server" in note for note in found.notes)
+        assert make(fresh).entries == 4
+        write(owner, 2)
+        assert make(fresh).entries == 2
+    found = verify(fresh)
+    assert (found.findings, found.proven, found.unsealed) == ((), 10, 0)
+
+
+def test_verify__column_added_later__older_seals_hold_and_its_values_are_watched(fresh):
+    with fresh.connect() as owner:
+        write(owner, 3)
+        make(fresh)
+        owner.execute("ALTER TABLE audit_logs ADD COLUMN clinic text")
+        write(owner, 2)
+        assert verify(fresh).ok
+        make(fresh)
+        assert [len(one.columns) for one in every(fresh)] == [
+            len(every(fresh)[0].columns),
+            len(every(fresh)[0].columns) + 1,
+        ]
+        found = verify(fresh)
+        assert (found.ok, found.proven) == (True, 5)
+    with fresh.admin() as admin:
+        admin.execute("ALTER TABLE audit_logs DISABLE TRIGGER ALL")
+        admin.execute(
+            "UPDATE audit_logs SET clinic = 'x' WHERE id IN (SELECT id FROM audit_logs ORDER BY created_at LIMIT 1)"
+        )
+    assert [finding.kind for finding in verify(fresh).findings] == [Kind.ENTRY_REWRITTEN]
+
+
+@pytest.mark.parametrize("settings", [
+    "DateStyle = 'SQL, DMY'; TimeZone = 'Asia/Riyadh'; IntervalStyle = 'iso_8601'",
+    "bytea_output = 'escape'; extra_float_digits = '-3'; standard_conforming_strings = 'off'; search_path = 'pg_temp'",
+])  # fmt: skip
+def test_verify__database_with_other_settings__proves_the_same(fresh, settings):
+    with fresh.connect() as owner:
+        write(owner, 2)
+        make(fresh)
+        for one in settings.split(";"):
+            owner.execute(f'ALTER DATABASE "{fresh.name}" SET {one}')
+    assert verify(fresh).proven == 2
+
+
+def test_anchor__seals_that_the_database_lost__are_named_and_only_said_to_be_lost(fresh, tmp_path):
+    anchor = Anchor(str(tmp_path / "worm" / "seals"))
+    with fresh.connect() as owner:
+        for _ in range(3):
+            write(owner, 2)
+            make(fresh, anchor)
+    with fresh.admin() as admin:  # restored from a backup of before
+        admin.execute("ALTER TABLE audit_logs DISABLE TRIGGER ALL; ALTER TABLE audit_seals DISABLE TRIGGER ALL")
+        admin.execute(
+            """DELETE FROM audit_logs
+               WHERE transaction_id >= (SELECT first_transaction FROM audit_seals WHERE number = 3)"""
+        )
+        admin.execute("DELETE FROM audit_seals WHERE number = 3")
+        admin.execute("ALTER TABLE audit_logs ENABLE TRIGGER ALL; ALTER TABLE audit_seals ENABLE TRIGGER ALL")
+        write(admin, 1)
+    with pytest.raises(MoeenError, match="seals 3 to 3 are gone") as error:
+        make(fresh, anchor)
+    assert error.value.exit_code == FINDINGS
+    assert [finding.kind for finding in verify(fresh, anchor).findings] == [Kind.TAIL_CUT]
+    done = make(fresh, anchor, lost="restored after a disk failed")
+    assert (done.newest.number, done.newest.lost_from, done.entries) == (4, 3, 1)
+    found = verify(fresh, anchor)
+    assert found.ok
+    assert any("restored after a disk failed" in note for note in found.notes)
+
+
+def test_anchor__unfinished_line__is_passed_over_and_written_again(fresh, tmp_path):
+    anchor = Anchor(str(tmp_path / "seals"))
+    with fresh.connect() as owner:
+        write(owner, 1)
+        make(fresh, anchor)
+        write(owner, 1)
+        last = make(fresh).newest
+        with open(tmp_path / "seals", "a", encoding="utf-8") as file:
+            file.write(last.as_line()[:50])
+        write(owner, 1)
+        assert make(fresh, anchor).anchored == 2
+    assert [one.number for one in anchor.read()] == [1, 2, 3]
+    assert verify(fresh, anchor).ok
+
+
+def test_verify__about_a_patient__lists_its_entries_and_no_others(fresh):
+    patient = uuid.uuid4()
+    with fresh.connect() as owner:
+        write(owner, 3)
+        write(owner, 1, record=patient)
+        owner.execute(
+            """INSERT INTO audit_logs (action, table_name, old_values, transaction_id)
+               VALUES ('DELETE', 'appointments', %s, pg_current_xact_id()::text::bigint)""",
+            [json.dumps({"patient_id": str(patient)})],
+        )
+        make(fresh)
+        write(owner, 1, record=patient)
+        make(fresh)
+    assert [one.seal for one in verify(fresh, about=verification.Question(patient)).mentions] == [1, 1, 2]
+    assert [one.seal for one in verify(fresh, about=verification.Question(patient, last=1)).mentions] == [1, 1]
+    assert verify(fresh, about=verification.Question(uuid.uuid4())).mentions == ()
+
+
+def test_commands__seal_and_verify__say_what_they_did(fresh, tmp_path, settings):
+    settings.AUDIT_ANCHOR = str(tmp_path / "seals")
+    with fresh.connect() as owner:
+        write(owner, 3)
+    out = io.StringIO()
+    call_command("seal_audit_log", database=fresh.alias, json=True, stdout=out)
+    assert json.loads(out.getvalue())["newest"]["total"] == 3
+    out = io.StringIO()
+    call_command("verify_audit_log", database=fresh.alias, json=True, stdout=out)
+    assert json.loads(out.getvalue())["proven"] == 3
+    with fresh.admin() as admin:
+        admin.execute("ALTER TABLE audit_logs DISABLE TRIGGER ALL; DELETE FROM audit_logs")
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("verify_audit_log", database=fresh.alias, stdout=out)
+    assert ended.value.code == FINDINGS
+    assert "cut tail" in out.getvalue()
+
+
+# --- what nobody may do, and pruning ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["audit_logs", "audit_seals"])
+@pytest.mark.parametrize("statement", ["UPDATE {} SET public_id = public_id", "DELETE FROM {}", "TRUNCATE {}"])
+def test_tables__changed_by_owner_or_superuser__refused_and_replication_role_is_no_way_around(siege, table, statement):
+    siege.lay()
+    siege.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_append_only")
+    if table == "audit_logs":
+        siege.execute("ALTER TABLE audit_logs ENABLE ALWAYS TRIGGER audit_logs_prune_only")
+    for replicating in ("origin", "replica"):
+        with siege.admin.transaction(force_rollback=True):
+            siege.execute(f"SET LOCAL session_replication_role = {replicating}")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                siege.execute(statement.format(table))
+
+
+@pytest.fixture
+def old(fresh, monkeypatch):
+    """Forty entries of eleven years ago and five of today, in seals of ten."""
+    monkeypatch.setattr(sealing, "BATCH", 10)
+    with fresh.connect() as owner:
+        owner.execute(
+            """INSERT INTO audit_logs (action, table_name, created_at, transaction_id)
+               SELECT 'LOGIN', 'users', now() - interval '11 years' + n * interval '1 day',
+                      pg_current_xact_id()::text::bigint FROM generate_series(1, 40) AS n"""
+        )
+        make(fresh)
+        write(owner, 5)
+        make(fresh)
+    return fresh
+
+
+def count(database):
+    with database.connect() as owner:
+        return owner.execute("SELECT count(*) FROM audit_logs").fetchone()[0]
+
+
+def prune(database, **options):
+    return pruning.prune(connections[database.alias], years=10, **options)
+
+
+def test_prune__old_entries__go_by_whole_seals_and_the_rest_is_proven(old, tmp_path):
+    anchor = Anchor(str(tmp_path / "seals"))
+    make(old, anchor)
+    assert (prune(old, dry_run=True).entries, count(old)) == (40, 45)
+    done = prune(old, anchor=anchor)
+    assert (done.through, done.entries, count(old)) == (4, 40, 6)
+    with old.connect() as owner:
+        told = owner.execute("SELECT new_values FROM audit_logs WHERE action = 'PRUNE'").fetchone()[0]
+        assert (told["seals"], told["entries"]) == ([1, 4], 40)
+        # What is left is as safe as before: the seal says of whom it lets through.
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owner.execute("DELETE FROM audit_logs")
+    found = verify(old, anchor)
+    assert (found.findings, found.proven, found.pruned) == ((), 6, 40)
+    assert prune(old, anchor=anchor).entries == 0
+    out = io.StringIO()
+    call_command("prune_audit_log", "--older-than", "10y", "--json", database=old.alias, stdout=out)
+    assert json.loads(out.getvalue())["entries"] == 0
+
+
+def test_prune__stopped_in_between__goes_on(old, monkeypatch):
+    removed = pruning._remove
+
+    def stop(connection, one):
+        if one.number == 3:
+            raise KeyboardInterrupt
+        return removed(connection, one)
+
+    monkeypatch.setattr(pruning, "_remove", stop)
+    with pytest.raises(KeyboardInterrupt):
+        prune(old)
+    assert verify(old).findings == ()
+    monkeypatch.setattr(pruning, "_remove", removed)
+    assert (prune(old).entries, count(old)) == (20, 6)
+    assert verify(old).findings == ()
+
+
+def test_prune__log_that_was_changed__refused_and_nothing_removed(old):
+    with old.admin() as admin:
+        admin.execute("ALTER TABLE audit_logs DISABLE TRIGGER ALL")
+        admin.execute("UPDATE audit_logs SET action = 'READ' WHERE id IN (SELECT id FROM audit_logs LIMIT 1)")
+    with pytest.raises(MoeenError, match="rewritten entry") as error:
+        prune(old)
+    assert (error.value.exit_code, count(old)) == (FINDINGS, 45)
+
+
+def test_prune__nothing_old_enough__says_so(fresh):
+    with fresh.connect() as owner:
+        write(owner, 3)
+        make(fresh)
+        write(owner, 1)
+        make(fresh)
+    assert (prune(fresh).entries, count(fresh)) == (0, 4)
+
+
+# --- writers ----------------------------------------------------------------------------------------------------------
+
+
+def besieged_by_writers(database, *, seconds, writers=8):
+    """Writers of all habits, a sealer and a verifier; returns (seals, entries). Every verification found nothing."""
+    ends = time.monotonic() + seconds
+    failed = []
+
+    def run(number):
+        chance = random.Random(number)
+        try:
+            with database.connect() as connection:
+                while time.monotonic() < ends:
+                    habits = chance.choice((plain, rolled_back, savepoints, late, many))
+                    habits(connection, chance)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    seals = 0
+    while time.monotonic() < ends:
+        seals += make(database).seals
+        if seals:
+            assert verify(database).findings == ()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    make(database)
+    found = verify(database)
+    with database.connect() as owner:
+        ((entries,),) = owner.execute("SELECT count(*) FROM audit_logs").fetchall()
+    assert (found.findings, found.unsealed, found.proven) == ((), 0, entries)
+    return seals, entries
+
+
+def plain(connection, chance):
+    connection.execute("INSERT INTO patients (first_name, last_name) VALUES ('a', 'b')")
+    write(connection, 1)
+
+
+def rolled_back(connection, chance):
+    with connection.transaction(force_rollback=True):
+        write(connection, 3)
+
+
+def savepoints(connection, chance):
+    with connection.transaction():
+        write(connection, 1)
+        with connection.transaction(force_rollback=True):
+            write(connection, 2)
+        write(connection, 1)
+
+
+def late(connection, chance):
+    """The number is taken long before the end, or long after the beginning."""
+    with connection.transaction():
+        connection.execute("SELECT pg_current_xact_id()" if chance.random() < 0.5 else "SELECT 1")
+        time.sleep(chance.random() * 0.3)
+        write(connection, 2)
+        time.sleep(chance.random() * 0.3)
+
+
+def many(connection, chance):
+    connection.execute("INSERT INTO patients (first_name, last_name) SELECT n::text, 'b' FROM generate_series(1, 50) n")
+
+
+def test_make__eight_writers_for_five_seconds__no_false_alarm(fresh):
+    seals, entries = besieged_by_writers(fresh, seconds=5)
+    assert seals > 3
+    assert entries > 100
+
+
+@pytest.mark.long
+def test_make__eight_writers_for_a_minute__no_false_alarm(fresh):
+    print(besieged_by_writers(fresh, seconds=60))

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.seals.seal import Seal
 
@@ -64,6 +65,7 @@ class Anchor:
             raise MoeenError(
                 f"The entries are sealed, but {len(seals)} seals could not be put into {self.name}: {_why(error)}.",
                 next_step="Mend the way there and run manage.py seal_audit_log again: it puts all of them there.",
+                code=Code.ANCHOR,
             ) from error
 
     def _append(self, text: str) -> None:
@@ -101,6 +103,7 @@ class Anchor:
             raise MoeenError(
                 f"The seals in {self.name} cannot be read: {_why(error)}. Nothing was changed.",
                 next_step="Mend the way there. Without it nobody could tell a log that was cut from a whole one.",
+                code=Code.ANCHOR,
             ) from error
 
     def _ask(self, body: bytes | None, *, end_only: bool = False) -> str:
@@ -133,6 +136,7 @@ class Anchor:
                 f"A line of {self.name} is no seal.",
                 next_step="Is it the right place? If so, somebody changed it: compare it with a copy.",
                 exit_code=FINDINGS,
+                code=Code.AUDIT_DIFFERS,
             ) from None
 
 

@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from moeen.db import registry
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.sql import fragment
 
@@ -66,7 +67,7 @@ def table() -> sql.Identifier:
     """The audit log. Raises MoeenError where no app has one."""
     name = registry.facts().audit_table
     if not name:
-        raise MoeenError("No app of this project has an audit log.", exit_code=FINDINGS)
+        raise MoeenError("No app of this project has an audit log.", exit_code=FINDINGS, code=Code.NOT_MIGRATED)
     return sql.Identifier("public", name)
 
 
@@ -85,6 +86,7 @@ def columns(connection: psycopg.Connection[Any]) -> Columns:
             f"The audit log has no column {', '.join(lacking)}, so that it cannot be sealed.",
             next_step="manage.py migrate",
             exit_code=FINDINGS,
+            code=Code.NOT_MIGRATED,
         )
     first = tuple((name, found.pop(name)) for name in (*_CLEAR, *_NAMES))
     return first + tuple(found.items())
@@ -132,7 +134,9 @@ def _entry(data: bytes) -> Entry:
 def _type(kind: str) -> sql.SQL:
     # As format_type() wrote it; in a seal, anybody who could change the table may have written anything.
     if not kind.replace(" ", "").replace("_", "").replace("[]", "").isalnum():
-        raise MoeenError(f"A seal names {kind!r}, which is no type of a column.", exit_code=FINDINGS)
+        raise MoeenError(
+            f"A seal names {kind!r}, which is no type of a column.", exit_code=FINDINGS, code=Code.AUDIT_DIFFERS
+        )
     return fragment(kind)
 
 

@@ -20,6 +20,7 @@ from psycopg import sql
 from moeen.db import registry
 from moeen.db.backups.login import Login
 from moeen.db.backups.progress import Tell, silent
+from moeen.db.codes import Code
 from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.seals import entry, seal, sealing, verification
@@ -68,6 +69,7 @@ def prune(
                 f"The audit log is not as it was sealed: {found.findings[0].told()}. Nothing was removed.",
                 next_step="manage.py verify_audit_log lists it. What is removed could not be looked into any more.",
                 exit_code=FINDINGS,
+                code=Code.AUDIT_DIFFERS,
             )
         if through > declared:
             _say(connection, before, [one for one in going if one.number > declared])

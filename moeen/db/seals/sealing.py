@@ -23,6 +23,7 @@ from psycopg import sql
 from moeen.db.backups import keys
 from moeen.db.backups.login import Login
 from moeen.db.backups.progress import Tell, silent
+from moeen.db.codes import Code
 from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.seals import entry, seal
@@ -284,8 +285,9 @@ def _busy() -> MoeenError:
         "The audit log is being sealed by another run. Nothing was changed.",
         next_step="Nothing need be done: that run seals what there is.",
         exit_code=FINDINGS,
+        code=Code.ANOTHER_RUN,
     )
 
 
 def _refused(cause: str, *, next_step: str = "manage.py verify_audit_log says what happened.") -> MoeenError:
-    return MoeenError(f"{cause}. Nothing was sealed.", next_step=next_step, exit_code=FINDINGS)
+    return MoeenError(f"{cause}. Nothing was sealed.", next_step=next_step, exit_code=FINDINGS, code=Code.AUDIT_DIFFERS)

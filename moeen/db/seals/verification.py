@@ -20,6 +20,7 @@ from psycopg import sql
 from moeen.db.backups import keys
 from moeen.db.backups.login import Login
 from moeen.db.backups.progress import Tell, silent
+from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding, Severity
 from moeen.db.kinds import Kind
@@ -103,6 +104,7 @@ def verify(
             f"No seal is kept in {anchor.name}.",
             next_step="Is it the right place? manage.py seal_audit_log --anchor puts the seals there.",
             exit_code=FINDINGS,
+            code=Code.ANCHOR,
         )
     with Login.of_wrapper(wrapper).connect(application="moeen verify") as connection, snapshot(connection) as horizon:
         seals = seal.every(connection)
@@ -111,6 +113,7 @@ def verify(
                 "The audit log has no seal, so that nothing of it can be proven.",
                 next_step="manage.py seal_audit_log",
                 exit_code=FINDINGS,
+                code=Code.NOT_SEALED,
             )
         links = chain.examine(seals, outside=outside, trusted=keys.trusted_if_any())
         return _Reading(connection, horizon, seals, links, about).result(tell)

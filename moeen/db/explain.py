@@ -15,10 +15,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError as DjangoDatabaseError
 from django.db import NotSupportedError, connections
 from django.db.migrations.exceptions import InconsistentMigrationHistory, NodeNotFoundError
+from django.db.utils import ConnectionDoesNotExist
 from django.db.utils import Error as DjangoError
 
 from moeen.db.codes import Code
-from moeen.db.errors import DATABASE_URL_FORM, FINDINGS, INTERRUPTED, ConfigurationError, MoeenError
+from moeen.db.errors import DATABASE_URL_FORM, FINDINGS, INTERRUPTED, USAGE, ConfigurationError, MoeenError
 
 _KINDS = {
     "table": ("TABLE", "SELECT, INSERT, UPDATE, DELETE"),
@@ -89,6 +90,12 @@ def _from_python(exc: BaseException) -> MoeenError | None:
             f"A migration builds on one that is not there: {exc}",
             next_step="Restore the missing migration file; `git status` shows what changed.",
             code=Code.HISTORY_CONTRADICTS,
+        )
+    if isinstance(exc, ConnectionDoesNotExist):
+        return MoeenError(
+            f"No database goes by that name here: {exc}",
+            next_step="--database takes an alias of DATABASES; the usual one is called default.",
+            exit_code=USAGE,
         )
     if isinstance(exc, ImproperlyConfigured):
         return ConfigurationError(

@@ -15,8 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError as DjangoDatabaseError
 from django.db import NotSupportedError, connections
 from django.db.migrations.exceptions import InconsistentMigrationHistory, NodeNotFoundError
-from django.db.utils import ConnectionDoesNotExist
 from django.db.utils import Error as DjangoError
+from django.utils.connection import ConnectionDoesNotExist
 
 from moeen.db.codes import Code
 from moeen.db.errors import DATABASE_URL_FORM, FINDINGS, INTERRUPTED, USAGE, ConfigurationError, MoeenError

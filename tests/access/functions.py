@@ -483,6 +483,11 @@ FUNCTIONS = {
         (f"8191 {'a' * 200} t", "owner: SELECT concat_ws(' ', v ->> 'length', v ->> 'beginning', v ->> 'sha256' = encode(sha256(convert_to(repeat('a', 8191), 'UTF8')), 'hex')) FROM (SELECT app.audited('b', to_json(repeat('a', 8191)), NULL) AS v) AS x"),
         (f"5000 {'م' * 200}", "owner: SELECT concat_ws(' ', v ->> 'length', v ->> 'beginning') FROM (SELECT app.audited('b', to_json(repeat('م', 5000)), NULL) AS v) AS x"),
     ), is_inlined=True),
+    "audit_redacted(jsonb)": Function("", False, (
+        ('{"a": "b", "password_hash": "[redacted]", "webhook_secret": "[redacted]"}', """owner: SELECT app.audit_redacted('{"a": "b", "password_hash": "x", "webhook_secret": "y"}')::text"""),
+        ('{"password_hash": null}', """owner: SELECT app.audit_redacted('{"password_hash": null}')::text"""),
+        ("{}", "owner: SELECT app.audit_redacted('{}')::text"),
+    )),
     "audit_statement()": Function("", True, (
         ('UPDATE <patients.p1> <users.p1> {"phone": null} {"phone": "0500"}', "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT concat_ws(' ', action, record_id, user_id, old_values, new_values) {LOG} 'patients'"),
         ("INSERT t n", "staff: INSERT INTO patients (first_name, last_name) VALUES ('n', 'n')", f"owner: SELECT concat_ws(' ', action, old_values IS NULL, new_values ->> 'first_name') {LOG} 'patients'"),

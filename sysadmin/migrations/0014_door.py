@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
             name="0014_rls",
+            replaces=["0009_rls"],
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",

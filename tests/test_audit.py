@@ -28,6 +28,7 @@ UNAUDITED = {
     "notifications": "made by the server, for one person",
     "internal_messages": "no role changes or removes them",
     "audit_logs": "the log itself",
+    "audit_seals": "seals of the log, in a chain of their own",
     "chatbot_nodes": "parts of a flow, whose publication is recorded",
     "chatbot_edges": "parts of a flow, whose publication is recorded",
     "chatbot_templates": "texts that the bot says",
@@ -394,6 +395,11 @@ def test_audit__log_cannot_be_written__the_write_does_not_happen(connection, obs
     stood = connection.execute(f"SELECT * FROM {table}").fetchall()
     connection.execute(obstacle)
     column, value = CHANGES[table]
+    ((bypasses,),) = connection.execute("SELECT rolbypassrls FROM pg_roles WHERE rolname = current_user").fetchall()
+    if bypasses and "FORCE" in obstacle:  # that is none for such an owner
+        connection.execute(f"UPDATE {table} SET {column} = %s WHERE id = %s", [value, key])
+        assert latest(connection)[:3] == ("UPDATE", table, key)
+        return
     for write in (
         partial(MAKERS[table], connection),
         partial(connection.execute, f"UPDATE {table} SET {column} = %s WHERE id = %s", [value, key]),

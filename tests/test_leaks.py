@@ -274,7 +274,9 @@ def test_functions__of_the_schema__are_closed_to_public_and_know_their_path(proo
                CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
                WHERE p.pronamespace = 'app'::regnamespace AND a.grantee = 0"""
         ).fetchall()
-    assert [row for row in found if "search_path=" not in row[3]] == []
+    # Part of app.audit_statement(), whose path holds for it: with one of its own it would be called for each value.
+    part = "app.audited(text,json,text[])"
+    assert [name for name, *_, settings in found if "search_path=" not in settings] == [part]
     assert [name for name, _, volatility, _ in found if "my_" in name and volatility != "s"] == []
     assert [name for name, *_ in open_to_all] == []
 

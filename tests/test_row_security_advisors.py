@@ -102,5 +102,5 @@ def test_advise__without_its_exceptions__finds_exactly_those(connection, monkeyp
             monkeypatch.setattr(config, "database_facts", replace(config.database_facts, accepted_advice={}))
     kept = advisors.advise(connection)
     monkeypatch.undo()
-    assert {f"{f.kind} {f.object.rpartition('.')[2]}" for f in kept} == set(accepted)
+    assert {f"{f.kind} {f.name.part if f.name else f.object}" for f in kept} == set(accepted)
     assert all(len(reason) > 20 for reason in accepted.values())

@@ -143,8 +143,9 @@ def test_salvage_command__bill_exit_code_and_log(broken, taken, manage):
     assert document["ok"] is False
     assert {entry["object"] for entry in document["bill"]} == LOST
     log = (taken[0].folder.parent / "logs" / "backup.log").read_text(encoding="utf-8").splitlines()
-    record = json.loads(log[-1])
+    record, ended = map(json.loads, log[-2:])
     assert (record["message"], {entry["object"] for entry in record["bill"]}) == ("salvage", LOST)
+    assert (ended["command"], ended["exit_code"]) == ("restore_database", 3)
     again = manage(*words, **variables)
     assert (again.returncode, "stands" in again.stderr) == (3, True)
     assert manage(*words, "--replace", **variables).returncode == 2

@@ -73,7 +73,7 @@ class Ending:
         """For people: the cause with the code at the end of its first line, then the next step."""
         first, *more = self.cause.split("\n")
         if self.exit_code != INTERRUPTED:
-            first = f"Error: {first} [{self.code}]"
+            first = f"Error: {first}{f' [{self.code}]' if self.code else ''}"
         return "\n".join([first, *more, *([self.next_step] if self.next_step else [])])
 
     def as_json(self) -> str:

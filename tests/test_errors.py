@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, connections
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 
-from moeen.db.errors import FAILED, INTERRUPTED, USAGE, ConfigurationError, MoeenError
+from moeen.db.errors import FAILED, FINDINGS, INTERRUPTED, USAGE, ConfigurationError, MoeenError
 from moeen.db.explain import explain
 from tests import servers
 
@@ -186,7 +186,7 @@ def test_explain__own_error__itself():
     ("error", "part", "code"),
     [
         (NotSupportedError("PostgreSQL 14 or later is required (found 13.11)."), "PostgreSQL 13.11", FAILED),
-        (InconsistentMigrationHistory("a before b"), "contradicts itself: a before b", FAILED),
+        (InconsistentMigrationHistory("a before b"), "contradicts itself: a before b", FINDINGS),
         (ImproperlyConfigured("no name"), "no name", USAGE),
         (ConfigurationError("X is malformed."), "X is malformed.", USAGE),
         (OSError(errno.ENOSPC, "No space left on device"), "disk is full", FAILED),

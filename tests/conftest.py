@@ -35,8 +35,9 @@ def pytest_collection_modifyitems(items):
     between = servers.between()
     for item in items:
         values = getattr(item, "callspec", None)
-        if values and between.intersection(value for value in values.params.values() if isinstance(value, str)):
-            item.add_marker(pytest.mark.between)
+        for value in values.params.values() if values else ():
+            if between.intersection(value if isinstance(value, tuple) else [str(value)]):
+                item.add_marker(pytest.mark.between)
         shared = [str(values.params[name]) for name in SHARED if values and name in values.params]
         item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *shared])))
 

@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         values = getattr(item, "callspec", None)
         for value in values.params.values() if values else ():
-            if between.intersection(value if isinstance(value, tuple) else [str(value)]):
+            if between.intersection(map(str, value) if isinstance(value, tuple) else [str(value)]):
                 item.add_marker(pytest.mark.between)
         shared = [str(values.params[name]) for name in SHARED if values and name in values.params]
         item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *shared])))

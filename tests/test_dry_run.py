@@ -10,6 +10,7 @@ from tests import states
 
 #: Commands that change something and cannot say what they would.
 REFUSED = {
+    "archive", "seal_audit_log",
     "changepassword", "clearsessions", "createsuperuser", "flush", "loaddata", "make_backup_keys", "pin_backup",
     "remove_stale_contenttypes", "restore_database", "rotate_identity_key", "unpin_backup",
 }  # fmt: skip

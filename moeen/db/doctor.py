@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import checks
@@ -247,7 +248,10 @@ class _Examination:
 
     def seals(self) -> Answer:
         """How long ago the audit log was sealed, and what has come since: that is not protected yet."""
-        found = age.look(self.wrapper)
+        try:
+            found = age.look(self.wrapper)
+        except psycopg.errors.UndefinedTable:
+            return WARN, "there is no audit log yet", "manage.py migrate"
         if found.newest is None:
             if not found.unsealed:
                 return OK, "the audit log is empty", ""

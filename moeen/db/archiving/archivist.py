@@ -23,7 +23,7 @@ import psycopg
 
 from moeen.db import alarm
 from moeen.db.archiving import bases, reach, receiver, segments
-from moeen.db.archiving.papers import Archive, Base, lsn
+from moeen.db.archiving.papers import Archive, Base, end_of, lsn
 from moeen.db.backups import inventory, tools
 from moeen.db.backups.keys import Signer
 from moeen.db.backups.login import Login
@@ -176,7 +176,7 @@ class Archivist:
                 data = path.with_name(name).read_bytes()
             segments.write(
                 archive, name, data, until=now if last else self._until,
-                lsn=lsn(position) if last else _end_of(name, len(data)),
+                lsn=lsn(position) if last else end_of(name, size=len(data)),
                 signer=self.signer, recipients=self.recipients,
             )  # fmt: skip
             # pg_receivewal goes on after the newest file that it finds: that one stays.
@@ -367,9 +367,3 @@ class _Making(threading.Thread):
             with suppress(ProcessLookupError):
                 self._process.kill()
         self.join()
-
-
-def _end_of(name: str, size: int) -> int:
-    """The position behind that piece."""
-    per = (1 << 32) // size
-    return (int(name[8:16], 16) * per + int(name[16:], 16) + 1) * size

@@ -20,6 +20,7 @@ from moeen.db.backups import encryption, manifest, program_errors
 from moeen.db.backups.keys import Signer
 from moeen.db.backups.login import Login
 from moeen.db.backups.tools import Tools
+from moeen.db.backups.verify import intact
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
@@ -112,13 +113,7 @@ def unpack(archive: Archive, base: Base, target: Path, keys: Sequence[Any], *, b
 
     They are held against the base's signed paper first. Raises MoeenError (3) where they are not what was signed.
     """
-    folder = archive.bases.folder
-    assert folder is not None
-    path = folder / base.id / base.files[0].path
-    if path.is_symlink() or not path.is_file():
-        raise manifest.Damaged(path.name, "it is missing or a link", backup=base.id)
-    if manifest.file_of(folder / base.id, path) != base.files[0]:
-        raise manifest.Damaged(path.name, "its bytes are not those that were signed", backup=base.id)
+    path = check(archive, base) / base.files[0].path
     with path.open("rb") as source, tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             ["tar", "-x", "-f", "-", "-C", str(target)], stdin=subprocess.PIPE, stdout=said, stderr=said, cwd="/",
@@ -134,6 +129,15 @@ def unpack(archive: Archive, base: Base, target: Path, keys: Sequence[Any], *, b
         if process.wait():
             said.seek(0)
             raise program_errors.failure("tar", said.read().decode("utf-8", "replace"), process.returncode)
+
+
+def check(archive: Archive, base: Base) -> Path:
+    """The folder of a base, whose files are as its paper says; raises Damaged."""
+    folder = archive.bases.folder
+    assert folder is not None
+    for finding in intact(folder / base.id, base):
+        raise manifest.Damaged(finding.object, f"{finding.kind}: {finding.found}", backup=base.id)
+    return folder / base.id
 
 
 def verify(folder: Path) -> None:

@@ -158,11 +158,14 @@ def segment_name(lsn: int, *, timeline: int, size: int) -> str:
     return f"{timeline:08X}{number // per:08X}{number % per:08X}"
 
 
+def end_of(name: str, *, size: int) -> int:
+    """The position behind that piece of WAL."""
+    return (int(name[8:16], 16) * (_LSN_SPAN // size) + int(name[16:], 16) + 1) * size
+
+
 def following(name: str, *, size: int) -> str:
     """The name of the piece of WAL after that one."""
-    per = _LSN_SPAN // size
-    number = int(name[8:16], 16) * per + int(name[16:], 16) + 1
-    return f"{name[:8]}{number // per:08X}{number % per:08X}"
+    return segment_name(end_of(name, size=size), timeline=int(name[:8], 16), size=size)
 
 
 def lsn(text: str) -> int:

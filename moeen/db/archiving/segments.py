@@ -15,6 +15,7 @@ from moeen.db.archiving.papers import Archive, Segment, believed
 from moeen.db.backups import encryption, manifest
 from moeen.db.backups.keys import Signer
 from moeen.db.backups.manifest import Damaged
+from moeen.db.backups.store import sync
 
 #: What ends the paper; within it every closing bracket is indented.
 _END = b"\n}\n"
@@ -49,11 +50,7 @@ def write(
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(archive.wal / name)
-    handle = os.open(archive.wal, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(archive.wal)
 
 
 def paper(archive: Archive, name: str) -> Segment:

@@ -12,7 +12,11 @@ from moeen.db.engine import session
 
 
 def connector(
-    wrapper: BaseDatabaseWrapper, *, read_only: bool = False, what: str = "a backfill"
+    wrapper: BaseDatabaseWrapper,
+    *,
+    read_only: bool = False,
+    what: str = "a backfill",
+    application: str = "moeen backfill",
 ) -> Callable[[], psycopg.Connection[Any]]:
     """Makes connections: autocommit, as the role that logs in, each for one thread's use. Raises session.Shared."""
     session.refuse_shared(wrapper, what)  # connects: starts the embedded server, and tells where it listens
@@ -22,12 +26,7 @@ def connector(
         for key, value in wrapper.get_connection_params().items()
         if key not in ("cursor_factory", "context", "prepare_threshold")
     }
-    params |= {
-        "host": info.host,
-        "port": info.port,
-        "application_name": f"moeen {what.split()[-1]}",
-        "autocommit": True,
-    }
+    params |= {"host": info.host, "port": info.port, "application_name": application, "autocommit": True}
 
     def new() -> psycopg.Connection[Any]:
         connection = psycopg.connect(**params)

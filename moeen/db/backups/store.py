@@ -179,9 +179,9 @@ class Store:
     def _publish(self, name: str, staging: Path) -> None:
         if self.folder is not None:
             for path in (*staging.rglob("*"), staging):
-                _sync(path)
+                sync(path)
             staging.rename(self.folder / name)
-            _sync(self.folder)
+            sync(self.folder)
             return
         assert self.storage is not None
         paths = [path for path in staging.rglob("*") if path.is_file()]
@@ -271,7 +271,8 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the disk keep what was done in a folder: the names of its files."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

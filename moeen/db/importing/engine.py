@@ -136,15 +136,14 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
         runs.lock(work.target)
         work.read()
         rejects = refusals.write(options.rejects, work.stagings, recipients=options.recipients)
-        counts = [staging.count() for staging in work.stagings]
         found = work.found(started)
+        counts = {one.table: one.counts for one in found.tables}
         is_open = any(finding.kind is Kind.IMPORT_LEAVES_OUT for finding in found.findings)
-        if is_open or sum(count.refused for count in counts) > options.max_rejects:
+        if is_open or sum(count.refused for count in counts.values()) > options.max_rejects:
             raise Refused(found, rejects)
         read = time.monotonic()
         run_id = runs.begin(work.target, source=work.mapping.source, mapping=work.mapping.text)
-        tables = {one.table: {"new": c.new, "changed": c.changed, "gone": c.gone}
-                  for one, c in zip(work.stagings, counts, strict=True)}  # fmt: skip
+        tables = {name: {"new": c.new, "changed": c.changed, "gone": c.gone} for name, c in counts.items()}
         runs.audit(work.target, run_id, {"source": work.mapping.source, "tables": tables})
         try:
             writing.write(work.target, work.stagings, told=options.told)
@@ -178,7 +177,7 @@ def _end(connection: Connection, run_id: Any, outcome: str, receipt: dict[str, A
 def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> Iterator[_Work]:
     whole = mapping.load(file)
     targets = _targets(wrapper, whole)
-    connect = connector(wrapper, what="an import")
+    connect = connector(wrapper, what="an import", application="moeen import")
     with Source.opened(url, schema=whole.schema) as source:
         selections = [
             selection.of_table(whole, whole.tables[one.name], one, source) for one in target.in_order(targets)

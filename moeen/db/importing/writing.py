@@ -71,10 +71,10 @@ class _Writer:
         total = self.staging.rows("SELECT coalesce(max(n), 0) FROM {ready}")[0][0]
         step = BATCH if in_batches and not self.own else max(total, 1)
         for first in range(1, total + 1, step):
-            with self._transaction():
+            with self.connection.transaction():
                 self._insert(first, first + step)
             self.told(self.target.name, min(first + step - 1, total), total)
-        with self._transaction():
+        with self.connection.transaction():
             self._matched()
 
     def _insert(self, first: int, end: int) -> None:
@@ -185,7 +185,7 @@ class _Writer:
         )  # fmt: skip
 
     def delete(self) -> None:
-        with self._transaction():
+        with self.connection.transaction():
             self.staging.run(
                 "DELETE FROM {target} AS t USING {keys} AS w WHERE w.id = t.id AND w.verb = 'gone' AND NOT w.matched"
             )
@@ -203,15 +203,10 @@ class _Writer:
         return {"source": sql.Literal(self.staging.name), "table": sql.Literal(self.target.name)}
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self.connection.transaction():
-            yield
-
-    @contextmanager
     def _updates(self) -> Iterator[None]:
         """Within it the time of the last change is the source's to say, and no trigger of ours sets it."""
         names = [name for (name,) in self.connection.execute(_CLOCKS, [f'public."{self.target.name}"']).fetchall()]
-        with self._transaction():
+        with self.connection.transaction():
             for name in names:
                 self.staging.run("ALTER TABLE {target} DISABLE TRIGGER {name}", name=sql.Identifier(name))
             yield

@@ -6,12 +6,10 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.conf import settings
 from django.db import connections
 
 from moeen.db.seals import pruning
-from moeen.db.seals.anchor import FORM, Anchor
-from sysadmin.management.backup_console import BackupCommand
+from sysadmin.management.seal_console import SealCommand
 
 _AGE = re.compile(r"([1-9][0-9]{0,2})y|([1-9][0-9]{0,4})d", re.ASCII)
 
@@ -24,7 +22,7 @@ def age(text: str) -> tuple[int, int]:
     return int(found[1] or 0), int(found[2] or 0)
 
 
-class Command(BackupCommand):
+class Command(SealCommand):
     help = (
         "Removes the entries of the audit log that are older, by whole seals, and leaves their hashes: the seals go on "
         "proving the rest. The log is proven first, and an entry and a seal say what was removed. How long "
@@ -32,22 +30,16 @@ class Command(BackupCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        super().add_arguments(parser)
         parser.add_argument("--older-than", type=age, required=True, metavar="AGE", help="10y, or 3650d")
         parser.add_argument("--dry-run", action="store_true", help="remove nothing, say what would go")
-        words = f"where the seals are kept outside: {FORM} (AUDIT_ANCHOR)"
-        parser.add_argument("--anchor", default="", metavar="FILE|URL", help=words)
-        self.add_database(parser)
-        self.add_database_identity(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["database_identity"]:
-            self.target(options)
-        place = options["anchor"] or settings.AUDIT_ANCHOR
+        anchor = self.anchor(options)
         years, days = options["older_than"]
         with self.progress() as tell:
             done = pruning.prune(
-                connections[options["database"]], years=years, days=days, anchor=Anchor(place) if place else None,
+                connections[options["database"]], years=years, days=days, anchor=anchor,
                 dry_run=options["dry_run"], tell=tell,
             )  # fmt: skip
         if options["json"]:

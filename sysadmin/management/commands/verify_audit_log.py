@@ -6,20 +6,19 @@ from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import connections
 
 from moeen.db import public_ids
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.seals import verification
-from moeen.db.seals.anchor import FORM, Anchor
 from moeen.db.seals.verification import Question, Verified
 from sysadmin.management.arguments import positive
-from sysadmin.management.backup_console import BackupCommand, Found, summary
+from sysadmin.management.backup_console import Found, summary
+from sysadmin.management.seal_console import SealCommand
 
 
-class Command(BackupCommand):
+class Command(SealCommand):
     help = (
         "Proves every sealed entry of the audit log, and names what was rewritten, deleted, inserted or reordered, a "
         "tail that was cut and a seal that was made anew. Exit code 3 when anything was. With --about it lists the "
@@ -27,31 +26,23 @@ class Command(BackupCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
-        words = f"where the seals are kept outside: {FORM} (AUDIT_ANCHOR)"
-        parser.add_argument("--anchor", default="", metavar="FILE|URL", help=words)
+        super().add_arguments(parser)
         words = "list the sealed entries that name it, by public id or uuid: pat_..."
         parser.add_argument("--about", default="", metavar="ID", help=words)
         parser.add_argument(
             "--from-seal", type=positive, default=1, metavar="N", help="with --about: from this seal on"
         )
         parser.add_argument("--to-seal", type=positive, metavar="N", help="with --about: up to this seal, included")
-        self.add_database(parser)
-        self.add_database_identity(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["database_identity"]:
-            self.target(options)
-        place = options["anchor"] or settings.AUDIT_ANCHOR
+        anchor = self.anchor(options)
         question = _question(options) if options["about"] else None
         with self.progress() as tell:
-            found = verification.verify(
-                connections[options["database"]], anchor=Anchor(place) if place else None, about=question, tell=tell
-            )
+            found = verification.verify(connections[options["database"]], anchor=anchor, about=question, tell=tell)
         if options["json"]:
             self.print_json(found.as_dict())
         else:
-            self._print(found, options, anchored=bool(place))
+            self._print(found, options, anchored=anchor is not None)
         if not found.ok:
             raise Found(summary("The audit log is NOT as it was sealed", found.findings))
 

@@ -115,9 +115,11 @@ lock:  ## pin requirements*.in anew, with hashes and without naming an index
 	done
 
 # The environment. What is installed stands in .venv as a copy of the file it was installed from: a changed file
-# installs anew, a fresh checkout of the same file does not. An interrupted venv or pip leaves .venv/unfinished,
-# and whatever is half built is then built again from nothing. One make builds at a time: the lock is held by
-# descriptor 9 of this shell and ends with it, however it ends. Python takes it, since macOS has no flock program.
+# installs anew, a fresh checkout of the same file does not. The file names everything, so pip is to look for nothing
+# beside it (--no-deps): it took a newer release of `coverage` than the one pinned, and asked for its hash. An
+# interrupted venv or pip leaves .venv/unfinished, and whatever is half built is then built again from nothing. One
+# make builds at a time: the lock is held by descriptor 9 of this shell and ends with it, however it ends. Python
+# takes it, since macOS has no flock program.
 # Worktrees that share a .venv by a symbolic link share the lock beside it.
 define environment
 	@set -e; \
@@ -150,7 +152,8 @@ define environment
 		cmp -s "$$file" ".venv/$$file" && continue; \
 		echo "Installing $$file ..." >&2; \
 		touch .venv/unfinished; \
-		$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r "$$file"; \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-deps --require-hashes -r "$$file"; \
+		missing="$$($(BIN)/python -m pip check)" || { echo "$$missing" >&2; exit 1; }; \
 		cp "$$file" ".venv/$$file"; \
 		rm .venv/unfinished; \
 	done

@@ -70,7 +70,7 @@ class Seen:
         return replace(self, touched=tuple(tables.values()), error=self.error or other.error)
 
     def pretty(self) -> str:
-        """Such as `ACCESS EXCLUSIVE on patients, read through; SHARE on users`; "" where it stopped nobody."""
+        """Its error, or such as `ACCESS EXCLUSIVE on TABLE, read through`; "" where it locked nothing."""
         return self.error or "; ".join(one.pretty() for one in self.touched)
 
 

@@ -9,12 +9,12 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0017_audit_seals"),
+        ("sysadmin", "0018_sign_ins"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0018_aliases",
+            name="0019_aliases",
         ),
     ]

@@ -29,9 +29,13 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Twin:
-    """A connection to it as the role that migrates; ``lacking``: objects that could not be made there, with why."""
+    """A connection to it as the role that migrates; ``lacking``: objects that could not be made there, with why.
+
+    ``keeper``: one that may do anything there.
+    """
 
     connection: BaseDatabaseWrapper
+    keeper: Connection
     server: str
     lacking: tuple[likeness.Lacking, ...]
 
@@ -60,8 +64,8 @@ def standing(connection: BaseDatabaseWrapper) -> Iterator[Twin]:
                 likeness.finish(source, made)
                 lacking = tuple(likeness.lacking(source, made, said=said, stood_in=stood_in))
                 server_version = made.info.parameter_status("server_version") or ""
-            with keeper.to(NAME, user=login.user).in_django(ALIAS) as twin:
-                yield Twin(twin, server_version.split()[0], lacking)
+                with keeper.to(NAME, user=login.user).in_django(ALIAS) as twin:
+                    yield Twin(twin, made, server_version.split()[0], lacking)
 
 
 def _make_database(source: Connection, server: Login) -> None:

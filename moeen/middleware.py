@@ -45,14 +45,14 @@ class IdentityMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self.__acall__(request)
-        with identity.requested(**_origin(request)):
+        with identity.requested(**origin(request)):
             who = _identity(request, request.user)
             with identity.bound(who):
                 response: HttpResponseBase = self.get_response(request)
             return _bind_body(response, who)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        with identity.requested(**_origin(request)):
+        with identity.requested(**origin(request)):
             who = await sync_to_async(_identity)(request, await request.auser())
             with identity.bound(who):
                 response: HttpResponseBase = await self.get_response(request)
@@ -80,8 +80,11 @@ def _identity(request: HttpRequest, user: Any) -> identity.Identity:
     return replace(who, read_only=request.method in SAFE_METHODS)
 
 
-def _origin(request: HttpRequest) -> dict[str, str]:
-    """What the audit log says of a request. The id is the proxy's where it gives one."""
+def origin(request: HttpRequest) -> dict[str, str]:
+    """What the audit log says of a request. The id is the proxy's where it gives one, else one for all its entries."""
+    told: dict[str, str] | None = request.__dict__.get("_origin")
+    if told is not None:
+        return told
     address = str(request.META.get("REMOTE_ADDR", ""))
     try:
         ipaddress.ip_address(address)
@@ -89,7 +92,9 @@ def _origin(request: HttpRequest) -> dict[str, str]:
         address = ""  # a socket has none
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    return {"address": address, "agent": request.headers.get("User-Agent", ""), "request_id": request_id}
+    told = {"address": address, "agent": request.headers.get("User-Agent", ""), "request_id": request_id}
+    request.__dict__["_origin"] = told
+    return told
 
 
 def _bind_body(response: HttpResponseBase, who: identity.Identity) -> HttpResponseBase:

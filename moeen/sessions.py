@@ -11,6 +11,9 @@ from django.contrib.auth import logout
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from moeen import middleware
+from moeen.db.security import identity
+
 _BEGUN, _SEEN = "begun_at", "seen_at"
 #: How often the time of the last request is written, in seconds: not with each.
 _EVERY = 60
@@ -32,8 +35,11 @@ class SessionLimitsMiddleware:
         if request.user.is_authenticated:
             now, session = int(time.time()), request.session
             begun, seen = session.get(_BEGUN, 0), session.get(_SEEN, 0)  # one of before these limits has neither
-            if now - begun > settings.SESSION_COOKIE_AGE or now - seen > settings.SESSION_IDLE_SECONDS:
-                logout(request)
+            old, idle = now - begun > settings.SESSION_COOKIE_AGE, now - seen > settings.SESSION_IDLE_SECONDS
+            if old or idle:
+                request.__dict__["session_ended"] = "idle" if idle else "old"  # for who hears of it
+                with identity.requested(**middleware.origin(request)):
+                    logout(request)
             elif now - seen > _EVERY:
                 session[_SEEN] = now
         return self.get_response(request)

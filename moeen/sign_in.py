@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
@@ -10,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from moeen import throttle
-from moeen.db.security import identity
+from moeen.db.security import identity, sign_ins
 
 _REFUSED = _("The e-mail address or the password is wrong, or this account may not sign in.")
 
@@ -22,8 +21,11 @@ class SignInForm(AuthenticationForm):
         """Whoever has tried too often is refused like anybody else, with the right password too."""
         if self.request is None:
             return super().clean()
-        marks = throttle.marks(self.cleaned_data.get("username", ""), self.request.META.get("REMOTE_ADDR", ""))
+        account = self.cleaned_data.get("username", "")
+        marks = throttle.marks(account, self.request.META.get("REMOTE_ADDR", ""))
         waits = throttle.is_exhausted(marks)
+        if waits:
+            sign_ins.record(sign_ins.LOCKED_OUT, account=account)
         try:
             found = super().clean()
         except ValidationError:
@@ -50,6 +52,6 @@ class OwnPasswordForm(PasswordChangeForm):
         """As moeen_auth, in the person's name: no role of a person writes password hashes."""
         user = super().save(commit=False)
         if commit:
-            with identity.bound(replace(identity.AUTH, claims=identity.current().claims)):
+            with identity.bound(sign_ins.door(user)):
                 user.save(update_fields=["password"])
         return user

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db.registry import DatabaseFacts
+from moeen.db.security.identity import role_switched
 from sysadmin import older
 
 
@@ -36,8 +37,13 @@ class SysadminConfig(AppConfig):
     )
 
     def ready(self) -> None:
-        from sysadmin import checks  # noqa: F401 - they register by being imported
-        from sysadmin.auth import note_sign_in
+        from sysadmin import (
+            auth,
+            checks,  # noqa: F401 - they register by being imported
+        )
 
         # In place of Django's receiver, which is connected later and is dropped for having the same name.
-        user_logged_in.connect(note_sign_in, dispatch_uid="update_last_login")
+        user_logged_in.connect(auth.note_sign_in, dispatch_uid="update_last_login")
+        user_login_failed.connect(auth.note_failure, dispatch_uid="sysadmin.note_failure")
+        user_logged_out.connect(auth.note_sign_out, dispatch_uid="sysadmin.note_sign_out")
+        role_switched.connect(auth.note_role, dispatch_uid="sysadmin.note_role")

@@ -8,7 +8,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 from django.utils import timezone
 
-from moeen.db.security import identity
+from moeen.db.security import identity, sign_ins
 from sysadmin.models import User
 
 
@@ -37,7 +37,28 @@ class Backend(ModelBackend):
 
 
 def note_sign_in(sender: Any, user: User, **kwargs: Any) -> None:
-    """Django's update_last_login, as moeen_auth: whoever signs in is nobody yet."""
+    """Django's update_last_login, and an entry of the audit log; as moeen_auth: whoever signs in is nobody yet."""
+    sign_ins.record(sign_ins.SIGNED_IN, by=user)
     user.last_login = timezone.now()
-    with identity.acting_as_auth():
+    with identity.bound(sign_ins.door(user)):
         user.save(update_fields=["last_login"])
+
+
+def note_failure(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> None:
+    """Receiver of user_login_failed, which holds no password."""
+    sign_ins.record(sign_ins.FAILED, account=str(credentials.get("username") or "").replace("\0", ""))
+
+
+def note_sign_out(sender: Any, request: Any, user: User | None, **kwargs: Any) -> None:
+    """Receiver of user_logged_out; a session that came to its end says why (moeen/sessions.py)."""
+    if user is None:
+        return
+    if why := getattr(request, "session_ended", None):
+        sign_ins.record(sign_ins.SESSION_ENDED, person=user.pk, after=why)
+    else:
+        sign_ins.record(sign_ins.SIGNED_OUT, by=user)
+
+
+def note_role(sender: Any, user: User, before: str, after: str, **kwargs: Any) -> None:
+    """Receiver of role_switched."""
+    sign_ins.record(sign_ins.ROLE_SWITCHED, by=user, before=before, after=after)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
+from django.db import router, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from moeen.db.security import identity
+from moeen.db.security import identity, sign_ins
 
 
 def kept(session_key: str | None) -> str:
@@ -76,10 +80,34 @@ class SessionStore(db.SessionStore):
 
     @classmethod
     def clear_expired(cls) -> None:
-        with identity.acting_as_auth():
-            super().clear_expired()
+        _end(cls.get_model_class().objects.filter(expire_date__lt=timezone.now()), why="expired")
 
     @classmethod
     async def aclear_expired(cls) -> None:
+        await sync_to_async(cls.clear_expired)()
+
+
+def end_all(people: Collection[Any], *, by: Any, why: str) -> int:
+    """End every session of these people (users.id), recorded as the user's who acts; how many there were."""
+    whose = {str(person) for person in people}
+    return _end(SessionStore.get_model_class().objects.all(), why=why, by=by, whose=whose)
+
+
+def _end(rows: Any, *, why: str, by: Any = None, whose: Collection[str] | None = None) -> int:
+    """Delete these sessions, of all or of some people; an entry for each that was somebody's. How many those were.
+
+    Whose a session is stands in its data, which no query looks into.
+    """
+    ended = 0
+    with transaction.atomic(using=router.db_for_write(rows.model)):
         with identity.acting_as_auth():
-            await super().aclear_expired()
+            found = [(row, row.get_decoded().get(SESSION_KEY)) for row in rows]
+        for row, person in found:
+            if whose is not None and person not in whose:
+                continue
+            with identity.acting_as_auth():
+                row.delete()
+            if person is not None:
+                sign_ins.record(sign_ins.SESSION_ENDED, by=by, person=person, after=why)
+                ended += 1
+    return ended

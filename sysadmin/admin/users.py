@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -15,7 +16,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from sysadmin import sessions
 from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import RowForm
 from sysadmin.models import User, UserPreference
@@ -82,6 +85,24 @@ class UserAdmin(ModelAdmin, DjangoUserAdmin):
         (_("Access"), {"fields": ("password1", "password2")}),
     )
     readonly_fields = ("password_state", "last_login")
+    actions = ("end_sessions",)
+
+    def has_end_sessions_permission(self, request: HttpRequest) -> bool:
+        """Whoever may deactivate people may end their sessions."""
+        right = request.user.rights().get((self.opts.db_table, "U"))  # type: ignore[union-attr]
+        return right is not None and "is_active" in right.columns
+
+    @admin.action(description=_("End the sessions of selected users"), permissions=["end_sessions"])
+    def end_sessions(self, request: HttpRequest, queryset: Any) -> None:
+        people = list(queryset.values_list("pk", flat=True))
+        ended = sessions.end_all(people, by=request.user, why="administrator")
+        text = ngettext("%(count)d session has ended.", "%(count)d sessions have ended.", ended) % {"count": ended}
+        self.message_user(request, text, messages.SUCCESS)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            sessions.end_all([obj.pk], by=request.user, why="deactivated")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         obj: Any = super().get_object(request, object_id, from_field)
@@ -99,7 +120,10 @@ class UserAdmin(ModelAdmin, DjangoUserAdmin):
         user = self.get_object(request, unquote(id))
         if user is not None and not self.may_set_password(request, user):
             raise PermissionDenied
-        return super().user_change_password(request, id, form_url)
+        answer = super().user_change_password(request, id, form_url)
+        if user is not None and user != request.user and answer.status_code == HTTPStatus.FOUND:
+            sessions.end_all([user.pk], by=request.user, why="password changed")
+        return answer
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         self.delete_queryset(request, User.objects.filter(pk=obj.pk))
@@ -107,6 +131,7 @@ class UserAdmin(ModelAdmin, DjangoUserAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         """By the database alone: its foreign keys clear what Django would write to in the administrator's name."""
         users = list(queryset.values_list("pk", flat=True))
+        sessions.end_all(users, by=request.user, why="deleted")
         LogEntry.objects.filter(user__in=users).delete()
         User.objects.filter(pk__in=users)._raw_delete(queryset.db)
 

@@ -101,6 +101,10 @@ SEALED = (
     "(SELECT uuid_send(id) || decode(repeat('00', 48), 'hex') FROM audit_logs WHERE action = 'sealed'),"
 )
 LOG = "FROM audit_logs WHERE created_at >= now() AND table_name ="
+SIGN_INS = f"owner: SELECT concat_ws(' ', action, record_id, user_id, acted_as, old_values, new_values) {LOG} 'users'"
+TRIES = f"owner: SELECT concat_ws(' ', count(*) OVER (), new_values) {LOG} 'users' ORDER BY created_at DESC LIMIT 1"
+CHANGED = SIGN_INS + " AND action = 'PASSWORD_CHANGED'"
+LONG_AGO = "owner: INSERT INTO audit_logs (action, table_name, created_at, record_id) SELECT 'SIGN_IN_FAILED', 'users', now() - interval '20 minutes', "
 NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"
 LINKED = "owner: SELECT user_id::text FROM"
 
@@ -269,6 +273,35 @@ FUNCTIONS = {
         ("", "authenticated/p1~unbound: SELECT set_config('request.jwt.claim', 'x', true), set_config('request.jwt.claim.sub', 'x', true), set_config('request.jwt.claim.role', 'x', true); SELECT app.bind_request(); SELECT current_setting('request.jwt.claim') || current_setting('request.jwt.claim.sub') || current_setting('request.jwt.claim.role')"),
         (1, "authenticated/p1: SELECT count(*) FROM patients"),
         (REFUSED, "authenticated/p1~unbound: SELECT count(*) FROM patients"),
+    )),
+    # --- signing in, in the audit log ---
+    "record_sign_in(text,text,uuid,text,text)": Function("auth", True, (
+        ("SIGNED_IN <users.p1> <users.p1> auth", "auth{\"sub\": \"<users.p1>\"}: SELECT app.record_sign_in('SIGNED_IN', 'x', '<users.p2>')", SIGN_INS),
+        ("SIGNED_OUT <users.p1> <users.p1> auth", "auth{\"sub\": \"<users.p1>\"}: SELECT app.record_sign_in('SIGNED_OUT')", SIGN_INS),
+        ('ROLE_SWITCHED <users.d2> <users.d2> auth {"role": "doctor"} {"role": "staff"}', "auth{\"sub\": \"<users.d2>\"}: SELECT app.record_sign_in('ROLE_SWITCHED', before => 'doctor', after => 'staff')", SIGN_INS),
+        ('SESSION_ENDED <users.p1> <users.a1> auth {"why": "administrator"}', "auth{\"sub\": \"<users.a1>\"}: SELECT app.record_sign_in('SESSION_ENDED', person => '<users.p1>', after => 'administrator')", SIGN_INS),
+        ('SESSION_ENDED <users.p1> auth {"why": "idle"}', "auth: SELECT app.record_sign_in('SESSION_ENDED', person => '<users.p1>', after => 'idle')", SIGN_INS),
+        *((f'{event} <users.p1> auth {{"account": " P1@example.test "}}', f"auth: SELECT app.record_sign_in('{event}', ' P1@example.test ')", SIGN_INS) for event in ("SIGN_IN_FAILED", "SIGN_IN_LOCKED_OUT")),
+        ('SIGN_IN_FAILED auth {"account": "nobody@example.com"}', "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'nobody@example.com')", SIGN_INS),
+        *(('SIGN_IN_FAILED auth {"account": "[no e-mail address]"}', f"auth: SELECT app.record_sign_in('SIGN_IN_FAILED', '{typed}')", SIGN_INS) for typed in ("", "s3cret", "p@ssword", "a b@c.de", "s3@cret.1")),
+        (255, "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', repeat('a', 300) || '@example.com')", f"owner: SELECT length(new_values ->> 'account') {LOG} 'users'"),
+        # Twenty on an account, five hundred on none, of a kind; those of another kind, or long ago, are none of them.
+        ('20 {"more": "not recorded for a quarter of an hour", "account": "p1@example.test"}', "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'p1@example.test') FROM generate_series(1, 30)", TRIES),
+        ('500 {"more": "not recorded for a quarter of an hour", "account": "a@example.com"}', "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com') FROM generate_series(1, 510)", TRIES),
+        (41, "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'p1@example.test') FROM generate_series(1, 30)", "auth: SELECT app.record_sign_in('SIGN_IN_LOCKED_OUT', 'p1@example.test') FROM generate_series(1, 30); SELECT app.record_sign_in('SIGN_IN_FAILED', 'p2@example.test')", f"owner: SELECT count(*) {LOG} 'users'"),
+        (502, "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com') FROM generate_series(1, 510); SELECT app.record_sign_in('SIGN_IN_LOCKED_OUT', 'a@example.com'); SELECT app.record_sign_in('SIGN_IN_FAILED', 'p1@example.test')", f"owner: SELECT count(*) {LOG} 'users'"),
+        (21, LONG_AGO + "'<users.p1>' FROM generate_series(1, 20)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'p1@example.test')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
+        (501, LONG_AGO + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
+        (501, LONG_AGO.replace("'users'", "'elsewhere'").replace("now() - interval '20 minutes'", "now()") + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
+        *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "INSERT")),
+        *forged(REFUSED, "auth~: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')"),
+    )),
+    "record_password_change()": Function("", True, (
+        ("PASSWORD_CHANGED <users.p1> <users.a1> admin", "admin: UPDATE users SET password_hash = 'x' WHERE id = '<users.p1>'", CHANGED),
+        ("PASSWORD_CHANGED <users.p1> <users.p1> auth", "auth{\"sub\": \"<users.p1>\"}: UPDATE users SET password_hash = 'x' WHERE id = '<users.p1>'", CHANGED),
+        (NOTHING, "auth: UPDATE users SET password_hash = 'x' WHERE id = '<users.p1>'", CHANGED),
+        (NOTHING, "admin: UPDATE users SET name = 'x' WHERE id = '<users.p1>'", CHANGED),
+        (1, "owner: UPDATE users SET password_hash = 'x' WHERE id = '<users.p1>'", f"owner: SELECT count(*) {LOG} 'users' AND action = 'PASSWORD_CHANGED'"),
     )),
     # --- whose is it ---
     "my_patient_id()": Function("patient", True, (

@@ -113,6 +113,11 @@ def _triggers(owner):
         "always AFTER DELETE ON public.audit_logs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT "
         "EXECUTE FUNCTION app.keep_audit_entries()"
     )
+    wanted["users_password_record"] = (
+        "always AFTER UPDATE OF password_hash ON public.users FOR EACH ROW WHEN "
+        "(((old.password_hash)::text IS DISTINCT FROM (new.password_hash)::text)) "
+        "EXECUTE FUNCTION app.record_password_change()"
+    )
     wanted["audit_seals_append_only"] = (
         "always BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT "
         "EXECUTE FUNCTION app.refuse_change()"

@@ -34,6 +34,7 @@ from moeen.db.logs import logger
 from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal, states, stock_django
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
+from moeen.db.migrate.watch import Watch
 from moeen.db.security import web_login
 from moeen.db.server import project
 
@@ -50,7 +51,8 @@ class MigrateOptions:
     policies by which those that are kept go on, worked out beforehand.
     ``hold_triggers``, ``fire_triggers``: what becomes of others' triggers at the rows that adoption changes.
     ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
-    migrations loses what it is given. ``rehearses``: this is a rehearsal, and ``broken`` takes what would stop a run.
+    migrations loses what it is given. ``watch``: this is a rehearsal, watched by it, and ``broken`` takes what would
+    stop a run.
     Afterwards ``run`` is what was done (None: nothing) and ``plan`` what was to be done.
     """
 
@@ -68,7 +70,7 @@ class MigrateOptions:
     allow_blocking: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda line: None
     confirm: Callable[[list[str]], bool] = lambda losses: True
-    rehearses: bool = False
+    watch: Watch | None = None
 
     broken: list[Finding] = field(default_factory=list, init=False)
     run: ledger.Run | None = field(default=None, init=False)
@@ -77,6 +79,10 @@ class MigrateOptions:
     plan: Plan = field(default=(), init=False)
     validation: schema.Validation | None = field(default=None, init=False)
     loader: Any = field(default=None, init=False)
+
+    @property
+    def rehearses(self) -> bool:
+        return self.watch is not None
 
     @property
     def decisions(self) -> str:
@@ -275,8 +281,9 @@ class Executor(MigrationExecutor):
 
         try:
             with connection.execute_wrapper(digest), notes.taking() as said:
-                if self.options.rehearses:
-                    after = rehearse()
+                if self.options.watch is not None:
+                    with self.options.watch.over(connection, f"{migration.app_label}.{migration.name}"):
+                        after = rehearse()
                 else:
                     after = locks.patiently(connection, attempt, purpose=purpose) if migration.atomic else attempt()
         except Exception as error:
@@ -399,11 +406,6 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
             adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
         except AdoptionRefused as error:
             mismatches += error.findings
-        # A table that does not fit cannot be planned for.
-        if not mismatches and large_tables_stand(connection):
-            stopping = blocking(describe(connection, plan, loader), allowed=options.allow_blocking)
-            if stopping:
-                return Verdict(Blocking(stopping), adopting)
         undecided, losing = _undecided(connection, options)
         mismatches += undecided
     except MoeenError as error:
@@ -420,6 +422,11 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
         return Verdict(AdoptionRefused([*mismatches, *more]), adopting, tried, losing)
     if tried is not None and obstacles:
         return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried, losing)
+    # A table that does not fit cannot be planned for.
+    if large_tables_stand(connection):
+        planned = describe(connection, plan, loader, seen=tried.seen if tried else ())
+        if stopping := blocking(planned, allowed=options.allow_blocking):
+            return Verdict(Blocking(stopping), adopting, tried, losing)
     return Verdict(None, adopting, tried, losing)
 
 
@@ -444,14 +451,13 @@ def rehearsed(
     connection: BaseDatabaseWrapper, options: MigrateOptions, *, kept: tuple[grantees.Kept, ...] = ()
 ) -> rehearsal.Rehearsal | None:
     """The run of this plan on a twin; None where there is nothing to try it on, or it is left out knowingly."""
-    forwards = any(not backwards for _, backwards in options.plan)
-    if options.no_rehearsal_reason or not forwards or not rehearsal.holds_tables(connection):
+    if options.no_rehearsal_reason or not options.plan or not rehearsal.holds_tables(connection):
         return None
     options.tell("Rehearsing the run on a twin without rows ...")
 
     own: list[str] = []
 
-    def run(twin: BaseDatabaseWrapper) -> Sequence[Finding]:
+    def run(twin: BaseDatabaseWrapper, watch: Watch) -> Sequence[Finding]:
         inner = MigrateOptions(
             no_backup_reason="a rehearsal",
             hold_triggers=options.hold_triggers,
@@ -459,7 +465,7 @@ def rehearsed(
             drop_policies=options.drop_policies,
             keep_policies=options.keep_policies,
             kept=kept,
-            rehearses=True,
+            watch=watch,
         )
         executor = Executor(twin, options=inner)
         with inner.held:
@@ -467,8 +473,10 @@ def rehearsed(
         own.extend(inner.run.own_objects if inner.run else ())
         return inner.broken
 
-    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
-    tried = rehearsal.rehearse(connection, run, complete=everything_applied(options.loader, after=done))
+    backwards = any(backwards for _, backwards in options.plan)
+    done = {(migration.app_label, migration.name) for migration, _ in options.plan}
+    complete = not backwards and everything_applied(options.loader, after=done)
+    tried = rehearsal.rehearse(connection, run, complete=complete)
     return replace(tried, own=tuple(own))
 
 

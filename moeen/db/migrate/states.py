@@ -41,9 +41,7 @@ def root(applied: Applied, *, unmigrated: frozenset[str], make: Callable[[], Pro
     return _roots[key]
 
 
-def steps(
-    migration: Migration, *, state: ProjectState, applied: Applied, unmigrated: frozenset[str]
-) -> Sequence[Step]:
+def steps(migration: Migration, *, state: ProjectState, applied: Applied, unmigrated: frozenset[str]) -> Sequence[Step]:
     """The migration's operations on ``state``, which is the one that ``applied`` lead to."""
     key = applied, unmigrated, type(migration)
     if key not in _steps:

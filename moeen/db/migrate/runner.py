@@ -192,7 +192,10 @@ class Executor(MigrationExecutor):
             return after.clone()  # Django renders into it; ours is kept
 
     def _create_project_state(self, with_applied_migrations: bool = False) -> ProjectState:
-        make = partial(super()._create_project_state, with_applied_migrations)  # type: ignore[misc]
+        make: Callable[[], ProjectState] = partial(
+            super()._create_project_state,  # type: ignore[misc]
+            with_applied_migrations,
+        )
         if not with_applied_migrations:
             return make()
         nodes = self.loader.graph.nodes

@@ -69,5 +69,5 @@ def ready(migration: Migration, walked: Sequence[Step]) -> Migration:
         return state
 
     made = copy.copy(migration)
-    made.apply = apply  # type: ignore[method-assign]
+    made.apply = apply  # type: ignore[method-assign, assignment]
     return made

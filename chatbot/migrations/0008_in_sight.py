@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("chatbot", "0007_audit"),
-        ("sysadmin", "0019_in_sight"),
+        ("sysadmin", "0020_in_sight"),
     ]
 
     operations = [

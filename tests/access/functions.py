@@ -265,6 +265,11 @@ FUNCTIONS = {
         (REFUSED, PUBLISHED, "owner: INSERT INTO chatbot_flows (id, name, created_by) VALUES ('<users.p1>', 'n', '<users.s1>')", "owner: INSERT INTO chatbot_nodes (id, name, node_type, flow_id) VALUES ('<users.p2>', 'n', 'start', '<users.p1>')", "staff: UPDATE chatbot_nodes SET flow_id = '<chatbot_flows.s1>' WHERE id = '<users.p2>'"),
         (1, "staff: DELETE FROM chatbot_flows WHERE id = '<chatbot_flows.s1>'"),
     )),
+    "bearer_of_alias(text)": Function("auth", True, (
+        ("patients <patients.p2>", "auth: SELECT concat_ws(' ', table_name, row_id) FROM app.bearer_of_alias('pat_20251017_000002')"),
+        ("", "auth: SELECT concat_ws(' ', table_name, row_id) FROM app.bearer_of_alias('pat_20251017_000009')"),
+        *forged(REFUSED, "auth~: SELECT row_id::text FROM app.bearer_of_alias('pat_20251017_000002')"),
+    )),
     "row_of_alias(text)": Function("auth", True, (
         ("<patients.p2>", "auth: SELECT app.row_of_alias('pat_20251017_000002')::text"),
         (None, "auth: SELECT app.row_of_alias('pat_20251017_000009')"),

@@ -9,9 +9,9 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0018_sign_ins"),
+        ("sysadmin", "0019_aliases"),
     ]
 
     operations = [
-        moeen.db.operations.RunSQLFile(app_label="sysadmin", name="0019_in_sight"),
+        moeen.db.operations.RunSQLFile(app_label="sysadmin", name="0020_in_sight"),
     ]

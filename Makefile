@@ -58,8 +58,8 @@ test-archive: development  ## kill a server and its archivist twenty times under
 test-forgery: development  ## forge backups in every way; each must be refused, and nothing of it run
 	@$(BIN)/python -m pytest -m "long or not long" tests/test_forgery.py $(ARGS)
 
-test-strange: development  ## adopt 300 databases with objects of any kind in them, and every known case on each server
-	@$(PYTEST) -m long tests/test_strange_grammar.py tests/test_strange.py $(ARGS)
+test-strange: development  ## adopt 300 databases with objects of any kind in them, and every known case on each server; a rehearsal of a million rows
+	@$(PYTEST) -m long tests/test_strange_grammar.py tests/test_strange.py tests/test_rehearsal.py $(ARGS)
 
 test-audit: development  ## attack a sealed audit log in two hundred ways, and seal under eight writers for a minute
 	@$(BIN)/python -m pytest -m long tests/test_seals.py $(ARGS)

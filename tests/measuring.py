@@ -1,5 +1,7 @@
 """What a statement really does to a table: its locks, the table's file, whether the rows are read through."""
 
+import threading
+import time
 from dataclasses import dataclass
 
 from moeen.db.actions import Lock, strongest
@@ -64,3 +66,22 @@ def truth(connection, *statements, table="patients"):
     finally:
         connection.execute("ROLLBACK")
     return Truth(lock, file != file_now, scans_now > scans)
+
+
+def truth_alone(database, *statements, table="patients"):
+    """The same of statements that run in no transaction: they have to wait for a writer. What they did stays."""
+    with database.admin() as writer, database.admin() as live, database.admin() as looker:
+        oid = oid_of(looker, table)
+        writer.execute(f"BEGIN; LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+        file, _ = looker.execute(WORK, [oid]).fetchone()
+        run = threading.Thread(target=lambda: [live.execute(statement) for statement in statements])
+        run.start()
+        try:
+            deadline, lock = time.monotonic() + 20, Lock.NONE
+            while not lock and time.monotonic() < deadline:
+                lock = lock_of(looker, live.info.backend_pid, oid)
+        finally:
+            writer.execute("ROLLBACK")
+            run.join(timeout=60)
+        file_now, _ = looker.execute(WORK, [oid]).fetchone()
+    return Truth(lock, file != file_now)

@@ -15,11 +15,12 @@ import pyrage
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from psycopg import sql
 
 from moeen.db.archiving import archivist, checking, keeping, papers, reach, receiver, recovery, segments, standing
 from moeen.db.archiving.archivist import Archivist, Rules
 from moeen.db.archiving.papers import Archive, Base, Segment
-from moeen.db.backups import keys, manifest
+from moeen.db.backups import encryption, keys, manifest, store
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import File
 from moeen.db.errors import MoeenError
@@ -152,12 +153,38 @@ def test_restore__moment_between_two_writes__the_first_alone(archived, settings,
 
 def test_restore__moment_before_or_after_the_archive__refused_with_what_can_be_had(archived):
     for at in (archived.moment - timedelta(days=1), archived.moment + timedelta(days=1)):
-        with pytest.raises(MoeenError, match=r"It reaches: \d{4}-.* to \d{4}-.* UTC") as refusal:
+        with pytest.raises(MoeenError, match=r"It reaches: \d{4}-.* to \d{4}-.*\+03:00\.") as refusal:
             recovery.moment(archived.archive, at)
         assert refusal.value.exit_code == 3
 
 
-@pytest.mark.parametrize("words", ["yesterday", "2026-13-01 09:30", ""])
+def test_restore__moment_in_place__the_database_of_then_and_the_one_of_now_kept(archived, settings, tmp_path):
+    settings.ARCHIVE_DIR = archived.archive.folder.parent
+    url = archived.target.url("moeen", user="moeen")
+    words = {"to": url, "of": "moeen", "identity": archived.identity, "store": f"{tmp_path}/backups"}
+    at = archived.moment.isoformat()
+    for more, code in (
+        ({}, 3),
+        ({"replace": True, "yes": True}, 2),
+        ({"replace": True, "yes": True, "expect": "postgres"}, 2),
+    ):
+        with pytest.raises(MoeenError, match="not empty") as refusal:
+            call_command("restore_database", at=at, **words, **more)
+        assert refusal.value.exit_code == code
+    now = rows(archived.target, "moeen")
+    assert now[:2] == [1, 2]
+    call_command("restore_database", at=at, **words, replace=True, yes=True, expect="moeen")
+    assert rows(archived.target, "moeen") == [1]
+    with archived.target.connect() as connection:
+        ((kept,),) = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'moeen_before_%'")
+        assert rows(archived.target, kept) == now
+        connection.execute("DROP DATABASE moeen")
+        connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO moeen").format(sql.Identifier(kept)))
+    ((paper,),) = [[store.of(words["store"]).manifest(name)] for name in store.of(words["store"]).ids()]
+    assert (paper.purpose, paper.database, paper.rows) == (manifest.RESTORE, "moeen", len(now))
+
+
+@pytest.mark.parametrize("words", ["yesterday", "2026-13-01 09:30", "", "0001-01-01 00:00"])
 def test_parse__no_moment__wrong_usage(words):
     with pytest.raises(MoeenError, match="is no moment") as refusal:
         recovery.parse(words)
@@ -260,6 +287,54 @@ def test_reach__piece_missing__moments_behind_it_cannot_be_had(archived, copy):
     assert reach.spans(copy) == []
     with pytest.raises(MoeenError, match="It reaches: nothing"):
         recovery.moment(copy, archived.moment)
+
+
+def put_behind(copy: Archive, paper: Segment) -> None:
+    """A piece that follows the last one, whole and empty, so that the last one is one of those before."""
+    name = papers.following(paper.name, size=1 << 24)
+    until = datetime.fromisoformat(paper.until) + timedelta(minutes=1)
+    segments.write(copy, name, bytes(1 << 24), until=until, lsn=papers.end_of(name, size=1 << 24),
+                   signer=keys.signer(), recipients=[])  # fmt: skip
+
+
+def test_reach__older_state_of_a_piece__moments_behind_it_cannot_be_had(archived, copy):
+    """It was signed once, when it was the last one; put back later, it would end every recovery before its time."""
+    paper = segments.paper(copy, copy.segments()[-1])
+    put_behind(copy, paper)
+    (span,) = reach.spans(copy)
+    assert (span.lsn, "older state" in span.gap) == (paper.lsn, True)
+    assert recovery.moment(copy, archived.moment).base == copy.all_bases()[0]
+    for at in (None, span.until + timedelta(seconds=1)):
+        with pytest.raises(MoeenError, match=f"there is a gap: wal/{paper.name} is an older state") as refusal:
+            recovery.moment(copy, at)
+        assert refusal.value.exit_code == 3
+
+
+def test_recover__pieces_of_two_lives_of_a_server__refused_and_not_taken_for_the_end(archived, copy):
+    """Both are of the same number and signed by the same key; PostgreSQL ends at the first that does not follow."""
+    paper = segments.paper(copy, copy.segments()[-1])
+    data = segments.read(copy, paper.name, encryption.identities(archived.identity))
+    segments.write(copy, paper.name, data, until=datetime.fromisoformat(paper.until),
+                   lsn=papers.end_of(paper.name, size=1 << 24), signer=keys.signer(), recipients=[])  # fmt: skip
+    put_behind(copy, paper)
+    with (
+        pytest.raises(MoeenError, match="does not follow the one before") as refusal,
+        recovery.recovered(recovery.moment(copy, None), identity=archived.identity),
+    ):
+        pass
+    assert refusal.value.exit_code == 3
+
+
+def test_moment__increment_whose_base_is_gone__the_one_before_it_is_used(tmp_path):
+    archive = Archive(tmp_path / "archive" / "123", "123")
+    archive.wal.mkdir(parents=True)
+    whole = made_base(archive, 3, position=1)
+    made_base(archive, 2, parent="20260101T000000Z-abcdef", position=2)
+    for position in (1, 2):
+        end = papers.end_of(whole.segment(position << 24), size=1 << 24)
+        segments.write(archive, whole.segment(position << 24), b"x", until=datetime.now(UTC), lsn=end,
+                       signer=keys.signer(), recipients=[])  # fmt: skip
+    assert recovery.moment(archive, None).base == whole
 
 
 def test_segment_name__positions__as_the_server_names_them(archived):

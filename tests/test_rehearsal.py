@@ -13,13 +13,16 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 
+from moeen.db.actions import Lock, strongest
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.kinds import Kind
 from moeen.db.migrate import adoption_report, likeness, rehearsal, runner, twin
+from moeen.db.migrate.watch import Watch
 from moeen.db.security.identity import acting_as_operator
 from tests import servers, states
+from tests.measuring import SETUP, Truth, truth, truth_alone
 from tests.states import snapshots
 
 #: What a clinic may have that a run meets only half-way: names of ours, taken by something else.
@@ -201,3 +204,70 @@ def test_rehearsal__object_that_the_twin_has_not__is_an_obstacle_unless_its_exte
     lacking = [likeness.Lacking("type", "clinic.mood", "no reason"), likeness.Lacking("type", "g", "x", "postgis")]
     (found,) = rehearsal._lacking(lacking)
     assert (found.object, found.kind) == ("type clinic.mood", Kind.TWIN)
+
+
+#: What somebody may write into a migration; not all of it tells by its form what it does.
+MIGRATIONS = {
+    "0001_column": "ALTER TABLE patients ADD COLUMN x text; COMMENT ON COLUMN patients.x IS 'x'",
+    "0002_value_for_each_row": "ALTER TABLE patients ADD COLUMN x uuid DEFAULT gen_random_uuid()",
+    "0003_type": "ALTER TABLE patients ALTER phone TYPE bigint USING phone::bigint",
+    "0004_type_that_keeps": "ALTER TABLE patients ALTER phone TYPE text",
+    "0005_check": "ALTER TABLE patients ADD CONSTRAINT c CHECK (id > 0) NOT VALID; "
+    "ALTER TABLE patients VALIDATE CONSTRAINT c",
+    "0006_index": "CREATE INDEX i ON patients (gender)",
+    "0007_block": "DO $$ BEGIN IF true THEN EXECUTE 'ALTER TABLE patients SET UNLOGGED'; END IF; END $$",
+    "0008_function": "SELECT refer()",
+    "0009_two_tables": "ALTER TABLE clinics ADD COLUMN x int; UPDATE patients SET gone = true WHERE id = 1",
+    "0010_index_online": "CREATE INDEX CONCURRENTLY i ON patients (gender)",
+    "0011_no_index_online": "DROP INDEX CONCURRENTLY i",
+}
+
+
+def foretold(database):
+    """(migration, table) -> what it does by the rehearsal; what works in a transaction is undone."""
+    found = {}
+    with twin.standing(connections[database.alias]) as made:
+        watch = Watch(made.keeper)
+        for name, script in MIGRATIONS.items():
+            with watch.over(made.connection, name), made.connection.cursor() as cursor:
+                if "CONCURRENTLY" in script:
+                    cursor.execute(script)
+                else:
+                    with transaction.atomic(using=made.connection.alias):
+                        cursor.execute(script)
+                        transaction.set_rollback(True, using=made.connection.alias)
+    for seen in watch.seen:
+        assert seen.error == ""
+        for one in seen.touched:
+            known = found.setdefault((seen.migration, one.table), Truth())
+            known.lock, known.rewrites = strongest((known.lock, one.lock)), known.rewrites or one.rewrites
+    return found
+
+
+@pytest.mark.parametrize("rows", [100, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_rehearsal__of_a_migration__takes_the_locks_and_writes_anew_what_the_real_run_does(new_database, rows):
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute(SETUP)
+        connection.execute(
+            """INSERT INTO patients SELECT n, n || '@example.org', n, 'f', now(), 1, '', '', false
+               FROM generate_series(101, %s) AS n""",
+            [rows],
+        )
+        connection.execute(
+            """CREATE FUNCTION refer() RETURNS void LANGUAGE sql AS
+               'ALTER TABLE patients ADD CONSTRAINT f FOREIGN KEY (clinic) REFERENCES clinics NOT VALID'"""
+        )
+        told, done = foretold(database), {}
+        for name, script in MIGRATIONS.items():
+            for table in ("patients",) if "CONCURRENTLY" in script else ("patients", "clinics"):
+                look = truth_alone if "CONCURRENTLY" in script else truth
+                it = look(database if look is truth_alone else connection, script, table=table)
+                if it.lock:
+                    done[name, table] = Truth(it.lock, it.rewrites)
+    assert told == done
+    assert {it.lock for it in done.values()} == set(Lock) - {Lock.NONE}
+    assert {name for (name, _), it in done.items() if it.rewrites} == {
+        "0002_value_for_each_row", "0003_type", "0007_block",
+    }  # fmt: skip
+    new_database.drop(database)

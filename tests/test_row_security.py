@@ -274,7 +274,7 @@ def test_former_public_id__asked_for_in_sql__tells_nobody_whose_it_was(proof, ro
     for road in proof.roads.values():
         if role in road.roles:
             with road.acting(role) as execute, pytest.raises(roads.REFUSED):
-                execute("SELECT app.row_of_alias('pat_20251017_000002')")
+                execute("SELECT app.bearer_of_alias('pat_20251017_000002')")
 
 
 @pytest.mark.parametrize("ours", [True, False], ids=["ours", "not ours"])

@@ -25,6 +25,7 @@ from moeen.db.history import edits, files, ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.migrate import invariants, plan, refusals, runner
 from moeen.db.migrate.outline import outline
+from moeen.db.migrate.watch import Seen, Touched
 from tests import servers, states
 
 NO_BACKUP = {"no_backup": "test", "no_rehearsal": "test", "verbosity": 0}
@@ -226,58 +227,32 @@ def test_migrate__reversing_on_a_terminal__asks_before_rows_are_lost(copy, monke
 
 
 @pytest.mark.parametrize(
-    ("sql", "lock", "verdict"),
+    ("touched", "verdict"),
     [
-        ('CREATE INDEX "i" ON "patients" ("phone")', "SHARE", "blocking"),
-        ('CREATE INDEX CONCURRENTLY "i" ON "patients" ("phone")', "SHARE UPDATE EXCLUSIVE", "ok"),
-        ('ALTER TABLE "patients" ADD CONSTRAINT "c" CHECK (true)', "ACCESS EXCLUSIVE", "blocking"),
-        ('ALTER TABLE "patients" ADD CONSTRAINT "c" CHECK (true) NOT VALID', "ACCESS EXCLUSIVE", "short"),
-        ('ALTER TABLE "patients" VALIDATE CONSTRAINT "c"', "SHARE UPDATE EXCLUSIVE", "ok"),
-        ('ALTER TABLE "patients" ADD FOREIGN KEY ("a") REFERENCES "b"', "SHARE ROW EXCLUSIVE", "blocking"),
-        ('ALTER TABLE "patients" ALTER COLUMN "phone" TYPE bigint', "ACCESS EXCLUSIVE", "blocking"),
-        ('ALTER TABLE "patients" ALTER COLUMN "phone" SET NOT NULL', "ACCESS EXCLUSIVE", "blocking"),
-        ('ALTER TABLE "patients" DROP COLUMN "phone"', "ACCESS EXCLUSIVE", "short"),
-        ("ALTER TABLE patients ALTER score TYPE bigint", "ACCESS EXCLUSIVE", "blocking"),
-        ("ALTER TABLE patients ALTER COLUMN score SET DATA TYPE bigint", "ACCESS EXCLUSIVE", "blocking"),
-        ("ALTER TABLE patients ADD tok uuid DEFAULT gen_random_uuid()", "ACCESS EXCLUSIVE", "blocking"),
-        ("ALTER TABLE patients ADD tok text", "ACCESS EXCLUSIVE", "short"),
-        ("ALTER TABLE patients ADD UNIQUE (email, phone)", "ACCESS EXCLUSIVE", "blocking"),
-        ("ALTER TABLE patients ADD CHECK (phone <> '')", "ACCESS EXCLUSIVE", "blocking"),
-        ("ALTER TABLE patients ADD COLUMN seq bigserial", "ACCESS EXCLUSIVE", "blocking"),
-        ("ALTER TABLE patients ADD COLUMN g text GENERATED ALWAYS AS (phone) STORED", "ACCESS EXCLUSIVE", "blocking"),
-        ("ALTER TABLE patients ADD COLUMN nick text UNIQUE", "ACCESS EXCLUSIVE", "blocking"),
-        ("ALTER TABLE patients SET UNLOGGED", "ACCESS EXCLUSIVE", "blocking"),
-        ("CLUSTER patients USING patients_pkey", "ACCESS EXCLUSIVE", "blocking"),
-        ("VACUUM FULL patients", "ACCESS EXCLUSIVE", "blocking"),
-        ("REINDEX TABLE patients", "ACCESS EXCLUSIVE", "blocking"),
-        ("REINDEX TABLE CONCURRENTLY patients", "SHARE UPDATE EXCLUSIVE", "ok"),
-        ("LOCK TABLE patients", "ACCESS EXCLUSIVE", "blocking"),
-        ("SELECT app.lock_away('patients')", "ACCESS EXCLUSIVE", "short"),
-        ("GRANT SELECT ON patients TO moeen_staff", "", "ok"),
-        ("CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "", "ok"),
-        ("CALL rebuild()", "", "unknown"),
-        ('ALTER TABLE "patients" ADD COLUMN "x" uuid DEFAULT gen_random_uuid()', "ACCESS EXCLUSIVE", "blocking"),
-        ('ALTER TABLE "patients" ADD COLUMN "x" int DEFAULT 7', "ACCESS EXCLUSIVE", "short"),
-        ('CREATE INDEX "i" ON "brand_new" ("phone")', "SHARE", "ok"),
+        ([Touched("patients", Lock.SHARE, scans=True)], "blocking"),
+        ([Touched("patients", Lock.SHARE_UPDATE_EXCLUSIVE, scans=True)], "ok"),
+        ([Touched("patients", Lock.ACCESS_EXCLUSIVE)], "short"),
+        ([Touched("patients", Lock.ACCESS_EXCLUSIVE, scans=True, rewrites=True)], "blocking"),
+        ([Touched("users", Lock.ACCESS_EXCLUSIVE), Touched("patients", Lock.SHARE, scans=True)], "blocking"),
+        ([Touched("brand_new", Lock.ACCESS_EXCLUSIVE, scans=True)], "ok"),
+        ([], "ok"),
     ],
-)  # fmt: skip
-def test_classification__statement__lock_and_verdict(sql, lock, verdict):
-    (found,) = plan.classify("app.0001", "op", sql, {"patients": (5_000_000, 10**9)})
-    assert (found.lock, found.verdict) == (lock, verdict)
+)
+def test_classification__what_was_done_on_the_twin__gives_the_verdict(touched, verdict):
+    sizes = {"patients": (5_000_000, 10**9), "users": (10, 8192)}
+    tried = {("app.0001", "CALL rebuild()"): Seen("app.0001", "CALL rebuild()", tuple(touched))}
+    (found,) = plan.classify("app.0001", "op", "CALL rebuild();", sizes, tried)
+    assert found.verdict == verdict
+    assert (found.table == "patients") == (verdict != "ok" or any(one.table == "patients" for one in touched))
 
 
-def test_classification__do_block__each_statement_inside_counts():
-    block = """DO $do$
-    BEGIN
-        IF true THEN
-            EXECUTE 'ALTER TABLE patients ALTER score TYPE bigint';
-        END IF;
-        ALTER TABLE patients ADD COLUMN note text;
-    END
-    $do$"""
-    outer, *inner = plan.classify("app.0001", "op", block, {"patients": (5_000_000, 10**9)})
-    assert (outer.lock, outer.verdict) == ("", "ok")
-    assert {(found.table, found.verdict) for found in inner} == {("patients", "blocking"), ("patients", "short")}
+def test_classification__not_tried_or_failed__is_told():
+    sizes = {"patients": (5_000_000, 10**9)}
+    (untried,) = plan.classify("app.0001", "op", "CALL rebuild()", sizes, {})
+    (nothing_there,) = plan.classify("app.0001", "op", "CALL rebuild()", {}, {})
+    seen = Seen("app.0001", "CALL rebuild()", error="no such column")
+    (failed,) = plan.classify("app.0001", "op", "CALL rebuild()", sizes, {("app.0001", "CALL rebuild()"): seen})
+    assert [untried.verdict, nothing_there.verdict, failed.verdict] == ["unknown", "ok", "fails"]
 
 
 # --- what must hold after each migration ---
@@ -395,11 +370,12 @@ def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeyp
         connection.execute("INSERT INTO crm_leads (name) SELECT 'A lead' FROM generate_series(1, 50)")
     monkeypatch.setattr(plan, "THRESHOLD_ROWS", 10)
     (file,) = MigrationLoader(None).disk_migrations["crm", "0003_rls"].operations
-    rewrite = sql_files.Script("ALTER TABLE crm_leads ALTER COLUMN name TYPE text USING name")
+    rewrite = sql_files.Script("ALTER TABLE crm_leads ALTER COLUMN name TYPE text USING upper(name)")
     monkeypatch.setattr(file, "backwards", (rewrite,))
     with pytest.raises(plan.Blocking) as refused:
-        call_command("migrate", "crm", "0002", database=copy.alias, interactive=False, **NO_BACKUP)
+        call_command("migrate", "crm", "0002", database=copy.alias, interactive=False, verbosity=0, no_backup="test")
     assert {s.table for s in refused.value.statements} == {"crm_leads"}
+    assert any("crm_leads, written anew" in s.pretty() for s in refused.value.statements)
 
 
 def test_plan__table_never_analysed__is_counted(copy):

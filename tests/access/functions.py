@@ -236,6 +236,11 @@ FUNCTIONS = {
         (1, "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "admin: UPDATE users SET name = 'n' WHERE id = '<users.a1>'"),
     )),
+    "bearer_of_alias(text)": Function("auth", True, (
+        ("patients <patients.p2>", "auth: SELECT concat_ws(' ', table_name, row_id) FROM app.bearer_of_alias('pat_20251017_000002')"),
+        ("", "auth: SELECT concat_ws(' ', table_name, row_id) FROM app.bearer_of_alias('pat_20251017_000009')"),
+        *forged(REFUSED, "auth~: SELECT row_id::text FROM app.bearer_of_alias('pat_20251017_000002')"),
+    )),
     "row_of_alias(text)": Function("auth", True, (
         ("<patients.p2>", "auth: SELECT app.row_of_alias('pat_20251017_000002')::text"),
         (None, "auth: SELECT app.row_of_alias('pat_20251017_000009')"),

@@ -196,8 +196,7 @@ class Archivist:
         if time.monotonic() < self._next_base:
             return
         spans = reach.spans(archive)
-        reaches = bool(spans) and spans[-1].lsn == segments.paper(archive, archive.segments()[-1]).lsn
-        current = spans[-1].newest if reaches else None
+        current = spans[-1].newest if spans and not spans[-1].gap else None
         crowded = archive.bytes() > self.rules.bytes // 2
         if current is None or self._is_due(archive, current):
             whole = self._next_whole or crowded or not increments

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -123,12 +124,17 @@ class Archive:
 
     def segments(self) -> list[str]:
         """The names of all pieces, in the order of the WAL; the last may be one that is not full."""
-        found = (path.name for path in self.wal.iterdir()) if self.wal.is_dir() else ()
-        return sorted(name for name in found if _SEGMENT.fullmatch(name))
+        found = self.wal.iterdir() if self.wal.is_dir() else ()
+        return sorted(path.name for path in found if _SEGMENT.fullmatch(path.name) and path.is_file())
 
     def bytes(self) -> int:
         """What it takes on the disk."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        found = 0
+        for path in self.folder.rglob("*"):
+            # An archivist may be at work: what was there a moment ago has another name by now, or is gone.
+            with suppress(FileNotFoundError):
+                found += path.lstat().st_size if path.is_file() else 0
+        return found
 
 
 def archives(folder: Path) -> Iterator[Archive]:

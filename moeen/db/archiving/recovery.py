@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from moeen.db.archiving import bases, reach, segments
-from moeen.db.archiving.papers import Archive, Base
+from moeen.db.archiving.papers import Archive, Base, Segment, lsn, segment_name
 from moeen.db.archiving.reach import Span
 from moeen.db.backups import dump, encryption, keys, program_errors, progress, restore, scratch, store
 from moeen.db.backups.login import Login
@@ -60,7 +60,7 @@ class Moment:
         return self.at or self.span.until
 
     def pretty(self) -> str:
-        return f"{self.until:%Y-%m-%d %H:%M:%S} UTC"
+        return reach.shown(self.until)
 
 
 def parse(words: str) -> datetime | None:
@@ -69,32 +69,37 @@ def parse(words: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(words)
-    except ValueError:
+        found = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(settings.TIME_ZONE))
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise MoeenError(
             f"{words!r} is no moment.",
             next_step=f'The form is "2026-11-24 09:30" or 09:30:15, in {settings.TIME_ZONE}; +03:00 behind it says '
             "another zone. Or: latest.",
             exit_code=USAGE,
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(settings.TIME_ZONE))
 
 
 def moment(archive: Archive, at: datetime | None) -> Moment:
-    """Raises MoeenError (3), which says what can be had, where the archive does not reach that moment."""
+    """Raises MoeenError (3), which says what can be had, where the archive does not reach that moment.
+
+    The latest is the end of the archive. Where a gap lies before that, an older moment must be asked for by its time.
+    """
     spans = reach.spans(archive)
-    fitting = [span for span in spans if at is None or span.since <= at <= span.until]
+    fitting = [span for span in spans if (span.since <= at <= span.until if at else not span.gap)]
     if not fitting:
         there = ", ".join(span.pretty() for span in spans) or "nothing"
-        what = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at else "any moment"
+        what = reach.shown(at) if at else "its own end" if spans else "any moment"
+        gaps = "".join(f" Behind {reach.shown(span.until)} there is a gap: {span.gap}" for span in spans if span.gap)
         raise MoeenError(
-            f"The archive of server {archive.system} does not reach {what}. It reaches: {there}. Nothing was changed.",
-            next_step="Name a moment within; or --at latest; or restore a backup (manage.py list_backups).",
+            f"The archive of server {archive.system} does not reach {what}. It reaches: {there}.{gaps} Nothing was "
+            "changed.",
+            next_step="Name a moment within, or restore a backup (manage.py list_backups).",
             exit_code=FINDINGS,
             code=Code.NO_MOMENT,
         )
     span = fitting[-1]
-    usable = [base for base in archive.all_bases() if base.at <= (at or span.until) and base.at >= span.since]
-    return Moment(archive, at, span, usable[-1])
+    return Moment(archive, at, span, [base for base in span.bases if base.at <= (at or span.until)][-1])
 
 
 def put_back(
@@ -113,6 +118,7 @@ def put_back(
     `kept_in`: where the backup goes of what stands in the target. `options` are those of restore.put_back, which does
     it: what it raises and leaves behind is the same.
     """
+    restore.refuse_standing(target, replace_existing=options["replace_existing"], salvaging=options["salvaging"])
     with recovered(wanted, identity=identity, tell=tell, say=say) as (root, superuser):
         inside = _known(superuser, database, user=target.login.user)
         place = store.Store("the archive", None, root / "backup")
@@ -151,26 +157,27 @@ def recovered(
         user = scratch.os_user()
         made = scratch.server_in(root, programs, superuser=wanted.base.superuser, start_seconds=_START_SECONDS)
         wal = _folder(root / "wal", user)
-        names = _needed(wanted)
-        for number, name in enumerate(names, 1):
-            _give(wal / name, segments.read(wanted.archive, name, opening), user)
-            tell("pieces", number, len(names))
+        pieces = _needed(wanted)
+        for number, piece in enumerate(pieces, 1):
+            data = segments.read(wanted.archive, piece.name, opening)
+            # The last one may have been put away while pg_receivewal was about to fill it up with zeros.
+            _give(wal / piece.name, data.ljust(wanted.base.segment_bytes, b"\0"), user)
+            tell("pieces", number, len(pieces))
         _lay(wanted, made, root, opening, user)
         _give(made.data_dir / "pg_hba.conf", b"local all all trust\n", user)
         for name in ("postgresql.conf", "postgresql.auto.conf", "pg_ident.conf", "recovery.signal"):
             _give(made.data_dir / name, b"", user)
         say(f"Replaying from base {wanted.base.id} to {wanted.pretty()} ...")
-        yield root, _replayed(wanted, made, wal)
+        yield root, _replayed(wanted, made, wal, last=pieces[-1])
 
 
-def _needed(wanted: Moment) -> list[str]:
+def _needed(wanted: Moment) -> list[Segment]:
     """The pieces of WAL from the beginning of the base to the first that is sure to go beyond the moment."""
     found = []
-    for name in reach.wal_of(wanted.base, wanted.archive.segments()):
-        found.append(name)
-        paper = segments.paper(wanted.archive, name)
-        beyond = wanted.at is not None and datetime.fromisoformat(paper.until) > wanted.at
-        if beyond and paper.lsn >= wanted.base.end:
+    for piece in reach.wal_of(wanted.base, reach.pieces(wanted.archive)):
+        found.append(piece)
+        beyond = wanted.at is not None and datetime.fromisoformat(piece.until) > wanted.at
+        if beyond and piece.lsn >= wanted.base.end:
             break
     return found
 
@@ -190,10 +197,10 @@ def _lay(wanted: Moment, made: Server, root: Path, opening: Sequence[Any], user:
     bases.verify(made.data_dir)
 
 
-def _replayed(wanted: Moment, made: Server, wal: Path) -> Login:
+def _replayed(wanted: Moment, made: Server, wal: Path, *, last: Segment) -> Login:
     fetch = f'cp "{wal}/%f" "%p"'
     words = (*made.settings, *SETTINGS, ("restore_command", fetch))
-    target = (("recovery_target_time", wanted.at.astimezone(UTC).isoformat()),) if wanted.at else ()
+    target = (("recovery_target_time", wanted.at.isoformat()),) if wanted.at else ()
     made = replace(made, settings=(*words, *target))
     try:
         address = made.ensure_running()
@@ -201,10 +208,32 @@ def _replayed(wanted: Moment, made: Server, wal: Path) -> Login:
         if not target or _ENDED_BEFORE not in made.log.read_text(encoding="utf-8", errors="replace"):
             raise
         # Nothing was committed between the moment and the end of the archive, which lies behind it.
-        made = replace(made, settings=words)
+        made, target = replace(made, settings=words), ()
         address = made.ensure_running()
+    if not target:
+        _refuse_short(made, last, size=wanted.base.segment_bytes)
     with made.connect_as_superuser(address) as connection:
         return Login.of(connection)
+
+
+def _refuse_short(made: Server, last: Segment, *, size: int) -> None:
+    """Raise where the WAL ended before the archive does: its pieces are not of one server's one life.
+
+    A record that begins before the end, and was not received whole, may be missing.
+    """
+    (*_, history) = sorted((made.data_dir / "pg_wal").glob("*.history"))
+    (*_, line) = history.read_text(encoding="utf-8").strip().splitlines()
+    # Timeline, where it was left, why (xlogrecovery.c: "a new timeline was made at this position").
+    ended = lsn(line.split("\t")[1])
+    if ended + size < last.lsn:
+        name = segment_name(ended, timeline=int(last.name[:8], 16), size=size)
+        raise MoeenError(
+            f"The archive's WAL can be replayed to {ended:X} in wal/{name}, and goes on to {last.lsn:X}: a piece of it "
+            "does not follow the one before. Nothing was changed.",
+            next_step="Name a moment before that (--at), or restore a backup (manage.py list_backups).",
+            exit_code=FINDINGS,
+            code=Code.NO_MOMENT,
+        )
 
 
 def _known(superuser: Login, database: str, *, user: str) -> Login:

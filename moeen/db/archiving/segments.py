@@ -8,6 +8,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,18 @@ def write(
 
 
 def paper(archive: Archive, name: str) -> Segment:
-    """What is said of it; the piece itself is not looked at. Raises MoeenError (3) for what nobody known has signed."""
+    """What is said of it; the piece itself is not looked at. Raises MoeenError (3) for what nobody known has signed.
+
+    A file that is as it was when this process last looked is not read again.
+    """
+    path = archive.wal / name
+    _refuse_link(path)
+    there = path.stat()
+    return _read_paper(archive, name, there.st_mtime_ns, there.st_size)
+
+
+@lru_cache(maxsize=1 << 14)
+def _read_paper(archive: Archive, name: str, written: int, size: int) -> Segment:
     with (archive.wal / name).open("rb") as file:
         return _paper(archive, name, file.read(_PAPER_BYTES))[0]
 
@@ -75,16 +87,17 @@ def read(archive: Archive, name: str, keys: Sequence[Any]) -> bytes:
 
 def checked(archive: Archive, name: str) -> tuple[Segment, bytes]:
     """Its paper and what is stored, which agree; raises MoeenError (3)."""
-    found, packed = _paper(archive, name, _whole(archive.wal / name))
+    path = archive.wal / name
+    _refuse_link(path)
+    found, packed = _paper(archive, name, path.read_bytes())
     if hashlib.sha256(packed).hexdigest() != found.sha256:
         raise Damaged(f"wal/{name}", "its bytes are not those that were signed")
     return found, packed
 
 
-def _whole(path: Path) -> bytes:
+def _refuse_link(path: Path) -> None:
     if path.is_symlink():
         raise Damaged(f"wal/{path.name}", "it is a link to another place")
-    return path.read_bytes()
 
 
 def _paper(archive: Archive, name: str, data: bytes) -> tuple[Segment, bytes]:

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db.archiving import keeping, reach
 from moeen.db.archiving.archivist import PROMISED_SECONDS, TROUBLE
 from moeen.db.archiving.papers import Archive, archives, lsn
-from moeen.db.archiving.reach import Span
+from moeen.db.archiving.reach import Span, shown
 from moeen.db.backups import inventory
 from moeen.db.backups.login import Login
 from moeen.db.codes import Code
@@ -150,9 +150,7 @@ def _worries(pid: int | None, spans: list[Span], lost: float | None, size: int, 
         found.append("no moment can be had: there is no base yet")
     if lost is not None and min(lost, keeping.age()) > PROMISED_SECONDS:
         found.append(f"the archive is {lost:.0f} s behind; {PROMISED_SECONDS:.0f} s are promised")
-    if len(spans) > 1:
-        found.append(f"moments are missing between {spans[-2].until:%Y-%m-%d %H:%M:%S} and "
-                     f"{spans[-1].since:%Y-%m-%d %H:%M:%S} UTC")  # fmt: skip
+    found += [f"moments are missing behind {shown(span.until)}: {span.gap}" for span in spans if span.gap]
     limit = settings.ARCHIVE_GB * 1_000_000_000
     if size > 2 * limit:
         found.append(f"it takes {size / 1e9:.1f} GB, and ARCHIVE_GB allows {settings.ARCHIVE_GB}: raise it")

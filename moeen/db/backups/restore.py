@@ -177,6 +177,25 @@ def is_empty(login: Login) -> bool:
     return not row[0]
 
 
+def refuse_standing(target: Target, *, replace_existing: bool, salvaging: bool) -> None:
+    """Raise MoeenError (3) where something stands in the target that is not to be replaced."""
+    if salvaging and target.exists:
+        raise MoeenError(
+            f"Database {target.database} stands, and what is salvaged never takes the place of anything. Nothing was "
+            "changed.",
+            next_step="Name one that does not stand yet: --to NAME.",
+            exit_code=FINDINGS,
+            code=Code.TARGET_STANDS,
+        )
+    if not target.empty and not replace_existing:
+        raise MoeenError(
+            f"Database {target.database} is not empty. Nothing was changed.",
+            next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
+            exit_code=FINDINGS,
+            code=Code.TARGET_STANDS,
+        )
+
+
 def put_back(
     store: Store,
     name: str,
@@ -257,21 +276,7 @@ def _put_back(
     started = time.monotonic()
     paper = trust.manifest_of(store, name, unsigned=unsigned, trusted=trusted)
     opening = encryption.identities(identity)
-    if salvaging and target.exists:
-        raise MoeenError(
-            f"Database {target.database} stands, and what is salvaged never takes the place of anything. Nothing was "
-            "changed.",
-            next_step="Name one that does not stand yet: --to NAME.",
-            exit_code=FINDINGS,
-            code=Code.TARGET_STANDS,
-        )
-    if not target.empty and not replace_existing:
-        raise MoeenError(
-            f"Database {target.database} is not empty. Nothing was changed.",
-            next_step="Restore into another name (--to NAME), or say --replace: it is backed up first, and kept.",
-            exit_code=FINDINGS,
-            code=Code.TARGET_STANDS,
-        )
+    refuse_standing(target, replace_existing=replace_existing, salvaging=salvaging)
     if not target.empty:
         origin.refuse_another(paper, target.origin, of=of)
     with ExitStack() as stack:
@@ -288,7 +293,7 @@ def _put_back(
         content = verify.content_of(folder, paper, opening)
         chosen = pg_restore.allowed_entries(folder, paper, opening)
         login = target.login
-        with login.connect(application=swap.APPLICATION) as connection:
+        with login.connect(application=swap.APPLICATION, alone_for="a restore") as connection:
             major = connection.info.server_version // 10000
             if major < paper.major:
                 raise MoeenError(

@@ -70,14 +70,19 @@ def during(statement: str) -> Iterator[None]:
         raise
 
 
+def explained(error: Exception) -> str:
+    """What the server said of a statement that failed."""
+    cause = error.__cause__
+    diag = cause.diag if isinstance(cause, psycopg.Error) else None
+    said = [text.rstrip(".") for text in (diag.message_primary, diag.message_detail) if text] if diag else []
+    return ". ".join(said) or type(cause or error).__name__
+
+
 def _failure(error: Exception, purpose: str, table: str) -> Failure:
     cause = error.__cause__
     if isinstance(cause, psycopg.Error):
-        diag = cause.diag
-        said = [text.rstrip(".") for text in (diag.message_primary, diag.message_detail) if text]
-        words = ". ".join(said) or type(cause).__name__
-        words += "".join(f"; it was: {_short(note)}" for note in getattr(error, "__notes__", []))
-        return Failure(purpose, table or diag.table_name or "", words, cause.sqlstate or "")
+        words = explained(error) + "".join(f"; it was: {_short(note)}" for note in getattr(error, "__notes__", []))
+        return Failure(purpose, table or cause.diag.table_name or "", words, cause.sqlstate or "")
     if isinstance(error, MoeenError):
         return Failure(purpose, table, error.cause, next_step=error.next_step)
     return Failure(purpose, table, str(error) or type(error).__name__)

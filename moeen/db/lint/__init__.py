@@ -1,8 +1,7 @@
 """What a migration must not do.
 
 `rules`: over the SQL of `scripts` and over operations. `squawk`: the linter of that name. `project`: whose
-migrations are looked at. `authoring`: what `makemigrations` writes. `lock_levels`: what SQL that
-somebody wrote locks.
+migrations are looked at. `authoring`: what `makemigrations` writes.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
         if isinstance(operation, CreateTable)
     }
     standing = dict(count_rows(connection, wanted))
-    statements = describe(connection, plan, executor.loader)
+    seen = verdict.rehearsal.seen if verdict.rehearsal else ()
+    statements = describe(connection, plan, executor.loader, seen=seen)
     tables = tuple(_table(name, rows, statements, refused) for name, rows in standing.items())
     named = {finding for table in tables for finding in table.refused}
     others = tuple(finding for finding in refused if finding not in named)

@@ -65,7 +65,7 @@ class Outline:
             yield from (f"  {one.table}: {one.rows:,} rows, in {', '.join(one.columns)}" for one in self.changed)
         titles = {
             "These stop readers or writers for as long as they take": self.blocking,
-            "What these lock is not known": self.unknown,
+            "What these lock was not tried on a twin": self.unknown,
         }
         for title, statements in titles.items():
             if statements:

@@ -1,11 +1,13 @@
 """What a migration would do, before it does it: each statement, its lock, the table's size, and a verdict.
 
-What needs a scan or a rewrite under a lock that stops readers or writers is *blocking*, what needs such a lock for an
-instant is *short*, and what cannot be told is *unknown*.
+An action says itself what it does; of SQL that somebody wrote it is told what it did on a twin. What needs a scan or a
+rewrite under a lock that stops readers or writers is *blocking*, what needs such a lock for an instant is *short*, what
+went wrong on the twin *fails*, and what was not tried there is *unknown*.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -21,20 +23,38 @@ from moeen.db.catalog.sizes import estimate_sizes, has_rows
 from moeen.db.codes import Code
 from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.errors import FINDINGS, MoeenError
-from moeen.db.lint.lock_levels import Effect, deed_of, effect_of, is_harmless, tables_of
+from moeen.db.migrate.watch import Seen
 from moeen.db.sql import compose, fragment
-from moeen.db.statements import Statement, inside, split
+from moeen.db.statements import Statement, split
 
 #: A table larger than this must not be blocked without leave.
 THRESHOLD_ROWS = 100_000
 THRESHOLD_BYTES = 64 * 1024 * 1024
+#: What a statement that somebody wrote does to what stands; the first that matches counts.
+_DEEDS = (
+    (Deed.DROP, re.compile(r"^DROP |\bDROP (CONSTRAINT|COLUMN|DEFAULT)\b", re.IGNORECASE)),
+    (Deed.CONVERT, re.compile(r"\bALTER COLUMN .* TYPE |^UPDATE |SET (NOT NULL|DEFAULT)|\bRENAME\b", re.IGNORECASE)),
+    (Deed.ADD, re.compile(r"\bADD (COLUMN|CONSTRAINT)\b|^CREATE |ENABLE ROW LEVEL SECURITY", re.IGNORECASE)),
+)
+#: How the work that is done under such a lock is had without it.
+_ADVICE = {
+    Lock.SHARE: "build it CONCURRENTLY: moeen.db.operations.RunIndexFile",
+    Lock.SHARE_ROW_EXCLUSIVE: "add it NOT VALID, then VALIDATE CONSTRAINT in another transaction",
+    Lock.ACCESS_EXCLUSIVE: "constraints NOT VALID, then VALIDATE in another transaction; other values in a new column, "
+    "by a backfill",
+}
+
+Sizes = Mapping[str, tuple[int, int]]
+#: (migration, statement) -> what it did on the twin.
+Tried = Mapping[tuple[str, str], Seen]
 
 
 @dataclass(frozen=True)
 class PlannedStatement:
     """One statement of a pending migration; rows and bytes are estimates of its table, None for a new one.
 
-    ``changes``: how many rows get other values by it in these ``columns``, where that was counted.
+    ``changes``: how many rows get other values by it in these ``columns``, where that was counted. ``seen``: what it
+    did on the twin, where it was tried there.
     """
 
     migration: str
@@ -51,6 +71,7 @@ class PlannedStatement:
     deed: Deed | None = None
     changes: int = 0
     columns: tuple[str, ...] = ()
+    seen: Seen | None = None
 
     @property
     def blocks_writes(self) -> bool:
@@ -70,14 +91,18 @@ class PlannedStatement:
     def pretty(self) -> str:
         """Two or three lines: the statement, and what it means for those who use the table."""
         first = " ".join(self.sql.split())
+        lines = [f"  {first}"]
         if self.verdict == "unknown":
-            return f"  {first}\n      unknown: what this locks cannot be told from its form"
-        if not self.lock or self.rows is None:
-            return f"  {first}"
-        size = f"{self.rows:,} rows, {pretty_size(self.bytes or 0)}"
-        work = " and rewrites it" if self.rewrites else " and reads it through" if self.scans else ""
-        line = f"  {first}\n      {self.verdict}: {self.lock} on {self.table} ({size}){work}"
-        return f"{line}\n      online: {self.advice}" if self.verdict == "blocking" and self.advice else line
+            lines.append("      unknown: it was not tried on a twin, so nobody knows what it locks")
+        elif self.lock and self.rows is not None:
+            size = f"{self.rows:,} rows, {pretty_size(self.bytes or 0)}"
+            work = " and rewrites it" if self.rewrites else " and reads it through" if self.scans else ""
+            lines.append(f"      {self.verdict}: {self.lock} on {self.table} ({size}){work}")
+            if self.verdict == "blocking" and self.advice:
+                lines.append(f"      online: {self.advice}")
+        if self.seen and (told := self.seen.pretty()):
+            lines.append(f"      on the twin: {told}")
+        return "\n".join(lines)
 
 
 class Blocking(MoeenError):
@@ -140,15 +165,22 @@ def describe(
     plan: Sequence[tuple[Migration, bool]],
     loader: MigrationLoader,
     *,
+    seen: Iterable[Seen] = (),
     counting: bool = False,
 ) -> list[PlannedStatement]:
     """Every statement the plan would run, in order. Reads only: what it makes to look is rolled back.
 
-    ``counting``: the rows that change are counted, for which a table is read through.
+    ``seen``: what was done when it was rehearsed. ``counting``: the rows that change are counted, for which a table is
+    read through.
     """
+    tried: dict[tuple[str, str], Seen] = {}
+    for one in seen:
+        key = (one.migration, one.sql)
+        tried[key] = tried[key].joined(one) if key in tried else one
     with transaction.atomic(using=connection.alias):
         try:
-            return list(_statements(connection, plan, loader, counting=counting))
+            found = _statements(connection, plan, loader, tried, counting=counting)
+            return [replace(one, seen=tried.get((one.migration, one.sql))) for one in found]
         finally:
             transaction.set_rollback(True, using=connection.alias)
 
@@ -157,6 +189,7 @@ def _statements(
     connection: BaseDatabaseWrapper,
     plan: Sequence[tuple[Migration, bool]],
     loader: MigrationLoader,
+    tried: Tried,
     *,
     counting: bool,
 ) -> Iterator[PlannedStatement]:
@@ -188,7 +221,7 @@ def _statements(
                     elif isinstance(done, Action):
                         yield from weigh(key, purpose, done, sizes)
                     else:
-                        yield from classify(key, purpose, done, sizes)
+                        yield from classify(key, purpose, done, sizes, tried)
 
 
 def _count(connection: BaseDatabaseWrapper, fill: FillValues) -> int:
@@ -252,63 +285,69 @@ def _converging(
             yield from step.actions
 
 
-def weigh(
-    migration: str, operation: str, action: Action, sizes: Mapping[str, tuple[int, int]]
-) -> Iterator[PlannedStatement]:
+def weigh(migration: str, operation: str, action: Action, sizes: Sizes) -> Iterator[PlannedStatement]:
     """What an action means for its table (``sizes``: rows, bytes of those that stand), a statement at a time."""
+    table = action.target.relation.pretty()
+    rows, size = sizes.get(table, (None, None))
+    verdict = _verdict(action.lock, works=action.scans or action.rewrites) if table in sizes else "ok"
     for statement in action.statements():
-        planned = PlannedStatement(migration, operation, statement, deed=action.deed)
-        yield _weighed(planned, action, (action.target.relation.pretty(),), sizes)
+        yield PlannedStatement(
+            migration,
+            operation,
+            statement,
+            table=table,
+            lock=action.lock,
+            rows=rows,
+            bytes=size,
+            scans=action.scans,
+            rewrites=action.rewrites,
+            verdict=verdict,
+            advice=action.advice,
+            deed=action.deed,
+        )
 
 
-def classify(
-    migration: str, operation: str, sql: str, sizes: Mapping[str, tuple[int, int]]
-) -> Iterator[PlannedStatement]:
-    """The same of SQL that somebody wrote: of a statement, and of each one inside a DO block, by its form."""
-    if not (statements := list(split(sql))):  # what runs is Python
+def classify(migration: str, operation: str, sql: str, sizes: Sizes, tried: Tried) -> Iterator[PlannedStatement]:
+    """The same of SQL that somebody wrote, by what it did on the twin: of several tables the worst off counts."""
+    statements = list(split(sql))
+    if not statements:  # what runs is Python
         yield PlannedStatement(migration, operation, sql)
     for statement in statements:
-        yield _classified(migration, operation, statement, sizes)
-        for inner in inside(statement):
-            known = _classified(migration, operation, inner, sizes)
-            if known.lock:
-                yield known
+        planned = PlannedStatement(migration, operation, statement.text, deed=_deed_of(statement))
+        seen = tried.get((migration, statement.text))
+        if seen is None or seen.error:
+            # Where no table stands nobody can be stopped.
+            yield replace(planned, verdict="fails" if seen else "unknown" if sizes else "ok")
+            continue
+        touched = [one for one in seen.touched if one.table in sizes]
+        if not touched:
+            yield planned
+            continue
+        worst = max(
+            touched, key=lambda one: (one.lock.stops_writers and one.scans, one.lock.strength, sizes[one.table])
+        )
+        rows, size = sizes[worst.table]
+        yield replace(
+            planned,
+            table=worst.table,
+            lock=worst.lock,
+            rows=rows,
+            bytes=size,
+            scans=worst.scans,
+            rewrites=worst.rewrites,
+            verdict=_verdict(worst.lock, works=worst.scans),
+            advice=_ADVICE.get(worst.lock, ""),
+        )
 
 
-def _classified(
-    migration: str, operation: str, statement: Statement, sizes: Mapping[str, tuple[int, int]]
-) -> PlannedStatement:
-    effect = effect_of(statement)
-    planned = PlannedStatement(migration, operation, statement.text, deed=deed_of(statement))
-    if effect is None:
-        return planned if is_harmless(statement) else replace(planned, verdict="unknown")
-    return _weighed(planned, effect, tables_of(statement), sizes)
+def _verdict(lock: Lock, *, works: bool) -> str:
+    if not lock.stops_writers:
+        return "ok"
+    return "blocking" if works else "short"
 
 
-def _weighed(
-    planned: PlannedStatement, effect: Effect | Action, tables: Sequence[str], sizes: Mapping[str, tuple[int, int]]
-) -> PlannedStatement:
-    """With the verdict: of several tables the largest counts."""
-    standing = [name for name in tables if name in sizes]
-    table = max(standing, key=lambda name: sizes[name], default=tables[0] if tables else "")
-    rows, size = sizes.get(table, (None, None))
-    stops, work = effect.lock.stops_writers, effect.scans or effect.rewrites
-    verdict = "ok"
-    if stops and work and not tables:
-        verdict = "unknown"
-    elif stops and standing:
-        verdict = "blocking" if work else "short"
-    return replace(
-        planned,
-        table=table,
-        lock=effect.lock,
-        rows=rows,
-        bytes=size,
-        scans=effect.scans,
-        rewrites=effect.rewrites,
-        verdict=verdict,
-        advice=effect.advice,
-    )
+def _deed_of(statement: Statement) -> Deed | None:
+    return next((deed for deed, pattern in _DEEDS if pattern.search(statement.shape)), None)
 
 
 def pretty_size(count: int) -> str:

@@ -23,10 +23,11 @@ from moeen.db.findings import Finding, Fix, Severity, unique
 from moeen.db.kinds import Kind
 from moeen.db.migrate import likeness, twin
 from moeen.db.migrate.refusals import Findings
+from moeen.db.migrate.watch import Seen, Watch
 from moeen.db.schema import load_expected
 
-#: What a rehearsal is given to run on the twin: it returns the findings that would stop a real run.
-Run = Callable[[BaseDatabaseWrapper], Sequence[Finding]]
+#: What a rehearsal is given to run on the twin, watched: it returns the findings that would stop a real run.
+Run = Callable[[BaseDatabaseWrapper, Watch], Sequence[Finding]]
 #: SQLSTATEs of a function and of a table that is not there.
 _UNDEFINED = frozenset({"42883", "42P01"})
 _NO_REHEARSAL = 'manage.py migrate --no-rehearsal "REASON" leaves the rehearsal out; the reason is recorded'
@@ -36,13 +37,14 @@ _NO_REHEARSAL = 'manage.py migrate --no-rehearsal "REASON" leaves the rehearsal 
 class Rehearsal:
     """``obstacles``: each that would stop the run; ``notes``: what could not be tried. ``server``: its version.
 
-    ``own``: what stays as the clinic's own, in the words of `schema.own`.
+    ``seen``: what each statement did. ``own``: what stays as the clinic's own, in the words of `schema.own`.
     """
 
     obstacles: tuple[Finding, ...]
     notes: tuple[str, ...]
     server: str
     seconds: float
+    seen: tuple[Seen, ...] = ()
     own: tuple[str, ...] = ()
 
     def pretty(self) -> str:
@@ -74,8 +76,9 @@ def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True
     rows = sizes.populated(connection)
     try:
         with twin.standing(connection) as made:
+            watch = Watch(made.keeper)
             with sizes.assuming(rows), failures.collecting() as failed:
-                broken = run(made.connection)
+                broken = run(made.connection, watch)
                 if complete:
                     failures.attempt(
                         made.connection,
@@ -90,7 +93,8 @@ def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True
                 for each in made.lacking
                 if each.extension
             )
-            return Rehearsal(unique(found), notes, made.server, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            return Rehearsal(unique(found), notes, made.server, seconds, tuple(watch.seen))
     except Exception as error:
         # Whatever it was: nobody knows now whether the run would go through.
         raise CannotRehearse(

@@ -31,9 +31,10 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal, stock_django
+from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal, states, stock_django
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
+from moeen.db.migrate.watch import Watch
 from moeen.db.security import web_login
 from moeen.db.server import project
 
@@ -50,7 +51,8 @@ class MigrateOptions:
     policies by which those that are kept go on, worked out beforehand.
     ``hold_triggers``, ``fire_triggers``: what becomes of others' triggers at the rows that adoption changes.
     ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
-    migrations loses what it is given. ``rehearses``: this is a rehearsal, and ``broken`` takes what would stop a run.
+    migrations loses what it is given. ``watch``: this is a rehearsal, watched by it, and ``broken`` takes what would
+    stop a run.
     Afterwards ``run`` is what was done (None: nothing) and ``plan`` what was to be done.
     """
 
@@ -68,7 +70,7 @@ class MigrateOptions:
     allow_blocking: tuple[str, ...] = ()
     tell: Callable[[str], None] = lambda line: None
     confirm: Callable[[list[str]], bool] = lambda losses: True
-    rehearses: bool = False
+    watch: Watch | None = None
 
     broken: list[Finding] = field(default_factory=list, init=False)
     run: ledger.Run | None = field(default=None, init=False)
@@ -77,6 +79,10 @@ class MigrateOptions:
     plan: Plan = field(default=(), init=False)
     validation: schema.Validation | None = field(default=None, init=False)
     loader: Any = field(default=None, init=False)
+
+    @property
+    def rehearses(self) -> bool:
+        return self.watch is not None
 
     @property
     def decisions(self) -> str:
@@ -145,7 +151,7 @@ class Executor(MigrationExecutor):
             state = super().migrate(targets, [], None, fake, fake_initial)
             self._make_web_login()
             self._prove()
-            return state
+            return state.clone()
         if not fake and not options.rehearses:
             verdict = judge(self.connection, options)
             if verdict.refusal is not None:
@@ -183,19 +189,45 @@ class Executor(MigrationExecutor):
                 ledger.write(self.connection, run)
             self._make_web_login()
             self._validate(run)
-            return after
+            return after.clone()  # Django renders into it; ours is kept
+
+    def _create_project_state(self, with_applied_migrations: bool = False) -> ProjectState:
+        make: Callable[[], ProjectState] = partial(
+            super()._create_project_state,  # type: ignore[misc]
+            with_applied_migrations,
+        )
+        if not with_applied_migrations:
+            return make()
+        nodes = self.loader.graph.nodes
+        self._behind = frozenset(type(nodes[key]) for key in self.loader.applied_migrations if key in nodes)
+        return states.root(self._behind, unmigrated=frozenset(self.loader.unmigrated_apps), make=make)
 
     def apply_migration(
         self, state: ProjectState, migration: Migration, fake: bool = False, fake_initial: bool = False
     ) -> ProjectState:
-        def apply(base: ProjectState) -> ProjectState:
-            return MigrationExecutor.apply_migration(self, base, migration, fake, fake_initial)
+        if fake or fake_initial:
+            # Where Django may leave an operation out, or all of them, it goes its own way.
 
-        return self._step(migration, state, apply, "faked" if fake else "applied")
+            def fake_it(base: ProjectState) -> ProjectState:
+                return MigrationExecutor.apply_migration(self, base.clone(), migration, fake, fake_initial)
+
+            return self._step(migration, state, fake_it, "faked" if fake else "applied")
+        walked = states.steps(
+            migration, state=state, applied=self._behind, unmigrated=frozenset(self.loader.unmigrated_apps)
+        )
+        ready = states.ready(migration, walked)
+
+        def apply(base: ProjectState) -> ProjectState:
+            return MigrationExecutor.apply_migration(self, base, ready)
+
+        after = self._step(migration, state, apply, "applied")
+        self._behind |= {type(migration)}
+        return after
 
     def unapply_migration(self, state: ProjectState, migration: Migration, fake: bool = False) -> ProjectState:
         def unapply(base: ProjectState) -> ProjectState:
-            return MigrationExecutor.unapply_migration(self, base, migration, fake)
+            # The state is changed meanwhile, so each try gets its own.
+            return MigrationExecutor.unapply_migration(self, base.clone(), migration, fake)
 
         return self._step(migration, state, unapply, "unapplied")
 
@@ -215,11 +247,10 @@ class Executor(MigrationExecutor):
 
         def attempt() -> ProjectState:
             said.clear()
-            # The state is changed while a migration is applied, so each try gets its own.
             if not migration.atomic:
-                return action(state.clone())
+                return action(state)
             with locks.short_transaction(connection):
-                return action(state.clone())
+                return action(state)
 
         def record(result: str, note: str = "") -> None:
             checksum = ledger.file_checksum(migration)
@@ -253,8 +284,9 @@ class Executor(MigrationExecutor):
 
         try:
             with connection.execute_wrapper(digest), notes.taking() as said:
-                if self.options.rehearses:
-                    after = rehearse()
+                if self.options.watch is not None:
+                    with self.options.watch.over(connection, f"{migration.app_label}.{migration.name}"):
+                        after = rehearse()
                 else:
                     after = locks.patiently(connection, attempt, purpose=purpose) if migration.atomic else attempt()
         except Exception as error:
@@ -377,11 +409,6 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
             adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting
         except AdoptionRefused as error:
             mismatches += error.findings
-        # A table that does not fit cannot be planned for.
-        if not mismatches and large_tables_stand(connection):
-            stopping = blocking(describe(connection, plan, loader), allowed=options.allow_blocking)
-            if stopping:
-                return Verdict(Blocking(stopping), adopting)
         undecided, losing = _undecided(connection, options)
         mismatches += undecided
     except MoeenError as error:
@@ -398,6 +425,11 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
         return Verdict(AdoptionRefused([*mismatches, *more]), adopting, tried, losing)
     if tried is not None and obstacles:
         return Verdict(rehearsal.RehearsalFailed(tried), adopting, tried, losing)
+    # A table that does not fit cannot be planned for.
+    if large_tables_stand(connection):
+        planned = describe(connection, plan, loader, seen=tried.seen if tried else ())
+        if stopping := blocking(planned, allowed=options.allow_blocking):
+            return Verdict(Blocking(stopping), adopting, tried, losing)
     return Verdict(None, adopting, tried, losing)
 
 
@@ -422,14 +454,13 @@ def rehearsed(
     connection: BaseDatabaseWrapper, options: MigrateOptions, *, kept: tuple[grantees.Kept, ...] = ()
 ) -> rehearsal.Rehearsal | None:
     """The run of this plan on a twin; None where there is nothing to try it on, or it is left out knowingly."""
-    forwards = any(not backwards for _, backwards in options.plan)
-    if options.no_rehearsal_reason or not forwards or not rehearsal.holds_tables(connection):
+    if options.no_rehearsal_reason or not options.plan or not rehearsal.holds_tables(connection):
         return None
     options.tell("Rehearsing the run on a twin without rows ...")
 
     own: list[str] = []
 
-    def run(twin: BaseDatabaseWrapper) -> Sequence[Finding]:
+    def run(twin: BaseDatabaseWrapper, watch: Watch) -> Sequence[Finding]:
         inner = MigrateOptions(
             no_backup_reason="a rehearsal",
             hold_triggers=options.hold_triggers,
@@ -437,7 +468,7 @@ def rehearsed(
             drop_policies=options.drop_policies,
             keep_policies=options.keep_policies,
             kept=kept,
-            rehearses=True,
+            watch=watch,
         )
         executor = Executor(twin, options=inner)
         with inner.held:
@@ -445,8 +476,10 @@ def rehearsed(
         own.extend(inner.run.own_objects if inner.run else ())
         return inner.broken
 
-    done = {(migration.app_label, migration.name) for migration, backwards in options.plan if not backwards}
-    tried = rehearsal.rehearse(connection, run, complete=everything_applied(options.loader, after=done))
+    backwards = any(backwards for _, backwards in options.plan)
+    done = {(migration.app_label, migration.name) for migration, _ in options.plan}
+    complete = not backwards and everything_applied(options.loader, after=done)
+    tried = rehearsal.rehearse(connection, run, complete=complete)
     return replace(tried, own=tuple(own))
 
 

@@ -29,9 +29,13 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Twin:
-    """A connection to it as the role that migrates; ``lacking``: objects that could not be made there, with why."""
+    """A connection to it as the role that migrates; ``lacking``: objects that could not be made there, with why.
+
+    ``keeper``: one that may do anything there.
+    """
 
     connection: BaseDatabaseWrapper
+    keeper: Connection
     server: str
     lacking: tuple[likeness.Lacking, ...]
 
@@ -60,8 +64,8 @@ def standing(connection: BaseDatabaseWrapper) -> Iterator[Twin]:
                 likeness.finish(source, made)
                 lacking = tuple(likeness.lacking(source, made, said=said, stood_in=stood_in))
                 server_version = made.info.parameter_status("server_version") or ""
-            with keeper.to(NAME, user=login.user).in_django(ALIAS) as twin:
-                yield Twin(twin, server_version.split()[0], lacking)
+                with keeper.to(NAME, user=login.user).in_django(ALIAS) as twin:
+                    yield Twin(twin, made, server_version.split()[0], lacking)
 
 
 def _make_database(source: Connection, server: Login) -> None:
@@ -104,7 +108,7 @@ def _copy_schema(source: Login, target: Login, left_out: Sequence[str]) -> str:
     ]  # fmt: skip
     restore = [
         programs.program("pg_restore"), "--no-password", "--no-tablespaces", "--no-subscriptions",
-        f"--dbname={target.database}",
+        f"--dbname={target.dbname}",
     ]  # fmt: skip
     environment = {**source.environment(application="moeen twin"), **programs.environment}
     dumped = subprocess.run(dump, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)

@@ -63,7 +63,8 @@ class Command(migrate.Command):
             "--no-rehearsal",
             default="",
             metavar="REASON",
-            help="Do not try the run on a twin of the database first; the reason is recorded.",
+            help="Do not try the run on a twin of the database first, nor judge by it what SQL of one's own locks; the "
+            "reason is recorded.",
         )
         parser.add_argument(
             "--verified-backup",
@@ -199,7 +200,8 @@ class Command(migrate.Command):
             verdict = runner.judge(connection, run)
         if verdict.refusal is not None and not isinstance(verdict.refusal, Findings | plan.Blocking):
             raise verdict.refusal  # to tell the statements takes the same rights, the same history
-        self._print_plan(plan.describe(connection, run.plan, run.loader, counting=True), as_json=as_json)
+        seen = verdict.rehearsal.seen if verdict.rehearsal else ()
+        self._print_plan(plan.describe(connection, run.plan, run.loader, seen=seen, counting=True), as_json=as_json)
         if not as_json and any(backwards for _, backwards in run.plan):
             lost = plan.losses(connection, run.plan, run.loader)
             self.stdout.write("\n  ".join(["Going back loses:", *lost]) if lost else "Going back loses no rows.")

@@ -58,7 +58,8 @@ class Command(BackupCommand):
             raise MoeenError("What is to be restored?", next_step="A backup's ID, or --at TIME.", exit_code=USAGE)
         place = store.of(options["store"])
         target = self._target(options["to"])
-        done = self._of_moment(place, target, options) if options["at"] else self._of_backup(place, target, options)
+        of = self._of_backup if options["at"] is None else self._of_moment
+        done = of(place, target, options)
         if options["json"]:
             self.print_json(done.as_dict())
         else:

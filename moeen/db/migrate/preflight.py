@@ -117,8 +117,11 @@ def held_by_prepared(connection: BaseDatabaseWrapper) -> list[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT x.gid, x.owner::text, string_agg(DISTINCT c.relname::text, ', ' ORDER BY c.relname::text)
-               FROM pg_prepared_xacts AS x JOIN pg_locks AS l ON l.virtualtransaction = '-1/' || x.transaction
-               JOIN pg_class AS c ON c.oid = l.relation
+               FROM pg_prepared_xacts AS x
+               -- What else a lock says of its transaction differs by version.
+               JOIN pg_locks AS its ON its.transactionid = x.transaction AND its.pid IS NULL
+               JOIN pg_locks AS l ON l.virtualtransaction = its.virtualtransaction AND l.pid IS NULL
+               JOIN pg_class AS c ON c.oid = l.relation AND c.relkind IN ('r', 'p')
                WHERE x.database = current_database() AND c.relnamespace = 'public'::regnamespace
                  AND x.prepared <= clock_timestamp() - make_interval(secs => %s)
                GROUP BY 1, 2 ORDER BY 1""",

@@ -19,6 +19,19 @@ STRANGER = "CREATE ROLE stranger LOGIN;"
 WEB = "CREATE ROLE web LOGIN NOINHERIT; GRANT CONNECT ON DATABASE {database} TO web; GRANT moeen_anon, moeen_staff TO web;"
 BODY = "SET search_path = pg_catalog, pg_temp AS $$ SELECT first_name::text FROM public.patients $$"
 ALL_PATIENTS = f"FUNCTION other.names() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER {BODY}"
+CHIEF = "CREATE ROLE chief LOGIN; GRANT CONNECT ON DATABASE {database} TO chief;"
+#: A table of the clinic's own, and what keeps count there of a table of ours, which nobody may call.
+WATCHED = (
+    "CREATE TABLE other.visits (n int); CREATE FUNCTION other.count() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+    " AS $$ BEGIN NEW.n := (SELECT count(*) FROM public.patients); RETURN NEW; END $$;"
+    " REVOKE EXECUTE ON FUNCTION other.count() FROM PUBLIC;"
+    " CREATE TRIGGER counts BEFORE INSERT ON other.visits FOR EACH ROW EXECUTE FUNCTION other.count();"
+)
+SUMS = (
+    "CREATE FUNCTION other.add(text, text) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT $1';"
+    " REVOKE EXECUTE ON FUNCTION other.add(text, text) FROM PUBLIC;"
+    " CREATE AGGREGATE other.sums(text) (SFUNC = other.add, STYPE = text)"
+)
 TRIGGER = "CREATE FUNCTION other.watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;"
 
 #: What is done, as the owner or (with "!") as a superuser -> (kind, object) of each finding.
@@ -41,6 +54,10 @@ SHOWN = {
     f"{OTHER} CREATE TABLE other.copy (LIKE users); ALTER TABLE other.copy ENABLE ROW LEVEL SECURITY; GRANT SELECT ON other.copy TO PUBLIC": [("copy elsewhere", "other.copy")],
     f"{OTHER} CREATE TABLE other.more () INHERITS (patients)": [("copy elsewhere", "other.more"), ("inheriting table", "other.more")],
     f"{OTHER} CREATE TABLE other.t (patient_id uuid REFERENCES patients (id))": [("foreign key elsewhere", "other.t.t_patient_id_fkey")],
+    f"{OTHER} {WATCHED} GRANT INSERT (n) ON other.visits TO PUBLIC; CREATE TRIGGER counts BEFORE UPDATE ON settings FOR EACH ROW EXECUTE FUNCTION other.count()": [("definer function elsewhere", "other.visits.counts"), ("definer function elsewhere", "settings.counts")],
+    f"{OTHER} {SUMS}": [("definer function elsewhere", "other.sums(text)")],
+    f"CREATE VIEW information_schema.v AS SELECT * FROM patients; CREATE TABLE information_schema.copy AS TABLE patients; CREATE {ALL_PATIENTS.replace('other.', 'information_schema.')}; ALTER VIEW information_schema.v OWNER TO moeen; ALTER TABLE information_schema.copy OWNER TO moeen; ALTER FUNCTION information_schema.names() OWNER TO moeen !": [("copy elsewhere", "information_schema.copy"), ("definer function elsewhere", "information_schema.names()"), ("owner's view", "information_schema.v")],
+    "CREATE VIEW v AS SELECT * FROM patients; GRANT SELECT ON v TO moeen_staff": [("owner's view", "v")],
     # --- grants ---
     f"{OTHER} GRANT USAGE ON SCHEMA other TO moeen_staff": [("grant elsewhere", "other")],
     f"{OTHER} CREATE TABLE other.t (id int); GRANT SELECT ON other.t TO moeen_patient": [("grant elsewhere", "other.t")],
@@ -86,6 +103,16 @@ SHOWN = {
     WEB + "CREATE ROLE watchers IN ROLE pg_monitor; GRANT watchers TO web !": [(Kind.MEMBERSHIP, "watchers in pg_monitor")],
     "GRANT pg_read_all_data TO moeen_staff !": [(Kind.MEMBERSHIP, "moeen_staff in pg_read_all_data")],
     "GRANT pg_write_server_files TO moeen !": [(Kind.MEMBERSHIP, "moeen in pg_write_server_files")],
+    f"{CHIEF} CREATE ROLE second LOGIN; GRANT moeen TO chief WITH INHERIT FALSE; GRANT moeen TO second WITH SET FALSE, INHERIT FALSE, ADMIN TRUE; GRANT CONNECT ON DATABASE {{database}} TO second !": [(Kind.MEMBERSHIP, "chief in moeen"), (Kind.MEMBERSHIP, "second in moeen")],
+    f"{CHIEF} CREATE ROLE crew; GRANT moeen TO crew; GRANT crew TO chief WITH INHERIT FALSE !": [(Kind.MEMBERSHIP, "crew in moeen")],
+    f"{CHIEF} CREATE ROLE past BYPASSRLS; GRANT past TO chief WITH INHERIT FALSE; GRANT postgres TO chief !": [(Kind.MEMBERSHIP, "chief in past"), (Kind.MEMBERSHIP, "chief in postgres")],
+    # --- logins ---
+    WEB + "CREATE ROLE standby LOGIN REPLICATION; ALTER ROLE web BYPASSRLS CREATEROLE !": [(Kind.POWERFUL_LOGIN, "standby REPLICATION"), (Kind.POWERFUL_LOGIN, "web BYPASSRLS"), (Kind.POWERFUL_LOGIN, "web CREATEROLE")],
+    # --- what the system withholds ---
+    "GRANT EXECUTE ON FUNCTION pg_read_file(text), pg_reload_conf() TO PUBLIC; GRANT CREATE ON SCHEMA pg_catalog TO PUBLIC !": [("grant elsewhere", "pg_catalog"), ("grant elsewhere", "pg_catalog.pg_read_file(pg_catalog.text)"), ("grant elsewhere", "pg_catalog.pg_reload_conf()")],
+    f"{CHIEF} CREATE ROLE crew; GRANT crew TO chief; GRANT EXECUTE ON FUNCTION lo_import(text) TO crew; GRANT SELECT ON pg_shadow TO chief !": [("grant elsewhere", "pg_catalog.lo_import(pg_catalog.text)"), ("grant elsewhere", "pg_catalog.pg_shadow")],
+    "GRANT EXECUTE ON FUNCTION lo_export(oid, text) TO moeen_staff; GRANT UPDATE (rolsuper) ON pg_authid TO moeen_admin !": [("grant elsewhere", "pg_catalog.lo_export(pg_catalog.oid,pg_catalog.text)"), ("grant elsewhere", "pg_catalog.pg_authid.rolsuper")],
+    "GRANT SELECT ON pg_statistic TO PUBLIC; GRANT SELECT (stxdmcv) ON pg_statistic_ext_data TO PUBLIC !": [("grant elsewhere", "pg_catalog.pg_statistic"), ("grant elsewhere", "pg_catalog.pg_statistic_ext_data.stxdmcv")],
     # --- system roles, schema auth, event triggers ---
     "UPDATE roles SET is_system = false WHERE name = 'doctor'": [("system role", "roles.doctor")],
     "DELETE FROM roles WHERE name = 'admin'": [("system role", "roles.admin")],
@@ -98,6 +125,11 @@ SHOWN = {
 }  # fmt: skip
 #: What harms nobody, is the owner's own affair, or is said by validation already.
 HARMLESS = [
+    f"{CHIEF} CREATE ROLE second LOGIN; CREATE ROLE crew NOLOGIN REPLICATION BYPASSRLS; GRANT moeen TO chief WITH SET FALSE, INHERIT FALSE; GRANT moeen TO crew; GRANT crew TO second WITH SET FALSE, INHERIT FALSE; GRANT CONNECT ON DATABASE {{database}} TO second !",
+    "CREATE ROLE chief LOGIN BYPASSRLS; GRANT EXECUTE ON FUNCTION pg_read_file(text) TO chief; ALTER ROLE moeen REPLICATION BYPASSRLS CREATEROLE !",
+    "CREATE ROLE supabase_replication_admin LOGIN REPLICATION; CREATE ROLE supabase_etl_admin LOGIN BYPASSRLS REPLICATION; GRANT CONNECT ON DATABASE {database} TO supabase_etl_admin !",
+    f"{CHIEF} GRANT SELECT ON pg_class TO chief; GRANT EXECUTE ON FUNCTION now(), pg_switch_wal() TO chief !",
+    f"{OTHER} {WATCHED} CREATE VIEW v WITH (security_invoker) AS SELECT * FROM patients; GRANT SELECT ON v TO moeen_staff",
     f"{OTHER} CREATE VIEW other.v WITH (security_invoker = on) AS SELECT * FROM patients; GRANT SELECT ON other.v TO PUBLIC",
     f"{OTHER} CREATE {ALL_PATIENTS}; REVOKE EXECUTE ON FUNCTION other.names() FROM PUBLIC",
     f"{OTHER} CREATE FUNCTION other.f() RETURNS int LANGUAGE sql RETURN 1",
@@ -157,6 +189,8 @@ def name_of(statements):
 
 
 def skip_if_newer(connection, statements):
+    if connection.pg_version < 160000 and "INHERIT FALSE" in statements:
+        pytest.skip("came with PostgreSQL 16")
     if connection.pg_version < 150000 and re.search("PARAMETER|IN SCHEMA public !|security_invoker", statements):
         pytest.skip("came with PostgreSQL 15")
 

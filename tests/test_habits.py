@@ -1,5 +1,6 @@
 """What the project says of itself agrees with itself: the version, the hooks, the links."""
 
+import os
 import re
 import tomllib
 
@@ -43,3 +44,9 @@ def test_documents__paths_of_code_and_tests__exist():
     }
     assert [entry for entry in sorted(named) if not (ROOT / entry[1]).exists()] == []
     assert named
+
+
+def test_processes__of_one_module__keep_its_tests_together(request):
+    """Else each process makes what they share for itself, and the suite takes much longer."""
+    group = request.node.nodeid.rpartition("@")[2]
+    assert group == "tests.test_habits" or "PYTEST_XDIST_WORKER" not in os.environ

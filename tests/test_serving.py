@@ -521,6 +521,16 @@ POWERS = {
         "REVOKE EXECUTE ON FUNCTION app.add_identity_key(text, bytea) FROM moeen_web",
         "the keys that identities are signed with",
     ),
+    "reader of files": (
+        "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO PUBLIC",
+        "REVOKE EXECUTE ON FUNCTION pg_read_file(text) FROM PUBLIC",
+        "may call pg_read_file, which leads to files of the server",
+    ),
+    "reader of statistics": (
+        "GRANT SELECT (stavalues1) ON pg_statistic TO moeen_web",
+        "REVOKE SELECT (stavalues1) ON pg_statistic FROM moeen_web",
+        "reads pg_statistic, past every policy",
+    ),
     "inherits": (
         "GRANT moeen_staff TO moeen_web WITH INHERIT TRUE",
         "GRANT moeen_staff TO moeen_web WITH INHERIT FALSE",

@@ -8,7 +8,7 @@ from django.db import connections
 
 from moeen.db.engine import session
 from moeen.db.security.identity import acting_as_operator
-from tests import servers, states
+from tests import backups, servers, states
 
 #: What a clinic's database may say, each of which stopped or misled a run.
 HOSTILE = {
@@ -77,13 +77,19 @@ def test_commands__on_a_database_with_hostile_settings__work_on_public_alone(hos
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_pooler__by_its_mode__is_refused_or_serves(new_database, manage, mode):
+def test_pooler__by_its_mode__is_refused_or_serves(new_database, manage, mode, tmp_path):
     database = states.database(new_database, "core")
     with servers.pooler(database.target, database.name, database.owner, mode=mode) as url:
         there = {"DATABASE_URL": url, "DATABASE_POOLED": "false"}
         with database.connect() as owner:
             before = owner.execute("SELECT array_agg(c::text ORDER BY 1) FROM pg_class AS c").fetchone()
-        for words in (("migrate", "--no-input"), ("backfill_public_ids", "--dry-run"), ("backup_database",)):
+        commands = [("migrate", "--no-input"), ("backfill_public_ids", "--dry-run"), ("backup_database",)]
+        if mode == "transaction":
+            kept = backups.place(tmp_path)
+            restore = ("restore_database", backups.take(database, kept).id, "--from", kept.name, "--to")
+            commands.append((*restore, f"{database.name}_back"))
+            commands.append((*restore, database.name, "--replace", "--yes", "--expect", database.name))
+        for words in commands:
             done = manage(*words, **there)
             if mode == "session":
                 assert done.returncode == 0, said(done)

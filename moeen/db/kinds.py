@@ -225,6 +225,7 @@ class Kind(enum.StrEnum):
     OWNED_BY_ROLE = "owned by a role of ours"
     OWNERS_VIEW = "owner's view"
     PARAMETER_GRANT = "parameter grant"
+    POWERFUL_LOGIN = "powerful login"
     PUBLICATION = "publication"
     RULE_ELSEWHERE = "rule elsewhere"
     SETTING = "setting"

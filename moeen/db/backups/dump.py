@@ -22,7 +22,6 @@ from moeen.db.backups.manifest import Content, Manifest
 from moeen.db.backups.pg_dump import PgDump
 from moeen.db.backups.store import Store
 from moeen.db.codes import Code
-from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.interruption import interruptible
 from moeen.db.logs import logger
@@ -76,7 +75,6 @@ def take(
     the role does not see every row, a backup of this database is running, or a pooler in transaction mode stands before
     the server. Whatever happens, older backups stay as they are.
     """
-    session.refuse_shared(connection, "a backup")
     # The embedded server is for a machine that starts from nothing; elsewhere the key is the operator's to place.
     signer = keys.signer(may_make=bool(connection.settings_dict.get("EMBEDDED")))
     return take_from(
@@ -128,7 +126,7 @@ def _take(
             exit_code=USAGE,
         )
     with ExitStack() as stack:
-        held = stack.enter_context(login.connect(application="moeen backup_database"))
+        held = stack.enter_context(login.connect(application="moeen backup_database", alone_for="a backup"))
         major = held.info.server_version // 10000
         programs = tools.find(major, tls=login.tls)
         digests.prepare(held)

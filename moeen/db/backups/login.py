@@ -16,7 +16,7 @@ import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from moeen.db.engine import session
 from moeen.db.errors import DATABASE_URL_FORM, USAGE, MoeenError
@@ -86,6 +86,12 @@ class Login:
         return self.parameters["dbname"]
 
     @property
+    def dbname(self) -> str:
+        """The database for a program's `--dbname`, which takes a bare name with a `=` in it for parameters, and would
+        connect to a host that stands in it."""
+        return make_conninfo(dbname=self.database)
+
+    @property
     def user(self) -> str:
         return self.parameters["user"]
 
@@ -106,8 +112,12 @@ class Login:
             connections[alias].close()
             del connections[alias], connections.settings[alias]
 
-    def connect(self, *, application: str) -> psycopg.Connection[tuple[Any, ...]]:
-        """A session in autocommit mode, pinned as an operator's is, but where a pooler shares it with others."""
+    def connect(self, *, application: str, alone_for: str = "") -> psycopg.Connection[tuple[Any, ...]]:
+        """A session in autocommit mode, pinned as an operator's is, but where a pooler shares it with others.
+
+        `alone_for`: what needs a session of its own, whose settings and locks would otherwise stay with others; raises
+        session.Shared (3) behind such a pooler.
+        """
         try:
             connection = self._open(application, options=session.startup_options(self.parameters.get("options", "")))
         except psycopg.OperationalError as error:
@@ -116,6 +126,9 @@ class Login:
             connection = self._open(application)
         if not session.is_shared(connection, lambda: self._open(application)):
             session.pin(connection)
+        elif alone_for:
+            connection.close()
+            raise session.Shared(alone_for)
         return connection
 
     def _open(self, application: str, **more: str) -> psycopg.Connection[tuple[Any, ...]]:

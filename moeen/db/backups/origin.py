@@ -128,7 +128,7 @@ def refuse_unless(login: Login, expected: Origin) -> None:
 
 def rows_of(login: Login) -> str:
     """How many rows a database holds, for people; of a large one about how many."""
-    with login.connect(application="moeen backups") as connection:
+    with login.connect(application="moeen backups", alone_for="counting rows") as connection:
         digests.prepare(connection)
         ((size, about),) = connection.execute(
             "SELECT pg_database_size(current_database()), (SELECT sum(n_live_tup)::bigint FROM pg_stat_user_tables)"

@@ -142,7 +142,7 @@ class _Run:
             path.write_text("".join(f"{entry.id};\n" for entry in entries), encoding="ascii")
             command = [
                 self.programs.program("pg_restore"), "--no-password", "--no-tablespaces",
-                f"--dbname={self.into.database}", f"--use-list={path}",
+                f"--dbname={self.into.dbname}", f"--use-list={path}",
             ]  # fmt: skip
             if not self.rights.owners:
                 command.append("--no-owner")

@@ -293,7 +293,7 @@ def _put_back(
         content = verify.content_of(folder, paper, opening)
         chosen = pg_restore.allowed_entries(folder, paper, opening)
         login = target.login
-        with login.connect(application=swap.APPLICATION) as connection:
+        with login.connect(application=swap.APPLICATION, alone_for="a restore") as connection:
             major = connection.info.server_version // 10000
             if major < paper.major:
                 raise MoeenError(

@@ -173,7 +173,7 @@ def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> Content:
 
 def against_live(content: Content, paper: Manifest, live: BaseDatabaseWrapper) -> list[Finding]:
     """What differs between the backup and that database as it is now."""
-    with Login.of_wrapper(live).connect(application="moeen verify_backup") as connection:
+    with Login.of_wrapper(live).connect(application="moeen verify_backup", alone_for="a comparison") as connection:
         digests.prepare(connection)
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         scope = inventory.scope(connection)

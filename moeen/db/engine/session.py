@@ -46,9 +46,17 @@ _WAIT_SECONDS = 3.0
 
 
 class Shared(MoeenError):
-    """A pooler gives each transaction another session of the server."""
+    """A pooler gives each transaction another session of the server, and `what` needs one of its own."""
 
     default_code = Code.POOLER
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"A pooler in transaction mode stands before the server: {what} needs a session of its own.",
+            next_step="Nothing was changed. Let DATABASE_URL name the server itself, or a pooler in session mode; on a "
+            "hosted project that is port 5432 in place of 6543.",
+            exit_code=FINDINGS,
+        )
 
 
 def startup_options(given: str) -> str:
@@ -106,12 +114,7 @@ def refuse_shared(wrapper: Any, what: str) -> None:
     """
     wrapper.ensure_connection()
     if wrapper.is_pooled:
-        raise Shared(
-            f"A pooler in transaction mode stands before the server: {what} needs a session of its own.",
-            next_step="Nothing was changed. Let DATABASE_URL name the server itself, or a pooler in session mode; on a "
-            "hosted project that is port 5432 in place of 6543.",
-            exit_code=FINDINGS,
-        )
+        raise Shared(what)
 
 
 def _pid(connection: psycopg.Connection[Any]) -> int:

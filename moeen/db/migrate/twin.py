@@ -108,7 +108,7 @@ def _copy_schema(source: Login, target: Login, left_out: Sequence[str]) -> str:
     ]  # fmt: skip
     restore = [
         programs.program("pg_restore"), "--no-password", "--no-tablespaces", "--no-subscriptions",
-        f"--dbname={target.database}",
+        f"--dbname={target.dbname}",
     ]  # fmt: skip
     environment = {**source.environment(application="moeen twin"), **programs.environment}
     dumped = subprocess.run(dump, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)

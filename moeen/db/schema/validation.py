@@ -127,8 +127,10 @@ def validate(
         found = rows.after_rows(found, inside.findings)
         if advice:
             advice_given = _advice(connection, live, expected, {finding.object for finding in found})
-            found += [finding for finding in advice_given if not own.speaks_of(finding, recorded)]
-            found += exposed(connection, expected=expected)
+            shown = exposed(connection, expected=expected)
+            said = {(finding.kind, finding.object) for finding in shown}
+            found += [f for f in advice_given if not own.speaks_of(f, recorded) and (f.kind, f.object) not in said]
+            found += shown
             lost, large = restorable.findings(connection, deep=deep)
             found += [finding for finding in lost if not is_allowed(finding.kind, finding.object)]
         found += [f for f in inside.findings if not is_allowed(f.kind, f.object)]

@@ -15,6 +15,7 @@ from psycopg import sql
 from moeen.db.codes import Code
 from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError, MoeenError
 from moeen.db.roles import ROLES
+from moeen.db.security.trust import FILE_FUNCTIONS, SECRET_CATALOGS
 from moeen.db.sql import compose, fragment
 
 _ATTRIBUTES = sql.SQL("LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS")
@@ -128,6 +129,8 @@ def standing(connection: psycopg.Connection[Any], *, login: str = "") -> Standin
         login=sql.Literal(login) if login else sql.SQL("session_user"),
         roles=sql.Literal(list(ROLES)),
         powerful=sql.Literal(list(_POWERFUL)),
+        files=sql.Literal(FILE_FUNCTIONS),
+        catalogs=sql.Literal(list(SECRET_CATALOGS)),
         app=sql.SQL("(SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'app')"),
         take=sql.Literal("SET" if connection.info.server_version >= 160000 else "MEMBER"),
     )
@@ -223,6 +226,16 @@ _STANDING = """
                           WHERE f.pronamespace = {app} AND f.proname = 'add_identity_key'
                           AND pg_catalog.has_function_privilege(l.oid, f.oid, 'EXECUTE'))
              THEN 'reads or makes the keys that identities are signed with' END,
+        (SELECT 'may call ' || pg_catalog.min(f.proname) || ', which leads to files of the server'
+         FROM pg_catalog.pg_proc AS f JOIN pg_catalog.pg_init_privs AS i
+           ON i.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND i.objoid = f.oid
+         WHERE f.proname ~ {files} AND pg_catalog.has_function_privilege(l.oid, f.oid, 'EXECUTE')
+         HAVING pg_catalog.count(*) > 0),
+        (SELECT 'reads ' || pg_catalog.min(c.relname) || ', past every policy'
+         FROM pg_catalog.pg_class AS c
+         WHERE c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace AND c.relname = ANY ({catalogs})
+           AND pg_catalog.has_any_column_privilege(l.oid, c.oid, 'SELECT, INSERT, UPDATE')
+         HAVING pg_catalog.count(*) > 0),
         CASE WHEN l.rolcreaterole THEN 'may create roles' END,
         CASE WHEN l.rolreplication THEN 'has REPLICATION' END,
         (SELECT 'holds the rights of ' || pg_catalog.string_agg(r.rolname, ', ' ORDER BY r.rolname) || ' all the time'

@@ -18,7 +18,7 @@ from moeen.db.roles import ROLES
 from moeen.db.security.exposure import objects, surroundings
 from moeen.db.security.exposure.question import Words
 from moeen.db.security.strangers import strange_schemas
-from moeen.db.security.trust import PLATFORM_OWNERS, PLATFORM_ROLES
+from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ADMINISTRATORS, PLATFORM_OWNERS, PLATFORM_ROLES
 
 
 def findings(connection: BaseDatabaseWrapper, *, tables: Collection[str]) -> tuple[Finding, ...]:
@@ -28,6 +28,8 @@ def findings(connection: BaseDatabaseWrapper, *, tables: Collection[str]) -> tup
         "roles": list(ROLES),
         "platform": list(PLATFORM_ROLES),
         "known": list(PLATFORM_OWNERS),
+        "administrators": list(PLATFORM_ADMINISTRATORS),
+        "api": [AUTHENTICATOR],
     }
     with transaction.atomic(using=connection.alias):
         return unique(_asked(connection, words))

@@ -11,6 +11,7 @@ from moeen.db.actions import (
     Drop,
     DropConstraint,
     DropRule,
+    DropTrigger,
     Revoke,
     RunSQL,
     SetParameters,
@@ -21,14 +22,18 @@ from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.security.exposure.question import (
-    NOT_ELSEWHERE,
+    AS_OWNER,
+    ELSEWHERE,
+    FIRST_OID,
     OURS,
     Question,
     Words,
     is_of_extension,
+    members,
     others,
     unsafe,
 )
+from moeen.db.security.trust import FILE_FUNCTIONS
 from moeen.db.sql import compose, role_sql
 
 
@@ -57,14 +62,25 @@ def rules(cursor: Any, words: Words) -> Iterator[Finding]:
 
 
 def functions(cursor: Any, words: Words) -> Iterator[Finding]:
-    """A definer function that others may call, and whose owner can read our tables; or one in an untrusted language."""
+    """A definer function that others may run, and whose owner can read our tables; or one in an untrusted language.
+
+    Of one that is a trigger, whoever writes to the table runs it, with no right to call it.
+    """
     cursor.execute(_FUNCTIONS, words)
-    for name, owner, definer, callers in cursor.fetchall():
-        fix = Fix.by(Revoke(ObjectName.of("function", name), "EXECUTE", f"ROUTINE {name}", tuple(callers)))
+    for name, owner, definer, callers, fired in cursor.fetchall():
+        at = ObjectName.of("function", name)
         kind = Kind.DEFINER_ELSEWHERE if definer else Kind.UNTRUSTED_ELSEWHERE
         why = "it runs with its owner's rights, past every policy" if definer else "it may do whatever the server can"
-        found = f"of {owner}, called by {', '.join(callers)}"
-        yield unsafe(name, kind, "called by nobody else", found, fix, why)
+        if callers:
+            fix = Fix.by(Revoke(at, "EXECUTE", f"ROUTINE {name}", tuple(callers)))
+            found = f"of {owner}, called by {', '.join(callers)}"
+            yield unsafe(name, kind, "called by nobody else", found, fix, why)
+        for table, trigger, writers in fired:
+            fix = Fix.by(RunSQL(at, f"ALTER FUNCTION {name} SECURITY INVOKER"), advice="if nobody counts on it")
+            if not definer:
+                fix = Fix.by(DropTrigger(ObjectName.of("trigger", f"{table}.{trigger}")), advice="if nobody needs it")
+            found = f"{name} of {owner}, fired by {writers}"
+            yield unsafe(f"{table}.{trigger}", kind, "nothing that others fire", found, fix, why)
 
 
 def tables(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -117,6 +133,18 @@ def grants(cursor: Any, words: Words) -> Iterator[Finding]:
         yield unsafe(identity, Kind.GRANT_ELSEWHERE, f"nothing to {role}", f"{kind} granted to {role}", fix, why)
 
 
+def system_grants(cursor: Any, words: Words) -> Iterator[Finding]:
+    """What others hold of PostgreSQL's own functions and tables since initdb; `grants` says what our roles do."""
+    cursor.execute(_SYSTEM_GRANTS, words)
+    for role, kind, identity, relation, column, rights in cursor.fetchall():
+        listed = ", ".join(f"{right} ({column})" if column else right for right in rights)
+        on = f"{_REVOKED.get(kind, kind.upper())} {relation or identity}"
+        fix = Fix.by(Revoke(ObjectName("", part=identity), listed, on, (role,)), advice="as a superuser")
+        why = "PostgreSQL withholds it: it leads to the server's files, to passwords or to values of every column"
+        found = f"{', '.join(rights)} granted to {role}"
+        yield unsafe(identity, Kind.GRANT_ELSEWHERE, f"nothing more to {role}", found, fix, why)
+
+
 def publications(cursor: Any, words: Words) -> Iterator[Finding]:
     """A publication sends every row to whoever may subscribe; policies are not asked."""
     cursor.execute("SELECT to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL")
@@ -135,7 +163,7 @@ def publications(cursor: Any, words: Words) -> Iterator[Finding]:
         yield unsafe(name, Kind.PUBLICATION, "none of our tables", ", ".join(what), fix, "every row leaves, unasked")
 
 
-QUESTIONS: tuple[Question, ...] = (views, rules, functions, tables, copies, grants, publications)
+QUESTIONS: tuple[Question, ...] = (views, rules, functions, tables, copies, grants, system_grants, publications)
 
 _VIEW = "a view runs with its owner's rights, past every policy"
 _COPY = "no policy of ours is asked for rows that stand somewhere else"
@@ -150,7 +178,9 @@ _VIEWS = f"""
     SELECT c.oid::regclass::text, c.relkind::text, current_setting('server_version_num')::int < 150000,
            {others("c.relacl", "c.relowner", "SELECT")}
     FROM showing AS s JOIN pg_class AS c ON c.oid = s.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('v', 'm') AND n.nspname NOT IN {NOT_ELSEWHERE}
+    WHERE c.relkind IN ('v', 'm')
+      -- One of public that nobody else may read is said by validation, or was adopted as the clinic's own.
+      AND ({ELSEWHERE} OR cardinality({others("c.relacl", "c.relowner", "SELECT")}) > 0)
       AND (c.relkind = 'm' OR NOT EXISTS (SELECT FROM unnest(c.reloptions) AS o
                                           WHERE lower(o) IN ('security_invoker=true', 'security_invoker=on',
                                                              'security_invoker=yes', 'security_invoker=1')))
@@ -164,25 +194,51 @@ _RULES = f"""
     JOIN pg_rewrite AS r ON r.oid = d.objid
     WHERE r.rulename <> '_RETURN' AND r.ev_class NOT IN (SELECT oid FROM ours)
 """  # noqa: S608 - our own words
-# An owner can read our tables who owns one, holds SELECT on one, or is a superuser. What a function of SQL in its own
-# form names stands in pg_depend.
+# An owner can read our tables who owns one, holds a right on one, or is a superuser. What a function of SQL in its own
+# form names stands in pg_depend. An aggregate calls its functions as its owner. Who writes to a table needs no right
+# to call its triggers (bits of tgtype: src/include/catalog/pg_trigger.h).
 _FUNCTIONS = f"""
     WITH {OURS}
-    SELECT p.oid::regprocedure::text, pg_get_userbyid(p.proowner)::text, p.prosecdef, callers
+    SELECT p.oid::regprocedure::text, pg_get_userbyid(p.proowner)::text, x.definer, x.callers, x.fired
     FROM pg_proc AS p
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
     JOIN pg_language AS l ON l.oid = p.prolang
     JOIN pg_roles AS w ON w.oid = p.proowner
     CROSS JOIN LATERAL (
-        SELECT {others("coalesce(p.proacl, acldefault('f', p.proowner))", "p.proowner", "EXECUTE")} AS callers
+        SELECT p.prosecdef OR p.prokind = 'a' AND EXISTS (
+                   SELECT FROM pg_depend AS d JOIN pg_proc AS f ON f.oid = d.refobjid AND f.prosecdef
+                   WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
+               ) AS definer,
+               {others("coalesce(p.proacl, acldefault('f', p.proowner))", "p.proowner", "EXECUTE")} AS callers,
+               ARRAY(
+                   SELECT ARRAY[t.tgrelid::regclass::text, quote_ident(t.tgname), array_to_string(y.writers, ', ')]
+                   FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+                   CROSS JOIN LATERAL (
+                       SELECT ARRAY(
+                           SELECT DISTINCT CASE h.grantee WHEN 0 THEN 'PUBLIC' ELSE g.rolname::text END
+                           FROM (
+                               SELECT a.* FROM aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) AS a
+                               UNION ALL
+                               SELECT a.* FROM pg_attribute AS b CROSS JOIN aclexplode(b.attacl) AS a
+                               WHERE b.attrelid = c.oid
+                           ) AS h LEFT JOIN pg_roles AS g ON g.oid = h.grantee
+                           WHERE h.grantee <> p.proowner AND NOT coalesce(g.rolsuper, false)
+                             AND coalesce(g.rolname, '') <> ALL (%(known)s)
+                             AND t.tgtype & CASE h.privilege_type WHEN 'INSERT' THEN 4 WHEN 'DELETE' THEN 8
+                                                 WHEN 'UPDATE' THEN 16 WHEN 'TRUNCATE' THEN 32 ELSE 0 END <> 0
+                           ORDER BY 1) AS writers
+                   ) AS y
+                   WHERE t.tgfoid = p.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND cardinality(y.writers) > 0
+                   ORDER BY 1) AS fired
     ) AS x
-    WHERE n.nspname NOT IN {NOT_ELSEWHERE} AND n.nspname !~ '^pg_' AND n.nspname <> 'auth'  -- `strangers` looks there
-      AND (p.prosecdef OR NOT l.lanpltrusted)
+    WHERE p.oid >= {FIRST_OID} AND {ELSEWHERE} AND n.nspname <> 'auth'  -- `strangers` looks there
+      AND (x.definer OR NOT l.lanpltrusted AND p.prokind <> 'a')
       AND w.rolname <> ALL (%(known)s) AND NOT {is_of_extension("pg_proc", "p.oid")}
-      AND cardinality(callers) > 0
-      AND (NOT l.lanpltrusted OR w.rolsuper
+      AND cardinality(x.callers) + cardinality(x.fired) > 0
+      AND (NOT l.lanpltrusted AND p.prokind <> 'a' OR w.rolsuper
            OR EXISTS (SELECT FROM ours AS t WHERE pg_has_role(p.proowner, t.relowner, 'USAGE')
-                      OR has_any_column_privilege(p.proowner, t.oid, 'SELECT'))
+                      OR has_any_column_privilege(p.proowner, t.oid, 'SELECT, INSERT, UPDATE')
+                      OR has_table_privilege(p.proowner, t.oid, 'DELETE, TRUNCATE'))
            OR EXISTS (SELECT FROM pg_depend AS d JOIN showing AS s ON s.oid = d.refobjid
                       WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                         AND d.refclassid = 'pg_class'::regclass))
@@ -198,7 +254,7 @@ _FOREIGN_KEYS = f"""
     WITH {OURS}
     SELECT k.conrelid::regclass::text, k.conname::text, k.confrelid::regclass::text
     FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM ours) AND n.nspname NOT IN {NOT_ELSEWHERE}
+    WHERE k.contype = 'f' AND k.confrelid IN (SELECT oid FROM ours) AND {ELSEWHERE}
 """  # noqa: S608 - our own words
 # Told by names of columns: most of ours, or hardly any others, and two at least that few of our tables have.
 _COPIES = f"""
@@ -216,7 +272,7 @@ _COPIES = f"""
         JOIN pg_roles AS w ON w.oid = c.relowner
         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         JOIN column_of AS k ON k.attname = a.attname
-        WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN {NOT_ELSEWHERE} AND n.nspname !~ '^pg_'
+        WHERE c.relkind IN ('r', 'p', 'f') AND c.oid >= {FIRST_OID} AND {ELSEWHERE}
           AND w.rolname <> ALL (%(known)s) AND NOT {is_of_extension("pg_class", "c.oid")}
         GROUP BY c.oid, c.relname, k.oid, k.relname, k.total
     )
@@ -245,6 +301,45 @@ _GRANTS = """
       AND NOT (i.type = 'schema' AND i.identity IN ('public', 'app'))
       AND NOT (i.type = 'default acl' AND i.identity ~ ' in schema (public|app) on ')
 """
+# What was granted of PostgreSQL's own since initdb (pg_init_privs) to PUBLIC, a platform's requests and logins; of
+# functions to logins those that lead to files: pg_switch_wal() and its kin are what tools for backups use. What our
+# roles hold stands above.
+_SYSTEM_GRANTS = f"""
+    WITH {OURS}, system AS (
+        SELECT 'pg_proc'::regclass AS class, p.oid, 0 AS part, p.proname AS name, p.pronamespace AS schema,
+               p.proacl AS acl, acldefault('f', p.proowner) AS usual
+        FROM pg_proc AS p
+        UNION ALL
+        SELECT 'pg_class'::regclass, c.oid, 0, '', c.relnamespace, c.relacl,
+               acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner)
+        FROM pg_class AS c
+        UNION ALL
+        SELECT 'pg_class'::regclass, c.oid, a.attnum, '', c.relnamespace, a.attacl, acldefault('c', c.relowner)
+        FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+        UNION ALL
+        SELECT 'pg_namespace'::regclass, n.oid, 0, '', n.oid, n.nspacl, acldefault('n', n.nspowner)
+        FROM pg_namespace AS n
+    ), given AS (
+        SELECT s.class, s.oid, s.part, s.name, coalesce(g.rolname::text, 'PUBLIC') AS grantee, x.grantee AS role,
+               x.privilege_type AS privilege
+        FROM system AS s
+        CROSS JOIN aclexplode(s.acl) AS x
+        LEFT JOIN pg_init_privs AS i ON i.classoid = s.class AND i.objoid = s.oid AND i.objsubid = s.part
+        LEFT JOIN pg_roles AS g ON g.oid = x.grantee
+        WHERE s.schema IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)
+          AND NOT EXISTS (SELECT FROM aclexplode(coalesce(i.initprivs, s.usual)) AS b
+                          WHERE b.grantee IN (0, x.grantee) AND b.privilege_type = x.privilege_type)
+    )
+    SELECT g.grantee, i.type, i.identity, CASE WHEN g.part > 0 THEN g.oid::regclass::text ELSE '' END,
+           CASE WHEN g.part > 0 THEN (SELECT quote_ident(a.attname) FROM pg_attribute AS a
+                                      WHERE a.attrelid = g.oid AND a.attnum = g.part) ELSE '' END,
+           array_agg(DISTINCT g.privilege)
+    FROM given AS g CROSS JOIN LATERAL pg_identify_object(g.class, g.oid, g.part) AS i
+    WHERE g.role = 0 OR g.grantee = ANY (%(platform)s)
+       OR (g.class <> 'pg_proc'::regclass OR g.name ~ '{FILE_FUNCTIONS}')
+          AND g.grantee <> ALL (%(roles)s) AND cardinality({members("g.role", but=AS_OWNER)}) > 0
+    GROUP BY 1, 2, 3, 4, 5
+"""  # noqa: S608 - our own words
 _PUBLISHED_SCHEMAS = """ARRAY(
         SELECT n.pnnspid::regnamespace::text FROM pg_publication_namespace AS n
         WHERE n.pnpubid = p.oid AND n.pnnspid IN (to_regnamespace('public'), to_regnamespace('app')) ORDER BY 1)"""

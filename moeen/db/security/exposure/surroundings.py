@@ -1,16 +1,26 @@
-"""What stands around the tables: settings, parameters, memberships, event triggers, default privileges, neighbours."""
+"""What stands around the tables: settings, parameters, logins, event triggers, default privileges, neighbours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from moeen.db.actions import DefaultPrivileges, Drop, Revoke, RevokeRole, RunSQL
+from moeen.db.actions import DefaultPrivileges, Drop, Revoke, RevokeRole, RunSQL, TakeAttributes
 from moeen.db.catalog import neighbours
 from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
-from moeen.db.security.exposure.question import OURS, Question, Words, members, others, unsafe
+from moeen.db.security.exposure.question import (
+    AS_OWNER,
+    LOGIN,
+    OPERATORS,
+    OURS,
+    Question,
+    Words,
+    members,
+    others,
+    unsafe,
+)
 from moeen.db.sql import compose, elements
 
 #: Setting -> what it may be, as regards row security.
@@ -45,6 +55,11 @@ _WHY_POSTGREST = "PostgREST takes it from the database, where its own login can 
 _OURS = ("request.", "moeen.", "app.")
 #: What an owner of our tables gains nothing by; the others lead to the server's files and programs.
 _SERVER_FILES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
+_WHY_ATTRIBUTE = {
+    "REPLICATION": "it copies the whole server, every row of this database included, and no policy is asked",
+    "BYPASSRLS": "no policy binds it: whatever is granted to it, now or later, it has of all rows",
+    "CREATEROLE": "it makes logins and lets them in; before PostgreSQL 16 it gives itself the owner's role",
+}
 
 
 def settings(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -82,10 +97,13 @@ def parameters(cursor: Any, words: Words) -> Iterator[Finding]:
         yield unsafe(name, Kind.PARAMETER_GRANT, f"not to {role}", f"{rights} to {role}", fix, why)
 
 
-def predefined(cursor: Any, words: Words) -> Iterator[Finding]:
-    """Memberships of logins that reach this database, and of our roles, in PostgreSQL's own pg_* roles."""
-    cursor.execute(_PREDEFINED, words | {"files": list(_SERVER_FILES)})
-    for role, member, logins, database in cursor.fetchall():
+def memberships(cursor: Any, words: Words) -> Iterator[Finding]:
+    """Memberships of logins that reach this database, and of our roles, in roles that row security does not bind.
+
+    Those are PostgreSQL's own pg_* roles, the owners of our tables, and roles with attributes as below.
+    """
+    cursor.execute(_MEMBERSHIPS, words | {"files": list(_SERVER_FILES)})
+    for role, member, logins, why, database in cursor.fetchall():
         names = [name for name in logins if not name.endswith("*")]
         fix = Fix.by(RevokeRole(ObjectName("", part=role), member), advice="as an administrator")
         if not names and logins:  # a neighbour works with it
@@ -93,8 +111,21 @@ def predefined(cursor: Any, words: Words) -> Iterator[Finding]:
             fix = Fix.by(_shut_out(member, database), advice=advice)
         through = [name.removesuffix("*") for name in logins if name.removesuffix("*") != member]
         found = "a member" + (f", through which {', '.join(through)}" if through else "")
-        why = "these roles read or write all tables, the server's files, or other people's query texts"
         yield unsafe(f"{member} in {role}", Kind.MEMBERSHIP, "none", found, fix, why)
+
+
+def attributes(cursor: Any, words: Words) -> Iterator[Finding]:
+    """Logins with an attribute that passes row security by.
+
+    REPLICATION, and CREATEROLE before PostgreSQL 16, need no right to connect here: the one copies the whole server,
+    the other gives itself any role that is no superuser's.
+    """
+    cursor.execute(_ATTRIBUTES, words)
+    for login, attribute in cursor.fetchall():
+        advice = "as an administrator; what the clinic's own work needs goes into SCHEMA_ALLOWED"
+        fix = Fix.by(TakeAttributes(ObjectName("", part=login), (attribute,)), advice=advice)
+        why = _WHY_ATTRIBUTE[attribute]
+        yield unsafe(f"{login} {attribute}", Kind.POWERFUL_LOGIN, f"no {attribute}", "a login with it", fix, why)
 
 
 def event_triggers(cursor: Any, words: Words) -> Iterator[Finding]:
@@ -131,7 +162,15 @@ def neighbours_logins(cursor: Any, words: Words) -> Iterator[Finding]:
         yield unsafe(login, Kind.NEIGHBOURS_LOGIN, "no way into this database", found, fix, why)
 
 
-QUESTIONS: tuple[Question, ...] = (settings, parameters, predefined, event_triggers, defaults, neighbours_logins)
+QUESTIONS: tuple[Question, ...] = (
+    settings,
+    parameters,
+    memberships,
+    attributes,
+    event_triggers,
+    defaults,
+    neighbours_logins,
+)
 
 
 def _is_harmless(name: str, value: str, trusted: set[str]) -> bool:
@@ -179,20 +218,46 @@ _PARAMETERS = f"""
     FROM pg_parameter_acl AS p CROSS JOIN aclexplode(p.paracl) AS x LEFT JOIN pg_roles AS g ON g.oid = x.grantee
     WHERE x.grantee = 0
        OR NOT g.rolsuper AND g.rolname <> ALL (%(known)s)
-          AND (g.rolname = ANY (%(roles)s) OR cardinality({members("g.oid", but_owners=True)}) > 0)
+          AND (g.rolname = ANY (%(roles)s) OR cardinality({members("g.oid", but=AS_OWNER)}) > 0)
     GROUP BY 1, 2
 """  # noqa: S608 - our own words
-_PREDEFINED = f"""
-    WITH {OURS}, found AS (
-        SELECT p.rolname::text AS role, u.rolname::text AS member, u.rolname = ANY (%(roles)s) AS is_ours,
-               CASE WHEN p.rolname = ANY (%(files)s) THEN {members("u.oid")}
-                    ELSE {members("u.oid", but_owners=True)} END AS logins
-        FROM pg_auth_members AS m
-        JOIN pg_roles AS p ON p.oid = m.roleid AND p.rolname ~ '^pg_' AND p.oid < 16384
+# The login of a platform's API is in a role with BYPASSRLS, which holds no table of ours, as long as it has it.
+_MEMBERSHIPS = f"""
+    WITH {OURS}, powerful AS (
+        SELECT p.oid, p.rolname, 'whoever acts as the owner of our tables is bound by no policy of them' AS why
+        FROM pg_roles AS p WHERE p.oid IN (TABLE owners)
+        UNION ALL
+        SELECT p.oid, p.rolname, 'it reads or writes all tables, the server''s files, or other people''s query texts'
+        FROM pg_roles AS p WHERE p.rolname ~ '^pg_' AND p.oid < 16384
+        UNION ALL
+        SELECT p.oid, p.rolname, 'row security does not bind that role, and whoever may take it'
+        FROM pg_roles AS p
+        WHERE (p.rolsuper OR p.rolbypassrls OR p.rolreplication OR p.rolcreaterole) AND p.oid NOT IN (TABLE owners)
+          AND p.rolname <> ALL (%(roles)s)  -- of these validation says it
+    ), found AS (
+        SELECT p.rolname::text AS role, u.rolname::text AS member, u.rolname = ANY (%(roles)s) AS is_ours, p.why,
+               CASE WHEN p.oid IN (TABLE owners) THEN {members("u.oid", but=OPERATORS)}
+                    WHEN p.rolname = ANY (%(files)s) THEN {members("u.oid")}
+                    ELSE {members("u.oid", but=AS_OWNER)} END AS logins
+        FROM memberships AS m
+        JOIN powerful AS p ON p.oid = m.roleid
         JOIN pg_roles AS u ON u.oid = m.member AND u.rolname !~ '^pg_' AND NOT u.rolsuper
         WHERE u.rolname <> ALL (%(known)s)
+          AND NOT (p.rolname = ANY (%(platform)s) AND u.rolname = ANY (%(api)s))
     )
-    SELECT DISTINCT role, member, logins, current_database()::text FROM found WHERE is_ours OR cardinality(logins) > 0
+    SELECT DISTINCT role, member, logins, why, current_database()::text
+    FROM found WHERE is_ours OR cardinality(logins) > 0
+"""  # noqa: S608 - our own words
+_ATTRIBUTES = f"""
+    WITH {OURS}
+    SELECT l.rolname::text, a.attribute
+    FROM pg_roles AS l
+    CROSS JOIN LATERAL (
+        VALUES ('REPLICATION', l.rolreplication, true), ('BYPASSRLS', l.rolbypassrls, false),
+               ('CREATEROLE', l.rolcreaterole, current_setting('server_version_num')::int < 160000)
+    ) AS a (attribute, has, reaches_all)
+    WHERE {LOGIN} AND l.rolname <> ALL (%(roles)s) AND NOT ({OPERATORS}) AND a.has
+      AND (a.reaches_all OR {neighbours.reaches("l.oid")})
 """  # noqa: S608 - our own words
 _EVENT_TRIGGERS = f"""
     WITH {OURS}

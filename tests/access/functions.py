@@ -117,6 +117,12 @@ OPENED = (
 TOLD = "owner: SELECT {} FROM notifications WHERE created_at >= now() AND type = 'warning'"
 MINE = "patient: SELECT concat_ws(' ', who, acted_as, action, table_name, purpose) FROM app.accesses_of_my_record() LIMIT 1"
 NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"
+#: A flow of s1's that is published while the policies take it for a draft.
+PUBLISHED = (
+    "owner: UPDATE chatbot_flows SET status = 'published' WHERE id = '<chatbot_flows.s1>'; "
+    "CREATE OR REPLACE FUNCTION app.my_unpublished_flow_ids() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER "
+    "SET search_path = pg_catalog, pg_temp AS 'SELECT f.id FROM public.chatbot_flows AS f WHERE f.created_by = app.user_id()'"
+)
 LINKED = "owner: SELECT user_id::text FROM"
 
 
@@ -235,6 +241,40 @@ FUNCTIONS = {
         (RESTRICTED, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'", "admin: DELETE FROM roles WHERE name = 'admin'"),
         (1, "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "admin: UPDATE users SET name = 'n' WHERE id = '<users.a1>'"),
+    )),
+    "keep_in_sight()": Function("", False, (
+        (REFUSED, "staff: UPDATE crm_deals SET lead_id = '<crm_leads.s2>' WHERE id = '<crm_deals.s1>'"),
+        (REFUSED, "staff: UPDATE crm_deals SET lead_id = '00000000-0000-4000-8000-000000000000' WHERE id = '<crm_deals.s1>'"),
+        (1, "staff: UPDATE crm_deals SET lead_id = NULL WHERE id = '<crm_deals.s1>'"),
+        (1, "owner: UPDATE crm_deals SET lead_id = NULL WHERE id = '<crm_deals.s1>'", "staff: UPDATE crm_deals SET lead_id = '<crm_leads.s1>' WHERE id = '<crm_deals.s1>'"),
+        # What somebody else pointed there stays.
+        (1, "supervisor: UPDATE crm_deals SET lead_id = '<crm_leads.s2>' WHERE id = '<crm_deals.s1>'", "staff: UPDATE crm_deals SET lead_id = lead_id, title = 'n' WHERE id = '<crm_deals.s1>'"),
+        (REFUSED, "staff: INSERT INTO crm_activities (type, subject, owner_id, deal_id) VALUES ('call', 'n', '<users.s1>', '<crm_deals.s2>')"),
+        (REFUSED, "owner: INSERT INTO chatbot_integrations (id, provider, name, config) VALUES ('<users.p1>', 'web', 'n', '{}')", "supervisor: UPDATE conversations SET integration_id = '<users.p1>' WHERE id = '<conversations.p1>'"),
+        (1, "owner: INSERT INTO chatbot_integrations (id, provider, name, config) VALUES ('<users.p1>', 'web', 'n', '{}')", "admin: UPDATE conversations SET integration_id = '<users.p1>' WHERE id = '<conversations.p1>'"),
+    )),
+    "guard_reference(text,text,text)": Function("", False, (
+        ("BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW WHEN (((new.note IS NOT NULL) AND " + WHEN[6:-1] + ")) EXECUTE FUNCTION app.keep_in_sight('note', 'users')",
+         SCRATCH, "owner: SELECT app.guard_reference('scratch', 'note', 'users')", TRIGGERS.replace("concat_ws(' ', tgname, tgenabled, ", "concat('', ")),
+        ("scratch_note_in_sight", SCRATCH, "owner: SELECT app.guard_reference('scratch', 'note', 'users')", "owner: SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'scratch'::regclass"),
+    )),
+    "keep_published()": Function("", True, (
+        (1, "owner: INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.pub>')"),
+        (1, "supervisor: INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.pub>')"),
+        (1, "admin: UPDATE chatbot_nodes SET name = 'n' WHERE id = '<chatbot_nodes.pub>'"),
+        (1, "staff: INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.s1>')"),
+        (1, "staff: DELETE FROM chatbot_edges WHERE id = '<chatbot_edges.s1>'"),
+        # As if the flow had been published since the statement began: the policies' function knows it as a draft.
+        *((REFUSED, PUBLISHED, f"staff: {statement}") for statement in (
+            "INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.s1>')",
+            "UPDATE chatbot_nodes SET name = 'n' WHERE id = '<chatbot_nodes.s1>'",
+            "DELETE FROM chatbot_edges WHERE id = '<chatbot_edges.s1>'",
+            "DELETE FROM chatbot_edges WHERE id = '<chatbot_edges.s1>' AND set_config('role', left('moeen_admin', length(flow_id::text)), true) <> ''",
+        )),
+        # Moved out of it, and into it.
+        (REFUSED, PUBLISHED, "owner: INSERT INTO chatbot_flows (id, name, created_by) VALUES ('<users.p1>', 'n', '<users.s1>')", "owner: INSERT INTO chatbot_nodes (id, name, node_type, flow_id) VALUES ('<users.p2>', 'n', 'start', '<chatbot_flows.s1>')", "staff: UPDATE chatbot_nodes SET flow_id = '<users.p1>' WHERE id = '<users.p2>'"),
+        (REFUSED, PUBLISHED, "owner: INSERT INTO chatbot_flows (id, name, created_by) VALUES ('<users.p1>', 'n', '<users.s1>')", "owner: INSERT INTO chatbot_nodes (id, name, node_type, flow_id) VALUES ('<users.p2>', 'n', 'start', '<users.p1>')", "staff: UPDATE chatbot_nodes SET flow_id = '<chatbot_flows.s1>' WHERE id = '<users.p2>'"),
+        (1, "staff: DELETE FROM chatbot_flows WHERE id = '<chatbot_flows.s1>'"),
     )),
     "bearer_of_alias(text)": Function("auth", True, (
         ("patients <patients.p2>", "auth: SELECT concat_ws(' ', table_name, row_id) FROM app.bearer_of_alias('pat_20251017_000002')"),

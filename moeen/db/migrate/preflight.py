@@ -34,7 +34,7 @@ from moeen.db.migrate.refusals import (
 from moeen.db.names import ObjectName
 from moeen.db.operations import CONVERGING, CreateTable
 from moeen.db.schema import load_expected
-from moeen.db.security.strangers import strange_schemas
+from moeen.db.security.strangers import strange_schemas, wrong_identity
 from moeen.db.sql import compose
 
 Plan = Sequence[tuple[Migration, bool]]
@@ -63,7 +63,8 @@ def check(
     pending = [migration for migration, backwards in plan if not backwards]
     if pending:
         _refuse_bytes(connection)
-    strange = list(strange_schemas(connection)) if pending else []
+    # What a stranger wrote is not called.
+    strange = (list(strange_schemas(connection)) or list(wrong_identity(connection))) if pending else []
     if strange:
         raise StrangersSchema(strange)
     if not any(isinstance(operation, CONVERGING) for migration in pending for operation in migration.operations):

@@ -177,7 +177,7 @@ class StrangersSchema(MoeenError):
         self.findings = tuple(findings)
         lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
-            f"Somebody else owns what would decide who is asking. Nothing was changed.\n{lines}",
+            f"What would decide who is asking is not ours, or tells somebody else. Nothing was changed.\n{lines}",
             next_step="Find out who made it and why, take it away as is said beside it, then run migrate again.",
             exit_code=FINDINGS,
         )

@@ -179,6 +179,8 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
         runs.audit(work.target, run_id, {"source": work.mapping.source, "tables": tables})
         try:
             writing.write(work.target, work.stagings, told=options.told)
+            for one in [*(staging.selection.target.name for staging in work.stagings), "legacy_keys"]:
+                work.target.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", one)))
             written = time.monotonic()
             proofs = proof.prove(work.target, work.stagings)
             findings = schema.validate(wrapper).unexpected
@@ -216,6 +218,8 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
         with connect() as connection:
             digests.prepare(connection)
             connection.execute("SET search_path = public")
+            # All that is asked is of whole tables, most of them temporary and without statistics.
+            connection.execute("SET enable_nestloop = off")
             yield _Work(whole, source, connection, selections, told)
 
 

@@ -183,7 +183,19 @@ def test_plan__core_database__names_locks_and_sizes_and_changes_nothing(new_data
     assert re.search(
         r"\n  patients \(\d+ rows, \d+ kB\): ACCESS EXCLUSIVE for an instant, read through while it is in use\n", page
     ), page
+    assert (
+        "How long: less than a second, beside what the new objects take.\n  An estimate by sizes: 100 MB read" in page
+    )
     assert page.count("\n") < 80
+
+
+def test_outline__large_tables__says_about_how_long():
+    words = {"migration": "app.0001", "operation": "op", "sql": "x", "table": "t", "rows": 10**7, "lock": Lock.SHARE}
+    reading = plan.PlannedStatement(**words, bytes=6000 * 1024 * 1024, scans=True)
+    writing = plan.PlannedStatement(**words, bytes=3000 * 1024 * 1024, scans=True, rewrites=True)
+    filling = plan.PlannedStatement(**words, bytes=0, changes=2_400_000)
+    assert outline([reading, writing, filling]).seconds == 60 + 120 + 120
+    assert "How long: about 5 min, beside" in outline([reading, writing, filling]).pretty()
 
 
 def test_plan__nothing_pending__says_so(copy, manage):

@@ -19,7 +19,7 @@ handler500 = "moeen.error_pages.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="root"),
-    path("admin/id/<public_id:text>/", admin.site.admin_view(row_by_public_id), name="row"),
+    path("admin/id/<path:text>/", admin.site.admin_view(row_by_public_id), name="row"),
     path("admin/", admin.site.urls),
     path("language/", set_language, name="set_language"),
 ]

@@ -191,7 +191,7 @@ def test_mapping__what_it_does_not_tell_of__is_open_until_it_does(own_source, ta
     found = generations.check(own_source, target, MAPPING)
     assert {finding.object for finding in found.findings} == {"doctors.languages", "wards"}
     assert {finding.kind for finding in found.findings} == {Kind.IMPORT_LEAVES_OUT}
-    with pytest.raises(importing.Refused, match="2 columns or tables"):
+    with pytest.raises(importing.Refused, match="2 columns, tables or lines undecided"):
         generations.run(own_source, target, MAPPING, tmp_path)
     words = ("[tables.doctors.columns]", '[tables.doctors.left_out]\nlanguages = "x"\n[tables.doctors.columns]')
     more = ("[left_out]", '[left_out]\nwards = "Empty rooms."')

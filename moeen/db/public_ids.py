@@ -1,7 +1,8 @@
 """Public ids: the registry of prefixes, the field, the generators, and parsing.
 
 A public id is ``<prefix><body>``, for example ``pat_x1y2...``: the only identifier the outside sees. New bodies are
-cuid2 (24 characters, a letter first). Bodies that older databases hold are accepted for ever:
+cuid2 (24 characters, a letter first). Bodies that older databases hold are accepted for ever; ids of any other form,
+which imports bring, are kept as aliases and lead to their rows:
 
 ========  =====================================================  =================================
 form      body                                                   note
@@ -24,12 +25,12 @@ import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cuid2
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
-from django.db import connections, models
+from django.db import DEFAULT_DB_ALIAS, ProgrammingError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Func, Value
 
@@ -153,26 +154,51 @@ def parse(text: str, *, prefix: str | None = None) -> PublicId:
 def look_up(text: str, *, using: str | None = None) -> models.Model:
     """The row that bears this public id, or bore it before, of whatever table.
 
-    Raises ObjectDoesNotExist for an unknown or malformed one, and for a row that the caller may not see.
+    Raises ObjectDoesNotExist for an unknown one, and for a row that the caller may not see.
     """
+    using = using or DEFAULT_DB_ALIAS
     try:
-        model = parse(text).model
-    except PublicIdError as error:
-        raise ObjectDoesNotExist(str(error)) from error
+        return _of_model(parse(text).model, text, using)
+    except (PublicIdError, ObjectDoesNotExist) as error:
+        unknown = ObjectDoesNotExist(str(error))
+    bearer = bearer_of_alias(text, using=using) if may_be_alias(text) else None
+    model = next((one for one in PREFIXES.values() if bearer and one._meta.db_table == bearer.table), None)
+    if model is None:
+        raise unknown
+    try:
+        with transaction.atomic(using):  # a caller who may not read the table at all goes on, and is told no more
+            return _of_model(model, text, using)
+    except (ObjectDoesNotExist, ProgrammingError) as error:
+        raise unknown from error
+
+
+def _of_model(model: type[models.Model], text: str, using: str) -> models.Model:
     row: models.Model = model._default_manager.using(using).get_by_public_id(text)  # type: ignore[attr-defined]
     return row
 
 
-def row_of_alias(text: str, *, using: str) -> uuid.UUID | None:
-    """The id of the row that bore this public id before it got another one, for a query by whoever asks.
+class Bearer(NamedTuple):
+    """Whose a former public id was."""
+
+    table: str
+    row_id: uuid.UUID
+
+
+def may_be_alias(text: object) -> bool:
+    """Whether a column can hold the text: former ids have any form."""
+    return isinstance(text, str) and 0 < len(text) <= MAX_LENGTH and not re.search("[\0\ud800-\udfff]", text)
+
+
+def bearer_of_alias(text: str, *, using: str) -> Bearer | None:
+    """The row that bore this public id before it got another one, for a query by whoever asks.
 
     Not to be told to them: it says that there is such a row, whether they may see it or not. So their role cannot ask.
     """
     asking = identity.bound(identity.AUTH if identity.current().role else identity.OPERATOR)
     with asking, connections[using].cursor() as cursor:
-        cursor.execute("SELECT app.row_of_alias(%s)", [text])
+        cursor.execute("SELECT table_name, row_id FROM app.bearer_of_alias(%s) WHERE row_id IS NOT NULL", [text])
         row = cursor.fetchone()
-    return row[0] if row else None
+    return Bearer(*row) if row else None
 
 
 class PublicIdField(models.CharField):  # type: ignore[type-arg]  # its parameters exist for type checkers only

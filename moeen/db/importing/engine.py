@@ -18,19 +18,32 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from moeen.db import schema
+from moeen.db import registry, schema
 from moeen.db.backfill.connecting import connector
 from moeen.db.backups import digests
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding
-from moeen.db.importing import judgement, mapping, proof, refusals, runs, selection, target, writing
+from moeen.db.importing import (
+    judgement,
+    mapping,
+    proof,
+    proposal,
+    proposal_text,
+    refusals,
+    runs,
+    selection,
+    target,
+    writing,
+)
 from moeen.db.importing.mapping import Mapping
 from moeen.db.importing.proof import TableProof
+from moeen.db.importing.proposal import Proposal
 from moeen.db.importing.selection import Selection
 from moeen.db.importing.source import Connection, Source
 from moeen.db.importing.staging import Counts, ExpressionFailed, Staging
+from moeen.db.importing.words import Words
 from moeen.db.kinds import Kind
 
 Told = Callable[[str, int, int], None]
@@ -111,7 +124,7 @@ class Refused(MoeenError):
         count = sum(table.counts.refused for table in found.tables)
         undecided = sum(finding.kind is Kind.IMPORT_LEAVES_OUT for finding in found.findings)
         words = [f"{count:,} rows of the source would not be written"] if count else []
-        words += [f"the mapping does not tell of {undecided:,} columns or tables that hold something"] * bool(undecided)
+        words += [f"the mapping leaves {undecided:,} columns, tables or lines undecided"] * bool(undecided)
         step = "import_database --check tells of each kind. Correct the rows, or the mapping."
         super().__init__(
             f"{'; '.join(words)}. Nothing was changed.",
@@ -127,6 +140,19 @@ def check(wrapper: BaseDatabaseWrapper, url: str, file: Path, *, told: Told) -> 
     with _opened(wrapper, url, file, told) as work:
         work.read()
         return work.found(started)
+
+
+def propose(wrapper: BaseDatabaseWrapper, url: str, words: Words, *, schema: str, zone: str) -> tuple[Proposal, str]:
+    """A first mapping, and its text. ``zone`` is taken for the clinic's where the source does not tell."""
+    targets = {one.name: one for one in target.every(wrapper).values() if one.name not in registry.facts().append_only}
+    with Source.opened(url, schema=schema) as source, wrapper.cursor() as cursor:
+        full = set()
+        for name, one in targets.items():
+            cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(one.relation))
+            if cursor.fetchone()[0]:
+                full.add(name)
+        made = proposal.propose(source, targets, words, full=full)
+        return made, proposal_text.text(made, source, zone=zone)
 
 
 def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) -> Receipt:
@@ -230,6 +256,7 @@ class _Work:
 
     def found(self, started: float) -> Check:
         findings = [finding for staging in self.stagings for finding in refusals.findings(staging)]
+        findings += refusals.open_lines(self.mapping)
         findings += refusals.undecided(self.source, self.selections, self.mapping.left_out)
         tables = tuple(TableCheck(staging.table, staging.count()) for staging in self.stagings)
         return Check(self.mapping.source, tables, tuple(findings), time.monotonic() - started)

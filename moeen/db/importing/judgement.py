@@ -15,6 +15,7 @@ from moeen.db.importing import conversions
 from moeen.db.importing.selection import UNMAPPED
 from moeen.db.importing.staging import Staging
 from moeen.db.importing.target import PUBLIC_ID, Unique
+from moeen.db.public_ids import MAX_LENGTH
 from moeen.db.sql import fragment
 
 NO_SUCH_VALUE = "the map has no such value"
@@ -131,6 +132,8 @@ class _Judge:
             "two rows have this key",
             "FROM {stage} AS s WHERE s.k IS NOT NULL GROUP BY s.k HAVING count(*) > 1",
         )
+        # An entry of an index holds some 2,700 bytes.
+        self._refuse("(key)", "longer than 2,000 bytes", "FROM {stage} AS s WHERE octet_length(s.k) > 2000")
 
     def _values(self) -> None:
         if self.staging.raw:
@@ -228,6 +231,8 @@ class _Judge:
         every = sql.SQL(" UNION ALL ").join(
             [sql.SQL("SELECT p FROM {}").format(one.ready) for one in (*others, self.staging)]
         )
+        long = f"longer than {MAX_LENGTH} characters"
+        self._refuse(PUBLIC_ID, long, "FROM {ready} AS s WHERE char_length(s.p) > {n}", n=sql.Literal(MAX_LENGTH))
         self._refuse(
             PUBLIC_ID, "another row has the same",
             """FROM {ready} AS s WHERE s.p IN (SELECT p FROM ({every}) AS e WHERE p IS NOT NULL GROUP BY p

@@ -20,6 +20,8 @@ _ASSIGNMENT = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+
 _PART = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 _MULTILINE = re.compile(r'"""|\'\'\'')
 _NAME = re.compile(r"[\w .-]{1,100}")
+#: Stands where somebody has yet to decide: for a constant, a value, what becomes of NULL, a reason.
+UNDECIDED = "?"
 
 
 class MappingError(MoeenError):
@@ -69,7 +71,10 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Mapping:
-    """The whole file. ``zone``: of times that hold none, and of days that are taken from times; "" where not said."""
+    """The whole file. ``zone``: of times that hold none, and of days that are taken from times; "" where not said.
+
+    ``undecided``: dotted names of what is still to be decided -> their lines.
+    """
 
     path: Path
     text: str
@@ -79,6 +84,7 @@ class Mapping:
     tables: Dictionary[str, Table]
     left_out: Dictionary[str, str]
     lines: Dictionary[str, int]
+    undecided: Dictionary[str, int]
 
     def error(self, line: int, cause: str, *, next_step: str = "") -> MappingError:
         return MappingError(f"{self.path.name}, line {line}: {cause}", next_step=next_step, exit_code=USAGE)
@@ -110,6 +116,7 @@ class _Reader:
     def __init__(self, path: Path, text: str, document: dict[str, Any]) -> None:
         self.path, self.text, self.document = path, text, document
         self.lines = _lines(text)
+        self.undecided: dict[str, int] = {}
 
     def mapping(self) -> Mapping:
         document = self.document
@@ -120,15 +127,18 @@ class _Reader:
         tables = self._tables(document, "", "tables")
         if not tables:
             raise self._error("", "it names no table: [tables.NAME] says where the rows of a table come from.")
+        found = {one: self._table(one, said, f"tables.{one}") for one, said in tables.items()}
+        left_out = self._texts(document, "", "left_out")
         return Mapping(
             path=self.path,
             text=self.text,
             source=name,
             schema=self._text(document, "", "schema", "public"),
             zone=self._text(document, "", "zone", ""),
-            tables={name: self._table(name, said, f"tables.{name}") for name, said in tables.items()},
-            left_out=self._texts(document, "", "left_out"),
+            tables=found,
+            left_out=left_out,
             lines=self.lines,
+            undecided=self.undecided,
         )
 
     def _table(self, name: str, said: Any, at: str) -> Table:
@@ -176,6 +186,8 @@ class _Reader:
         )
 
     def _scalar(self, value: Any, at: str) -> str:
+        if value == UNDECIDED:
+            self.undecided[at] = self._line(at)
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, str | int | float):
@@ -199,6 +211,9 @@ class _Reader:
         for one, reason in found.items():
             if not isinstance(reason, str) or not reason.strip():
                 raise self._error(f"{at}.{name}.{one}", f"{one} is left out without a reason.")
+            if reason == UNDECIDED:
+                where = f"{at}.{name}.{one}".strip(".")
+                self.undecided[where] = self._line(where)
         return found
 
     def _known(self, said: Dictionary[str, Any], at: str, names: tuple[str, ...]) -> None:

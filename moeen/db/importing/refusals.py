@@ -14,7 +14,8 @@ from psycopg import sql
 from moeen.db.backups import encryption
 from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.importing.judgement import NO_SUCH_VALUE, rules
-from moeen.db.importing.selection import UNMAPPED, Selection, fits
+from moeen.db.importing.mapping import UNDECIDED, Mapping
+from moeen.db.importing.selection import UNMAPPED, Selection
 from moeen.db.importing.source import Source
 from moeen.db.importing.staging import Staging
 from moeen.db.kinds import Kind
@@ -58,31 +59,50 @@ def _values(staging: Staging, column: str) -> str:
 def undecided(source: Source, selections: Sequence[Selection], left_out: Container[str]) -> Iterator[Finding]:
     """Columns and tables of the source that hold something, and of which the mapping does not tell.
 
-    A column that one of the tables takes, or leaves out with a reason, is told of, whichever other tables read it.
+    ``left_out``: tables, and columns as `table.column`. A column that one of the tables takes, or leaves out with a
+    reason, is told of, whichever other tables read it. Of tables in other schemas nothing is asked.
     """
-    told: dict[str, set[str]] = {}
+    tables = source.tables()
     for one in selections:
-        told.setdefault(one.rows.as_string(None), set()).update(one.named, one.table.left_out)
-    looked_at = set()
-    for one in selections:
-        rows = one.rows.as_string(None)
-        left = [name for name in one.known if name not in told[rows]]
-        if left and rows not in looked_at:
-            looked_at.add(rows)
-            counts = sql.SQL(", ").join(sql.SQL("count({})").format(sql.Identifier("s", name)) for name in left)
-            (numbers,) = source.rows(sql.SQL("SELECT {} FROM {} AS s").format(counts, one.rows))
-            what = one.table.name if one.table.is_query else one.table.source
-            yield from (
-                _left(f"{what}.{name}", f"{count:,} values", f"[tables.{one.table.name}]")
-                for name, count in zip(left, numbers, strict=True)
-                if count
-            )
-    for name, table in source.tables().items():
-        if table.kind in ("r", "p") and name not in left_out and not any(fits(name, rows) for rows in told):
-            relation = sql.Identifier(table.schema, name)
-            ((holds,),) = source.rows(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation))
-            if holds:
-                yield _left(name, "rows", "the mapping")
+        if one.table.is_query:
+            bare = {name for other in one.reads(tables) for name in tables[other].columns}
+            left = [name for name in one.known if name not in bare | one.named and name not in one.table.left_out]
+            yield from _columns(source, one, f"the SELECT of {one.table.name}", left)
+        elif one.table.source not in tables or tables[one.table.source].kind not in ("r", "p"):
+            left = [name for name in one.known if name not in one.named and name not in one.table.left_out]
+            yield from _columns(source, one, one.table.source, left)
+    for name, table in tables.items():
+        if table.kind not in ("r", "p") or name in left_out:
+            continue
+        readers = [one for one in selections if one.reads({name})]
+        told = {column for one in readers for column in table.columns if one.tells_of(name, column)}
+        relation = sql.Identifier(table.schema, name)
+        if readers:
+            left = [one for one in table.columns if one not in told and f"{name}.{one}" not in left_out]
+            where = next((one.table.name for one in readers if one.table.source == name), readers[0].table.name)
+            yield from _columns_of(source, relation, name, left, f"[tables.{where}]")
+        elif source.rows(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation))[0][0]:
+            yield _left(name, "rows", "the mapping")
+
+
+def _columns(source: Source, one: Selection, what: str, left: Sequence[str]) -> Iterator[Finding]:
+    yield from _columns_of(source, one.rows, what, left, f"[tables.{one.table.name}]")
+
+
+def _columns_of(source: Source, rows: sql.Composable, what: str, left: Sequence[str], where: str) -> Iterator[Finding]:
+    if not left:
+        return
+    counts = sql.SQL(", ").join(sql.SQL("count({})").format(sql.Identifier("s", name)) for name in left)
+    (numbers,) = source.rows(sql.SQL("SELECT {} FROM {} AS s").format(counts, rows))
+    for name, count in zip(left, numbers, strict=True):
+        if count:
+            yield _left(f"{what}.{name}", f"{count:,} values", where)
+
+
+def open_lines(mapping: Mapping) -> Iterator[Finding]:
+    """Lines of the mapping where somebody has yet to decide."""
+    for what, line in mapping.undecided.items():
+        yield _left(what, f'"{UNDECIDED}" in line {line}', f"line {line}")
 
 
 def _left(what: str, found: str, where: str) -> Finding:

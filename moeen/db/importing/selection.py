@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -59,6 +59,26 @@ class Selection:
         return sql.SQL(
             "SELECT k FROM (SELECT {key} AS k, {value} AS v FROM {rows} AS s) AS t WHERE {condition}"
         ).format(key=self.key, value=expression or sql.NULL, rows=self.rows, condition=condition)
+
+    def reads(self, tables: Iterable[str]) -> list[str]:
+        """Those of the source's tables that its SQL reads: by their letters, which is enough to not ask about them."""
+        return [name for name in tables if self.table.source == name or any(fits(name, text) for text in self._texts)]
+
+    def tells_of(self, table: str, column: str) -> bool:
+        """Whether the mapping takes this column of the source's table, or leaves it out with a reason."""
+        said = column in self.named or column in self.table.left_out
+        if self.table.source == table:
+            return said
+        query = self.table.source if self.table.is_query else ""
+        if fits(table, query) and (fits(column, query) or ("*" in query and said)):
+            return True
+        return any(fits(table, text) and fits(column, text) for text in self._texts)
+
+    @property
+    def _texts(self) -> list[str]:
+        """The SQL that the mapping gives for this table."""
+        query = [self.table.source] if self.table.is_query else []
+        return [*query, *(column.sql for column in self.table.columns.values() if column.sql)]
 
     def _digested(self, what: sql.SQL) -> sql.Composed:
         parts = [self.key, *([self.public_id] if self.public_id else []), *self.columns.values()]
@@ -126,7 +146,7 @@ class _Composer:
             key=parts[0] if len(parts) == 1 else sql.SQL(" || '|' || ").join(parts),
             keeps_keys=len(parts) == 1 and self.known[table.key[0]] == "uuid",
             columns=columns,
-            public_id=self._expression(table.public_id) if table.public_id else None,
+            public_id=sql.SQL("nullif({}, '')").format(self._expression(table.public_id)) if table.public_id else None,
             references=self._references(),
             known=self.known,
             named=frozenset(named | {name for name in self.known if self._occurs(name)}),

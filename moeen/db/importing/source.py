@@ -6,10 +6,12 @@ Any PostgreSQL from 10 on. Everything is set for the one transaction alone, so t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import errors, sql
@@ -18,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from moeen.db.codes import Code
 from moeen.db.errors import DATABASE_URL_FORM, USAGE, MoeenError
 from moeen.db.explain import explain
+from moeen.db.sql import fragment
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST = 100000
@@ -83,6 +86,7 @@ class Source:
 
     def __init__(self, connection: Connection, schema: str) -> None:
         self.connection, self.schema = connection, schema
+        self._tables: dict[str, dict[str, SourceTable]] = {}
 
     @classmethod
     @contextmanager
@@ -158,10 +162,37 @@ class Source:
         known = explain(error)
         return MoeenError(f"The source: {known.cause if known else type(error).__name__}", code=Code.IMPORT_SOURCE)
 
+    def identifier(self, name: str) -> str:
+        """A name as it stands in SQL for people: quoted only where it must be."""
+        plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in self._reserved
+        return name if plain else sql.Identifier(name).as_string(None)
+
+    def written(self, template: LiteralString, **names: str) -> str:
+        """SQL for people, with these names in it."""
+        parts = {word: fragment(self.identifier(name)) for word, name in names.items()}
+        return sql.SQL(template).format(**parts).as_string(None)
+
+    @cached_property
+    def _reserved(self) -> frozenset[str]:
+        query = "SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')"
+        return frozenset(word for (word,) in self.connection.execute(query).fetchall())
+
+    def shown_by_views(self) -> dict[str, set[str]]:
+        """View -> the tables of the same schema that it reads."""
+        found: dict[str, set[str]] = {}
+        for view, table in self.connection.execute(_SHOWN, [self.schema]).fetchall():
+            found.setdefault(view, set()).add(table)
+        return found
+
     def tables(self, schema: str = "") -> dict[str, SourceTable]:
         """The tables and views of a schema, by name."""
-        found: dict[str, SourceTable] = {}
         wanted = schema or self.schema
+        if wanted not in self._tables:
+            self._tables[wanted] = self._read_tables(wanted)
+        return self._tables[wanted]
+
+    def _read_tables(self, wanted: str) -> dict[str, SourceTable]:
+        found: dict[str, SourceTable] = {}
         for name, kind, rows, names, types in self.connection.execute(_TABLES, [wanted]).fetchall():
             found[name] = SourceTable(wanted, name, kind, max(rows, 0), dict(zip(names, types, strict=True)))
         for name, key in self.connection.execute(_KEYS, [wanted]).fetchall():
@@ -200,6 +231,13 @@ _FOREIGN_KEYS = """
     FROM pg_constraint AS p JOIN pg_class AS c ON c.oid = p.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_class AS f ON f.oid = p.confrelid JOIN pg_namespace AS fn ON fn.oid = f.relnamespace
     WHERE n.nspname = %s AND p.contype = 'f' AND NOT c.relispartition ORDER BY 1, p.conname
+"""
+_SHOWN = """
+    SELECT DISTINCT v.relname::text, t.relname::text
+    FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class
+    JOIN pg_namespace AS n ON n.oid = v.relnamespace JOIN pg_class AS t ON t.oid = d.refobjid AND t.relnamespace = n.oid
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND v.oid <> t.oid
+      AND n.nspname = %s
 """
 _LABELS = """
     SELECT c.relname::text, a.attname::text, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)

@@ -31,7 +31,7 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal, stock_django
+from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal, states, stock_django
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.migrate.watch import Watch
@@ -50,9 +50,9 @@ class MigrateOptions:
     ``closes_to``, ``keeps`` (name -> reason): what becomes of roles that would see nothing any more; ``kept``: with the
     policies by which those that are kept go on, worked out beforehand.
     ``hold_triggers``, ``fire_triggers``: what becomes of others' triggers at the rows that adoption changes.
-    ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
-    migrations loses what it is given. ``watch``: this is a rehearsal, watched by it, and ``broken`` takes what would
-    stop a run.
+    ``yes_here``: tables of another application's are known of. ``tell`` takes progress lines; ``backup`` makes a backup
+    and gives its id; ``confirm`` is asked before reversing migrations loses what it is given. ``watch``: this is a
+    rehearsal, watched by it, and ``broken`` takes what would stop a run.
     Afterwards ``run`` is what was done (None: nothing) and ``plan`` what was to be done.
     """
 
@@ -68,6 +68,7 @@ class MigrateOptions:
     keeps: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[grantees.Kept, ...] = ()
     allow_blocking: tuple[str, ...] = ()
+    yes_here: bool = False
     tell: Callable[[str], None] = lambda line: None
     confirm: Callable[[list[str]], bool] = lambda losses: True
     watch: Watch | None = None
@@ -91,6 +92,7 @@ class MigrateOptions:
         said += grantees.said(self.closes_to, self.keeps)
         said += ["triggers held off"] if self.hold_triggers else []
         said += ["triggers let fire"] if self.fire_triggers else []
+        said += ["here, beside another application"] if self.yes_here else []
         if self.no_rehearsal_reason:
             said.append(f"no rehearsal: {self.no_rehearsal_reason}")
         return "\n".join(said)
@@ -151,7 +153,7 @@ class Executor(MigrationExecutor):
             state = super().migrate(targets, [], None, fake, fake_initial)
             self._make_web_login()
             self._prove()
-            return state
+            return state.clone()
         if not fake and not options.rehearses:
             verdict = judge(self.connection, options)
             if verdict.refusal is not None:
@@ -189,19 +191,45 @@ class Executor(MigrationExecutor):
                 ledger.write(self.connection, run)
             self._make_web_login()
             self._validate(run)
-            return after
+            return after.clone()  # Django renders into it; ours is kept
+
+    def _create_project_state(self, with_applied_migrations: bool = False) -> ProjectState:
+        make: Callable[[], ProjectState] = partial(
+            super()._create_project_state,  # type: ignore[misc]
+            with_applied_migrations,
+        )
+        if not with_applied_migrations:
+            return make()
+        nodes = self.loader.graph.nodes
+        self._behind = frozenset(type(nodes[key]) for key in self.loader.applied_migrations if key in nodes)
+        return states.root(self._behind, unmigrated=frozenset(self.loader.unmigrated_apps), make=make)
 
     def apply_migration(
         self, state: ProjectState, migration: Migration, fake: bool = False, fake_initial: bool = False
     ) -> ProjectState:
-        def apply(base: ProjectState) -> ProjectState:
-            return MigrationExecutor.apply_migration(self, base, migration, fake, fake_initial)
+        if fake or fake_initial:
+            # Where Django may leave an operation out, or all of them, it goes its own way.
 
-        return self._step(migration, state, apply, "faked" if fake else "applied")
+            def fake_it(base: ProjectState) -> ProjectState:
+                return MigrationExecutor.apply_migration(self, base.clone(), migration, fake, fake_initial)
+
+            return self._step(migration, state, fake_it, "faked" if fake else "applied")
+        walked = states.steps(
+            migration, state=state, applied=self._behind, unmigrated=frozenset(self.loader.unmigrated_apps)
+        )
+        ready = states.ready(migration, walked)
+
+        def apply(base: ProjectState) -> ProjectState:
+            return MigrationExecutor.apply_migration(self, base, ready)
+
+        after = self._step(migration, state, apply, "applied")
+        self._behind |= {type(migration)}
+        return after
 
     def unapply_migration(self, state: ProjectState, migration: Migration, fake: bool = False) -> ProjectState:
         def unapply(base: ProjectState) -> ProjectState:
-            return MigrationExecutor.unapply_migration(self, base, migration, fake)
+            # The state is changed meanwhile, so each try gets its own.
+            return MigrationExecutor.unapply_migration(self, base.clone(), migration, fake)
 
         return self._step(migration, state, unapply, "unapplied")
 
@@ -221,11 +249,10 @@ class Executor(MigrationExecutor):
 
         def attempt() -> ProjectState:
             said.clear()
-            # The state is changed while a migration is applied, so each try gets its own.
             if not migration.atomic:
-                return action(state.clone())
+                return action(state)
             with locks.short_transaction(connection):
-                return action(state.clone())
+                return action(state)
 
         def record(result: str, note: str = "") -> None:
             checksum = ledger.file_checksum(migration)
@@ -379,6 +406,8 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     mismatches: list[Finding] = []
     try:
         session.refuse_shared(connection, "migrate")
+        if not options.yes_here:
+            preflight.refuse_another_application(connection)
         decided = options.hold_triggers or options.fire_triggers
         try:
             adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backups, importing
-from moeen.db.errors import FINDINGS
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.importing import Check, Receipt
 from sysadmin.management.arguments import whole
 from sysadmin.management.json_output import as_json
@@ -22,17 +22,23 @@ from sysadmin.management.progress import Display
 class Command(BaseCommand):
     help = (
         "Carries the rows of another PostgreSQL database over into this one, which is migrated and empty or holds an "
-        "earlier run of the same import. Where each table and column comes from says a mapping, a TOML file; docs/"
-        "import.md tells how to get from a first look to the switch. The other database is read in one snapshot and "
-        "never written. Run again, it carries over what changed since. Exit code 0: done and proven; 2: the mapping or "
-        "the command line is wrong; 3: rows or columns are open to decide, and nothing was changed."
+        "earlier run of the same import. Where each table and column comes from says a mapping, a TOML file: --propose "
+        "writes a first one, --check tries it; docs/import.md tells how to get from a first look to the switch. The "
+        "other database is read in one snapshot and never written. Run again, it carries over what changed since. Exit "
+        "code 0: done and proven; 2: the mapping or the command line is wrong; 3: rows or columns are open to decide, "
+        "and nothing was changed."
     )
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         words = "the other database: a URL, or env:VARIABLE that holds one, so that its password is on no command line"
         parser.add_argument("--from", dest="url", required=True, metavar="URL", help=words)
-        parser.add_argument("--map", required=True, type=Path, metavar="FILE", help="the mapping")
+        words = "the mapping; with --propose where to write it, or - to print it"
+        parser.add_argument("--map", required=True, type=Path, metavar="FILE", help=words)
+        words = "write a first mapping, with how sure each line is and what is to be decided"
+        parser.add_argument("--propose", action="store_true", help=words)
+        words = "with --propose: the schema of the other database (default: public)"
+        parser.add_argument("--schema", default="public", metavar="NAME", help=words)
         words = "write nothing; say what would come over, what would be refused, and what the mapping does not tell of"
         parser.add_argument("--check", action="store_true", help=words)
         words = "go on although so many rows are refused (default: 0); they are in the file of --rejects"
@@ -46,6 +52,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection, url = connections[options["database"]], importing.url_of(options["url"])
+        if options["propose"]:
+            self._propose(connection, url, options)
+            return
         with Display(self.stderr) as display:
             told = display.show if options["verbosity"] else lambda stage, done, total: None
             if options["check"]:
@@ -61,6 +70,21 @@ class Command(BaseCommand):
         self.stdout.write(as_json(document) if options["json"] else "\n".join(lines))
         if not ok:
             raise SystemExit(FINDINGS)
+
+    def _propose(self, connection: Any, url: str, options: dict[str, Any]) -> None:
+        words = importing.Words.load(Path(settings.BASE_DIR) / "moeen" / "synonyms.toml")
+        made, text = importing.propose(connection, url, words, schema=options["schema"], zone=settings.TIME_ZONE)
+        if str(options["map"]) == "-":
+            self.stdout.write(text, ending="")
+            return
+        try:
+            with options["map"].open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError as error:
+            raise MoeenError(f"{options['map']} is there already.", exit_code=USAGE) from error
+        document = {"map": str(options["map"]), "placed": made.placed, "open": made.open}
+        told = f"{options['map']}: {made.placed} columns have a place, {made.open} lines are to be decided"
+        self.stdout.write(as_json(document) if options["json"] else told)
 
 
 def _rejects_file() -> Path:

@@ -1,0 +1,1 @@
+DROP FUNCTION IF EXISTS app.bearer_of_alias(text);

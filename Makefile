@@ -49,7 +49,7 @@ test-kill-backfill: development  ## kill the backfill at fifty random moments, a
 test-kill: development  ## kill migrate at a hundred random moments, each time it must end the same
 	@$(BIN)/python -m pytest -m long tests/test_kill.py $(ARGS)
 
-test-backup: development  ## a million rows there and back on every version, thirty kills, flat memory
+test-backup: development  ## a million rows there and back on every version, eighty kills, flat memory
 	@$(BIN)/python -m pytest -m long tests/test_backup_long.py $(ARGS)
 
 test-archive: development  ## kill a server and its archivist twenty times under eight writers; nothing promised is lost
@@ -90,7 +90,7 @@ clean: stop  ## remove the environment and caches; the data in .moeen stay
 bench-migrate: development  ## measure migrate against plain Django's, side by side
 	@$(BIN)/python -m tests.bench.bench_migrate $(ARGS)
 
-bench-backup: development  ## measure backup and verification against bare pg_dump and pg_restore
+bench-backup: development  ## measure backup, verification and archiving against PostgreSQL's bare tools
 	@$(BIN)/python -m tests.bench.bench_backup $(ARGS)
 
 bench-backfill: development  ## measure the backfill of public ids against a bare UPDATE and a loop

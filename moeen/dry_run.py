@@ -11,7 +11,8 @@ from moeen.db.errors import USAGE, ConfigurationError
 _OPTIONS = {"migrate": "--plan", "import_database": "--check"}
 #: Commands that change no row and no schema: they run as ever.
 READING = frozenset({
-    "access_matrix", "backup_database", "check", "check_access", "collectstatic", "compilemessages", "dbshell",
+    "access_matrix", "access_report", "audit", "backup_database", "check", "check_access", "collectstatic",
+    "compilemessages", "dbshell",
     "describe_schema", "diffsettings", "doctor", "dumpdata", "embedded_server", "findstatic", "help", "inspectdb",
     "lint_migrations", "list_backups", "makemessages", "print_schedule", "print_web_role_sql", "runserver",
     "sendtestemail", "shell", "showmigrations", "sqlflush", "sqlmigrate", "sqlsequencereset", "test", "testserver",

@@ -27,7 +27,16 @@ _TEXTS = {
     403: (_("This is not permitted"), _("Your role may not do this.")),
     404: (_("There is no such page"), _("The address may be mistyped, or the row is not one that you may see.")),
     500: (_("Something went wrong here"), _("Nothing was changed. Try again in a moment; the fault has been noted.")),
+    503: (
+        _("This cannot be shown now"),
+        _("It could not be recorded who sees it. What you sent may have been saved. Try again in a moment."),
+    ),
 }
+
+
+def unrecorded(request: HttpRequest) -> HttpResponse:
+    """What was read cannot be entered in the audit log, and so is not shown."""
+    return _page(request, 503)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

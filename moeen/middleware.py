@@ -1,11 +1,13 @@
 """Who a request is: everything it does in the database, its streamed body included, is done as its user.
 
-Requests with a safe method (GET, HEAD, OPTIONS, TRACE) can change nothing: their transactions are READ ONLY.
+Requests with a safe method (GET, HEAD, OPTIONS, TRACE) can change nothing: their transactions are READ ONLY. What is
+read of clinical records is entered in the audit log by a second transaction, before anything of it is sent.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -15,15 +17,18 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf
 from psycopg.errors import InsufficientPrivilege
 
-from moeen.db.security import identity
+from moeen.db.security import identity, reads
+from moeen.error_pages import unrecorded
 
-Scope = Callable[[], AbstractContextManager[None]]
+Scope = Callable[[], AbstractContextManager[Callable[[], None]]]
 
+_logger = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(r"[\w.:-]{8,100}", re.ASCII)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Where a session keeps the role its person has switched to; absent: the usual one.
@@ -45,18 +50,19 @@ class IdentityMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self.__acall__(request)
-        with identity.requested(**origin(request)):
+        with identity.requested(**origin(request)), reads.recorded() as read:
             who = _identity(request, request.user)
             with identity.bound(who):
                 response: HttpResponseBase = self.get_response(request)
-            return _bind_body(response, who)
+            return _bind_body(response, who, read) if _stored(read, who) else unrecorded(request)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        with identity.requested(**origin(request)):
+        with identity.requested(**origin(request)), reads.recorded() as read:
             who = await sync_to_async(_identity)(request, await request.auser())
             with identity.bound(who):
                 response: HttpResponseBase = await self.get_response(request)
-            return _bind_body(response, who)
+            stored = await sync_to_async(_stored)(read, who)
+            return _bind_body(response, who, read) if stored else unrecorded(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """What the database refuses to a person is forbidden (403), and no fault of the server (500)."""
@@ -65,6 +71,16 @@ class IdentityMiddleware:
         handler: Any = get_resolver(get_urlconf()).resolve_error_handler(403)
         answer: HttpResponse = handler(request, exception)
         return answer
+
+
+def _stored(read: reads.Reads, who: identity.Identity) -> bool:
+    """Whether the audit log holds what was read; if it does not, nothing of it is to leave the server."""
+    try:
+        read.store(who)
+    except Error:
+        _logger.exception("reads of clinical records could not be recorded: the page is not shown")
+        return False
+    return True
 
 
 def _identity(request: HttpRequest, user: Any) -> identity.Identity:
@@ -97,20 +113,21 @@ def origin(request: HttpRequest) -> dict[str, str]:
     return told
 
 
-def _bind_body(response: HttpResponseBase, who: identity.Identity) -> HttpResponseBase:
+def _bind_body(response: HttpResponseBase, who: identity.Identity, read: reads.Reads) -> HttpResponseBase:
     # A file on disk asks no database, and servers send it without reading it here.
     if getattr(response, "streaming", False) and getattr(response, "file_to_stream", None) is None:
         body: Any = response.streaming_content  # type: ignore[attr-defined]
-        scope = partial(_scope, who, identity.origin())
+        scope = partial(_scope, who, identity.origin(), read)
         bound = _bound_async(body, scope) if getattr(response, "is_async", False) else _bound(body, scope)
         response.streaming_content = bound  # type: ignore[attr-defined]
     return response
 
 
 @contextmanager
-def _scope(who: identity.Identity, origin: str) -> Iterator[None]:
-    with identity.originating(origin), identity.bound(who):
-        yield
+def _scope(who: identity.Identity, origin: str, read: reads.Reads) -> Iterator[Callable[[], None]]:
+    """Of one part of a streamed body; what it gives records what was read, before the part is sent."""
+    with identity.originating(origin), identity.bound(who), reads.resumed(read):
+        yield partial(read.store, who)
 
 
 def _bound(body: Iterator[Any], scope: Scope) -> Iterator[Any]:
@@ -118,8 +135,9 @@ def _bound(body: Iterator[Any], scope: Scope) -> Iterator[Any]:
     ended = object()
     parts = iter(body)
     while True:
-        with scope():
+        with scope() as store:
             part = next(parts, ended)
+            store()
         if part is ended:
             return
         yield part
@@ -129,8 +147,9 @@ async def _bound_async(body: AsyncIterator[Any], scope: Scope) -> AsyncIterator[
     ended = object()
     parts = aiter(body)
     while True:
-        with scope():
+        with scope() as store:
             part = await anext(parts, ended)
+            await sync_to_async(store)()
         if part is ended:
             return
         yield part

@@ -369,7 +369,7 @@ def test_request__streamed_body_that_nobody_binds__is_anons_as_the_tests_above_w
     here, client, people, serving, monkeypatch
 ):
     """A mutation of the middleware: without the wrapped body the view's scope has ended when the body is read."""
-    monkeypatch.setattr(middleware, "_bind_body", lambda response, who: response)
+    monkeypatch.setattr(middleware, "_bind_body", lambda response, *words: response)
     client.force_login(people["doctor"])
     assert {part.split()[0] for part in client.get("/streaming")} == {b"moeen_anon"}
 

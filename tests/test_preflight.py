@@ -1,9 +1,13 @@
 """Rights that are missing are all named before anything is changed, each with the statement that mends it."""
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import catalog
+from moeen.db.errors import FINDINGS
+from moeen.db.migrate import adoption_report, preflight
+from moeen.db.migrate.refusals import AnotherApplication
 from tests import servers, states
 
 
@@ -80,3 +84,23 @@ def test_migrate__database_of_no_encoding__is_refused_with_the_way(new_database,
         assert refused.returncode == 3, refused.stderr
         assert "SQL_ASCII" in refused.stderr
         assert "ENCODING 'UTF8'" in refused.stderr
+
+
+def test_migrate__database_of_another_application__is_asked_about_before_anything_changes(new_database):
+    database = new_database()
+    words = {"database": database.alias, "verbosity": 0, "no_backup": "test", "no_rehearsal": "test", "plan": True}
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE shop_orders (id int); CREATE TABLE django_session (session_key text)")
+        for changing in ({}, {"plan": False}):
+            with pytest.raises(AnotherApplication, match="shop_orders") as refused:
+                call_command("migrate", **words | changing)
+            assert refused.value.exit_code == FINDINGS
+            assert "--yes-here" in refused.value.next_step
+        with pytest.raises(AnotherApplication):
+            adoption_report.report(connections[database.alias])
+        assert set(catalog.read(connections[database.alias]).tables) == {"django_session", "shop_orders"}
+        preflight.refuse_another_application(connections[new_database.migrated().alias])
+        connection.execute("DROP TABLE shop_orders")
+        preflight.refuse_another_application(connections[database.alias])
+    call_command("migrate", **words, yes_here=True)
+    new_database.drop(database)

@@ -3,6 +3,8 @@
 import os
 import random
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.management import call_command
@@ -14,7 +16,7 @@ from moeen.db.security import identity
 from tests import servers, states
 from tests.access import mutants, mutations, roads, world
 from tests.access.functions import FUNCTIONS
-from tests.access.matrix import FORGERIES, MATRIX, MOVES, ROLES
+from tests.access.matrix import BLIND, FORGERIES, IN_SIGHT, MATRIX, MOVES, ROLES
 from tests.access.stage import Stage, StageRoad
 
 
@@ -156,6 +158,82 @@ def test_insert__hung_on_what_is_not_seen__is_refused(proof, road, forgery):
             execute, table, proof.world.keys[table][label], **{column: value_of(proof, value)}
         )
     assert made is roads.REFUSED
+
+
+def test_references__that_somebody_may_write__lead_only_to_what_they_see(proof):
+    """Each foreign key of the live catalog, as each role that holds a right to write its column."""
+    with proof.database.connect() as owner:
+        written = owner.execute(_WRITTEN, [[f"moeen_{role}" for role in ROLES]]).fetchall()
+    found, tried = [], set()
+    for role in sorted({role for role, *_ in written}):
+        references = [(t, c, s) for who, t, c, s in written if who == role and (t, c[-1]) not in BLIND]
+        strays, count = proof.probe.strays(proof.roads["django"], role, references)
+        found += strays
+        tried |= {(role, *where) for where in count}
+    assert found == []
+    # It is tried wherever something is hidden from a role.
+    assert tried >= {("staff", *where) for where in IN_SIGHT if where[0] != "conversations"}
+    assert tried >= {("supervisor", "conversations", "integration_id"), ("doctor", "sessions", "patient_id")}
+    assert {where for _, t, c, _ in written if (where := (t, c[-1])) in BLIND} == BLIND.keys()
+
+
+# A key of several columns is written by its last; those before it are keys of their own.
+_WRITTEN = """
+    SELECT DISTINCT substr(r.rolname, 7), k.conrelid::regclass::text, c.columns, k.confrelid::regclass::text
+    FROM pg_constraint AS k CROSS JOIN pg_roles AS r CROSS JOIN LATERAL (
+        SELECT array_agg(a.attname::text ORDER BY u.place) AS columns
+        FROM unnest(k.conkey) WITH ORDINALITY AS u (number, place)
+        JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.number
+    ) AS c
+    WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace AND r.rolname = ANY (%s)
+      AND has_column_privilege(r.oid, k.conrelid, k.conkey[cardinality(k.conkey)], 'INSERT, UPDATE')
+    ORDER BY 1, 2, 3
+"""
+
+
+def test_flow__published_while_its_parts_are_written__keeps_them_as_they_were(new_database):
+    """Two sessions: whoever comes second waits, and sees what the first has done."""
+    database = new_database.migrated()
+    with (
+        database.connect() as writes, database.connect() as publishes, database.connect() as looks,
+        ThreadPoolExecutor(1) as pool,
+    ):  # fmt: skip
+        people = world.make(looks)
+        author, supervisor = roads.OwnerRoad(writes, people), roads.OwnerRoad(publishes, people)
+        flow = [people.keys["chatbot_flows"]["s1"]]
+
+        def write():
+            with author.acting("staff") as execute, writes.transaction():
+                execute("INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', %s)", flow)
+
+        def publish():
+            with supervisor.acting("supervisor") as execute:
+                return execute("UPDATE chatbot_flows SET status = 'published' WHERE id = %s", flow).rowcount
+
+        def wait_for(connection):
+            query = "SELECT cardinality(pg_blocking_pids(%s))"
+            for _ in range(600):
+                if looks.execute(query, [connection.info.backend_pid]).fetchone() != (0,):
+                    return
+                time.sleep(0.05)
+            pytest.fail("nothing waits")
+
+        writes.execute("BEGIN")
+        publishes.execute("BEGIN")
+        write()
+        published = pool.submit(publish)
+        wait_for(publishes)
+        writes.execute("COMMIT")
+        assert published.result() == 1
+        # The other way about: the policies of what is written take the flow for a draft.
+        writes.execute("BEGIN")
+        written = pool.submit(write)
+        wait_for(writes)
+        publishes.execute("COMMIT")
+        with pytest.raises(roads.REFUSED, match="the flow is published"):
+            written.result()
+        writes.execute("ROLLBACK")
+    new_database.drop(database)
 
 
 def test_truncate__every_role__is_refused(proof):

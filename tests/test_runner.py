@@ -183,7 +183,19 @@ def test_plan__core_database__names_locks_and_sizes_and_changes_nothing(new_data
     assert re.search(
         r"\n  patients \(\d+ rows, \d+ kB\): ACCESS EXCLUSIVE for an instant, read through while it is in use\n", page
     ), page
+    assert (
+        "How long: less than a second, beside what the new objects take.\n  An estimate by sizes: 100 MB read" in page
+    )
     assert page.count("\n") < 80
+
+
+def test_outline__large_tables__says_about_how_long():
+    words = {"migration": "app.0001", "operation": "op", "sql": "x", "table": "t", "rows": 10**7, "lock": Lock.SHARE}
+    reading = plan.PlannedStatement(**words, bytes=6000 * 1024 * 1024, scans=True)
+    writing = plan.PlannedStatement(**words, bytes=3000 * 1024 * 1024, scans=True, rewrites=True)
+    filling = plan.PlannedStatement(**words, bytes=0, changes=2_400_000)
+    assert outline([reading, writing, filling]).seconds == 60 + 120 + 120
+    assert "How long: about 5 min, beside" in outline([reading, writing, filling]).pretty()
 
 
 def test_plan__nothing_pending__says_so(copy, manage):
@@ -317,7 +329,7 @@ def test_ledger__migrated_by_the_form_that_an_edit_replaces__goes_on(copy, manag
         for (app, name), replaced in edited.items():
             change = "UPDATE migration_steps SET file_checksum = %s WHERE (app, name) = (%s, %s)"
             assert connection.execute(change, [replaced[0], app, name]).rowcount == 1
-        connection.execute("DELETE FROM django_migrations WHERE (app, name) = ('chatbot', '0007_audit')")
+        connection.execute("DELETE FROM django_migrations WHERE (app, name) = ('chatbot', '0008_in_sight')")
     assert manage("migrate", "--no-backup", "test", DATABASE_URL=copy.url).returncode == 0
     assert files.are_unchanged(connections[copy.alias])
     done = manage("validate_schema", DATABASE_URL=copy.url)
@@ -363,7 +375,13 @@ def test_migrate__reversing_off_a_terminal__wants_to_be_told_that_nobody_is_ther
 def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeypatch, manage):
     """The reverse of an applied migration is asked of its own file, and of the states about it."""
     planned = json.loads(manage("migrate", "crm", "0001", "--plan", "--json", DATABASE_URL=copy.url).stdout)
-    assert {s["migration"] for s in planned} == {"crm.0002_indexes", "crm.0003_rls", "crm.0004_rls", "crm.0006_audit"}
+    assert {s["migration"] for s in planned} == {
+        "crm.0002_indexes",
+        "crm.0003_rls",
+        "crm.0004_rls",
+        "crm.0006_audit",
+        "crm.0007_in_sight",
+    }
     assert any(s["table"] == "crm_leads" and s["lock"] == "ACCESS EXCLUSIVE" for s in planned)
     assert all(s["operation"].startswith("Reverse: ") for s in planned)
     with copy.connect() as connection:

@@ -6,6 +6,8 @@ from django.db import connections
 from moeen.db.actions import BuildIndex, build_anew
 from moeen.db.converge import execution, locks
 from moeen.db.converge.step import Step
+from moeen.db.kinds import Kind
+from moeen.db.migrate import preflight
 from moeen.db.names import ObjectName
 from tests import servers
 
@@ -27,6 +29,12 @@ def test_build_index__others_in_transactions__are_named_while_it_waits(database,
         owner.execute("CREATE TABLE t (a int)")
         owner.execute("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'of a partner'")
         idle.execute("BEGIN; INSERT INTO t VALUES (2)")
+
+        assert preflight.held_by_prepared(connections[database.alias]) == []
+        monkeypatch.setattr(preflight, "PREPARED_SECONDS", 0)
+        (held,) = preflight.held_by_prepared(connections[database.alias])
+        assert (held.kind, held.found) == (Kind.PREPARED_TRANSACTION, "holds locks on t")
+        assert "ROLLBACK PREPARED 'of a partner'" in held.fix.pretty()
 
         def tell(line):
             told.append(line)

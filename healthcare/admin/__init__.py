@@ -10,6 +10,7 @@ from django.db import connections, router
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from healthcare.admin.records import RecordPages
 from healthcare.models import Appointment, Doctor, InsuranceClaim, Patient, Session
 from moeen.db.security import identity, rights
 from sysadmin.admin.base import ModelAdmin, ltr
@@ -88,7 +89,7 @@ class PersonAdmin(ModelAdmin):
 
 
 @admin.register(Patient)
-class PatientAdmin(PersonAdmin):
+class PatientAdmin(RecordPages, PersonAdmin):
     """People under care."""
 
     list_display = (

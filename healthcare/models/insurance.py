@@ -16,6 +16,8 @@ from moeen.db.public_ids import PublicIdField
 class InsuranceClaim(TimestampedModel):
     """What an insurer was asked to pay for a patient, and what it agreed to."""
 
+    clinical_fields = ("notes",)
+
     public_id = PublicIdField(prefix="clm_")
 
     class Status(models.TextChoices):
@@ -71,6 +73,7 @@ class InsuranceClaim(TimestampedModel):
 
     class Meta:
         db_table = "insurance_claims"
+        base_manager_name = "referred"
         db_table_comment = "What insurers were asked to pay, and what they agreed to."
         verbose_name = _("insurance claim")
         verbose_name_plural = _("insurance claims")

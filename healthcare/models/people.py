@@ -28,6 +28,8 @@ class Person(TimestampedModel):
 class Patient(Person):
     """A person under care, with or without a sign-in of their own."""
 
+    clinical_fields = ("medical_history", "allergies")
+
     public_id = PublicIdField(prefix="pat_")
 
     user = models.OneToOneField(
@@ -55,7 +57,7 @@ class Patient(Person):
 
     class Meta:
         db_table = "patients"
-        base_manager_name = "objects"  # where it is referred to, what is withheld is left out as well
+        base_manager_name = "referred"  # where it is referred to, what is withheld or clinical is left out
         db_table_comment = "People under care. Never deleted by a cascade."
         verbose_name = _("patient")
         verbose_name_plural = _("patients")

@@ -15,6 +15,8 @@ from moeen.db.public_ids import PublicIdField
 class Appointment(TimestampedModel):
     """A time at which a patient is to see a doctor."""
 
+    clinical_fields = ("notes",)
+
     public_id = PublicIdField(prefix="apt_")
 
     class Status(models.TextChoices):
@@ -45,6 +47,7 @@ class Appointment(TimestampedModel):
 
     class Meta:
         db_table = "appointments"
+        base_manager_name = "referred"
         db_table_comment = "Times at which patients are to see doctors."
         verbose_name = _("appointment")
         verbose_name_plural = _("appointments")
@@ -62,6 +65,8 @@ class Appointment(TimestampedModel):
 
 class Session(TimestampedModel):
     """A consultation: what the doctor found and decided. Clinical."""
+
+    clinical_fields = ("diagnosis", "treatment_plan", "notes")
 
     public_id = PublicIdField(prefix="ses_")
 
@@ -103,6 +108,7 @@ class Session(TimestampedModel):
 
     class Meta:
         db_table = "sessions"
+        base_manager_name = "referred"
         db_table_comment = "Consultations: what the doctor found and decided. Clinical; web sessions are elsewhere."
         verbose_name = _("session")
         verbose_name_plural = _("sessions")

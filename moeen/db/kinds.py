@@ -186,6 +186,7 @@ class Kind(enum.StrEnum):
     FOREIGN_POLICY = "policy of others"
     GOES_BLIND = "role that goes blind"
     TRIGGER_FIRES = "trigger that fires"
+    PREPARED_TRANSACTION = "prepared transaction"
 
     # --- rules of row security ------------------------------------------------------------------------------------
     ACCESS = "access"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
@@ -54,15 +54,28 @@ def withhold(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
 
 
 def without_withheld(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """The same rows; what is withheld of the rows they refer to is left out of what select_related() loads."""
+    """The same rows; of those they refer to, select_related() loads nothing that is withheld or clinical."""
     role = identity.current().role
     names = [
         f"{field.name}__{withheld}"
         for field in queryset.model._meta.concrete_fields
         if hasattr(field.related_model, "withheld_from")
-        for withheld in field.related_model.withheld_from(role)
+        for withheld in (*field.related_model.withheld_from(role), *field.related_model.clinical_fields)
     ]
     return queryset.defer(*names) if names else queryset
+
+
+def lean(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """The same rows, whose clinical fields are read when they are looked at."""
+    names = getattr(queryset.model, "clinical_fields", ())
+    return queryset.defer(*names) if names else queryset
+
+
+class LeanManager(Manager):
+    """Rows for those that refer to them: of a patient's name, nobody opens the record."""
+
+    def get_queryset(self) -> Any:
+        return lean(super().get_queryset())
 
 
 class KeyField(models.UUIDField):  # type: ignore[type-arg]  # no generic at run time
@@ -83,12 +96,22 @@ class KeyField(models.UUIDField):  # type: ignore[type-arg]  # no generic at run
 class Model(models.Model):
     """A row with a uuid key."""
 
+    #: Fields of a patient's clinical record: whoever reads one in a request is entered in the audit log.
+    clinical_fields: ClassVar[tuple[str, ...]] = ()
+
     id = KeyField()
 
     objects = Manager()
+    referred = LeanManager()
 
     class Meta:
         abstract = True
+
+    def refresh_from_db(self, using: Any = None, fields: Any = None, from_queryset: Any = None) -> None:
+        if fields is not None and from_queryset is None and set(fields) & set(self.clinical_fields):
+            # A lean manager would leave it out, and the look-up go round in circles.
+            from_queryset = models.QuerySet(type(self))
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 
     @classmethod
     def withheld_from(cls, role: str) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from moeen.db import public_ids
 from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import pretty
+from sysadmin.admin.kinds import KINDS, kind, models_by_table
 from sysadmin.models import AuditLog, User
 
 ABSENT = object()
@@ -40,7 +40,7 @@ class ActionFilter(admin.SimpleListFilter):
     parameter_name = "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("INSERT", _("Insert")), ("UPDATE", _("Update")), ("DELETE", _("Delete"))]
+        return list(KINDS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> QuerySet[AuditLog]:
         return queryset.filter(action=self.value()) if self.value() else queryset
@@ -50,16 +50,16 @@ class ActionFilter(admin.SimpleListFilter):
 class AuditLogAdmin(ModelAdmin):
     """Who changed what: newest first, old and new values side by side."""
 
-    list_display = ("created_at", "action", "table_name", "short_record", "actor", "shown_public_id")
+    list_display = ("created_at", "shown_action", "table_name", "short_record", "actor", "shown_public_id")
     show_facets = admin.ShowFacets.NEVER  # each count reads the whole log
     list_filter = (ActionFilter, TableFilter, "created_at")
     search_fields = ("public_id__exact", "table_name__exact", "action__exact")
     search_help_text = _("A public id, the uuid of a row or of a user, or the name of a table.")
     fieldsets = (
-        (None, {"fields": ("action", "table_name", "record", "actor", "changes")}),
-        (_("Origin"), {"fields": ("ip_address", "user_agent")}),
+        (None, {"fields": ("shown_action", "table_name", "record", "actor", "acted_as", "changes")}),
+        (_("Origin"), {"fields": ("ip_address", "user_agent", "request_id")}),
     )
-    readonly_fields = ("record", "actor", "changes")
+    readonly_fields = ("shown_action", "record", "actor", "changes")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         name = User.objects.filter(pk=OuterRef("user_id")).values("name")[:1]
@@ -71,6 +71,10 @@ class AuditLogAdmin(ModelAdmin):
         if found is not None and "_" not in term:  # a uuid
             return found | Q(record_id=term) | Q(user_id=term)
         return found
+
+    @admin.display(description=_("action"), ordering="action")
+    def shown_action(self, obj: AuditLog) -> str:
+        return kind(obj.action)
 
     @admin.display(description=_("user"), ordering="user_id")
     def actor(self, obj: Any) -> str:
@@ -118,11 +122,6 @@ def linked_record(obj: AuditLog, text: str) -> str:
         return ltr(text)
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[obj.record_id])
     return format_html('<a href="{}">{}</a>', address, ltr(text))
-
-
-def models_by_table() -> dict[str, Any]:
-    """Table name -> model, of the tables whose rows bear public ids; all of them have pages."""
-    return {model._meta.db_table: model for model in public_ids.PREFIXES.values()}
 
 
 def _columns(values: Any) -> dict[str, Any]:

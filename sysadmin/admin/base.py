@@ -25,7 +25,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
-from moeen.db.models import without_withheld
+from moeen.db.models import lean, without_withheld
 from sysadmin.admin import refusals
 from sysadmin.admin.forms import JSONFormField, RowForm
 from sysadmin.admin.lists import ChangeList
@@ -135,6 +135,7 @@ class ModelAdmin(admin.ModelAdmin):
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """What the database refuses is said in the form, which keeps what was typed."""
+        request.__dict__["_opens_record"] = True
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except DatabaseError as error:
@@ -236,7 +237,9 @@ class ModelAdmin(admin.ModelAdmin):
         return found
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return without_withheld(super().get_queryset(request))
+        """Rows as lists, choices and histories need them: of a patient's record, a row's own page alone reads more."""
+        found = without_withheld(super().get_queryset(request))
+        return found if request.__dict__.get("_opens_record") else lean(found)
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **kwargs: Any) -> Any:
         """Of the list, and of a row's history, whose entries are loaded together with their users."""
@@ -254,6 +257,8 @@ class ModelAdmin(admin.ModelAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and field.queryset is not None:
+            field.queryset = lean(field.queryset)
         target = self.admin_site._registry.get(db_field.related_model)
         if field is not None and isinstance(target, ModelAdmin):
             field.label_from_instance = target.choice_label  # type: ignore[method-assign]

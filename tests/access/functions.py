@@ -105,7 +105,24 @@ SIGN_INS = f"owner: SELECT concat_ws(' ', action, record_id, user_id, acted_as, 
 TRIES = f"owner: SELECT concat_ws(' ', count(*) OVER (), new_values) {LOG} 'users' ORDER BY created_at DESC LIMIT 1"
 CHANGED = SIGN_INS + " AND action = 'PASSWORD_CHANGED'"
 LONG_AGO = "owner: INSERT INTO audit_logs (action, table_name, created_at, record_id) SELECT 'SIGN_IN_FAILED', 'users', now() - interval '20 minutes', "
+SHOWN = "concat_ws(' ', action, table_name, record_id, patient_id, user_id, acted_as, new_values)"
+READS = f"owner: SELECT {SHOWN} FROM audit_logs WHERE action = 'READ' AND created_at >= now()"
+READ_AS = """SELECT app.record_reads('[{{"table": "{}", "id": "<patients.p1>", "purpose": "{}"}}]')"""
+MANY = """SELECT app.record_reads(jsonb_agg('{{"table": "patients", "purpose": "legal"}}'::jsonb)) FROM generate_series(1, {})"""
+BROKEN = "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious')"
+OPENED = (
+    "owner: INSERT INTO audit_logs (action, table_name, user_id, patient_id, created_at, new_values) VALUES ('{}', 'patients', "
+    "'<users.d1>', '<patients.p2>', now() - interval '{} minutes', jsonb_build_object('until', now() + interval '{} minutes'))"
+)
+TOLD = "owner: SELECT {} FROM notifications WHERE created_at >= now() AND type = 'warning'"
+MINE = "patient: SELECT concat_ws(' ', who, acted_as, action, table_name, purpose) FROM app.accesses_of_my_record() LIMIT 1"
 NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"
+#: A flow of s1's that is published while the policies take it for a draft.
+PUBLISHED = (
+    "owner: UPDATE chatbot_flows SET status = 'published' WHERE id = '<chatbot_flows.s1>'; "
+    "CREATE OR REPLACE FUNCTION app.my_unpublished_flow_ids() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER "
+    "SET search_path = pg_catalog, pg_temp AS 'SELECT f.id FROM public.chatbot_flows AS f WHERE f.created_by = app.user_id()'"
+)
 LINKED = "owner: SELECT user_id::text FROM"
 
 
@@ -225,6 +242,40 @@ FUNCTIONS = {
         (1, "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "admin: UPDATE users SET name = 'n' WHERE id = '<users.a1>'"),
     )),
+    "keep_in_sight()": Function("", False, (
+        (REFUSED, "staff: UPDATE crm_deals SET lead_id = '<crm_leads.s2>' WHERE id = '<crm_deals.s1>'"),
+        (REFUSED, "staff: UPDATE crm_deals SET lead_id = '00000000-0000-4000-8000-000000000000' WHERE id = '<crm_deals.s1>'"),
+        (1, "staff: UPDATE crm_deals SET lead_id = NULL WHERE id = '<crm_deals.s1>'"),
+        (1, "owner: UPDATE crm_deals SET lead_id = NULL WHERE id = '<crm_deals.s1>'", "staff: UPDATE crm_deals SET lead_id = '<crm_leads.s1>' WHERE id = '<crm_deals.s1>'"),
+        # What somebody else pointed there stays.
+        (1, "supervisor: UPDATE crm_deals SET lead_id = '<crm_leads.s2>' WHERE id = '<crm_deals.s1>'", "staff: UPDATE crm_deals SET lead_id = lead_id, title = 'n' WHERE id = '<crm_deals.s1>'"),
+        (REFUSED, "staff: INSERT INTO crm_activities (type, subject, owner_id, deal_id) VALUES ('call', 'n', '<users.s1>', '<crm_deals.s2>')"),
+        (REFUSED, "owner: INSERT INTO chatbot_integrations (id, provider, name, config) VALUES ('<users.p1>', 'web', 'n', '{}')", "supervisor: UPDATE conversations SET integration_id = '<users.p1>' WHERE id = '<conversations.p1>'"),
+        (1, "owner: INSERT INTO chatbot_integrations (id, provider, name, config) VALUES ('<users.p1>', 'web', 'n', '{}')", "admin: UPDATE conversations SET integration_id = '<users.p1>' WHERE id = '<conversations.p1>'"),
+    )),
+    "guard_reference(text,text,text)": Function("", False, (
+        ("BEFORE INSERT OR UPDATE ON public.scratch FOR EACH ROW WHEN (((new.note IS NOT NULL) AND " + WHEN[6:-1] + ")) EXECUTE FUNCTION app.keep_in_sight('note', 'users')",
+         SCRATCH, "owner: SELECT app.guard_reference('scratch', 'note', 'users')", TRIGGERS.replace("concat_ws(' ', tgname, tgenabled, ", "concat('', ")),
+        ("scratch_note_in_sight", SCRATCH, "owner: SELECT app.guard_reference('scratch', 'note', 'users')", "owner: SELECT tgname::text FROM pg_trigger WHERE tgrelid = 'scratch'::regclass"),
+    )),
+    "keep_published()": Function("", True, (
+        (1, "owner: INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.pub>')"),
+        (1, "supervisor: INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.pub>')"),
+        (1, "admin: UPDATE chatbot_nodes SET name = 'n' WHERE id = '<chatbot_nodes.pub>'"),
+        (1, "staff: INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.s1>')"),
+        (1, "staff: DELETE FROM chatbot_edges WHERE id = '<chatbot_edges.s1>'"),
+        # As if the flow had been published since the statement began: the policies' function knows it as a draft.
+        *((REFUSED, PUBLISHED, f"staff: {statement}") for statement in (
+            "INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.s1>')",
+            "UPDATE chatbot_nodes SET name = 'n' WHERE id = '<chatbot_nodes.s1>'",
+            "DELETE FROM chatbot_edges WHERE id = '<chatbot_edges.s1>'",
+            "DELETE FROM chatbot_edges WHERE id = '<chatbot_edges.s1>' AND set_config('role', left('moeen_admin', length(flow_id::text)), true) <> ''",
+        )),
+        # Moved out of it, and into it.
+        (REFUSED, PUBLISHED, "owner: INSERT INTO chatbot_flows (id, name, created_by) VALUES ('<users.p1>', 'n', '<users.s1>')", "owner: INSERT INTO chatbot_nodes (id, name, node_type, flow_id) VALUES ('<users.p2>', 'n', 'start', '<chatbot_flows.s1>')", "staff: UPDATE chatbot_nodes SET flow_id = '<users.p1>' WHERE id = '<users.p2>'"),
+        (REFUSED, PUBLISHED, "owner: INSERT INTO chatbot_flows (id, name, created_by) VALUES ('<users.p1>', 'n', '<users.s1>')", "owner: INSERT INTO chatbot_nodes (id, name, node_type, flow_id) VALUES ('<users.p2>', 'n', 'start', '<users.p1>')", "staff: UPDATE chatbot_nodes SET flow_id = '<chatbot_flows.s1>' WHERE id = '<users.p2>'"),
+        (1, "staff: DELETE FROM chatbot_flows WHERE id = '<chatbot_flows.s1>'"),
+    )),
     "bearer_of_alias(text)": Function("auth", True, (
         ("patients <patients.p2>", "auth: SELECT concat_ws(' ', table_name, row_id) FROM app.bearer_of_alias('pat_20251017_000002')"),
         ("", "auth: SELECT concat_ws(' ', table_name, row_id) FROM app.bearer_of_alias('pat_20251017_000009')"),
@@ -307,6 +358,68 @@ FUNCTIONS = {
         (NOTHING, "auth: UPDATE users SET password_hash = 'x' WHERE id = '<users.p1>'", CHANGED),
         (NOTHING, "admin: UPDATE users SET name = 'x' WHERE id = '<users.p1>'", CHANGED),
         (1, "owner: UPDATE users SET password_hash = 'x' WHERE id = '<users.p1>'", f"owner: SELECT count(*) {LOG} 'users' AND action = 'PASSWORD_CHANGED'"),
+    )),
+    # --- who looked ---
+    "record_reads(jsonb)": Function(PEOPLE, True, (
+        *((f'READ {table} {row} {patient} <users.d1> doctor {{"columns": ["notes"], "purpose": "payment"}}', f"doctor: SELECT app.record_reads('[{{\"table\": \"{table}\", \"id\": \"{row}\", \"purpose\": \"payment\", \"columns\": [\"notes\"]}}]')", READS)
+          for table, row, patient in (("patients", "<patients.p1>", "<patients.p1>"), ("appointments", "<appointments.p2-d2>", "<patients.p2>"), ("sessions", "<sessions.p1-d1>", "<patients.p1>"), ("insurance_claims", "<insurance_claims.p2>", "<patients.p2>"))),
+        *((1, f"patient: {READ_AS.format('patients', purpose)}", f"{READS.replace(SHOWN, 'count(*)')}") for purpose in ("treatment", "payment", "operations", "own record", "emergency", "legal")),
+        *((INVALID, f"patient: {READ_AS.format(table, purpose)}") for table, purpose in (("users", "legal"), ("patients", "curiosity"), ("patients", ""))),
+        (INVALID, """patient: SELECT app.record_reads('[{"table": "patients"}]')"""),
+        (INVALID, """patient: SELECT app.record_reads('[{"purpose": "legal"}]')"""),
+        (1000, f"patient: {MANY.format(1000)}", READS.replace(SHOWN, "count(*)")),
+        (INVALID, f"patient: {MANY.format(1001)}"),
+        (INVALID, """patient: SELECT app.record_reads(jsonb_build_array(jsonb_build_object('table', 'patients', 'purpose', 'legal', 'columns', ARRAY[repeat('x', 1000000)])))"""),
+        *((kept, f"patient: SELECT set_config('synchronous_commit', '{said}', true); {READ_AS.format('patients', 'legal')}; SELECT current_setting('synchronous_commit')") for said, kept in (("off", "on"), ("local", "on"), ("remote_write", "remote_write"))),
+        ("emergency", BROKEN, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p2-d2>\", \"purpose\": \"treatment\"}]')", READS.replace(SHOWN, "new_values ->> 'purpose'")),
+        ("treatment", BROKEN, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p1-d1>\", \"purpose\": \"treatment\"}]')", READS.replace(SHOWN, "new_values ->> 'purpose'")),
+        *forged(REFUSED, f"patient~: {READ_AS.format('patients', 'legal')}"),
+    )),
+    "opened_patient_ids()": Function("doctor", True, (
+        (NOTHING, "doctor: SELECT app.opened_patient_ids()"),
+        ("<patients.p2>", BROKEN, "doctor: SELECT app.opened_patient_ids()::text"),
+        (NOTHING, BROKEN, "doctor/d2: SELECT app.opened_patient_ids()::text"),
+        ("<patients.p2>", OPENED.format("BREAK_GLASS", 59, 1), "doctor: SELECT app.opened_patient_ids()::text"),
+        (NOTHING, OPENED.format("BREAK_GLASS", 61, 1), "doctor: SELECT app.opened_patient_ids()"),
+        (NOTHING, OPENED.format("BREAK_GLASS", 5, -1), "doctor: SELECT app.opened_patient_ids()"),
+        (NOTHING, OPENED.format("READ", 5, 1), "doctor: SELECT app.opened_patient_ids()"),
+        *forged(NOTHING, BROKEN, "doctor~: SELECT app.opened_patient_ids()"),
+    )),
+    "break_glass(text,text,integer)": Function("doctor", True, (
+        ("BREAK_GLASS patients <patients.p2> <patients.p2> <users.d1> doctor found unconscious t", BROKEN,
+         f"owner: SELECT concat_ws(' ', action, table_name, record_id, patient_id, user_id, acted_as, new_values ->> 'reason', (new_values ->> 'until')::timestamptz - now() BETWEEN '59 minutes' AND '61 minutes') {LOG} 'patients'"),
+        (True, "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious', 5) - now() BETWEEN '4 minutes' AND '6 minutes'"),
+        (2, BROKEN, "doctor: SELECT count(*) FROM patients"),
+        ("d1@example.test", "doctor: SELECT app.break_glass(upper('<patients.p2>'), '  found unconscious  ')", "owner: SELECT u.email::text FROM users u JOIN audit_logs a ON a.user_id = u.id WHERE a.action = 'BREAK_GLASS' AND a.new_values ->> 'reason' = 'found unconscious'"),
+        (2, "owner: UPDATE patients SET public_id = 'pat_' || repeat('a', 24) WHERE id = '<patients.p2>'", "doctor: SELECT app.break_glass('pat_' || repeat('a', 24), 'found unconscious'); SELECT count(*) FROM patients"),
+        (2, BROKEN, "doctor: SELECT count(*) FROM sessions"),
+        (2, BROKEN, "doctor: SELECT count(*) FROM appointments"),
+        (1, "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious')", "doctor/d1: UPDATE sessions SET notes = 'x'"),
+        (1, BROKEN, "doctor: UPDATE patients SET phone = 'x'"),
+        (1, BROKEN, "doctor: UPDATE appointments SET notes = 'x'"),
+        (REFUSED, BROKEN, "doctor: INSERT INTO sessions (patient_id, doctor_id, session_date, session_time) VALUES ('<patients.p2>', '<doctors.d1>', '2026-11-22', '10:00')"),
+        *((INVALID, f"doctor: SELECT app.break_glass('<patients.p2>', {words})") for words in ("'found unconscious', 0", "'found unconscious', 61", "'found unconscious', NULL", "'because'", "'because      '", "repeat('x', 501)", "NULL")),
+        (NO_SUCH_ROW, "doctor: SELECT app.break_glass('<doctors.d1>', 'found unconscious')"),
+        (NO_SUCH_ROW, "doctor: SELECT app.break_glass('', 'found unconscious')"),
+        ("<users.v1>", BROKEN, TOLD.format("string_agg(user_id::text, ' ')")),
+        ("فتح d1 سجل pat_ السبب: found unconscious warning /admin/healthcare/patient/<patients.p2>/change/ فُتح سجل مريض لحالة طارئة", BROKEN, TOLD.format("concat_ws(' ', regexp_replace(message, 'pat_.*[.]', 'pat_'), type, action_url, title)")),
+        ("d1@example.test opened the record of pat_ Reason: found unconscious warning A record was opened in an emergency", "owner: UPDATE users SET name = '' WHERE id = '<users.d1>'; UPDATE user_preferences SET language = 'en' WHERE user_id = '<users.v1>'", BROKEN, TOLD.format("concat_ws(' ', regexp_replace(message, 'pat_.*[.]', 'pat_'), type, title)")),
+        ("<users.v1>", "owner: DELETE FROM user_preferences", BROKEN, TOLD.format("string_agg(user_id::text, ' ')")),
+        (2, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system supervisor>'), ('<users.v1>', '<roles.system admin>')", BROKEN, TOLD.format("count(*)")),
+        ("<users.a1>", "owner: UPDATE users SET is_active = false WHERE id = '<users.v1>'; INSERT INTO user_roles (user_id, role_id) VALUES ('<users.v1>', '<roles.system admin>')", BROKEN, TOLD.format("string_agg(user_id::text, ' ')")),
+        ("<users.a1>", "owner: UPDATE users SET role = 'staff' WHERE id = '<users.v1>'; UPDATE roles SET is_system = false WHERE name = 'supervisor'; INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system supervisor>')", BROKEN, TOLD.format("string_agg(user_id::text, ' ')")),
+        (REFUSED, "doctor{}: SELECT app.break_glass('<patients.p2>', 'found unconscious')"),
+        *forged(REFUSED, "doctor~: SELECT app.break_glass('<patients.p2>', 'found unconscious')"),
+    )),
+    "accesses_of_my_record(integer)": Function("patient", True, (
+        (NOTHING, "owner: SELECT 1", "patient/d1: SELECT app.accesses_of_my_record()"),
+        ("d1 doctor READ patients legal", "doctor: SELECT app.record_reads('[{\"table\": \"patients\", \"id\": \"<patients.p1>\", \"purpose\": \"legal\"}]')", MINE),
+        ("d2 doctor BREAK_GLASS patients found unconscious", "doctor/d2: SELECT app.break_glass('<patients.p1>', 'found unconscious')", MINE),
+        ("s1 staff UPDATE patients", "staff: UPDATE patients SET phone = 'x' WHERE id = '<patients.p1>'", MINE),
+        (3, "staff: UPDATE patients SET phone = 'x'; UPDATE patients SET phone = 'y'; UPDATE patients SET phone = 'z'", "patient: SELECT count(*) FROM app.accesses_of_my_record(3)"),
+        (5000, "owner: INSERT INTO audit_logs (action, table_name, patient_id) SELECT 'READ', 'patients', '<patients.p1>' FROM generate_series(1, 5001)", "patient: SELECT count(*) FROM app.accesses_of_my_record(6000)"),
+        (True, "owner: UPDATE users SET name = 'gone' WHERE id = '<users.s1>'", "staff: UPDATE patients SET phone = 'x' WHERE id = '<patients.p1>'", "owner: DELETE FROM users WHERE id = '<users.s1>'", "patient: SELECT who IS NULL FROM app.accesses_of_my_record() LIMIT 1"),
+        *forged(NOTHING, "staff: UPDATE patients SET phone = 'x'", "patient~: SELECT app.accesses_of_my_record()"),
     )),
     # --- whose is it ---
     "my_patient_id()": Function("patient", True, (

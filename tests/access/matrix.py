@@ -286,6 +286,16 @@ STAMPS = {
     "messages": "stamp_message",
     "crm_leads": "stamp_lead",
 }
+#: References that a trigger keeps to rows which their writer sees -> the table referred to. Others policies keep.
+IN_SIGHT = {
+    ("crm_deals", "lead_id"): "crm_leads",
+    ("crm_activities", "deal_id"): "crm_deals",
+    ("conversations", "integration_id"): "chatbot_integrations",
+}
+#: References that may point to what their writer does not see, and why.
+BLIND = {
+    ("internal_messages", "recipient_id"): "one writes to whoever one was told of; ids are random",
+}
 #: Table -> the column that says when a row was made, where it is not created_at.
 MADE_AT = {"user_roles": "assigned_at", "messages": "sent_at"}
 #: Tables whose rows stay as they are altogether, so that nothing keeps single columns.

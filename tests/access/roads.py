@@ -254,8 +254,40 @@ class Probe:
             yield "no row to be made like, but it may be inserted into"
         yield from self._compare_rows(table, wanted, made)
 
+    def strays(self, road, role, references):
+        """References that the role may point to rows it does not see, or that tell it whether there is such a row.
+
+        As lines; and how often each was tried, by table and column. `references`: (table, columns, table referred to).
+        """
+        found, tried = [], {}
+        with road.acting(role) as execute:
+            for table, columns, seen in references:
+                column, key = columns[-1], self.tables[seen][0]
+                outcome = _tried(execute, f'SELECT "{key}"::text FROM "{seen}"')
+                hidden = self.tables[seen][2].keys() - {row[0] for row in (() if outcome is REFUSED else outcome)}
+                for stray in (min(hidden), str(uuid.uuid4())) if hidden else ():
+                    for command, row, outcome in self._pointed(execute, table, column, stray):
+                        tried[table, column] = tried.get((table, column), 0) + 1
+                        # A trigger may say who it is instead.
+                        if outcome is LATER or (outcome is not REFUSED and [stray] in map(list, outcome)):
+                            label = self.world.labels(table).get(row, row)
+                            found.append(f"{role} {command} {table}.{column} of {label} to {seen} {stray}")
+        return found, tried
+
+    def _pointed(self, execute, table, column, stray):
+        key, _, rows = self.tables[table]
+        for row in rows:
+            update = f'UPDATE "{table}" SET "{column}" = %s WHERE "{key}"::text = %s RETURNING "{column}"::text'
+            if rows[row][column] != stray:  # what somebody else pointed there stays
+                yield "U", row, _tried(execute, update, [stray, row])
+            query, values = self._like(table, row, {column: stray})
+            yield "I", row, _tried(execute, f'{query} RETURNING "{column}"::text', values)
+
     def insert_like(self, execute, table, key_value, **changes):
         """Try a new row like an existing one: REFUSED, LATER or 1."""
+        return _tried(execute, *self._like(table, key_value, changes))
+
+    def _like(self, table, key_value, changes):
         key, columns, rows = self.tables[table]
         row = {**rows[key_value], **NEW.get(table, {}), **changes}
         if isinstance(row[key], str):
@@ -267,7 +299,7 @@ class Probe:
             row["public_id"] = row["public_id"][:4] + "a" + digits
         names = ", ".join(f'"{c}"' for c in columns)
         query = f'INSERT INTO "{table}" ({names}) SELECT {names} FROM jsonb_populate_record(NULL::"{table}", %s)'
-        return _tried(execute, query, [json.dumps(row)])
+        return query, [json.dumps(row)]
 
     def _compare_columns(self, table, wanted, found):
         columns = set(self.tables[table][1])
@@ -306,11 +338,11 @@ def _may(execute, query):
 
 
 def _tried(execute, query, params=None):
-    """REFUSED, LATER, the rows of a SELECT, or the number of rows changed; whatever was done is undone."""
+    """REFUSED, LATER, the rows that came back, or the number of rows changed; whatever was done is undone."""
     execute("SAVEPOINT probe")
     try:
         cursor = execute(query, params)
-        return cursor.fetchall() if query.startswith("SELECT") else cursor.rowcount
+        return cursor.fetchall() if cursor.description else cursor.rowcount
     except REFUSED:
         return REFUSED
     except LATER:

@@ -2,7 +2,7 @@
 
 from moeen.db.public_ids import PREFIXES
 from tests.access.functions import FUNCTIONS
-from tests.access.matrix import AUDITED, MADE_AT, ROLES, STAMPS, UNGUARDED
+from tests.access.matrix import AUDITED, IN_SIGHT, MADE_AT, ROLES, STAMPS, UNGUARDED
 
 OURS = [f"moeen_{role}" for role in ROLES]
 PLATFORM = ["anon", "authenticated", "service_role"]
@@ -89,6 +89,15 @@ def _triggers(owner):
         wanted[f"{table}_administrator_keep"] = (
             f"AFTER {events} ON public.{table} FOR EACH STATEMENT WHEN {_WHEN} "
             "EXECUTE FUNCTION app.keep_an_administrator()"
+        )
+    for (table, column), seen in IN_SIGHT.items():
+        wanted[f"{table}_{column}_in_sight"] = (
+            f"BEFORE INSERT OR UPDATE ON public.{table} FOR EACH ROW WHEN (((new.{column} IS NOT NULL) AND "
+            f"{_WHEN[1:-1]})) EXECUTE FUNCTION app.keep_in_sight('{column}', '{seen}')"
+        )
+    for table in ("chatbot_nodes", "chatbot_edges"):
+        wanted[f"{table}_published_keep"] = (
+            f"AFTER INSERT OR DELETE OR UPDATE ON public.{table} FOR EACH ROW EXECUTE FUNCTION app.keep_published()"
         )
     rows = {
         "insert": " REFERENCING NEW TABLE AS new_rows",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Set
 
+import psycopg
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
@@ -34,6 +35,7 @@ def findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding
     yield from _heirs(connection, item)
     yield from _rules(connection, item)
     yield from _of_types(connection, item)
+    yield from _lost(connection, item)
     fills = [action for step in fill_values(connection, carried_over(item)) for action in step.actions]
     filled = {column for action in fills if isinstance(action, FillValues) for column in action.columns}
     if filled:
@@ -81,6 +83,27 @@ def _of_types(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Findin
     for name, definition, kind in found:
         if name not in item.pattern.constraints and name not in item.legacy.constraints:
             yield _broken(item, name, definition, expected=f"one that does without type {kind}, which its column loses")
+
+
+def _lost(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
+    """Expressions whose functions look for names where our sessions do not, tried on a row: every write would fail."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CALLING, {"table": item.live.oid})
+        found = cursor.fetchall()
+    for name, kind, expression in found:
+        try:
+            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL transaction_read_only = on")
+                cursor.execute(compose("SELECT {e} FROM {t} LIMIT 1", e=fragment(expression), t=item.name))
+                transaction.set_rollback(True, using=connection.alias)
+        except DatabaseError as error:
+            # Of any other class the server's words may hold what a row does.
+            if isinstance(cause := error.__cause__, psycopg.Error) and (cause.sqlstate or "").startswith("42"):
+                fix = Fix(
+                    advice="write the schema before that name in the function, or ALTER FUNCTION ... SET search_path"
+                )
+                expected = "one that works with search_path = public"
+                yield Finding(f"{item.name}.{name}", Kind(kind), expected, str(cause.diag.message_primary), fix=fix)
 
 
 def _checks(connection: BaseDatabaseWrapper, item: Subject, filled: Set[str]) -> Iterator[Finding]:
@@ -177,6 +200,31 @@ def _count(connection: BaseDatabaseWrapper, query: str, **parts: sql.Composable)
         return 0
 
 
+# Of functions and operators that PostgreSQL brings no dependency is kept.
+_CALLING = """
+    WITH found AS (
+        SELECT k.conname::text AS name, 'constraint definition' AS kind,
+               pg_get_expr(k.conbin, k.conrelid) AS expression, 'pg_constraint'::regclass AS class, k.oid
+        FROM pg_constraint AS k WHERE k.conrelid = %(table)s AND k.contype = 'c'
+        UNION ALL
+        SELECT a.attname::text, 'column generated', pg_get_expr(d.adbin, d.adrelid), 'pg_attrdef'::regclass, d.oid
+        FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+        WHERE d.adrelid = %(table)s AND a.attgenerated <> ''
+        UNION ALL
+        SELECT c.relname::text, 'index definition', e.expression, 'pg_class'::regclass, c.oid
+        FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+        CROSS JOIN LATERAL (
+            SELECT pg_get_indexdef(i.indexrelid, n::int, false)
+            FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k (attribute, n) WHERE k.attribute = 0
+            UNION ALL SELECT pg_get_expr(i.indpred, i.indrelid) WHERE i.indpred IS NOT NULL
+        ) AS e (expression)
+        WHERE i.indrelid = %(table)s
+    )
+    SELECT name, kind, expression FROM found
+    WHERE EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = found.class AND d.objid = found.oid
+                  AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))
+    ORDER BY 1, 3
+"""
 _NAMING_TYPES = """
     SELECT coalesce(k.conname, c.relname)::text, coalesce(pg_get_constraintdef(k.oid), pg_get_indexdef(c.oid)),
            format_type(a.atttypid, NULL)

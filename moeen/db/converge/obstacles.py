@@ -14,14 +14,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog
-from moeen.db.actions import DropNotNull, FillValues
+from moeen.db.actions import DropNotNull, FillValues, RunSQL
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import conflicts, declared, subject, triggers, zones
 from moeen.db.converge.conversions import carried_over, way
 from moeen.db.converge.future import future_rows, misfits, name_repeated, name_rows
 from moeen.db.converge.subject import Subject, is_retyped, same_reference
 from moeen.db.converge.values import fill_values
-from moeen.db.findings import Finding, Fix
+from moeen.db.findings import NO_FIX, Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
 
@@ -45,7 +45,8 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
         if stands.generated:
             found.append(Finding(where, Kind.COLUMN_GENERATED, "a plain column", "GENERATED ALWAYS"))
         if way(item, column.name) is None:
-            found.append(Finding(where, Kind.COLUMN_TYPE, pattern.type, stands.type))
+            fix = _way_round(item, column.name, stands.type, pattern.type)
+            found.append(Finding(where, Kind.COLUMN_TYPE, pattern.type, stands.type, fix=fix))
     found += expression_findings(connection, item)
     populated = has_rows(connection, name)
     for column in item.missing:
@@ -65,6 +66,24 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
                 )
             )
     return found
+
+
+def _way_round(item: Subject, column: str, live: str, want: str) -> Fix:
+    """What its owner may do where migrate may not: a person has to say whether it fits."""
+    if not live.startswith(("text", "character varying")) or want not in ("uuid", "jsonb"):
+        return NO_FIX
+    change = compose(
+        "ALTER TABLE {t} ALTER COLUMN {c} TYPE {w} USING {c}::text::{w}", t=item.name, c=column, w=fragment(want)
+    )
+    advice = (
+        "text need not be JSON. Where each value is, as PostgreSQL 16 tells by IS JSON, this keeps it; where none is, "
+        "USING to_jsonb does, as a string"
+        if want == "jsonb"
+        else "a key changes together with what refers to it. Where each value is a uuid: in one transaction drop the "
+        "foreign keys on it, change it and every column that refers to it, and make them again; otherwise use "
+        "manage.py import_database"
+    )
+    return Fix.by(RunSQL(item.has(column), change), advice=advice)
 
 
 def expression_findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 from ..errors import USAGE
-from ..security import identity, signing
+from ..security import identity, reads, signing
 from ..security.signing import NotPrepared, Signer
 from ..sql import set_configs
 
@@ -191,21 +191,28 @@ class _Binding:
     """Mixed into psycopg's cursors."""
 
     connection: Any
+    _results: list[Any]
 
-    def execute(self, *args: Any, **kwargs: Any) -> Any:
+    def execute(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         with bound(self.connection):
-            return super().execute(*args, **kwargs)  # type: ignore[misc]
+            done = super().execute(query, *args, **kwargs)  # type: ignore[misc]
+            reads.seen(self.connection, query, self._results)
+            return done
 
-    def executemany(self, *args: Any, **kwargs: Any) -> Any:
+    def executemany(self, query: Any, *args: Any, **kwargs: Any) -> Any:
         with bound(self.connection):
-            return super().executemany(*args, **kwargs)  # type: ignore[misc]
+            done = super().executemany(query, *args, **kwargs)  # type: ignore[misc]
+            reads.seen(self.connection, query, self._results)
+            return done
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        reads.refuse("stream()")
         with bound(self.connection):
             yield from super().stream(*args, **kwargs)  # type: ignore[misc]
 
     @contextmanager
     def copy(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        reads.refuse("COPY")
         with bound(self.connection), super().copy(*args, **kwargs) as copy:  # type: ignore[misc]
             yield copy
 

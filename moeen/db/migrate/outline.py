@@ -7,7 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from moeen.db.actions import Lock
-from moeen.db.migrate.plan import PlannedStatement, pretty_size
+from moeen.db.migrate.plan import CHANGE_RATE, READ_RATE, WRITE_RATE, PlannedStatement, pretty_seconds, pretty_size
+
+_RATES = (
+    f"{pretty_size(READ_RATE)} read, {pretty_size(WRITE_RATE)} written anew or {CHANGE_RATE:,} rows changed in a second"
+)
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,17 @@ class Changed:
 
 @dataclass(frozen=True)
 class Outline:
-    """``migrations``: (name, number of statements), in order; ``blocking`` and ``unknown``: by their verdict."""
+    """``migrations``: (name, number of statements), in order; ``blocking`` and ``unknown``: by their verdict.
+
+    ``seconds``: about how long the tables that stand are worked on, by their size.
+    """
 
     migrations: tuple[tuple[str, int], ...]
     held: tuple[Held, ...]
     changed: tuple[Changed, ...]
     blocking: tuple[PlannedStatement, ...]
     unknown: tuple[PlannedStatement, ...]
+    seconds: float
 
     def pretty(self) -> str:
         return "\n".join(self._lines())
@@ -60,6 +68,8 @@ class Outline:
         if self.held:
             yield "Tables that stand:"
             yield from (f"  {one.pretty()}" for one in self.held)
+            yield f"  How long: {pretty_seconds(self.seconds)}, beside what the new objects take."
+            yield f"  An estimate by sizes: {_RATES}."
         if self.changed:
             yield "Rows that get other values, in batches:"
             yield from (f"  {one.table}: {one.rows:,} rows, in {', '.join(one.columns)}" for one in self.changed)
@@ -89,6 +99,7 @@ def outline(statements: Sequence[PlannedStatement]) -> Outline:
         ),
         tuple(one for one in statements if one.verdict == "blocking"),
         tuple(one for one in statements if one.verdict == "unknown"),
+        sum(one.seconds for one in statements),
     )
 
 

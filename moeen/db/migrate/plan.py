@@ -30,6 +30,9 @@ from moeen.db.statements import Statement, split
 #: A table larger than this must not be blocked without leave.
 THRESHOLD_ROWS = 100_000
 THRESHOLD_BYTES = 64 * 1024 * 1024
+#: Bytes that are read through or written anew, with the indexes, and rows that are changed in a second: rough,
+#: for a server with two cores (docs/benchmarks.md).
+READ_RATE, WRITE_RATE, CHANGE_RATE = 100 * 1024 * 1024, 25 * 1024 * 1024, 20_000
 #: What a statement that somebody wrote does to what stands; the first that matches counts.
 _DEEDS = (
     (Deed.DROP, re.compile(r"^DROP |\bDROP (CONSTRAINT|COLUMN|DEFAULT)\b", re.IGNORECASE)),
@@ -85,8 +88,20 @@ class PlannedStatement:
     def is_large(self) -> bool:
         return (self.rows or 0) > THRESHOLD_ROWS or (self.bytes or 0) > THRESHOLD_BYTES
 
+    @property
+    def seconds(self) -> float:
+        """About how long it works, by the size of its table; what it waits for its lock is not in it."""
+        size = self.bytes or 0
+        work = size / WRITE_RATE if self.rewrites else size / READ_RATE if self.scans else 0.0
+        return work + self.changes / CHANGE_RATE
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"blocks_reads": self.blocks_reads, "blocks_writes": self.blocks_writes}
+        told = {
+            "blocks_reads": self.blocks_reads,
+            "blocks_writes": self.blocks_writes,
+            "seconds": round(self.seconds, 1),
+        }
+        return asdict(self) | told
 
     def pretty(self) -> str:
         """Two or three lines: the statement, and what it means for those who use the table."""
@@ -97,7 +112,8 @@ class PlannedStatement:
         elif self.lock and self.rows is not None:
             size = f"{self.rows:,} rows, {pretty_size(self.bytes or 0)}"
             work = " and rewrites it" if self.rewrites else " and reads it through" if self.scans else ""
-            lines.append(f"      {self.verdict}: {self.lock} on {self.table} ({size}){work}")
+            how_long = f", {pretty_seconds(self.seconds)} by its size" if self.verdict == "blocking" else ""
+            lines.append(f"      {self.verdict}: {self.lock} on {self.table} ({size}){work}{how_long}")
             if self.verdict == "blocking" and self.advice:
                 lines.append(f"      online: {self.advice}")
         if self.seen and (told := self.seen.pretty()):
@@ -358,3 +374,10 @@ def pretty_size(count: int) -> str:
             return f"{size:.0f} {unit}"
         size /= 1024
     raise AssertionError("unreachable")
+
+
+def pretty_seconds(seconds: float) -> str:
+    """Such as `about 20 s` or `about 3 min`; what is shorter than a second is not worth a number."""
+    if seconds < 1:
+        return "less than a second"
+    return f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"

@@ -12,6 +12,7 @@ from django.db import DatabaseError, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
+from psycopg import sql
 
 from moeen.db import catalog, roles
 from moeen.db.actions import ForceRowSecurity, Grant, GrantRole, RunSQL, SetOwner
@@ -21,13 +22,26 @@ from moeen.db.converge import declared, obstacles, subject, zones
 from moeen.db.findings import Finding, Fix, unique
 from moeen.db.kinds import Kind
 from moeen.db.migrate import taken
-from moeen.db.migrate.refusals import AdoptionRefused, HalfAdopted, MissingPrivileges, NoEncoding, StrangersSchema
+from moeen.db.migrate.refusals import (
+    AdoptionRefused,
+    AnotherApplication,
+    Captured,
+    HalfAdopted,
+    MissingPrivileges,
+    NoEncoding,
+    StrangersSchema,
+)
 from moeen.db.names import ObjectName
 from moeen.db.operations import CONVERGING, CreateTable
+from moeen.db.schema import load_expected
 from moeen.db.security.strangers import strange_schemas
 from moeen.db.sql import compose
 
 Plan = Sequence[tuple[Migration, bool]]
+#: What was prepared that long ago is not about to be committed.
+PREPARED_SECONDS = 60
+#: How the names of Django's own tables begin.
+_DJANGOS = ("auth_", "django_")
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ def check(
 
     ``triggers_decided``: somebody said what becomes of others' triggers at the rows that are changed.
 
-    Raises NoEncoding, StrangersSchema, MissingPrivileges, HalfAdopted or AdoptionRefused.
+    Raises NoEncoding, StrangersSchema, MissingPrivileges, HalfAdopted, Captured or AdoptionRefused.
     """
     pending = [migration for migration, backwards in plan if not backwards]
     if pending:
@@ -66,17 +80,61 @@ def check(
         raise MissingPrivileges(role, missing)
     if recorded - live.keys():
         raise HalfAdopted(sorted(recorded - live.keys()))
+    if captured := list(taken.captures(connection)):
+        raise Captured(captured)
     adopting = {name: live[name] for name in sorted(wanted & live.keys())}
     items = list(_subjects(connection, pending, loader, adopting)) if adopting else []
     names_taken = list(taken.findings(items))
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
     found = [*names_taken, *obstacles.findings(connection, items, live), *zones.findings(connection, items)]
+    found += held_by_prepared(connection)
     if not triggers_decided:
         found += [finding for item in items for finding in obstacles.trigger_findings(connection, item)]
     if found:
         raise AdoptionRefused(unique(found))
     rows = estimate_sizes(connection, adopting)
     return Adoption(adopting={name: count for name, (count, _) in rows.items()})
+
+
+def refuse_another_application(connection: BaseDatabaseWrapper) -> None:
+    """Raises AnotherApplication where tables stand in schema public and none is ours, those of Django aside."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT current_database(), coalesce(array_agg(c.relname::text ORDER BY 1), '{}') FROM pg_class AS c
+               WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+                 AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid
+                                 AND deptype = 'e')"""
+        )
+        database, standing = cursor.fetchone()
+    ours = {name.table for name in load_expected()["table"] if name.schema == "public"}
+    others = [name for name in standing if not name.startswith(_DJANGOS)]
+    if others and not ours.intersection(others):
+        raise AnotherApplication(database, others)
+
+
+def held_by_prepared(connection: BaseDatabaseWrapper) -> list[Finding]:
+    """Transactions that were prepared long ago and hold locks on tables of schema public: their end may never come."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT x.gid, x.owner::text, string_agg(DISTINCT c.relname::text, ', ' ORDER BY c.relname::text)
+               FROM pg_prepared_xacts AS x
+               -- What else a lock says of its transaction differs by version.
+               JOIN pg_locks AS its ON its.transactionid = x.transaction AND its.pid IS NULL
+               JOIN pg_locks AS l ON l.virtualtransaction = its.virtualtransaction AND l.pid IS NULL
+               JOIN pg_class AS c ON c.oid = l.relation AND c.relkind IN ('r', 'p')
+               WHERE x.database = current_database() AND c.relnamespace = 'public'::regnamespace
+                 AND x.prepared <= clock_timestamp() - make_interval(secs => %s)
+               GROUP BY 1, 2 ORDER BY 1""",
+            [PREPARED_SECONDS],
+        )
+        held = cursor.fetchall()
+    found = []
+    for name, owner, tables in held:
+        end = compose("ROLLBACK PREPARED {n}", n=sql.Literal(name))
+        fix = Fix(advice=f"as {owner}, once it is known what it did: {end}, or COMMIT PREPARED")
+        what = f"prepared transaction {name}"
+        found.append(Finding(what, Kind.PREPARED_TRANSACTION, "ended", f"holds locks on {tables}", fix=fix))
+    return found
 
 
 def _refuse_bytes(connection: BaseDatabaseWrapper) -> None:

@@ -92,6 +92,38 @@ class MissingPrivileges(MoeenError):
         )
 
 
+class AnotherApplication(MoeenError):
+    """Tables of somebody else's stand in the database, and none of ours: it may be the wrong one."""
+
+    default_code = Code.NOT_ADOPTABLE
+
+    def __init__(self, database: str, tables: Sequence[str]) -> None:
+        some = ", ".join(tables[:5]) + (f" and {len(tables) - 5} more" if len(tables) > 5 else "")
+        super().__init__(
+            f"Database {database} holds tables of another application ({some}), and none of this project's. "
+            "Nothing was changed.",
+            next_step="If it is the wrong one, name another in DATABASE_URL. If both shall live here: manage.py "
+            "migrate --yes-here. Rows of tables that are shaped otherwise come over by manage.py import_database.",
+            exit_code=FINDINGS,
+        )
+
+
+class Captured(MoeenError):
+    """What our own expressions mean cannot be told: something of the clinic's is called in PostgreSQL's place."""
+
+    default_code = Code.NOT_ADOPTABLE
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
+        super().__init__(
+            "Our columns fit these better than PostgreSQL's own of the same name, and would call them instead. "
+            f"Nothing was changed.\n{lines}",
+            next_step="Move them into a schema of their own, or rename them, then run migrate again.",
+            exit_code=FINDINGS,
+        )
+
+
 class NoEncoding(MoeenError):
     """The database holds bytes of no encoding in particular."""
 

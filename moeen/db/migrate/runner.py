@@ -50,9 +50,9 @@ class MigrateOptions:
     ``closes_to``, ``keeps`` (name -> reason): what becomes of roles that would see nothing any more; ``kept``: with the
     policies by which those that are kept go on, worked out beforehand.
     ``hold_triggers``, ``fire_triggers``: what becomes of others' triggers at the rows that adoption changes.
-    ``tell`` takes progress lines; ``backup`` makes a backup and gives its id; ``confirm`` is asked before reversing
-    migrations loses what it is given. ``watch``: this is a rehearsal, watched by it, and ``broken`` takes what would
-    stop a run.
+    ``yes_here``: tables of another application's are known of. ``tell`` takes progress lines; ``backup`` makes a backup
+    and gives its id; ``confirm`` is asked before reversing migrations loses what it is given. ``watch``: this is a
+    rehearsal, watched by it, and ``broken`` takes what would stop a run.
     Afterwards ``run`` is what was done (None: nothing) and ``plan`` what was to be done.
     """
 
@@ -68,6 +68,7 @@ class MigrateOptions:
     keeps: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[grantees.Kept, ...] = ()
     allow_blocking: tuple[str, ...] = ()
+    yes_here: bool = False
     tell: Callable[[str], None] = lambda line: None
     confirm: Callable[[list[str]], bool] = lambda losses: True
     watch: Watch | None = None
@@ -91,6 +92,7 @@ class MigrateOptions:
         said += grantees.said(self.closes_to, self.keeps)
         said += ["triggers held off"] if self.hold_triggers else []
         said += ["triggers let fire"] if self.fire_triggers else []
+        said += ["here, beside another application"] if self.yes_here else []
         if self.no_rehearsal_reason:
             said.append(f"no rehearsal: {self.no_rehearsal_reason}")
         return "\n".join(said)
@@ -404,6 +406,8 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     mismatches: list[Finding] = []
     try:
         session.refuse_shared(connection, "migrate")
+        if not options.yes_here:
+            preflight.refuse_another_application(connection)
         decided = options.hold_triggers or options.fire_triggers
         try:
             adopting = preflight.check(connection, plan, loader, triggers_decided=decided).adopting

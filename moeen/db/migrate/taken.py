@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.actions import RunSQL
@@ -29,6 +30,47 @@ def findings(items: Sequence[Subject]) -> Iterator[Finding]:
     for item in items:
         yield from _parts(item)
         yield from _guards(item, expected)
+
+
+def captures(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Functions and operators of schema public that our columns fit better than PostgreSQL's own of the same name.
+
+    Theirs take text, and a varchar is cast for them; one that takes a varchar is called in their place, wherever the
+    search path names public: in a constraint, in an index, in a policy.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_CAPTURES)
+        for kind, name, moved in cursor.fetchall():
+            fix = Fix.by(
+                RunSQL(ObjectName("public"), moved), advice="where something else stands by it, rename it there"
+            )
+            yield Finding(f"{kind} {name}", Kind.UNEXPECTED_FUNCTION, "PostgreSQL's own", "one beside it", fix=fix)
+
+
+_CAPTURES = """
+    WITH cast_for (type) AS (VALUES ('varchar'::regtype), ('bpchar'), ('name'), ('date'), ('time'), ('int2'))
+    SELECT 'function', p.oid::regprocedure::text,
+           format('CREATE SCHEMA IF NOT EXISTS own; ALTER ROUTINE %s SET SCHEMA own', p.oid::regprocedure)
+    FROM pg_proc AS p
+    WHERE p.pronamespace = 'public'::regnamespace AND EXISTS (SELECT FROM cast_for WHERE type = ANY (p.proargtypes))
+      AND EXISTS (SELECT FROM pg_proc AS theirs WHERE theirs.pronamespace = 'pg_catalog'::regnamespace
+                  AND theirs.proname = p.proname AND theirs.pronargs = p.pronargs)
+      AND NOT EXISTS (SELECT FROM pg_proc AS theirs WHERE theirs.pronamespace = 'pg_catalog'::regnamespace
+                      AND theirs.proname = p.proname AND theirs.proargtypes = p.proargtypes)
+      AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
+    UNION ALL
+    SELECT 'operator', o.oid::regoperator::text,
+           format('CREATE SCHEMA IF NOT EXISTS own; ALTER OPERATOR %s SET SCHEMA own', o.oid::regoperator)
+    FROM pg_operator AS o
+    WHERE o.oprnamespace = 'public'::regnamespace
+      AND EXISTS (SELECT FROM cast_for WHERE type IN (o.oprleft, o.oprright))
+      AND EXISTS (SELECT FROM pg_operator AS theirs WHERE theirs.oprnamespace = 'pg_catalog'::regnamespace
+                  AND theirs.oprname = o.oprname)
+      AND NOT EXISTS (SELECT FROM pg_operator AS theirs WHERE theirs.oprnamespace = 'pg_catalog'::regnamespace
+                      AND theirs.oprname = o.oprname AND theirs.oprleft = o.oprleft AND theirs.oprright = o.oprright)
+      AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_operator'::regclass AND objid = o.oid AND deptype = 'e')
+    ORDER BY 1, 2
+"""
 
 
 def _parts(item: Subject) -> Iterator[Finding]:

@@ -121,6 +121,11 @@ class Command(migrate.Command):
             metavar="ROLE",
             help="This role keeps them, by policies of its own; --plan prints them. Needs --reason; may be repeated.",
         )
+        parser.add_argument(
+            "--yes-here",
+            action="store_true",
+            help="Go on in a database that holds another application's tables and none of ours.",
+        )
         parser.add_argument("--reason", default="", help="Why the change is accepted, or the policy or role kept.")
         parser.add_argument(
             "--allow-blocking",
@@ -156,6 +161,7 @@ class Command(migrate.Command):
             closes_to=tuple(options["closes_to"]),
             keeps=dict.fromkeys(options["keeps"], options["reason"].strip()),
             allow_blocking=tuple(options["allow_blocking"]),
+            yes_here=options["yes_here"],
             tell=(lambda line: None) if quiet else display.tell,
             confirm=self._confirm if options["interactive"] else lambda losses: True,
         )

@@ -1,10 +1,12 @@
 """What the project says of itself agrees with itself: the version, the hooks, the links."""
 
+import argparse
 import os
 import re
 import tomllib
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
 from tests import servers
 
@@ -44,6 +46,37 @@ def test_documents__paths_of_code_and_tests__exist():
     }
     assert [entry for entry in sorted(named) if not (ROOT / entry[1]).exists()] == []
     assert named
+
+
+def _options(parser):
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _options(inner)
+
+
+def test_documents__commands_options_and_targets__exist():
+    """What runs them is for each page's own test; a word that is nowhere taken is found here."""
+    commands = get_commands()
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    unknown, known = [], 0
+    for document in DOCUMENTS:
+        if document.name == "CHANGELOG.md":
+            continue
+        text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+        for name, rest in re.findall(r"manage\.py +([a-z_]+)([^\n`#|]*)", text):
+            if name not in commands:
+                unknown.append((document.name, name))
+                continue
+            taken = set(_options(load_command_class(commands[name], name).create_parser("manage.py", name)))
+            said = re.findall(r"(?<!\S)--[a-z][a-z-]*", rest)
+            unknown += [(document.name, name, option) for option in said if option not in taken]
+            known += len(said) + 1
+        made = re.findall(r"(?:^|`|&& )make ([a-z][a-z-]*)", text, re.MULTILINE)
+        unknown += [(document.name, "make", target) for target in made if target not in targets]
+    assert unknown == []
+    assert known > 150
 
 
 def test_processes__of_one_module__keep_its_tests_together(request):

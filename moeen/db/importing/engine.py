@@ -220,6 +220,8 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
             connection.execute("SET search_path = public")
             # All that is asked is of whole tables, most of them temporary and without statistics.
             connection.execute("SET enable_nestloop = off")
+            connection.execute("SET work_mem = '64MB'")
+            connection.execute("SET temp_buffers = '64MB'")
             yield _Work(whole, source, connection, selections, told)
 
 

@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run serve quick test test-between coverage test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-import test-mutation
+.PHONY: help migrate run serve quick test test-between coverage test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -101,6 +101,9 @@ bench-live: development  ## adopt a million patients under load: ours, plain Dja
 
 bench-rls: development  ## measure what row security costs at a million appointments
 	@$(BIN)/python -m tests.bench.bench_rls $(ARGS)
+
+bench-audit: development  ## measure what the audit trail costs writers and a bulk update
+	@$(BIN)/python -m tests.bench.bench_audit $(ARGS)
 
 bench-import: development  ## measure an import against a bare COPY of the same rows and the same indexes
 	@$(BIN)/python -m tests.bench.bench_import $(ARGS)

@@ -437,9 +437,11 @@ def test_migrate__two_databases_of_one_new_cluster_at_once__both_get_their_roles
 
     made = roles()
     assert len(made) == 8
-    call_command("migrate", "sysadmin", "0006", database=one.alias, verbosity=0, interactive=False)
+    call_command("migrate", "sysadmin", "0006", database=one.alias, verbosity=0, no_rehearsal="test", interactive=False)
     assert roles() == made  # the other database needs them
-    call_command("migrate", "sysadmin", "0006", database=other.alias, verbosity=0, interactive=False)
+    call_command(
+        "migrate", "sysadmin", "0006", database=other.alias, verbosity=0, no_rehearsal="test", interactive=False
+    )
     assert roles() == set()
     call_command("migrate", database=one.alias, verbosity=0)
     assert roles() == made

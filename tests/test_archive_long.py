@@ -40,6 +40,8 @@ class Writer(threading.Thread):
                 connection.execute("INSERT INTO notes VALUES (%s, %s, repeat('x', 500))", [self.number, self.next])
                 self.acknowledged.append((self.next, datetime.now(UTC)))
                 self.next += 1
+                # All of it is replayed after each kill.
+                time.sleep(0.01)
 
 
 def archivist_process(target, folder):
@@ -89,6 +91,7 @@ def test_crash__server_and_archivist_killed_under_writers__every_commit_older_th
             assert [(row, at) for row, at in missing if at < until] == []
             behind.append((killed - until).total_seconds())
             lost += len(missing)
+            print(f"{killed - until} behind, {len(commits)} commits", flush=True)
             assert any(at > begun for _, at in commits)
             server.ensure_running()
             process = archivist_process(target, tmp_path)

@@ -1,4 +1,4 @@
-"""The long proofs of backups (`make test-backup`): a million rows, thirty kills, flat memory."""
+"""The long proofs of backups (`make test-backup`): a million rows, eighty kills, flat memory."""
 
 import os
 import random
@@ -14,6 +14,9 @@ from tests import backups, servers
 from tests.test_backup import kill_somewhere, transfers
 
 pytestmark = pytest.mark.long
+
+#: Of a verification, and as many of a restore; with the backup's thirty and the archive's twenty they are a hundred.
+KILLS = int(os.environ.get("MOEEN_TEST_KILLS", "25"))
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
@@ -55,6 +58,94 @@ def test_take__killed_at_30_random_moments__older_ones_intact_and_none_half(new_
     last = backups.take(database, at)
     assert verify.prove(at, last.id).ok
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def killed(words, environment, *, seconds, chance) -> bool:
+    """Run the command, and kill it at a moment of its life; whether it still lived."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", *words], cwd=servers.PROJECT, env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    time.sleep(chance.uniform(0.1, 0.9) * seconds)
+    alive = process.poll() is None
+    process.kill()
+    process.wait()
+    return alive
+
+
+def wait_until_gone(found) -> None:
+    deadline = time.monotonic() + 60
+    while found():
+        assert time.monotonic() < deadline, found()
+        time.sleep(0.1)
+
+
+def test_verify__killed_at_random_moments__no_server_and_no_data_of_it_stay(new_database, tmp_path):
+    database = new_database()
+    backups.fill(database, rows=20_000)
+    at = backups.place(tmp_path / "backups")
+    taken = backups.take(database, at)
+    place = servers.scratch()
+    environment = {**os.environ, **backups.environment(database, at.folder), "TMPDIR": str(place)}
+    words = ("verify_backup", taken.id)
+    started = time.monotonic()
+    subprocess.run([sys.executable, "manage.py", *words], cwd=servers.PROJECT, env=environment, check=True)
+    seconds = time.monotonic() - started
+    alive = 0
+    for seed in range(KILLS):
+        alive += killed(words, environment, seconds=seconds, chance=random.Random(seed))
+        wait_until_gone(lambda: [path.name for path in place.iterdir() if path.name.startswith("moeen-verify-")])
+    assert alive >= KILLS // 4
+    servers_of = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"-D {place}" not in servers_of
+    assert verify.prove(at, taken.id).ok
+
+
+def test_restore__killed_at_random_moments__the_old_database_or_the_new_one(new_database, tmp_path):
+    database = new_database()
+    backups.fill(database, rows=20_000)
+    at = backups.place(tmp_path / "backups")
+    taken = backups.take(database, at)
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE since AS SELECT 1 AS a")
+    environment = {**os.environ, **backups.environment(database, at.folder)}
+    words = ("restore_database", taken.id, "--to", database.name, "--replace", "--yes", "--expect", database.name)
+
+    def beside(what):
+        with database.admin() as connection:
+            query = "SELECT datname FROM pg_database WHERE datname ~ %s ORDER BY datname"
+            return [name for (name,) in connection.execute(query, [f"^{database.name}_{what}_"])]
+
+    def at_work():
+        with database.admin() as connection:
+            query = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'moeen restore%%' AND datname ~ %s"
+            return connection.execute(query, [f"^({database.name}_restoring_.*|postgres)$"]).fetchall()
+
+    started = time.monotonic()
+    subprocess.run([sys.executable, "manage.py", *words], cwd=servers.PROJECT, env=environment, check=True)
+    seconds = time.monotonic() - started
+    assert len(beside("before")) == 1
+    alive = 0
+    for seed in range(KILLS):
+        for name in beside("before"):
+            database.target.drop(name)
+        with database.connect() as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS since AS SELECT 1 AS a")
+        alive += killed(words, environment, seconds=seconds, chance=random.Random(seed))
+        # What its orphans still do ends by itself.
+        wait_until_gone(at_work)
+        with database.connect() as connection:
+            ((old,),) = connection.execute("SELECT to_regclass('since') IS NOT NULL").fetchall()
+            counts = "SELECT (SELECT count(*) FROM people) + (SELECT count(*) FROM visits)"
+            assert connection.execute(counts).fetchone() == (taken.rows,)
+        assert old == (not beside("before")), "half of a swap"
+        assert taken.id in backups.whole_ids(at)
+    assert alive >= KILLS // 4
+    subprocess.run([sys.executable, "manage.py", *words], cwd=servers.PROJECT, env=environment, check=True)
+    assert beside("restoring") == []
+    assert all(verify.prove(at, backup_id).ok for backup_id in backups.whole_ids(at)[-2:])
+    for name in beside("before"):
+        database.target.drop(name)
 
 
 def test_take__while_clients_write__invariant_every_time(new_database, tmp_path):

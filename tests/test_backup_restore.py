@@ -36,6 +36,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.schedule import schedule
 from moeen.db.catalog import normal
 from moeen.db.errors import MoeenError
+from moeen.db.security import signing
 from tests import backups, servers
 from tests.states import snapshots
 
@@ -519,6 +520,53 @@ def _release(database):
     """A database that somebody is connected to is no template."""
     connections[database.alias].close()
     return True
+
+
+def signs(database, key):
+    """Whether what is signed with the key is let through there."""
+    signature = key.sign(role="moeen_service", claims="", expiry=int(time.time()) + 60)
+    with database.connect() as owner, owner.transaction(force_rollback=True):
+        owner.execute("SELECT set_config('role', 'moeen_service', true), set_config('moeen.signature', %s, true)",
+                      [signature])  # fmt: skip
+        return owner.execute("SELECT app.is_bound()").fetchone() == (True,)
+
+
+def identity_keys(database):
+    with database.connect() as owner:
+        return signing.keys(owner)
+
+
+def test_restore__of_a_migrated_database__signs_with_the_keys_of_its_place(migrated, new_database, tmp_path):
+    """A copy has a key of its own; what is put back keeps those of today, the ones of the backup where none stand."""
+    _release(migrated)
+    original = new_database(template=migrated.name)
+    at = backups.place(tmp_path)
+    taken = backups.take(original, at)
+    (first,) = identity_keys(original)
+
+    target = restore.target_named(connections[original.alias], f"{original.name}_copy")
+    done = restore.put_back(at, taken.id, target)
+    copy = replace(original, name=target.database)
+    (own,) = identity_keys(copy)
+    assert own.id in " ".join(done.notes)
+    assert own.text() not in f"{done.as_dict()}"
+    seen = [signs(where, key) for where in (original, copy) for key in (first, own)]
+    assert seen == [True, False, False, True]
+
+    with original.connect() as owner:
+        signing.replace(owner, [newest := signing.Key.new(), older := signing.Key.new()])
+    target = restore.target_named(connections[original.alias], original.name)
+    kept = restore.put_back(at, taken.id, target, replace_existing=True).kept
+    assert identity_keys(original) == [newest, older]
+    assert not signs(original, first)
+
+    original.target.drop(kept)
+    original.target.drop(original.name)
+    done = restore.put_back(at, taken.id, restore.target_named(connections[original.alias], original.name))
+    assert identity_keys(original) == [first]
+    assert "key of its own" not in " ".join(done.notes)
+    original.target.drop(copy.name)
+    new_database.drop(original)
 
 
 def test_rollback__restore_the_backup__run_as_written(migrated, manage, tmp_path, new_database):

@@ -29,7 +29,7 @@ ROOMS = {
     "engine": {"security", "server"},
     "schema": {"actions", "catalog", "history", "security"},
     "backfill": {"catalog", "converge", "engine"},
-    "backups": {"catalog", "schema", "server", "engine"},
+    "backups": {"catalog", "schema", "security", "server", "engine"},
     "archiving": {"backups", "engine", "server"},
     "seals": {"backups", "engine"},
     "migrate": {

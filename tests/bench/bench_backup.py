@@ -1,4 +1,5 @@
-"""`make bench-backup`: backup and verification beside bare pg_dump and pg_restore of the same format and jobs.
+"""`make bench-backup`: backup and verification beside bare pg_dump and pg_restore of the same format and jobs; then
+archiving (see bench_archive).
 
 A million patients and a million appointments on a throwaway server. The runs alternate; medians are quoted. Bare
 pg_restore goes into a new database of a throwaway server with the verification's own settings, started beforehand.
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from moeen.db.server.programs import MAJOR, bin_dir
 from tests import servers
+from tests.bench import bench_archive
 
 PROJECT = Path(__file__).resolve().parents[2]
 GOALS = {"backup": 1.15, "verify": 1.4}
@@ -103,12 +105,28 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--writing-seconds", type=int, default=20, help="of each round of the archive's writers")
+    parser.add_argument("--scale", type=int, default=10, help="of pgbench's tables for those")
+    parser.add_argument("--only", choices=("backup", "archive"), help="one of the two parts alone")
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            seconds = measure(options.runs, options.rows, options.jobs, folder)
+            os.environ |= {"BACKUP_SIGNING_KEY": f"{folder}/backup.key", "BACKUP_PUBLIC_KEYS": ""}
+            timed([sys.executable, "manage.py", "make_backup_keys"])
+            if options.only != "archive":
+                told(measure(options.runs, options.rows, options.jobs, folder))
+            if options.only != "backup":
+                # Whoever runs root's servers reads what lies in it.
+                Path(folder).chmod(0o755)
+                bench_archive.measure(
+                    rounds=options.runs, seconds=options.writing_seconds, scale=options.scale, settings=DURABLE,
+                    folder=folder,
+                )  # fmt: skip
     finally:
         servers.stop_all()
+
+
+def told(seconds):
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     for ours, floor in (("backup", "pg_dump"), ("verify", "pg_restore")):
         ratio = middle[ours] / middle[floor]

@@ -25,6 +25,7 @@ from moeen.db.backups import (
     digests,
     dump,
     encryption,
+    identity_keys,
     inventory,
     keys,
     origin,
@@ -349,6 +350,9 @@ def _put_back(
                     exit_code=FINDINGS,
                     code=Code.DAMAGED,
                 )
+            place = None if target.empty else login.to(target.database)
+            is_same = origin.Origin.of_backup(paper).same(target.origin)
+            own_key = identity_keys.settle(goal, place=place, is_same=is_same)
             if not target.empty:
                 kept = swap.swap(login, target.database, fresh)
         except BaseException:
@@ -372,7 +376,7 @@ def _put_back(
         rows=found.rows,
         tables=len(found.tables),
         created_roles=tuple(created),
-        notes=(*_notes(content, rights, login, stood_in), *unset, *_troubles(losses)),
+        notes=(*_notes(content, rights, login, stood_in), *unset, *_troubles(losses), *_key_note(own_key)),
         findings=tuple(findings),
         before=before.id if before else "",
         kept=kept,
@@ -457,6 +461,15 @@ def _notes(content: Content, rights: pg_restore.Rights, login: Login, stood_in: 
     if rights.unavailable:
         notes.append(f"Extensions that cannot be made there were left out: {', '.join(rights.unavailable)}.")
     return notes
+
+
+def _key_note(own_key: str) -> list[str]:
+    if not own_key:
+        return []
+    return [
+        f"It signs identities with a key of its own, {own_key}, and no key of its original signs here. What serves it "
+        "needs that key as IDENTITY_KEY: `manage.py rotate_identity_key --print`, with its DATABASE_URL."
+    ]
 
 
 def _troubles(losses: Sequence[Loss]) -> list[str]:

@@ -46,8 +46,16 @@ SETTINGS = (
     ("maintenance_work_mem", "256MB"),
     ("max_connections", "30"),
 )
-# SIGQUIT is PostgreSQL's immediate shutdown; the pid stands in the first line of the server's own file.
-_GUARD = 'read -r x; kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/null && sleep 1; rm -rf "$1" "$2"'
+# SIGQUIT is PostgreSQL's immediate shutdown; the pid stands in the first line of the server's own file. An initdb or a
+# server that is just starting has no such line yet, and goes on making files for a while.
+_GUARD = """
+read -r x
+for round in $(seq 60); do
+    kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" && sleep 1
+    rm -rf "$1" "$2" && sleep 1
+    test -e "$1" || exit 0
+done
+"""
 
 
 @contextmanager
@@ -69,11 +77,7 @@ def place(purpose: str) -> Iterator[Path]:
     """
     parent, prefix = Path(tempfile.gettempdir()), _PREFIX.format(purpose=purpose)
     _sweep(parent, prefix)
-    root = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    # The user who runs the server for root passes through; the data folder itself is closed by initdb.
-    root.chmod(0o711)
-    handle = os.open(root, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    root = parent / f"{prefix}{secrets.token_hex(8)}"
     socket = sockets.socket_folder(root / "data", user=os_user())
     # The other end of the guard's pipe stays open here, in no child, and is closed by the kernel when we end.
     inside, outside = os.pipe()
@@ -87,7 +91,12 @@ def place(purpose: str) -> Iterator[Path]:
         start_new_session=True,
     )
     os.close(inside)
+    root.mkdir(mode=0o700)
+    # The user who runs the server for root passes through; the data folder itself is closed by initdb.
+    root.chmod(0o711)
+    handle = os.open(root, os.O_RDONLY)
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield root
     finally:
         _end(root)

@@ -12,6 +12,7 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ _STANDING = """
 """
 
 
-def keys(connection: BaseDatabaseWrapper) -> list[Key]:
+def keys(connection: BaseDatabaseWrapper | psycopg.Connection[Any]) -> list[Key]:
     """The keys that are valid, the newest first; none before the migration that makes their table. For the owner."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('app.identity_keys')")
@@ -131,10 +132,17 @@ def keys(connection: BaseDatabaseWrapper) -> list[Key]:
         return [Key(id_, bytes(secret)) for id_, secret in cursor.fetchall()]
 
 
-def add(connection: BaseDatabaseWrapper, key: Key) -> None:
+def add(connection: BaseDatabaseWrapper | psycopg.Connection[Any], key: Key) -> None:
     """Let the database know a key. It signs from now on; older ones stay valid."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT app.add_identity_key(%s, %s)", [key.id, key.secret])
+
+
+def replace(connection: psycopg.Connection[Any], known: Sequence[Key]) -> None:
+    """Let the database know these keys, the newest first, and no others."""
+    connection.execute("DELETE FROM app.identity_keys")
+    for key in reversed(known):
+        add(connection, key)
 
 
 def retire(connection: BaseDatabaseWrapper) -> list[str]:

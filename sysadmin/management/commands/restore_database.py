@@ -13,9 +13,11 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from moeen.db import backups
 from moeen.db.archiving import recovery, standing
 from moeen.db.backups import origin, restore, store
+from moeen.db.backups.login import Login
 from moeen.db.backups.progress import Tell
 from moeen.db.backups.salvage import Loss
 from moeen.db.errors import USAGE, MoeenError
+from moeen.db.security import signing
 from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found, summary
 
@@ -60,6 +62,7 @@ class Command(BackupCommand):
         target = self._target(options["to"])
         of = self._of_backup if options["at"] is None else self._of_moment
         done = of(place, target, options)
+        self._keep_key(target)
         if options["json"]:
             self.print_json(done.as_dict())
         else:
@@ -92,6 +95,16 @@ class Command(BackupCommand):
         with self.progress() as tell:
             how = self._how(options, tell) | {"of": database if options["of"] else ""}
             return recovery.put_back(wanted, database, target, kept_in=place, **how)
+
+    @staticmethod
+    def _keep_key(target: restore.Target) -> None:
+        """Where the project's own embedded server has been restored to, its processes find the key in their file."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        words = connection.settings_dict
+        if settings.IDENTITY_KEY_FILE and words.get("EMBEDDED") and target.database == words["NAME"]:
+            connection.close()  # what stood there before may be open still
+            if target.origin == origin.Origin.of(Login.of_wrapper(connection)):
+                signing.keep(connection, settings.IDENTITY_KEY_FILE)
 
     def _how(self, options: dict[str, Any], tell: Tell) -> dict[str, Any]:
         return {

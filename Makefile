@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run serve quick test test-between coverage test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls test-mutation
+.PHONY: help migrate run serve quick test test-between coverage test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -64,6 +64,9 @@ test-strange: development  ## adopt 300 databases with objects of any kind in th
 test-audit: development  ## attack a sealed audit log in two hundred ways, and seal under eight writers for a minute
 	@$(BIN)/python -m pytest -m long tests/test_seals.py $(ARGS)
 
+test-import: development  ## kill imports at fifty random moments (KILLS=10 for fewer), and run again at size
+	@IMPORT_EXAMPLES=100 $(BIN)/python -m pytest -s -m "long or not long" tests/test_import_long.py tests/test_import_values.py $(ARGS)
+
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -98,6 +101,12 @@ bench-live: development  ## adopt a million patients under load: ours, plain Dja
 
 bench-rls: development  ## measure what row security costs at a million appointments
 	@$(BIN)/python -m tests.bench.bench_rls $(ARGS)
+
+bench-audit: development  ## measure what the audit trail costs writers and a bulk update
+	@$(BIN)/python -m tests.bench.bench_audit $(ARGS)
+
+bench-import: development  ## measure an import against a bare COPY of the same rows and the same indexes
+	@$(BIN)/python -m tests.bench.bench_import $(ARGS)
 
 test-mutation: development  ## break every policy, grant, function and role in turn; the proof must notice each
 	@$(BIN)/python -m tests.access.mutations $(ARGS)

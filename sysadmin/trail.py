@@ -12,6 +12,8 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
+from moeen.db.security import reads
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
@@ -101,7 +103,7 @@ _QUERY = """
 
 
 def find(connection: BaseDatabaseWrapper, question: Question) -> list[Entry]:
-    """The entries that the current identity may see."""
+    """The entries that the current identity may see; clinical values in them are read, and noted so."""
     asked = {name: getattr(question, name) for name in _CONDITIONS if getattr(question, name)}
     conditions: list[sql.Composable] = [sql.SQL(_CONDITIONS[name]).format(sql.Placeholder(name)) for name in asked] or [
         sql.SQL("true")
@@ -110,7 +112,15 @@ def find(connection: BaseDatabaseWrapper, question: Question) -> list[Entry]:
     values = {name: list(value) if name == "kinds" else value for name, value in asked.items()}
     with connection.cursor() as cursor:
         cursor.execute(query, values | {"limit": question.limit})
-        return [
+        found = [
             Entry(*row[:9], *(json.loads(text) if text else None for text in row[9:11]), *row[11:])
             for row in cursor.fetchall()
         ]
+    for entry in found:
+        reads.told(entry.table, entry.record, values_of(entry.before, entry.after) if entry.action != "READ" else ())
+    return found
+
+
+def values_of(*sides: Any) -> set[str]:
+    """The columns whose values an entry holds; older entries may hold anything."""
+    return {name for side in sides if isinstance(side, dict) for name in side}

@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from dataclasses import astuple
+from pathlib import Path
 
 import psycopg
 import pyrage
@@ -358,6 +359,59 @@ def test_command__from_a_variable__checks_runs_and_says_what_it_did(own_source, 
 def test_source__that_cannot_be_had__is_one_message(target, tmp_path, url, said):
     with pytest.raises(MoeenError, match=said):
         importing.run(connections[target.alias], url, MAPPING, importing.Options(rejects=tmp_path / "r"))
+
+
+GONE = (
+    'address = "street"',
+    'address = { sql = "CASE WHEN id = 150 THEN pg_terminate_backend(pg_backend_pid())::text END" }',
+)
+
+
+def test_source__that_goes_away_while_it_is_read__is_one_message_and_nothing_is_written(source, target, tmp_path):
+    with (
+        generations.changed(MAPPING, tmp_path, GONE) as mapping,
+        pytest.raises(MoeenError, match="The source went away while it was read") as error,
+    ):
+        generations.run(source, target, mapping, tmp_path)
+    assert "Run the command again" in error.value.next_step
+    assert query(target, "SELECT (SELECT count(*) FROM legacy_keys) + (SELECT count(*) FROM users)") == [(0,)]
+    assert generations.run(source, target, MAPPING, tmp_path).ok
+
+
+FULL_DISK = """
+    CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'could not extend file "base/1/2": No space left on device' USING ERRCODE = 'disk_full';
+    END $$;
+    CREATE TRIGGER full_disk BEFORE INSERT ON appointments EXECUTE FUNCTION public.full_disk();
+"""
+
+
+def test_disk__that_is_full_while_rows_are_written__leaves_whole_batches_and_the_next_run_goes_on(
+    source, target, manage, tmp_path
+):
+    with target.connect() as connection:
+        connection.execute(FULL_DISK)
+        words = ("import_database", "--from", "env:OLD_URL", "--map", str(MAPPING), "-v0")
+        failed = manage(*words, DATABASE_URL=target.url, OLD_URL=source.url)
+        assert failed.returncode == 1
+        assert (failed.stderr.count("Error: "), "disk is full" in failed.stderr) == (1, True)
+        assert query(target, "SELECT outcome, strpos(error, 'disk is full') > 0 FROM import_runs") == [("failed", True)]
+        written = query(target, "SELECT table_name, count(*) FROM legacy_keys GROUP BY 1")
+        assert dict(written)["patients"] == query(target, "SELECT count(*) FROM patients")[0][0] == 200
+        assert query(target, "SELECT count(*) FROM appointments") == [(0,)]
+        connection.execute("DROP TRIGGER full_disk ON appointments; DROP FUNCTION public.full_disk()")
+    receipt = generations.run(source, target, MAPPING, tmp_path)
+    assert receipt.ok
+    assert generations.counts(receipt)["patients"] == (200, 0, 0, 0, 0, 200)
+
+
+def test_rejects__that_cannot_be_written__stop_the_run_before_its_first_row(own_source, target):
+    with own_source.connect() as connection:
+        connection.execute("INSERT INTO users (email) VALUES ('nobody@example.test')")
+    wanted = importing.Options(rejects=Path("/dev/full"), max_rejects=10)
+    with pytest.raises(OSError, match="No space left"):
+        importing.run(connections[target.alias], own_source.url, MAPPING, wanted)
+    assert query(target, "SELECT (SELECT count(*) FROM legacy_keys) + (SELECT count(*) FROM users)") == [(0,)]
 
 
 def test_source__read__in_a_transaction_that_cannot_write(source):

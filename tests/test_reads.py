@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.models.functions import Lower
@@ -116,7 +118,9 @@ def test_admin__every_page__logs_exactly_what_the_wire_brought(world, tmp_path, 
         with wire(tmp_path / f"{number}") as seen:
             client.get(page, HTTP_X_REQUEST_ID=f"{role}-page-{number}")
         found = entries(request_id=f"{role}-page-{number}")
-        assert {(entry.table_name, entry.record_id) for entry in found} == seen, page
+        # A history tells values of its row out of the log.
+        told = {(e.table_name, e.record_id) for e in found if "/history/" in page and str(e.record_id) in page}
+        assert {(entry.table_name, entry.record_id) for entry in found} - told == seen, page
         assert {(entry.user_id, entry.acted_as) for entry in found} <= {(user.pk, role)}
         if "/change/" not in page:
             assert not seen, page  # a list, a history, a choice opens nobody's record
@@ -252,12 +256,14 @@ def test_clinical_fields__are_all_texts_about_a_patient():
 
 
 def test_break_glass__in_the_admin__opens_for_reading_and_tells_supervisors(world):
-    client, doctor = Client(), person(world, "doctor")
+    client = Client()
+    with identity.acting_as_operator():
+        doctor = User.objects.get(pk=world.keys["users"]["d2"])
     client.force_login(doctor)
     form = reverse("admin:healthcare_patient_break_glass")
     assert form in client.get(reverse("admin:healthcare_patient_changelist")).content.decode()
     with identity.acting_as_operator():
-        patient = Patient.objects.get(pk=world.keys["patients"]["p2"])
+        patient = Patient.objects.get(pk=world.keys["patients"]["p1"])
     page = reverse("admin:healthcare_patient_change", args=[patient.pk])
     assert client.get(page).status_code == 302
     for words in (
@@ -350,3 +356,80 @@ def test_access_report__and_the_patient_s_own_page__say_who_when_why(world, caps
 
 def test_purposes__are_those_of_the_database():
     assert set(reads.PURPOSES) == {"treatment", "payment", "operations", "own record", "emergency", "legal"}
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_history_of_a_row__is_one_of_both_logs__and_tells_what_changed(world, language):
+    client, admin = Client(), person(world, "admin")
+    client.force_login(admin)
+    client.cookies["django_language"] = language
+    key = world.keys["patients"]["walk-in"]
+    row = reverse("admin:healthcare_patient_change", args=[key])
+    page = reverse("admin:healthcare_patient_history", args=[key])
+    client.post(row, {"first_name": "w", "last_name": "w", "gender": language, "allergies": f"nuts {language}"})
+    with identity.acting_as_operator():
+        kind = ContentType.objects.get_for_model(Patient)
+        assert LogEntry.objects.filter(content_type=kind, object_id=key, action_flag=2).exists()
+        LogEntry.objects.log_actions(admin.pk, [Patient(pk=key)], 3, change_message="by hand")
+    html = client.get(page, HTTP_X_REQUEST_ID=f"history-{language}").content.decode()
+    changed, allergies = {"ar": ("تعديل", "الحساسية"), "en": ("Update", "allergies")}[language]
+    assert changed in html
+    assert f"{allergies}: " in html
+    assert f"<ins><bdi>nuts {language}</bdi></ins>" in html
+    assert "by hand" in html or "Deleted" in html or "حذف" in html
+    (read,) = entries(request_id=f"history-{language}")
+    assert (read.table_name, str(read.record_id), read.new_values["columns"]) == ("patients", key, ["allergies"])
+    with identity.acting_as_operator():
+        entry = AuditLog.objects.filter(record_id=key, action="UPDATE").latest("created_at")
+    client.get(reverse("admin:sysadmin_auditlog_change", args=[entry.pk]), HTTP_X_REQUEST_ID=f"entry-{language}")
+    (read,) = entries(request_id=f"entry-{language}")
+    assert (read.table_name, str(read.record_id)) == ("patients", key)
+
+
+def test_audit__by_row_person_kind_and_time(world, capsys):
+    client = Client()
+    client.force_login(person(world, "staff"))
+    key, staff = world.keys["patients"]["p2"], world.keys["users"]["s1"]
+    client.post(
+        reverse("admin:healthcare_patient_change", args=[key]), {"first_name": "p2", "last_name": "p2", "phone": "7"}
+    )
+
+    def asked(**options):
+        with identity.acting_as_operator():
+            call_command("audit", json=True, **options)
+        return json.loads(capsys.readouterr().out)["entries"]
+
+    (found,) = asked(record=key, user=staff, kind=["UPDATE"])
+    assert (found["user_id"], found["table"], found["after"]["phone"], found["before"]["phone"]) == (
+        staff,
+        "patients",
+        "7",
+        None,
+    )
+    assert asked(user="S1@example.test", table="patients", kind=["UPDATE"]) == [found]
+    assert {entry["action"] for entry in asked(user=staff)} >= {"UPDATE", "READ", "SIGNED_IN"}
+    assert found not in asked(record=key, until=found["at"], kind=["UPDATE"])
+    assert asked(record=key, since=found["at"], kind=["UPDATE"]) == [found]
+    assert len(asked(limit=3)) == 3
+    for options in ({"user": "nobody@example.com"}, {"record": "pat_nothing"}):
+        with identity.acting_as_operator(), pytest.raises(MoeenError) as caught:
+            call_command("audit", **options)
+        assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [
+        ("table_name = 'patients'", "audit_logs_table_name_created_at_idx"),
+        ("record_id = gen_random_uuid()", "audit_logs_record_id_created_at_idx"),
+        ("patient_id = '00000000-0000-0000-0000-000000000001'", "audit_logs_patient_id_created_at_idx"),
+        ("user_id = '00000000-0000-0000-0000-000000000001'", "audit_logs_user_id_created_at_idx"),
+        ("true", "audit_logs_created_at_idx"),
+    ],
+)
+def test_audit__each_question__has_an_index(world, question, index):
+    with world.database.connect() as owner, owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+        question = question.replace("gen_random_uuid()", "'00000000-0000-0000-0000-000000000001'")
+        query = f"EXPLAIN SELECT * FROM audit_logs WHERE {question} ORDER BY created_at DESC LIMIT 100"
+        assert index in str(owner.execute(query).fetchall())

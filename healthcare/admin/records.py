@@ -111,7 +111,7 @@ class RecordPages:
                 "role": kinds.role(role),
                 "what": kinds.kind(action),
                 "table": kinds.table(table),
-                "why": PURPOSES.get(why, why) or "",
+                "why": kinds.PURPOSES.get(why, why) or "",
             }
             for at, who, role, action, table, why in rows
         ]
@@ -120,14 +120,3 @@ class RecordPages:
     def _page(self, request: HttpRequest, template: str, title: str, **context: Any) -> HttpResponse:
         words = self.admin_site.each_context(request) | {"title": title, "opts": self.opts} | context
         return TemplateResponse(request, f"admin/healthcare/patient/{template}", words)
-
-
-#: Why records are opened, as people read it.
-PURPOSES = {
-    "treatment": _("treatment"),
-    "payment": _("payment"),
-    "operations": _("the clinic's work"),
-    "own record": _("own record"),
-    "emergency": _("emergency"),
-    "legal": _("legal duty"),
-}

@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db.security import reads
 from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import pretty
 from sysadmin.admin.kinds import KINDS, kind, models_by_table
@@ -96,6 +97,7 @@ class AuditLogAdmin(ModelAdmin):
     @admin.display(description=_("changes"))
     def changes(self, obj: AuditLog) -> str:
         old, new = _columns(obj.old_values), _columns(obj.new_values)
+        reads.told(obj.table_name, obj.record_id, {*old, *new})
         if not old and not new:
             return "-"
         rows = format_html_join(

@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
 from moeen.db.models import lean, without_withheld
-from sysadmin.admin import refusals
+from sysadmin.admin import history, refusals
 from sysadmin.admin.forms import JSONFormField, RowForm
 from sysadmin.admin.lists import ChangeList
 
@@ -144,6 +144,14 @@ class ModelAdmin(admin.ModelAdmin):
                 raise
             request.__dict__["_refused"] = said
             return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The audit log's entries of the row and Django's as one; a row that may not be seen has no page."""
+        with suppress(ValueError):
+            extra_context = {"trail": history.of(self.model, uuid.UUID(utils.unquote(object_id)))} | (
+                extra_context or {}
+            )
+        return super().history_view(request, object_id, extra_context)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         try:

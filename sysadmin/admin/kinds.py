@@ -30,6 +30,17 @@ KINDS = {
 }
 
 
+#: Why records are opened, as people read it.
+PURPOSES = {
+    "treatment": _("treatment"),
+    "payment": _("payment"),
+    "operations": _("the clinic's work"),
+    "own record": _("own record"),
+    "emergency": _("emergency"),
+    "legal": _("legal duty"),
+}
+
+
 def models_by_table() -> dict[str, Any]:
     """Table name -> model, of the tables whose rows bear public ids; all of them have pages."""
     return {model._meta.db_table: model for model in public_ids.PREFIXES.values()}

@@ -19,6 +19,7 @@ from moeen.db.public_ids import MAX_LENGTH
 from moeen.db.sql import fragment
 
 NO_SUCH_VALUE = "the map has no such value"
+NO_ROW = "refers to no row of"
 _TEXTS = ("text", "character varying", "character")
 _MODIFIER = re.compile(r"\((\d+)(?:,\s*(-?\d+))?\)")
 Parents = dict[str, Staging]
@@ -121,9 +122,10 @@ class _Judge:
         self._make_ready()
         self._references()
         self._checks()
-        self._uniques()
-        self._public_ids()
-        self._drop()
+        self._forget()
+        # Each may leave something to the next: a row that stays as it stood keeps what another one wants to take on.
+        while self._uniques() + self._public_ids() + self._own_references():
+            self._forget()
 
     def _keys(self) -> None:
         self._refuse("(key)", "no key", "FROM {stage} AS s WHERE s.k IS NULL")
@@ -175,13 +177,14 @@ class _Judge:
             """,
             parts=sql.SQL(", ").join(parts), joins=sql.SQL(" ").join(joins), orphan=orphan,
         )  # fmt: skip
+        self.staging.run("CREATE INDEX ON {ready} (n)")  # rows are written by ranges of it
 
     def _references(self) -> None:
         if not self.staging.rows("SELECT EXISTS (SELECT FROM {ready} WHERE orphan)")[0][0]:
             return
         for name, other in self.selection.references.items():
             self._refuse(
-                name, f"refers to no row of {other} that is imported",
+                name, f"{NO_ROW} {other} that is imported",
                 """FROM {ready} AS r JOIN {stage} AS s ON s.k = r.k
                    WHERE r.orphan AND s.{c} IS NOT NULL AND r.{c} IS NULL""",
                 c=sql.Identifier(name),
@@ -200,13 +203,12 @@ class _Judge:
                     c=fragment(check.condition),
                 )  # fmt: skip
 
-    def _uniques(self) -> None:
+    def _uniques(self) -> int:
         filled = set(self.selection.columns)
-        for unique in self.target.uniques:
-            if unique.columns and filled >= set(unique.columns):
-                self._unique(unique)
+        chosen = [unique for unique in self.target.uniques if unique.columns and filled >= set(unique.columns)]
+        return sum(self._unique(unique) for unique in chosen)
 
-    def _unique(self, unique: Unique) -> None:
+    def _unique(self, unique: Unique) -> int:
         parts = sql.SQL(", ").join(sql.SQL("({})").format(fragment(part)) for part in unique.expressions)
         present = sql.SQL(" AND ").join(sql.SQL("({}) IS NOT NULL").format(fragment(p)) for p in unique.expressions)
         where = sql.SQL("({})").format(fragment(unique.condition or "true"))
@@ -214,57 +216,64 @@ class _Judge:
             FROM {ready} AS s WHERE ({parts}) IN (
                 SELECT {parts} FROM (SELECT {columns} FROM {ready} UNION ALL
                                      SELECT {columns} FROM {target} WHERE id NOT IN (
-                                         SELECT id FROM {keys} WHERE verb <> 'same' OR matched)) AS every
+                                         SELECT id FROM {keys} WHERE verb NOT IN ('same', 'kept') OR matched)) AS every
                 WHERE {where} AND {present} GROUP BY {parts} HAVING count(*) > 1) AND {where}
         """
         columns = sql.SQL(", ").join(map(sql.Identifier, unique.columns))
-        self._refuse(
+        return self._refuse(
             ", ".join(unique.columns), "another row has the same", twice,
             parts=parts, columns=columns, where=where, present=present,
         )  # fmt: skip
 
-    def _public_ids(self) -> None:
+    def _public_ids(self) -> int:
         """An old public id leads to one row, here and among the aliases that stand."""
         if self.selection.public_id is None:
-            return
+            return 0
         others = [parent for parent in self.parents.values() if parent.selection.public_id is not None]
         every = sql.SQL(" UNION ALL ").join(
             [sql.SQL("SELECT p FROM {}").format(one.ready) for one in (*others, self.staging)]
         )
         long = f"longer than {MAX_LENGTH} characters"
-        self._refuse(PUBLIC_ID, long, "FROM {ready} AS s WHERE char_length(s.p) > {n}", n=sql.Literal(MAX_LENGTH))
-        self._refuse(
-            PUBLIC_ID, "another row has the same",
-            """FROM {ready} AS s WHERE s.p IN (SELECT p FROM ({every}) AS e WHERE p IS NOT NULL GROUP BY p
-                                               HAVING count(*) > 1)""",
-            every=every,
-        )  # fmt: skip
-        self._refuse(
-            PUBLIC_ID,
-            "another row had it before",
-            "FROM {ready} AS s JOIN public.public_id_aliases AS a ON a.alias = s.p AND a.row_id <> s.id",
+        rules: list[tuple[str, Any]] = [
+            (long, "FROM {ready} AS s WHERE char_length(s.p) > {n}"),
+            ("another row has the same", """
+                FROM {ready} AS s WHERE s.p IN (SELECT p FROM ({every}) AS e WHERE p IS NOT NULL GROUP BY p
+                                                HAVING count(*) > 1)"""),
+            ("another row has it", """
+                FROM {ready} AS s JOIN {target} AS t ON t.public_id = s.p AND t.id <> s.id
+                WHERE t.id NOT IN (SELECT id FROM {keys} WHERE verb NOT IN ('same', 'kept'))"""),
+            ("another row had it before",
+             "FROM {ready} AS s JOIN public.public_id_aliases AS a ON a.alias = s.p AND a.row_id <> s.id"),
+        ]  # fmt: skip
+        return sum(
+            self._refuse(PUBLIC_ID, reason, rows, every=every, n=sql.Literal(MAX_LENGTH)) for reason, rows in rules
         )
 
-    def _drop(self) -> None:
-        """What is refused is no row any more; of a table that refers to itself, what refers to that neither."""
-        own = [name for name, other in self.selection.references.items() if other == self.target.name]
-        self._forget()
-        for name in own:
-            while self._refuse(
-                name, f"refers to no row of {self.target.name} that is imported",
+    def _own_references(self) -> int:
+        """Of a table that refers to itself, what refers to a row that is none."""
+        return sum(
+            self._refuse(
+                name, f"{NO_ROW} {self.target.name} that is imported",
                 """FROM {ready} AS s WHERE s.{c} IS NOT NULL AND s.{c} NOT IN (
                        SELECT id FROM {keys} WHERE verb <> 'gone')""",
                 c=sql.Identifier(name),
-            ):  # fmt: skip
-                self._forget()
+            )
+            for name, other in self.selection.references.items() if other == self.target.name
+        )  # fmt: skip
 
     def _forget(self) -> None:
+        """What is refused is no row any more. One that stood stays as it stood, unless what it refers to is gone."""
         self.staging.run("DELETE FROM {ready} AS r USING {refused} AS x WHERE x.k = r.k")
-        # An earlier row stays as it stands.
         self.staging.run("DELETE FROM {keys} AS w USING {refused} AS x WHERE x.k = w.k AND w.verb = 'new'")
         self.staging.run(
-            "UPDATE {keys} AS w SET verb = 'kept' FROM {refused} AS x WHERE x.k = w.k AND w.verb = 'changed'"
-        )
+            """
+            UPDATE {keys} AS w SET verb = CASE WHEN x.is_alone THEN 'gone' ELSE 'kept' END
+            FROM (SELECT k, bool_or(starts_with(reason, {no_row})) AS is_alone FROM {refused} GROUP BY k) AS x
+            WHERE x.k = w.k AND w.verb = 'changed'
+            """,
+            no_row=sql.Literal(NO_ROW),
+        )  # fmt: skip
+        self.staging.unmoor(self.parents, verb="kept", becomes="gone")
 
     def _refuse(self, column: str, reason: str, rows: Any, **parts: sql.Composable) -> int:
         query = "INSERT INTO {refused} SELECT s.k, {column}, {reason} " + rows

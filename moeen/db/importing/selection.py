@@ -101,6 +101,27 @@ def of_table(whole: mapping.Mapping, table: mapping.Table, target: Target, sourc
     return _Composer(whole, table, target, source).selection()
 
 
+def in_order(whole: mapping.Mapping, selections: Iterable[Selection]) -> list[Selection]:
+    """Those that are referred to first. Raises MappingError for a circle, with a line of it."""
+    left = {one.target.name: one for one in selections}
+    found: list[Selection] = []
+    while left:
+        waiting = {
+            name: [column for column, other in one.references.items() if other in left and other != name]
+            for name, one in left.items()
+        }
+        free = [name for name, columns in waiting.items() if not columns]
+        if not free:
+            name, columns = next(iter(waiting.items()))
+            raise whole.error(
+                left[name].table.columns[columns[0]].line,
+                f"these tables refer to each other in a circle: {', '.join(sorted(left))}.",
+                next_step="Leave out the column that closes the circle, and fill it by SQL afterwards.",
+            )
+        found += [left.pop(name) for name in free]
+    return found
+
+
 class _Composer:
     def __init__(self, whole: mapping.Mapping, table: mapping.Table, target: Target, source: Source) -> None:
         self.whole, self.table, self.target, self.source = whole, table, target, source

@@ -12,7 +12,7 @@ ready     the rows as they will stand: values in our types, references resolved
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,8 @@ class Staging:
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def fill(self, told: Told) -> None:
-        """Read what is needed of the source into stage, and settle the keys."""
+    def fill(self, told: Told, parents: Mapping[str, Staging]) -> None:
+        """Read what is needed of the source into stage, and settle the keys. ``parents``: those judged before."""
         known = self._number(
             "SELECT count(*) FROM public.legacy_keys WHERE source = %s AND table_name = %s", [self.name, self.table]
         )
@@ -85,6 +85,7 @@ class Staging:
         self.run("CREATE TEMP TABLE {incoming} (k text, d uuid)")
         self.read = self._copy(self.selection.keys(), self.incoming, told)
         self._settle(self.incoming)
+        self.unmoor(parents, verb="same", becomes="changed")
         wanted = [key for (key,) in self.rows("SELECT k FROM {keys} WHERE verb IN ('new', 'changed')")]
         if len(wanted) > _FEW * max(self.read, 5_000):
             self._read_all(told)
@@ -178,6 +179,18 @@ class Staging:
         if self.selection.table.match:
             self._match()
         self.run("ANALYZE {keys}")
+
+    def unmoor(self, parents: Mapping[str, Staging], *, verb: str, becomes: str) -> None:
+        """Rows that stand and refer to one that goes cannot stay as they are."""
+        for name, other in self.selection.references.items():
+            self.run(
+                """
+                UPDATE {keys} AS w SET verb = {becomes} FROM {target} AS t JOIN {others} AS p ON p.id = t.{c}
+                WHERE t.id = w.id AND w.verb = {verb} AND p.verb = 'gone'
+                """,
+                others=parents[other].keys if other in parents else self.keys, c=sql.Identifier(name),
+                verb=sql.Literal(verb), becomes=sql.Literal(becomes),
+            )  # fmt: skip
 
     def _match(self) -> None:
         """Rows whose value stands here already are those."""

@@ -10,8 +10,6 @@ from psycopg import sql
 
 from moeen.db import catalog, public_ids
 from moeen.db.catalog import Column
-from moeen.db.codes import Code
-from moeen.db.errors import MoeenError
 
 ID, PUBLIC_ID = "id", "public_id"
 
@@ -97,24 +95,6 @@ def _references(table: catalog.Table) -> dict[str, str]:
         if constraint.kind == "f" and ID in constraint.references_columns:
             column = constraint.columns[constraint.references_columns.index(ID)]
             found[column] = constraint.references.rpartition(".")[2].strip('"')
-    return found
-
-
-def in_order(targets: dict[str, Target]) -> list[Target]:
-    """Those that are referred to first. Raises MoeenError for a cycle."""
-    left = dict(targets)
-    found: list[Target] = []
-    while left:
-        free = [t for t in left.values() if not (set(t.references.values()) & left.keys()) - {t.name}]
-        if not free:
-            raise MoeenError(
-                f"These tables refer to each other in a circle: {', '.join(sorted(left))}.",
-                next_step="Import one of them without the column that closes the circle, and fill that by SQL.",
-                code=Code.MAPPING,
-            )
-        for target in free:
-            found.append(target)
-            del left[target.name]
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -147,6 +147,14 @@ def seen(connection: Any, statement: Any, results: list[Any]) -> None:
     if hidden and any(result.nfields and result.ntuples for result in results):
         table, name = min(hidden)
         raise _unnamed(table, {name})
+
+
+def told(table: str, row: uuid.UUID | None, columns: Iterable[str]) -> None:
+    """Note what an entry of the audit log tells of a row: clinical values before and after are read there as well."""
+    reads = _reads.get()
+    names = set(columns) & set(_clinical().get(table, ()))
+    if reads is not None and identity.current().role and row is not None and names:
+        reads.note(table, row, names)
 
 
 def refuse(what: str) -> None:

@@ -54,7 +54,7 @@ class Command(TrailCommand):
         if "@" not in words:
             return self.row_id(words, using)
         try:
-            return User.objects.using(using).get_by_natural_key(words).pk
+            return User.objects.db_manager(using).get_by_natural_key(words).pk
         except User.DoesNotExist as error:
             raise MoeenError(
                 f"Nobody has the e-mail address {words!r}.", next_step="Say usr_... or the uuid.", exit_code=USAGE

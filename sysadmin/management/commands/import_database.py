@@ -115,4 +115,5 @@ def _of_receipt(done: Receipt) -> list[str]:
     if done.rejects:
         lines.append(f"Refused rows: {done.rejects}")
     verdict = "imported and proven" if done.ok else "imported, NOT PROVEN"
+    lines.append(f"Run again before the switch: at most some {done.again:.0f} s, and what changed meanwhile")
     return [*lines, f"{done.source}: {verdict} in {done.seconds:.1f} s ({phases}); receipt {done.id} in import_runs"]

@@ -12,6 +12,7 @@ from tests.states import snapshots
 
 UID = "FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE"
 WHO = "AS $$ SELECT '00000000-0000-0000-0000-000000000001'::uuid $$"
+CLAIMS = "AS $$ SELECT nullif(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', '')::uuid $$"
 #: What was done beforehand, as a superuser -> (object, kind) of what is found.
 PLANTED = {
     "schema of a stranger": (
@@ -44,10 +45,11 @@ PLANTED = {
 }  # fmt: skip
 #: What stands beforehand and is nobody's harm.
 TRUSTED = {
-    "a superuser's": f"CREATE SCHEMA auth; CREATE {UID} {WHO}; GRANT USAGE ON SCHEMA auth TO PUBLIC",
-    "our own": f"CREATE SCHEMA auth AUTHORIZATION moeen; CREATE {UID} {WHO}; ALTER FUNCTION auth.uid() OWNER TO moeen",
+    "a superuser's": f"CREATE SCHEMA auth; CREATE {UID} {CLAIMS}; GRANT USAGE ON SCHEMA auth TO PUBLIC",
+    "our own": f"CREATE SCHEMA auth AUTHORIZATION moeen; CREATE {UID} {CLAIMS};"
+    "ALTER FUNCTION auth.uid() OWNER TO moeen",
     "the platform's": "CREATE SCHEMA auth AUTHORIZATION supabase_auth_admin;"
-    f"CREATE {UID} {WHO}; ALTER FUNCTION auth.uid() OWNER TO supabase_auth_admin;"
+    f"CREATE {UID} {CLAIMS}; ALTER FUNCTION auth.uid() OWNER TO supabase_auth_admin;"
     "GRANT USAGE ON SCHEMA auth TO PUBLIC",
 }
 

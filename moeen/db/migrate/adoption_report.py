@@ -93,7 +93,7 @@ def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
     }
     standing = dict(count_rows(connection, wanted))
     seen = verdict.rehearsal.seen if verdict.rehearsal else ()
-    statements = describe(connection, plan, executor.loader, seen=seen)
+    statements = describe(connection, plan, executor.loader, seen=seen, refused=verdict.refusal is not None)
     tables = tuple(_table(name, rows, statements, refused) for name, rows in standing.items())
     named = {finding for table in tables for finding in table.refused}
     others = tuple(finding for finding in refused if finding not in named)

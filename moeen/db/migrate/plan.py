@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
@@ -183,11 +183,12 @@ def describe(
     *,
     seen: Iterable[Seen] = (),
     counting: bool = False,
+    refused: bool = False,
 ) -> list[PlannedStatement]:
     """Every statement the plan would run, in order. Reads only: what it makes to look is rolled back.
 
     ``seen``: what was done when it was rehearsed. ``counting``: the rows that change are counted, for which a table is
-    read through.
+    read through. ``refused``: the run is, and where for the same reason its statements cannot be told, they are not.
     """
     tried: dict[tuple[str, str], Seen] = {}
     for one in seen:
@@ -197,6 +198,10 @@ def describe(
         try:
             found = _statements(connection, plan, loader, tried, counting=counting)
             return [replace(one, seen=tried.get((one.migration, one.sql))) for one in found]
+        except DatabaseError:
+            if not refused:
+                raise
+            return []
         finally:
             transaction.set_rollback(True, using=connection.alias)
 

@@ -30,11 +30,12 @@ from moeen.db.migrate.refusals import (
     MissingPrivileges,
     NoEncoding,
     StrangersSchema,
+    UnfitSession,
 )
 from moeen.db.names import ObjectName
 from moeen.db.operations import CONVERGING, CreateTable
 from moeen.db.schema import load_expected
-from moeen.db.security.strangers import strange_schemas
+from moeen.db.security.strangers import strange_schemas, wrong_identity
 from moeen.db.sql import compose
 
 Plan = Sequence[tuple[Migration, bool]]
@@ -58,12 +59,14 @@ def check(
 
     ``triggers_decided``: somebody said what becomes of others' triggers at the rows that are changed.
 
-    Raises NoEncoding, StrangersSchema, MissingPrivileges, HalfAdopted, Captured or AdoptionRefused.
+    Raises NoEncoding, UnfitSession, StrangersSchema, MissingPrivileges, HalfAdopted, Captured or AdoptionRefused.
     """
     pending = [migration for migration, backwards in plan if not backwards]
     if pending:
         _refuse_bytes(connection)
-    strange = list(strange_schemas(connection)) if pending else []
+        _refuse_session(connection)
+    # What a stranger wrote is not called.
+    strange = (list(strange_schemas(connection)) or list(wrong_identity(connection))) if pending else []
     if strange:
         raise StrangersSchema(strange)
     if not any(isinstance(operation, CONVERGING) for migration in pending for operation in migration.operations):
@@ -146,6 +149,18 @@ def _refuse_bytes(connection: BaseDatabaseWrapper) -> None:
         raise NoEncoding
 
 
+def _refuse_session(connection: BaseDatabaseWrapper) -> None:
+    """Raises UnfitSession where sessions are read-only, or neither triggers nor foreign keys are asked in them."""
+    wanted = {"default_transaction_read_only": "off", "session_replication_role": "origin"}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_database(), current_user, n, current_setting(n) FROM unnest(%s::text[]) AS n", [[*wanted]]
+        )
+        rows = cursor.fetchall()
+    if unfit := {name: value for *_, name, value in rows if value != wanted[name]}:
+        raise UnfitSession(rows[0][0], rows[0][1], unfit)
+
+
 def missing_privileges(
     connection: BaseDatabaseWrapper, tables: dict[str, catalog.Table]
 ) -> tuple[str, tuple[Finding, ...]]:
@@ -206,12 +221,27 @@ def missing_privileges(
             # Whoever owns it would see no row of it, and fill none.
             fix = Fix.by(ForceRowSecurity(table.identity))
             found.append(Finding(f"table {table.name}", Kind.TABLE_FORCED, "not closed to its owner", "FORCE", fix=fix))
+        elif missing := _withheld(connection, table):
+            grant = Grant(table.identity, missing, compose("TABLE {t}", t=table.identity.identifier()), (role,))
+            found.append(Finding(f"table {table.name}", Kind.PRIVILEGE, missing, "withheld", fix=Fix.by(grant)))
         if table.owner not in owned:
             wanted, fix = f"membership in {table.owner}", Fix.by(GrantRole(ObjectName("", part=table.owner), role))
             if owners.get(table.owner):  # a member of a superuser may do everything
                 wanted, fix = "an owner that is no superuser", Fix.by(SetOwner(table.identity, owner=role))
             found.append(Finding(f"table {table.name}", Kind.TABLE_OWNER, wanted, role, fix=fix))
     return role, tuple(found)
+
+
+def _withheld(connection: BaseDatabaseWrapper, table: catalog.Table) -> str:
+    """Rights that an owner took from themselves."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT string_agg(right_, ', ' ORDER BY at) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE',
+               'REFERENCES', 'TRIGGER']) WITH ORDINALITY AS r (right_, at)
+               WHERE pg_has_role(%s::regrole, 'USAGE') AND NOT has_table_privilege(%s::oid, right_)""",
+            [compose("{o}", o=table.owner), table.oid],
+        )
+        return cursor.fetchone()[0] or ""
 
 
 # What members of the missing owners of tables have by that.

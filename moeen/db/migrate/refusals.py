@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db.migrations import Migration
 
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
+from moeen.db.sql import compose
 
 
 class Findings(MoeenError):
@@ -124,6 +125,25 @@ class Captured(MoeenError):
         )
 
 
+class UnfitSession(MoeenError):
+    """Sessions begin with a setting under which nothing can be changed, or nothing is checked."""
+
+    default_code = Code.NOT_ADOPTABLE
+
+    def __init__(self, database: str, role: str, settings: Mapping[str, str]) -> None:
+        said = "; ".join(f"{name} is {value}" for name, value in settings.items())
+        resets = "\n".join(
+            f"  {compose(words, d=database, r=role, n=name)};"
+            for name in settings
+            for words in ("ALTER DATABASE {d} RESET {n}", "ALTER ROLE {r} IN DATABASE {d} RESET {n}")
+        )
+        super().__init__(
+            f"Sessions of role {role} in database {database} begin so: {said}. Nothing was changed.",
+            next_step=f"Let whoever set it take it back; one of these does:\n{resets}",
+            exit_code=FINDINGS,
+        )
+
+
 class NoEncoding(MoeenError):
     """The database holds bytes of no encoding in particular."""
 
@@ -177,7 +197,7 @@ class StrangersSchema(MoeenError):
         self.findings = tuple(findings)
         lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
-            f"Somebody else owns what would decide who is asking. Nothing was changed.\n{lines}",
+            f"What would decide who is asking is not ours, or tells somebody else. Nothing was changed.\n{lines}",
             next_step="Find out who made it and why, take it away as is said beside it, then run migrate again.",
             exit_code=FINDINGS,
         )

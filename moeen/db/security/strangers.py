@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from uuid import uuid4
 
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.actions import Drop, Revoke, RunSQL
@@ -14,6 +17,10 @@ from moeen.db.roles import ROLES
 from moeen.db.security.trust import AUTH_OWNERS
 from moeen.db.sql import compose
 
+_UID = (
+    "CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS "
+    "$$SELECT nullif(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', '')::uuid$$"
+)
 _WHY = "every policy asks auth.uid() who is asking, and our own definer functions call it as the owner of the tables"
 
 
@@ -43,6 +50,41 @@ def strange_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
                 fix = Fix.by(RunSQL(ObjectName.of("function", function), text), advice=f"as {of}")
                 made = "SECURITY DEFINER, made by no migration"
                 yield _finding(function, Kind.STRANGE_DEFINER, "SECURITY INVOKER", made, fix)
+
+
+def wrong_identity(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Of an auth.uid() that stands: that it does not tell whom `request.jwt.claims` names. It is called to find out.
+
+    Without it: others of the three, which ours would be made beside.
+    """
+    asked = str(uuid4())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT f FROM unnest(ARRAY['auth.uid()', 'auth.jwt()', 'auth.role()']) AS f"
+            " WHERE to_regprocedure(f) IS NOT NULL"
+        )
+        standing = [name for (name,) in cursor.fetchall()]
+    if "auth.uid()" not in standing:
+        for name in standing:
+            fix = Fix.by(Drop(ObjectName.of("function", name), "FUNCTION", name), advice="if nobody needs it")
+            yield _finding(name, Kind.UNEXPECTED_AUTH_FUNCTION, "beside auth.uid()", "without it", fix)
+        return
+    try:
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps({"sub": asked})])
+            cursor.execute("SELECT pg_typeof(auth.uid())::text, auth.uid()::text")
+            kind, answer = cursor.fetchone()
+            transaction.set_rollback(True, using=connection.alias)
+            if kind == "uuid" and answer == asked:
+                return
+            said = f"{kind}, and " + (
+                "nobody" if answer is None else "the same" if answer == asked else "somebody else"
+            )
+    except DatabaseError as error:
+        said = f"an error: {type(error.__cause__ or error).__name__}"
+    fix = Fix(advice=f"drop it, for ours to be made, or as its owner: {_UID}")
+    expected = "uuid, and the sub of request.jwt.claims"
+    yield Finding("auth.uid()", Kind.FUNCTION_BODY, expected, said, Severity.UNSAFE, fix, _WHY)
 
 
 def _finding(where: str, kind: Kind, expected: str, found: str, fix: Fix) -> Finding:

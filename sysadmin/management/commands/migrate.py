@@ -207,7 +207,9 @@ class Command(migrate.Command):
         if verdict.refusal is not None and not isinstance(verdict.refusal, Findings | plan.Blocking):
             raise verdict.refusal  # to tell the statements takes the same rights, the same history
         seen = verdict.rehearsal.seen if verdict.rehearsal else ()
-        self._print_plan(plan.describe(connection, run.plan, run.loader, seen=seen, counting=True), as_json=as_json)
+        refused = verdict.refusal is not None
+        told = plan.describe(connection, run.plan, run.loader, seen=seen, counting=True, refused=refused)
+        self._print_plan(told, as_json=as_json)
         if not as_json and any(backwards for _, backwards in run.plan):
             lost = plan.losses(connection, run.plan, run.loader)
             self.stdout.write("\n  ".join(["Going back loses:", *lost]) if lost else "Going back loses no rows.")

@@ -349,6 +349,7 @@ FUNCTIONS = {
         (21, LONG_AGO + "'<users.p1>' FROM generate_series(1, 20)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'p1@example.test')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("'users'", "'elsewhere'").replace("now() - interval '20 minutes'", "now()") + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
+        (501, LONG_AGO.replace("now() - interval '20 minutes'", "now()") + "'<users.p1>' FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "INSERT")),
         *forged(REFUSED, "auth~: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')"),
     )),

@@ -90,10 +90,15 @@ class _Text:
             elif word == "RETURN" and returns == "boolean":
                 yield "RETURN", i + 1, self._until(i + 1, set())
 
+    def _is_of_between(self, start, place):
+        """Whether this AND is that of `BETWEEN a AND b`."""
+        words = [self.upper[i] for i in self._top(start, place) if self.upper[i] in ("AND", "OR", "BETWEEN")]
+        return words[-1:] == ["BETWEEN"]
+
     def _parts_left_out(self, start, end):
         """Each operand of AND and OR, at any depth; sub-selects have a WHERE of their own."""
         for word in ("OR", "AND"):
-            cuts = [i for i in self._top(start, end) if self.upper[i] == word]
+            cuts = [i for i in self._top(start, end) if self.upper[i] == word and not self._is_of_between(start, i)]
             if not cuts:
                 continue
             parts = list(zip([start, *(c + 1 for c in cuts)], [*cuts, end], strict=True))
@@ -159,6 +164,8 @@ class _Text:
                     if self.upper[i + 1] == "NEW":
                         yield "row left out", i + 1, end, "NULL"
                         yield "row as it was", i + 1, end, "OLD"
+                elif returns.startswith(("SETOF", "TABLE")):
+                    yield "returns nothing", i, end, "RETURN"
                 elif returns == "boolean":
                     yield "returns true", i + 1, end, "true"
                     yield "returns false", i + 1, end, "false"

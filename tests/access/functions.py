@@ -112,7 +112,7 @@ MANY = """SELECT app.record_reads(jsonb_agg('{{"table": "patients", "purpose": "
 BROKEN = "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious')"
 OPENED = (
     "owner: INSERT INTO audit_logs (action, table_name, user_id, patient_id, created_at, new_values) VALUES ('{}', 'patients', "
-    "'<users.d1>', '<patients.p2>', now() - interval '{} minutes', jsonb_build_object('until', now() + interval '{} minutes'))"
+    "'<users.d1>', '<patients.p2>', clock_timestamp() - interval '{} minutes', jsonb_build_object('until', clock_timestamp() + interval '{} minutes'))"
 )
 TOLD = "owner: SELECT {} FROM notifications WHERE created_at >= now() AND type = 'warning'"
 MINE = "patient: SELECT concat_ws(' ', who, acted_as, action, table_name, purpose) FROM app.accesses_of_my_record() LIMIT 1"
@@ -349,6 +349,7 @@ FUNCTIONS = {
         (21, LONG_AGO + "'<users.p1>' FROM generate_series(1, 20)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'p1@example.test')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("'users'", "'elsewhere'").replace("now() - interval '20 minutes'", "now()") + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
+        (501, LONG_AGO.replace("now() - interval '20 minutes'", "now()") + "'<users.p1>' FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "INSERT")),
         *forged(REFUSED, "auth~: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')"),
     )),
@@ -387,8 +388,8 @@ FUNCTIONS = {
     )),
     "break_glass(text,text,integer)": Function("doctor", True, (
         ("BREAK_GLASS patients <patients.p2> <patients.p2> <users.d1> doctor found unconscious t", BROKEN,
-         f"owner: SELECT concat_ws(' ', action, table_name, record_id, patient_id, user_id, acted_as, new_values ->> 'reason', (new_values ->> 'until')::timestamptz - now() BETWEEN '59 minutes' AND '61 minutes') {LOG} 'patients'"),
-        (True, "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious', 5) - now() BETWEEN '4 minutes' AND '6 minutes'"),
+         f"owner: SELECT concat_ws(' ', action, table_name, record_id, patient_id, user_id, acted_as, new_values ->> 'reason', (new_values ->> 'until')::timestamptz - clock_timestamp() BETWEEN '59 minutes' AND '61 minutes') {LOG} 'patients'"),
+        (True, "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious', 5) - clock_timestamp() BETWEEN '4 minutes' AND '6 minutes'"),
         (2, BROKEN, "doctor: SELECT count(*) FROM patients"),
         ("d1@example.test", "doctor: SELECT app.break_glass(upper('<patients.p2>'), '  found unconscious  ')", "owner: SELECT u.email::text FROM users u JOIN audit_logs a ON a.user_id = u.id WHERE a.action = 'BREAK_GLASS' AND a.new_values ->> 'reason' = 'found unconscious'"),
         (2, "owner: UPDATE patients SET public_id = 'pat_' || repeat('a', 24) WHERE id = '<patients.p2>'", "doctor: SELECT app.break_glass('pat_' || repeat('a', 24), 'found unconscious'); SELECT count(*) FROM patients"),

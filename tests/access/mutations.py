@@ -24,6 +24,16 @@ EQUIVALENT = {
     ("audit_actor()", "IF holds always [5: "): _OTHER_LOGIN,
     ("audit_actor()", "part of AND left out [6: "): _OTHER_LOGIN,
     ("audit_actor()", "WHERE holds always [6: "): _OTHER_LOGIN,
+    ("break_glass(text,text,integer)", "coalesce left out [33: "): "a CASE of NULL is its ELSE",
+    (
+        "break_glass(text,text,integer)",
+        "coalesce left out [40: ",
+    ): "NULL only while the backfill of public ids is pending",
+    (
+        "break_glass(text,text,integer)",
+        "statement left out [8: ",
+    ): "who is not signed has no user_id(), which is asked next",
+    ("record_reads(jsonb)", "statement left out [5: "): "the log's own trigger refuses entries of who is not signed",
     ("sign_request()", "part of AND left out [21: "): _COLLISION,
     ("sign_request()", "part of OR left out [22: OR EXISTS "): "told by the attacks: PREPARE outlives what is undone",
     ("audit_statement()", "part of OR left out [34: difference.after IS NOT NULL OR]"): "there is a before as well",

@@ -26,7 +26,7 @@ CLIENTS = 8
 GOAL = 0.95
 
 
-def measure(*, rounds, seconds, scale, settings, folder):
+def measure(*, rounds, seconds, scale, settings, folder, only=None):
     """Prints the throughput of each round and the seconds of each restore, and their medians."""
     server = servers.start(settings=settings, shape=None)
     servers.set_up_project(server)
@@ -34,8 +34,9 @@ def measure(*, rounds, seconds, scale, settings, folder):
     programs = bin_dir(MAJOR)
     login = ["-h", target.host, "-p", target.port, "-U", target.user]
     _run([programs / "pgbench", *login, "-i", "-q", "-s", str(scale), "moeen"])
-    _writers(target, programs, rounds=rounds, seconds=seconds, login=login, folder=folder)
-    _moments(target, programs, rounds=rounds, seconds=seconds, login=login, folder=folder)
+    for part, what in (("writers", _writers), ("moment", _moments)):
+        if only in (None, part):
+            what(target, programs, rounds=rounds, seconds=seconds, login=login, folder=folder)
 
 
 def _writers(target, programs, *, rounds, seconds, login, folder):
@@ -62,9 +63,9 @@ def _moments(target, programs, *, rounds, seconds, login, folder):
     words = _words(target, folder, archive="another")
     with _running([sys.executable, "manage.py", "archive", "run"], **words):
         _wait_until_reached(Path(folder, "another"), datetime.now(UTC))
-        _run([programs / "pg_basebackup", *login, "-D", base, "--wal-method=none", "--checkpoint=fast"])
         with _running([programs / "pg_receivewal", *login, "-D", wal]):
-            time.sleep(1)
+            time.sleep(2)
+            _run([programs / "pg_basebackup", *login, "-D", base, "--wal-method=none", "--checkpoint=fast"])
             _run([programs / "pgbench", *login, "-n", "-c", CLIENTS, "-T", seconds, "moeen"])
             with target.connect() as connection:
                 connection.execute("SELECT pg_switch_wal()")

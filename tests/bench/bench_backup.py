@@ -107,20 +107,20 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--writing-seconds", type=int, default=20, help="of each round of the archive's writers")
     parser.add_argument("--scale", type=int, default=10, help="of pgbench's tables for those")
-    parser.add_argument("--only", choices=("backup", "archive"), help="one of the two parts alone")
+    parser.add_argument("--only", choices=("backup", "writers", "moment"), help="one part alone")
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder:
             os.environ |= {"BACKUP_SIGNING_KEY": f"{folder}/backup.key", "BACKUP_PUBLIC_KEYS": ""}
             timed([sys.executable, "manage.py", "make_backup_keys"])
-            if options.only != "archive":
+            if options.only in (None, "backup"):
                 told(measure(options.runs, options.rows, options.jobs, folder))
             if options.only != "backup":
                 # Whoever runs root's servers reads what lies in it.
                 Path(folder).chmod(0o755)
                 bench_archive.measure(
                     rounds=options.runs, seconds=options.writing_seconds, scale=options.scale, settings=DURABLE,
-                    folder=folder,
+                    folder=folder, only=options.only,
                 )  # fmt: skip
     finally:
         servers.stop_all()

@@ -667,6 +667,12 @@ FUNCTIONS = {
         *((", ".join(["[redacted]"] * 4), f"owner: INSERT INTO settings (key, category, value) VALUES ('{key}', '{category}', '1'); UPDATE settings SET value = '2', category = 'general' WHERE key = '{key}'; DELETE FROM settings WHERE key = '{key}'",
            f"owner: SELECT string_agg(v ->> 'value', ', ') {LOG.replace('WHERE', 'CROSS JOIN LATERAL (VALUES (old_values), (new_values)) AS x (v) WHERE')} 'settings'")
           for key, category in (("smtp_password", "general"), ("sms.API_KEY", "general"))),
+        ("1, 2, 2", "owner: INSERT INTO settings (key, value) VALUES ('opening', '1'); UPDATE settings SET value = '2' WHERE key = 'opening'; DELETE FROM settings WHERE key = 'opening'",
+         f"owner: SELECT string_agg(coalesce(new_values, old_values) ->> 'value', ', ' ORDER BY created_at) {LOG} 'settings'"),
+        ("[redacted] [redacted]", "owner: INSERT INTO settings (key, category, value) VALUES ('sms', 'general', '1'); UPDATE settings SET value = '2', category = 'api' WHERE key = 'sms'",
+         f"owner: SELECT concat_ws(' ', old_values ->> 'value', new_values ->> 'value') {LOG} 'settings' AND action = 'UPDATE'"),
+        (0, "owner: DELETE FROM sessions; DELETE FROM appointments", f"owner: SELECT count(*) {LOG.replace('WHERE', 'CROSS JOIN LATERAL jsonb_each(old_values) AS e WHERE')} 'appointments' AND e.value = 'null'"),
+        ("<patients.p1>", "owner: UPDATE conversations SET patient_id = NULL WHERE id = '<conversations.p1>'", f"owner: SELECT patient_id::text {LOG} 'conversations'"),
         ("[redacted], [redacted], [redacted]", "owner: INSERT INTO settings (key, category, value) VALUES ('sms', 'api', '1'); UPDATE settings SET value = '2', category = 'general' WHERE key = 'sms'",
          f"owner: SELECT string_agg(v ->> 'value', ', ') {LOG.replace('WHERE', 'CROSS JOIN LATERAL (VALUES (old_values), (new_values)) AS x (v) WHERE')} 'settings'"),
     ), settings=("plan_cache_mode=force_generic_plan",)),

@@ -468,6 +468,14 @@ def test_filters__made_by_hand__are_no_error_of_the_server(client, boss):
     assert tried > 60
 
 
+@pytest.mark.parametrize(
+    ("model", "lookup"),
+    [(Patient, "allergies__icontains"), (Patient, "sessions__diagnosis"), (Appointment, "patient__medical_history")],
+)
+def test_filters__by_clinical_text__are_refused(client, boss, model, lookup):
+    assert client.get(url(model, "changelist"), {lookup: "a"}).status_code == 400
+
+
 @pytest.mark.long
 def test_filters__thousands_made_by_hand__are_no_error_of_the_server(client, boss):
     tried, failed = hostile_filters(client, every=17)

@@ -108,8 +108,9 @@ class Model(models.Model):
         abstract = True
 
     def refresh_from_db(self, using: Any = None, fields: Any = None, from_queryset: Any = None) -> None:
-        if fields is not None and from_queryset is None and set(fields) & set(self.clinical_fields):
-            # A lean manager would leave it out, and the look-up go round in circles.
+        wanted = self.clinical_fields if fields is None else set(fields) & set(self.clinical_fields)
+        if wanted and from_queryset is None:
+            # A lean manager would leave them out: they would stay as they were, or be looked up for ever.
             from_queryset = models.QuerySet(type(self))
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
 

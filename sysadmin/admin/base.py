@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import utils
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.auth import get_permission_codename
-from django.core.exceptions import FieldError, ValidationError
+from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationError
 from django.db import DatabaseError, models, transaction
 from django.db.models import Q, QuerySet
 from django.forms import Field as FormField
@@ -191,6 +191,20 @@ class ModelAdmin(admin.ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return ChangeList
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """No address filters by clinical texts: it would tell of them, and of nobody in particular whose they are."""
+        model: Any = self.model
+        for part in lookup.split("__"):
+            if part in getattr(model, "clinical_fields", ()):
+                return False
+            try:
+                model = model._meta.get_field(part).related_model
+            except FieldDoesNotExist:
+                break
+            if model is None:
+                break
+        return super().lookup_allowed(lookup, value, request)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """A filter that means nothing, mistyped in the address, is said to be none, and left out."""

@@ -192,7 +192,7 @@ class ModelAdmin(admin.ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
         return ChangeList
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """No address filters by clinical texts: it would tell of them, and of nobody in particular whose they are."""
         model: Any = self.model
         for part in lookup.split("__"):

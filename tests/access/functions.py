@@ -329,6 +329,9 @@ FUNCTIONS = {
         ("", "authenticated/p1~unbound: SELECT set_config('request.jwt.claim', 'x', true), set_config('request.jwt.claim.sub', 'x', true), set_config('request.jwt.claim.role', 'x', true); SELECT app.bind_request(); SELECT current_setting('request.jwt.claim') || current_setting('request.jwt.claim.sub') || current_setting('request.jwt.claim.role')"),
         (1, "authenticated/p1: SELECT count(*) FROM patients"),
         (REFUSED, "authenticated/p1~unbound: SELECT count(*) FROM patients"),
+        *((told, f"authenticated/p1~unbound: SELECT set_config('request.headers', '{{\"x-forwarded-for\": \"{sent}\", \"user-agent\": \"a\"}}', true); SELECT app.bind_request(); "
+           "SELECT concat_ws(' ', current_setting('moeen.request')::jsonb ->> 'address', current_setting('moeen.request')::jsonb ->> 'agent')")
+          for sent, told in (("10.0.0.1, 192.0.2.9", "192.0.2.9 a"), ("unknown", "a"))),
     )),
     # --- signing in, in the audit log ---
     "record_sign_in(text,text,uuid,text,text)": Function("auth", True, (

@@ -17,6 +17,7 @@ _OLD = "on INSERT OLD is NULL, and the other part says the same of it"
 _COLLISION = "the OIDs of two catalogs would have to collide"
 _OWNER = "require_bound(), which comes later, lets the owner pass as well"
 _NOT_FALSE = "what is held against no jsonpath is NULL, which is not false either"
+_FAILED = "it is NULL where its assignment failed"
 _EMPTY = "an empty text is malformed, which ends the same"
 # The stage has one session, of the owner's login.
 _OTHER_LOGIN = "told by test_audit's write of a login that is none of ours"
@@ -32,7 +33,10 @@ EQUIVALENT = {
     ("audit_statement()", "part of OR left out [30: rows_with_secrets IS NULL OR]"): _NOT_FALSE,
     ("audit_statement()", "part of OR left out [44: rows_with_secrets IS NULL OR]"): _NOT_FALSE,
     ("audit_statement()", "part of OR left out [66: rows_with_secrets IS NULL OR]"): _NOT_FALSE,
+    ("audit_origin()", "part of AND left out [7: left("): "the names of all bound_roles() begin so",
+    ("audit_origin()", "IF holds always [9: request IS NOT NULL]"): "of NULL every part is NULL",
     ("bind_request()", "nullif left out [8: "): _EMPTY,
+    ("bind_request()", "statement left out [11: address := NULL]"): _FAILED,
     ("break_glass(text,text,integer)", "coalesce left out [33: "): "a CASE of NULL is its ELSE",
     (
         "break_glass(text,text,integer)",
@@ -55,7 +59,7 @@ EQUIVALENT = {
     ): "only relations are locked in this mode",
     ("sign_request()", "part of AND left out [14: AND l.database = "): "a session holds no locks in other databases",
     ("sign_request()", "nullif left out [28: "): _EMPTY,
-    ("sign_request()", "statement left out [31: person := NULL]"): "it is NULL where its assignment failed",
+    ("sign_request()", "statement left out [31: person := NULL]"): _FAILED,
     ("stamp_message()", "part of AND left out [4: TG_OP = 'UPDATE' AND]"): _OLD,
     ("stamp_notification()", "part of OR left out [3: TG_OP = 'INSERT' OR]"): _OLD,
     ("stamp_notification()", "part of OR left out [8: TG_OP = 'INSERT' OR]"): _OLD,

@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run serve quick test test-between coverage test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
+.PHONY: help migrate run serve quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -42,6 +42,9 @@ quick: development  ## run the most telling tests, in about two minutes
 coverage: development  ## run all tests and list the lines of moeen/db that none has reached
 	@mkdir -p .pytest_cache/coverage
 	@$(PYTEST) --cov --cov-report=term-missing $(ARGS)
+
+test-migrations: development  ## each migration back and forth twice, and begun again after a stop before its record
+	@$(PYTEST) -m long tests/test_migrations.py $(ARGS)
 
 test-kill-backfill: development  ## kill the backfill at fifty random moments, and resume it each time
 	@$(BIN)/python -m pytest -m long tests/test_backfill_kills.py tests/test_public_ids.py $(ARGS)

@@ -70,7 +70,8 @@ def assert_same(state, expected, where):
     assert (sorted(state - expected), sorted(expected - state)) == ([], []), where
 
 
-def test_migrations__one_by_one_forward_back_and_again__leave_no_trace(new_database):
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)], ids=["once", "twice"])
+def test_migrations__one_by_one_forward_and_back__leave_no_trace(new_database, times):
     database = states.database(new_database, "fresh")
     connection = connections[database.alias]
     keys = [key for key in keys_in_order(connection) if key[0] in OURS]
@@ -85,17 +86,18 @@ def test_migrations__one_by_one_forward_back_and_again__leave_no_trace(new_datab
     for position, key in reversed(list(enumerate(keys))):
         migrate(database, key[0], before(key, keys))
         assert_same(state_of(connection), stood[position], f"{key} back")
-        migrate(database, *key)
-        assert_same(state_of(connection), stood[position + 1], f"{key} again")
-        migrate(database, key[0], before(key, keys))
-        assert_same(state_of(connection), stood[position], f"{key} back again")
+        for _ in range(times - 1):
+            migrate(database, *key)
+            assert_same(state_of(connection), stood[position + 1], f"{key} again")
+            migrate(database, key[0], before(key, keys))
+            assert_same(state_of(connection), stood[position], f"{key} back again")
     assert_same(state_of(connection), {"schema public"}, "zero")
 
     migrate(database)
     assert_same(state_of(connection), stood[-1], "forward again")
 
 
-@pytest.fixture(scope="module", params=["fresh", "full"])
+@pytest.fixture(scope="module", params=[pytest.param("fresh", marks=pytest.mark.long), "full"])
 def migrated(request, new_database):
     database = states.database(new_database, request.param)
     migrate(database)
@@ -126,6 +128,7 @@ def test_migration__run_again_where_its_objects_stand__changes_nothing(migrated,
     assert [part for part in stood if stood[part] != again[part]] == []
 
 
+@pytest.mark.long
 def test_migration__stopped_between_its_work_and_its_record__is_taken_up_again(new_database):
     database = states.database(new_database, "full")
     connection = connections[database.alias]

@@ -239,6 +239,8 @@ FUNCTIONS = {
         (RESTRICTED, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'", "admin: DELETE FROM user_roles WHERE user_id = '<users.s1>'"),
         (RESTRICTED, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'", "admin: UPDATE user_roles SET role_id = '<roles.system patient>' WHERE role_id = '<roles.system admin>'"),
         (RESTRICTED, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'", "admin: DELETE FROM roles WHERE name = 'admin'"),
+        (RESTRICTED, "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.left>', '<roles.system admin>')", "admin: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
+        (RESTRICTED, "owner: UPDATE roles SET is_system = false WHERE name = 'admin'; INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "admin: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "admin: UPDATE users SET name = 'n' WHERE id = '<users.a1>'"),
     )),
@@ -247,6 +249,7 @@ FUNCTIONS = {
         (REFUSED, "staff: UPDATE crm_deals SET lead_id = '00000000-0000-4000-8000-000000000000' WHERE id = '<crm_deals.s1>'"),
         (1, "staff: UPDATE crm_deals SET lead_id = NULL WHERE id = '<crm_deals.s1>'"),
         (1, "owner: UPDATE crm_deals SET lead_id = NULL WHERE id = '<crm_deals.s1>'", "staff: UPDATE crm_deals SET lead_id = '<crm_leads.s1>' WHERE id = '<crm_deals.s1>'"),
+        ("<crm_leads.s1>", "owner: UPDATE crm_deals SET lead_id = NULL WHERE id = '<crm_deals.s1>'", "staff: UPDATE crm_deals SET lead_id = '<crm_leads.s1>' WHERE id = '<crm_deals.s1>'", "owner: SELECT lead_id::text FROM crm_deals WHERE id = '<crm_deals.s1>'"),
         # What somebody else pointed there stays.
         (1, "supervisor: UPDATE crm_deals SET lead_id = '<crm_leads.s2>' WHERE id = '<crm_deals.s1>'", "staff: UPDATE crm_deals SET lead_id = lead_id, title = 'n' WHERE id = '<crm_deals.s1>'"),
         (REFUSED, "staff: INSERT INTO crm_activities (type, subject, owner_id, deal_id) VALUES ('call', 'n', '<users.s1>', '<crm_deals.s2>')"),
@@ -700,6 +703,7 @@ FUNCTIONS = {
         *((REFUSED, f"owner: {statement}") for statement in ("DELETE FROM audit_logs", "DELETE FROM audit_logs WHERE false")),
         (REFUSED, f"{SEALED} 0)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
         (1, f"{SEALED} 3)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
+        (REFUSED, f"{SEALED} 2)", "owner: DELETE FROM audit_logs WHERE action = 'sealed'"),
         (REFUSED, f"{SEALED} 3)", "owner: DELETE FROM audit_logs"),
     )),
     # --- what migrations call ---

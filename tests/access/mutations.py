@@ -17,6 +17,8 @@ _OLD = "on INSERT OLD is NULL, and the other part says the same of it"
 _COLLISION = "the OIDs of two catalogs would have to collide"
 _OWNER = "require_bound(), which comes later, lets the owner pass as well"
 _NOT_FALSE = "what is held against no jsonpath is NULL, which is not false either"
+_TRAIL = "the log's own trigger refuses entries of who is not signed"
+_NARROWED = "it narrows which seals are read; an entry is in one of its transaction"
 _FAILED = "it is NULL where its assignment failed"
 _EMPTY = "an empty text is malformed, which ends the same"
 # The stage has one session, of the owner's login.
@@ -46,7 +48,12 @@ EQUIVALENT = {
         "break_glass(text,text,integer)",
         "statement left out [8: ",
     ): "who is not signed has no user_id(), which is asked next",
-    ("record_reads(jsonb)", "statement left out [5: "): "the log's own trigger refuses entries of who is not signed",
+    ("integration_secret(uuid)", "statement left out [5: "): _TRAIL,
+    ("keep_audit_entries()", "coalesce left out [5: "): "without a seal no entry is in one",
+    ("keep_audit_entries()", "part of AND left out [12: "): _NARROWED,
+    ("keep_audit_entries()", "part of AND left out [13: "): _NARROWED,
+    ("keep_in_sight()", "part of AND left out [6: TG_OP = 'UPDATE' AND]"): "on INSERT OLD is NULL",
+    ("record_reads(jsonb)", "statement left out [5: "): _TRAIL,
     ("sign_request()", "part of AND left out [21: "): _COLLISION,
     ("sign_request()", "part of OR left out [22: OR EXISTS "): "told by the attacks: PREPARE outlives what is undone",
     # Told by the case of `neighbour`, whose session has set no claims so far; it does not see what is mutated here.

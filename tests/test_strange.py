@@ -110,7 +110,13 @@ def test_migrate__much_that_cannot_be_carried_over__is_all_named_and_nothing_is_
     is_refused(strange(place, *together), *together)
 
 
-@pytest.mark.parametrize("case", sorted(ALONE))
+@pytest.mark.parametrize(
+    "case",
+    [
+        case if place % 4 == 0 else pytest.param(case, marks=pytest.mark.long)
+        for place, case in enumerate(sorted(ALONE))
+    ],
+)
 def test_migrate__what_stands_alone__keeps_the_law(strange, case):
     comes_to_what_it_must(strange("here", case), case)
 

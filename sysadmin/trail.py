@@ -49,6 +49,11 @@ class Entry:
     request: str | None
 
     @property
+    def person(self) -> str:
+        """Who it was as people read it: the name, else the id, - for nobody."""
+        return self.who or (str(self.user_id) if self.user_id else "-")
+
+    @property
     def why(self) -> str:
         """The purpose of a read, the reason of an emergency."""
         said = self.after if isinstance(self.after, dict) else {}

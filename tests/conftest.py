@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -121,16 +122,27 @@ def new_database(django_db_blocker):
             drop(database)
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(new_database, django_test_environment):
-    """The database of the tests marked `django_db`: a migrated one, in place of the default."""
-    made = new_database.migrated()
+@contextmanager
+def _as_default(database):
     default = connections["default"]
     default.close()
-    before, default.settings_dict["NAME"] = default.settings_dict["NAME"], made.name
+    before, default.settings_dict["NAME"] = default.settings_dict["NAME"], database.name
     yield
     default.close()
     default.settings_dict["NAME"] = before
+
+
+@pytest.fixture(scope="session")
+def as_default():
+    """`with as_default(database):` Django's default connection leads to it."""
+    return _as_default
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(new_database, django_test_environment):
+    """The database of the tests marked `django_db`: a migrated one, in place of the default."""
+    with _as_default(new_database.migrated()):
+        yield
 
 
 @pytest.fixture(scope="module")

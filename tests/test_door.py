@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import hashers
 from django.core.cache import cache
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test import RequestFactory
 from django.urls import reverse
 
@@ -38,17 +38,13 @@ KEPT_BACK = {
 
 
 @pytest.fixture(scope="module")
-def world(new_database, django_db_setup, values_apart):
+def world(new_database, django_db_setup, values_apart, as_default):
     """The rows that the matrix speaks of, in a database that stands in for the default one."""
     made = new_database.migrated()
     with made.connect() as owner:
         found = rows.make(owner)
-    default = connections["default"]
-    default.close()
-    before, default.settings_dict["NAME"] = default.settings_dict["NAME"], made.name
-    yield found
-    default.close()
-    default.settings_dict["NAME"] = before
+    with as_default(made):
+        yield found
 
 
 def url(model, page, *args):

@@ -32,7 +32,7 @@ CLINICAL = {model._meta.db_table: set(model.clinical_fields) for model in MODELS
 
 
 @pytest.fixture(scope="module")
-def world(new_database, values_apart):
+def world(new_database, values_apart, as_default):
     """The rows that the matrix speaks of, committed, in a database that stands in for the default one."""
     made = new_database.migrated()
     with made.connect() as owner:
@@ -40,12 +40,8 @@ def world(new_database, values_apart):
         owner.execute("UPDATE patients SET allergies = 'pollen'")
         owner.execute("UPDATE sessions SET diagnosis = 'asthma-secret'")
     found.database = made
-    default = connections["default"]
-    default.close()
-    before, default.settings_dict["NAME"] = default.settings_dict["NAME"], made.name
-    yield found
-    default.close()
-    default.settings_dict["NAME"] = before
+    with as_default(made):
+        yield found
 
 
 def person(world, role):

@@ -1,6 +1,6 @@
 """SQL text taken apart."""
 
-from moeen.db.statements import actions, split, split_deep, without_brackets
+from moeen.db.statements import split, split_deep, without_brackets
 
 
 def test_split__quotes_comments_and_bodies__hide_what_stands_in_them():
@@ -17,13 +17,7 @@ def test_split__quotes_comments_and_bodies__hide_what_stands_in_them():
     assert found[0].shape == """SELECT '...', '...', "...", $...$, $...$"""
 
 
-def test_actions__commas_in_brackets_and_names__part_nothing():
-    (statement,) = split("""ADD UNIQUE (a, b), ADD "x, y" text[] DEFAULT ARRAY['p', 'q'], DROP z""")
-    assert actions(statement.shape) == [
-        "ADD UNIQUE (a, b)",
-        """ADD "..." text[] DEFAULT ARRAY['...', '...']""",
-        "DROP z",
-    ]
+def test_without_brackets__nested__leaves_a_mark_for_each():
     assert without_brackets("CHECK (a AND (b)) NO (c) X") == "CHECK (...) NO (...) X"
 
 

@@ -104,18 +104,6 @@ def inside(statement: Statement) -> Iterator[Statement]:
                 yield from (_allowing(_allowing(said, inner), statement) for said in split(literal))
 
 
-def actions(shape: str) -> list[str]:
-    """What stands between the commas of a statement's shape that stand in no bracket."""
-    found, depth = [""], 0
-    for character in shape:
-        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            found.append("")
-        else:
-            found[-1] += character
-    return [action.strip() for action in found]
-
-
 def without_brackets(shape: str) -> str:
     """The shape with ``(...)`` for whatever stands in round brackets."""
     kept, depth = "", 0

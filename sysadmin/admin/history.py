@@ -89,8 +89,7 @@ def _line(model: type[models.Model], entry: Entry) -> Line:
             for name in sorted(before | after)
             if entry.action not in ("INSERT", "DELETE") or fields.get(name) is None or fields[name].editable
         )
-    who = entry.who or (str(entry.user_id) if entry.user_id else "-")
-    return Line(entry.at, who, kinds.role(entry.acted_as), kinds.kind(entry.action), told, changes)
+    return Line(entry.at, entry.person, kinds.role(entry.acted_as), kinds.kind(entry.action), told, changes)
 
 
 def _label(fields: dict[str, Any], column: str) -> str:

@@ -85,10 +85,6 @@ def local(entry: Entry) -> str:
     return f"{timezone.localtime(entry.at):%Y-%m-%d %H:%M:%S}"
 
 
-def who(entry: Entry) -> str:
-    return entry.who or (str(entry.user_id) if entry.user_id else "-")
-
-
 def _word(value: Any) -> str:
     """On one line: what people wrote must not be able to look like another entry."""
     return " ".join(str(value or "-").split())

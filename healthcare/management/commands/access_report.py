@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from sysadmin.management.trail_console import TrailCommand, local, who
+from sysadmin.management.trail_console import TrailCommand, local
 from sysadmin.trail import Question, find
 
 
@@ -18,7 +18,8 @@ class Command(TrailCommand):
         "a page of their own."
     )
     columns = {
-        "time": local, "who": who, "as": lambda e: e.acted_as, "what": lambda e: e.action, "table": lambda e: e.table,
+        "time": local, "who": lambda e: e.person, "as": lambda e: e.acted_as, "what": lambda e: e.action,
+        "table": lambda e: e.table,
         "columns": lambda e: ", ".join(e.columns), "why": lambda e: e.why, "from": lambda e: e.address,
     }  # fmt: skip
 

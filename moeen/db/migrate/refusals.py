@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.db.migrations import Migration
 
@@ -12,59 +12,66 @@ from moeen.db.findings import Finding
 from moeen.db.sql import compose
 
 
-class Findings(MoeenError):
-    """A refusal that lists findings."""
+class Listing(MoeenError):
+    """An error that lists findings, a line each as ``tell`` writes it."""
 
     default_code = Code.NOT_ADOPTABLE
 
-    findings: tuple[Finding, ...]
+    def __init__(
+        self,
+        what: str,
+        findings: Sequence[Finding],
+        *,
+        next_step: str,
+        tell: Callable[[Finding], str] = Finding.pretty,
+    ) -> None:
+        self.findings = tuple(findings)
+        lines = "\n".join(f"  {tell(finding)}" for finding in findings)
+        super().__init__(f"{what}\n{lines}", next_step=next_step, exit_code=FINDINGS)
 
 
-class InvariantBroken(MoeenError):
+class Findings(Listing):
+    """A refusal for what the database holds: its statements can be planned all the same."""
+
+
+class InvariantBroken(Listing):
     """A migration ran, but what must hold after each of them does not."""
 
     default_code = Code.SCHEMA_DIFFERS
 
     def __init__(self, migration: Migration, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
-            f"After {migration.app_label}.{migration.name} the database is not as it must be; "
-            f"the run stops here.\n{lines}",
+            f"After {migration.app_label}.{migration.name} the database is not as it must be; the run stops here.",
+            findings,
             next_step="Mend what is listed, then run migrate again: it goes on after this migration.",
-            exit_code=FINDINGS,
         )
 
 
-class SchemaDiffers(MoeenError):
+class SchemaDiffers(Listing):
     """All migrations ran, but the schema is not what they should have made."""
 
     default_code = Code.SCHEMA_DIFFERS
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
-            f"The migrations ran, but the schema is not what they should have made.\n{lines}",
+            "The migrations ran, but the schema is not what they should have made.",
+            findings,
             next_step="manage.py validate_schema shows all differences, with --sql what mends them. Where a new "
             "migration is meant to make them, manage.py validate_schema --write-expected "
             "tells the code.",
-            exit_code=FINDINGS,
         )
 
 
-class HistoryChanged(MoeenError):
+class HistoryChanged(Listing):
     """Applied migrations were edited or removed, or a newer version of the project was here."""
 
     default_code = Code.HISTORY_CHANGED
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
-            f"The applied migrations are not those of this code. Nothing was changed.\n{lines}",
+            "The applied migrations are not those of this code. Nothing was changed.",
+            findings,
             next_step="See the fix beside each.",
-            exit_code=FINDINGS,
         )
 
 
@@ -109,19 +116,15 @@ class AnotherApplication(MoeenError):
         )
 
 
-class Captured(MoeenError):
+class Captured(Listing):
     """What our own expressions mean cannot be told: something of the clinic's is called in PostgreSQL's place."""
 
-    default_code = Code.NOT_ADOPTABLE
-
     def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
             "Our columns fit these better than PostgreSQL's own of the same name, and would call them instead. "
-            f"Nothing was changed.\n{lines}",
+            "Nothing was changed.",
+            findings,
             next_step="Move them into a schema of their own, or rename them, then run migrate again.",
-            exit_code=FINDINGS,
         )
 
 
@@ -178,26 +181,22 @@ class AdoptionRefused(Findings):
     """The database holds tables of our names that cannot be carried over; ``findings`` lists every mismatch."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         some = "1 mismatch" if len(findings) == 1 else f"{len(findings)} mismatches"
         super().__init__(
-            f"This database cannot be migrated as it is; {some}. Nothing was changed.\n{lines}",
+            f"This database cannot be migrated as it is; {some}. Nothing was changed.",
+            findings,
             next_step="Mend what is listed, or name another database in DATABASE_URL, then run migrate again.",
-            exit_code=FINDINGS,
         )
 
 
-class StrangersSchema(MoeenError):
+class StrangersSchema(Listing):
     """A schema that our functions would run in, or call, is not ours and no platform's."""
 
     default_code = Code.STRANGERS_SCHEMA
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        self.findings = tuple(findings)
-        lines = "\n".join(f"  {finding.pretty()}" for finding in findings)
         super().__init__(
-            f"What would decide who is asking is not ours, or tells somebody else. Nothing was changed.\n{lines}",
+            "What would decide who is asking is not ours, or tells somebody else. Nothing was changed.",
+            findings,
             next_step="Find out who made it and why, take it away as is said beside it, then run migrate again.",
-            exit_code=FINDINGS,
         )

@@ -157,11 +157,11 @@ class RehearsalFailed(Findings):
     """The run was tried on a twin, and would not have gone through."""
 
     def __init__(self, rehearsal: Rehearsal) -> None:
-        self.findings = rehearsal.obstacles
-        lines = "\n".join(f"  {told(finding)}" for finding in rehearsal.obstacles)
-        some = "1 obstacle" if len(rehearsal.obstacles) == 1 else f"{len(rehearsal.obstacles)} obstacles"
+        count = len(rehearsal.obstacles)
+        some = "1 obstacle" if count == 1 else f"{count} obstacles"
         super().__init__(
-            f"The run was tried on a twin of this database and would stop; {some}. Nothing was changed.\n{lines}",
+            f"The run was tried on a twin of this database and would stop; {some}. Nothing was changed.",
+            rehearsal.obstacles,
             next_step="Take each of them out of the way, then run migrate again.",
-            exit_code=FINDINGS,
+            tell=told,
         )

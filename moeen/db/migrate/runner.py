@@ -201,8 +201,9 @@ class Executor(MigrationExecutor):
         if not with_applied_migrations:
             return make()
         nodes = self.loader.graph.nodes
-        self._behind = frozenset(type(nodes[key]) for key in self.loader.applied_migrations if key in nodes)
-        return states.root(self._behind, unmigrated=frozenset(self.loader.unmigrated_apps), make=make)
+        applied = {type(nodes[key]) for key in self.loader.applied_migrations if key in nodes}
+        self._behind: states.Behind = frozenset(applied | self.loader.unmigrated_apps)
+        return states.root(self._behind, make=make)
 
     def apply_migration(
         self, state: ProjectState, migration: Migration, fake: bool = False, fake_initial: bool = False
@@ -214,10 +215,7 @@ class Executor(MigrationExecutor):
                 return MigrationExecutor.apply_migration(self, base.clone(), migration, fake, fake_initial)
 
             return self._step(migration, state, fake_it, "faked" if fake else "applied")
-        walked = states.steps(
-            migration, state=state, applied=self._behind, unmigrated=frozenset(self.loader.unmigrated_apps)
-        )
-        ready = states.ready(migration, walked)
+        ready = states.ready(migration, states.steps(migration, state=state, behind=self._behind))
 
         def apply(base: ProjectState) -> ProjectState:
             return MigrationExecutor.apply_migration(self, base, ready)

@@ -16,8 +16,9 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.transaction import atomic
 
-#: The applied migrations from which a state follows. A class is one file as it was read, its instances are many.
-Applied = frozenset[type[Migration]]
+#: What a state follows from: the classes of the applied migrations (a class is one file as it was read, its instances
+#: are many), and the labels of the apps without migrations, whose models are real.
+Behind = frozenset[type[Migration] | str]
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,20 @@ class Step:
     after: ProjectState
 
 
-_roots: dict[tuple[Applied, frozenset[str]], ProjectState] = {}
-_steps: dict[tuple[Applied, frozenset[str], type[Migration]], tuple[Step, ...]] = {}
+_roots: dict[Behind, ProjectState] = {}
+_steps: dict[tuple[Behind, type[Migration]], tuple[Step, ...]] = {}
 
 
-def root(applied: Applied, *, unmigrated: frozenset[str], make: Callable[[], ProjectState]) -> ProjectState:
-    """The state after these. ``unmigrated``: labels of the apps without migrations, whose models are real."""
-    key = applied, unmigrated
-    if key not in _roots:
-        _roots[key] = make()
-    return _roots[key]
+def root(behind: Behind, *, make: Callable[[], ProjectState]) -> ProjectState:
+    """The state that follows."""
+    if behind not in _roots:
+        _roots[behind] = make()
+    return _roots[behind]
 
 
-def steps(migration: Migration, *, state: ProjectState, applied: Applied, unmigrated: frozenset[str]) -> Sequence[Step]:
-    """The migration's operations on ``state``, which is the one that ``applied`` lead to."""
-    key = applied, unmigrated, type(migration)
+def steps(migration: Migration, *, state: ProjectState, behind: Behind) -> Sequence[Step]:
+    """The migration's operations on ``state``, which is the one that follows."""
+    key = behind, type(migration)
     if key not in _steps:
         made: list[Step] = []
         for operation in migration.operations:

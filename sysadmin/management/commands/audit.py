@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import connections
 
 from moeen.db.errors import USAGE, MoeenError
-from sysadmin.management.trail_console import TrailCommand, local, who
+from sysadmin.management.trail_console import TrailCommand, local
 from sysadmin.models import User
 from sysadmin.trail import Entry, Question, find
 
@@ -26,7 +26,8 @@ class Command(TrailCommand):
         "`audit --kind SIGN_IN_FAILED --since 2026-11-22`, `audit --table user_roles`."
     )
     columns = {
-        "time": local, "who": who, "as": lambda e: e.acted_as, "what": lambda e: e.action, "table": lambda e: e.table,
+        "time": local, "who": lambda e: e.person, "as": lambda e: e.acted_as, "what": lambda e: e.action,
+        "table": lambda e: e.table,
         "record": lambda e: e.record, "columns or reason": _changed, "from": lambda e: e.address,
     }  # fmt: skip
 

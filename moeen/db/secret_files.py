@@ -39,10 +39,10 @@ def _private(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no text"
         raise ConfigurationError(f"The secret file {path} cannot be read: {why}.") from error
-    if facts.st_mode & _OTHERS or facts.st_uid not in (os.geteuid(), 0):
+    if facts.st_mode & _OTHERS:
         raise ConfigurationError(
-            f"The secret file {path} is open to others, or another user's.",
-            next_step=f"chmod 600 {path}, as its owner; then change the password: it may have been read.",
+            f"The secret file {path} is open to others.",
+            next_step=f"chmod 600 {path}, and change the password: it may have been read.",
         )
     if not text:
         raise ConfigurationError(f"The secret file {path} is empty.")

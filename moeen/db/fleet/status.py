@@ -285,7 +285,8 @@ class _Look:
                WHERE outcome <> 'done' ORDER BY started_at DESC LIMIT 1"""
         )
         for at, outcome, error, over in rows:
-            return LastFailure(at, error or ("interrupted" if outcome == "running" else outcome), over)
+            words = error.splitlines()[0] if error else "interrupted" if outcome == "running" else outcome
+            return LastFailure(at, words, over)
         return None
 
     def _rows(self, query: Any, params: Any = None) -> list[tuple[Any, ...]]:

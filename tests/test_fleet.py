@@ -64,7 +64,7 @@ ONE = '[clinics.one]\ndatabase = "env:ONE_URL"\n'
         ("", "names no clinic"),
         ("clinics = 3", "names no clinic"),
         (f"{ONE}{ONE}", "line 3"),
-        (f"{ONE}[clinics.one", "line 3"),
+        (f"{ONE}x y", "line 3"),
         (f"wave = 1\n{ONE}", "the file has a key 'wave'"),
         (f"{ONE}tag = []", "clinic one has a key 'tag'"),
         (f'{ONE}tags = "canary"', "tags of clinic one"),
@@ -174,7 +174,7 @@ def test_status__clinic_in_each_state__is_told_the_worst_first(fleet, look):
     assert "crm.9999_later" in found["newer"]["says"]
     assert found["drifted"]["drift"] == ["missing index migration_runs.migration_runs_started_at_idx"]
     assert (found["behind"]["pending"], found["fine"]["pending"]) == (1, 0)
-    assert found["empty"]["pending"] > 50
+    assert found["empty"]["pending"] > 40
     assert found["gone"]["pending"] is None
     assert found["mended"]["failure"]["over"] is True
     assert found["fine"]["failure"] is None
@@ -229,8 +229,8 @@ CHANGES = (
     "GRANT SELECT (actor) ON migration_runs TO moeen_staff",
     "DROP POLICY migration_runs_select_admin ON migration_runs",
     "ALTER TABLE migration_runs DISABLE ROW LEVEL SECURITY",
-    "ALTER TABLE migration_runs DISABLE TRIGGER USER",
-    "ALTER FUNCTION app.is_bound() COST 7",
+    "ALTER TABLE users DISABLE TRIGGER USER",
+    "ALTER FUNCTION app.lock_away(text) COST 7",
     "CREATE COLLATION public.x (locale = 'C')",
     "ALTER COLLATION public.x RENAME TO y",
     "DROP COLLATION public.y",
@@ -249,7 +249,8 @@ def test_mark__changed_catalog__is_another_and_rows_and_vacuum_leave_it(new_data
         for change in CHANGES:
             owner.execute(change)
             seen.append(mark(owner.cursor()))
-        assert [change for change, one, next_ in zip(CHANGES, seen, seen[1:], strict=True) if one == next_] == []
+        pairs = zip(CHANGES, seen[:-1], seen[1:], strict=True)
+        assert [change for change, one, following in pairs if one == following] == []
     with database.admin() as administrator:
         administrator.execute(f'GRANT CONNECT ON DATABASE "{database.name}" TO moeen_staff')
         with database.connect() as owner:

@@ -30,6 +30,7 @@ from moeen.db.backups import (
     retention,
     store,
     swap,
+    trust,
     verify,
 )
 from moeen.db.backups.login import Login
@@ -628,6 +629,21 @@ def test_list__newest_is_another_databases__speaks_of_ours():
     assert retention.warnings(found[:1], database="d", max_age=timedelta(hours=26), now=NOW) == [
         "There is no backup of d."
     ]
+
+
+@pytest.mark.parametrize("signature", [trust.UNSIGNED, trust.WRONG])
+def test_prune_and_list__backups_that_nobody_known_has_signed__stand_for_no_other(signature):
+    """Whoever may put something into the store could have honest ones pruned, or keep an alarm from being given."""
+    honest = [entry(day, verified=True, signature=trust.SIGNED) for day in range(3)]
+    forged = [entry(day, hours=-1, verified=True, signature=signature) for day in range(3)]
+    assert retention.doomed([*honest, *forged], daily=3, weekly=0, monthly=0) == []
+    change = entry(40, signature=trust.SIGNED, purpose=manifest.CHANGE)
+    later = entry(1, verified=True, signature=signature, migrations=frozenset({("a", "0001")}))
+    assert change not in retention.doomed([honest[0], change, later], daily=1, weekly=0, monthly=0, now=NOW)
+    old = entry(9, verified=True, signature=trust.SIGNED)
+    hours = {"max_age": timedelta(hours=26), "now": NOW}
+    assert [said for said in retention.warnings([forged[0], old], database="d", **hours) if "9 days old" in said]
+    assert "There is no backup of d that a known key has signed." in retention.warnings(forged, database="d", **hours)
 
 
 def test_prune__nothing_to_keep__newest_and_last_verified_stay():

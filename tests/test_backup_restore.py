@@ -94,6 +94,11 @@ def test_restore__into_an_empty_database_of_a_url__through_the_command(filled, k
     new_database.drop(empty)
 
 
+def test_restore__into_a_template__refused_before_anything(filled, kept, manage):
+    done = manage("restore_database", kept[1].id, "--to", "template1", **backups.environment(filled, kept[0].folder))
+    assert (done.returncode, "is a template" in done.stderr) == (3, True), done.stderr
+
+
 def test_restore__over_rows__refused_and_nothing_changed(filled, kept, new_database, manage):
     full = new_database()
     with full.connect() as connection:

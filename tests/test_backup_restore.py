@@ -34,7 +34,7 @@ from moeen.db.backups import (
     verify,
 )
 from moeen.db.backups.login import Login
-from moeen.db.backups.schedule import schedule
+from moeen.db.backups.schedule import misread, schedule
 from moeen.db.catalog import normal
 from moeen.db.errors import MoeenError
 from moeen.db.security import signing
@@ -762,6 +762,36 @@ def test_schedule__path_with_a_blank_and_a_percent__quoted():
 
 
 # -- which database --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "alike"),
+    [
+        ("", True),
+        ("# a comment & more", True),
+        ("DATABASE_URL=postgresql://u:p%40@h/d?sslmode=require", True),
+        ("DATABASE_URL='postgresql://u@h/d?sslmode=require&connect_timeout=5'", True),
+        ('LABEL="two words"', True),
+        ("DATABASE_URL=postgresql://u@h/d?sslmode=require&connect_timeout=5", False),
+        ("SECRET=a$HOME", False),
+        ('SECRET="a$(id)"', False),
+        ("SECRET=`id`", False),
+        ("SECRET=two words", False),
+        ("SECRET=a;id", False),
+        ("FOLDER=~/backups", False),
+        ("export SECRET=x", False),
+        ("id", False),
+    ],
+)
+def test_schedule__line_of_settings__that_a_shell_and_systemd_read_alike(tmp_path, line, alike):
+    assert misread(line) == ([] if alike else [1])
+    file = tmp_path / "settings"
+    file.write_text(line.replace("id", "touch ran"))
+    words = ["/bin/sh", "-c", 'set -a && . ./settings && printf %s "$DATABASE_URL"']
+    said = subprocess.run(words, cwd=tmp_path, env={}, capture_output=True, text=True, check=False).stdout
+    if alike and "DATABASE_URL" in line:
+        assert said == line.partition("=")[2].strip("'")
+    assert not alike or not (tmp_path / "ran").exists()
 
 
 def test_chosen__latest__is_the_targets_own_and_anothers_is_asked_for(filled, new_database, tmp_path):

@@ -92,7 +92,7 @@ def schedule(
 
 
 def misread(environment: str) -> list[int]:
-    """Of a file of settings, the numbers of the lines that a shell and systemd would not both take as they are meant."""
+    """Of a file of settings, the numbers of the lines that a shell and systemd would not both take as meant."""
     lines = enumerate(environment.splitlines(), start=1)
     return [number for number, line in lines if not _READ_ALIKE.fullmatch(line)]
 

@@ -245,7 +245,9 @@ def test_restore__files_swapped_after_they_were_checked__what_was_checked_is_res
     jobs = {"custom": 1, "directory": 2}[form]
     taken = [backups.take(filled, at, jobs=jobs)]
     with filled.connect() as connection:
-        connection.execute("UPDATE visits SET v = -7")
+        ((before,),) = connection.execute(
+            "UPDATE visits SET v = v + 1000 RETURNING (SELECT sum(v) FROM visits)"
+        ).fetchmany(1)
     taken.append(backups.take(filled, at, jobs=jobs))
     older, newer = (at.folder / each.id for each in taken)
     at.folder.chmod(0o777)
@@ -263,9 +265,9 @@ def test_restore__files_swapped_after_they_were_checked__what_was_checked_is_res
     done = restore.put_back(at, newer.name, target, tell=tell)
     with filled.admin() as connection:
         with filled.target.connect("moeen_raced") as restored:
-            found = restored.execute("SELECT DISTINCT v FROM visits").fetchall()
+            ((found,),) = restored.execute("SELECT sum(v) FROM visits").fetchall()
         connection.execute("DROP DATABASE moeen_raced")
-    assert (swapped, done.findings, found) == (["files"], (), [(-7,)])
+    assert (swapped, done.findings, found > before) == (["files"], (), True)
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,4 @@ END
 $$;
 COMMENT ON FUNCTION app.record_reads(jsonb) IS
     'Enters rows of clinical records that the signed person has read in the audit log; the patient of those that they see';
+REVOKE EXECUTE ON FUNCTION app.opened_patient_ids(), app.record_reads(jsonb) FROM PUBLIC;

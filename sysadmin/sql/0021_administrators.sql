@@ -23,3 +23,4 @@ BEGIN
     RETURN NULL;
 END
 $$;
+REVOKE EXECUTE ON FUNCTION app.keep_an_administrator() FROM PUBLIC;

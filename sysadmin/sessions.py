@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -85,6 +87,56 @@ class SessionStore(db.SessionStore):
     @classmethod
     async def aclear_expired(cls) -> None:
         await sync_to_async(cls.clear_expired)()
+
+
+@dataclass(frozen=True)
+class Open:
+    """A session that has not ended. `handle` names it, and opens nothing; `role`: "" for the usual one."""
+
+    handle: str
+    begun: datetime | None
+    seen: datetime | None
+    expires: datetime
+    role: str
+
+
+#: As many characters of a kept key as tell sessions apart; nothing is done with them but here.
+_HANDLE = 12
+
+
+def handle(session_key: str | None) -> str:
+    """The handle of the session whose key the browser holds."""
+    return kept(session_key)[:_HANDLE]
+
+
+def of(person: Any) -> list[Open]:
+    """The open sessions of a person (users.id), the one that was seen last first."""
+    with identity.acting_as_auth():
+        rows = list(SessionStore.get_model_class().objects.filter(expire_date__gt=timezone.now()))
+    found = [(row, data) for row in rows if (data := row.get_decoded()).get(SESSION_KEY) == str(person)]
+    opened = [
+        Open(
+            row.session_key[:_HANDLE],
+            _moment(data.get("begun_at")),  # these and the role are kept by the middleware
+            _moment(data.get("seen_at")),
+            row.expire_date,
+            str(data.get("acting_role", "")),
+        )
+        for row, data in found
+    ]
+    return sorted(opened, key=lambda one: one.seen or one.expires, reverse=True)
+
+
+def end_one(person: Any, named: str, *, by: Any, why: str) -> int:
+    """End the one session of a person (users.id) of this handle, as end_all(); 0 where it has ended already."""
+    if len(named) != _HANDLE:
+        return 0
+    rows = SessionStore.get_model_class().objects.filter(session_key__startswith=named)
+    return _end(rows, why=why, by=by, whose={str(person)})
+
+
+def _moment(seconds: Any) -> datetime | None:
+    return datetime.fromtimestamp(seconds, tz=UTC) if isinstance(seconds, int) else None
 
 
 def end_all(people: Collection[Any], *, by: Any, why: str) -> int:

@@ -110,16 +110,16 @@ def test_pooler__by_its_mode__is_refused_or_serves(new_database, manage, mode, t
 def test_socket__address_in_the_environment__does_not_lead_elsewhere(new_database, monkeypatch):
     """libpq goes to PGHOSTADDR, whatever its `host` says: to another server, with the rights of the one here."""
     database = new_database()
-    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
-    monkeypatch.setenv("PGCONNECT_TIMEOUT", "3")
-    with Login.of_url(database.url).settled().connect(application="test") as connection:
-        assert connection.execute("SELECT inet_server_addr(), current_database()").fetchone() == (None, database.name)
-    with acting_as_operator():
-        connections[database.alias].close()
-        with connections[database.alias].cursor() as cursor:
-            cursor.execute("SELECT inet_server_addr()")
-            assert cursor.fetchone() == (None,)
-    if database.target.server:
-        server = database.target.server
-        server.connect_as_superuser(server.ensure_running()).close()
+    with monkeypatch.context() as patch:
+        patch.setenv("PGHOSTADDR", "127.0.0.1")
+        with Login.of_url(database.url).settled().connect(application="test") as connection:
+            assert connection.execute("SELECT inet_server_addr()").fetchone() == (None,)
+        with acting_as_operator():
+            connections[database.alias].close()
+            with connections[database.alias].cursor() as cursor:
+                cursor.execute("SELECT inet_server_addr()")
+                assert cursor.fetchone() == (None,)
+        if database.target.server:
+            server = database.target.server
+            server.connect_as_superuser(server.ensure_running()).close()
     new_database.drop(database)

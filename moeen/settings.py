@@ -221,6 +221,9 @@ ARCHIVE_DATABASE_URL = env.text("ARCHIVE_DATABASE_URL")
 # What is received and not put away yet: as plain as the database's own files, and so on this machine.
 ARCHIVE_STATE = env.folder("ARCHIVE_STATE", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "archivist"
 
+# The clinics that manage.py fleet looks after (docs/fleet.md).
+FLEET_FILE = env.folder("FLEET_FILE", relative_to=BASE_DIR) or BASE_DIR / "fleet.toml"
+
 # Where seals of the audit log are kept outside of the database: a file, or an address (docs/audit.md).
 AUDIT_ANCHOR = env.text("AUDIT_ANCHOR")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,7 +68,12 @@ class Entry:
 
 def entries(store: Store) -> list[Entry]:
     """All backups, newest first."""
-    return [_entry(store, backup_id) for backup_id in reversed(store.ids())]
+    return list(newest_first(store))
+
+
+def newest_first(store: Store) -> Iterator[Entry]:
+    """The same, each read when it is asked for."""
+    return (_entry(store, backup_id) for backup_id in reversed(store.ids()))
 
 
 def warnings(

@@ -308,6 +308,8 @@ def _with_backups(found: Iterable[Status], fleet: Fleet, store: Store, warnings:
         if entry.damage:
             damaged += 1
             continue
+        if not entry.counts:
+            continue
         made_of = Origin(entry.database, entry.system)
         for name in [name for name, wanted in lacking.items() if wanted.same(made_of)]:
             statuses[name] = replace(statuses[name], backup=_backup(entry))

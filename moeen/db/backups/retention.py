@@ -58,9 +58,9 @@ class Entry:
         }
 
 
-def entries(store: Store) -> list[Entry]:
-    """All backups, newest first."""
-    return [_entry(store, backup_id) for backup_id in reversed(store.ids())]
+def entries(store: Store, *, most: int | None = None) -> list[Entry]:
+    """All backups, newest first; at most so many."""
+    return [_entry(store, backup_id) for backup_id in store.ids()[::-1][:most]]
 
 
 def warnings(

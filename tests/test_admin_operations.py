@@ -221,7 +221,7 @@ def test_backups__of_this_database__are_drawn_with_their_proof(clinic, owner, bo
         return operations.Entry(name, made, database=clinic.name, bytes=1000 * number, **words)
 
     several = [entry(3, verified_ok=True), entry(2), entry(1, verified_ok=False)]
-    monkeypatch.setattr(operations.retention, "entries", lambda store, most: several)
+    monkeypatch.setattr(operations.retention, "newest_first", lambda store: iter(several))
     answer = room(boss)
     assert [(bar.state, bar.height) for bar in answer.context["backups"]["bars"]] == [
         ("fail", 18.7), ("warn", 37.3), ("ok", 56.0),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -206,7 +207,7 @@ def _backups() -> dict[str, Any]:
     """As far as this process sees where they lie; a machine that serves need not."""
     database = str(connections[router.db_for_read(OperatorReport)].settings_dict["NAME"])
     try:
-        every = retention.entries(store.of(), most=BACKUPS)
+        every = list(islice(retention.newest_first(store.of()), BACKUPS))
         found = [entry for entry in every if entry.damage or entry.database == database]
     except (MoeenError, OSError) as error:
         found, why = [], f"the place of backups cannot be read: {type(error).__name__}"

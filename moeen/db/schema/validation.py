@@ -128,7 +128,8 @@ def validate(
 ) -> Validation:
     """Hold a database against the expected catalog and look at its contents. Writes nothing, also on a standby.
 
-    ``tables`` and ``apps_only`` limit the findings to these tables and to the migrations of these apps. With
+    Of a database that was never migrated that alone is found. ``tables`` and ``apps_only`` limit the findings to these
+    tables and to the migrations of these apps. With
     ``advice`` the rules of row security are asked as well, where the catalog has not said it already, and what a
     restore could not bring back; ``deep``: large tables are looked through for it, too. Raises MoeenError when there is
     no expected catalog, and the database's errors when it cannot be asked.
@@ -142,6 +143,8 @@ def validate(
             recorded = ledger.own_objects(cursor)
         form = own.without(canonical.of(live), expected, recorded)
         form = canonical.conform(form, expected, is_allowed=is_allowed)
+        if never := rows.never_migrated(connection, form, expected):
+            return _result(form, [never], (), started)
         found = drift.findings(expected, form.objects, owner=form.owner)
         inside = rows.examine(connection, form, expected, loader=loader)
         found = rows.after_rows(found, inside.findings)
@@ -220,11 +223,26 @@ def fingerprint(connection: BaseDatabaseWrapper) -> str:
 
 def fingerprint_with(cursor: psycopg.ClientCursor[Any]) -> str:
     """The same, by a cursor of a session whose search path is empty, and in its transaction."""
+    return _form_with(cursor, load_expected()).fingerprint
+
+
+def differences_with(cursor: psycopg.ClientCursor[Any]) -> tuple[str, list[Finding]]:
+    """The same fingerprint, and what of the catalog differs from the expected one; rows are not looked at."""
     expected = load_expected()
+    form = _form_with(cursor, expected)
+    return form.fingerprint, drift.findings(expected, form.objects, owner=form.owner)
+
+
+def expected_fingerprint() -> str:
+    """What `fingerprint` gives of a database in which nothing differs."""
+    return Form(load_expected(), {}, "", "").fingerprint
+
+
+def _form_with(cursor: psycopg.ClientCursor[Any], expected: Objects) -> Form:
     names = set(canonical.relations(expected))
     live = catalog.read_whole_with(cursor, roles=ROLES, platform_roles=_PLATFORM, only=names)
     form = own.without(canonical.of(live), expected, ledger.own_objects(cursor))
-    return canonical.conform(form, expected, is_allowed=is_allowed).fingerprint
+    return canonical.conform(form, expected, is_allowed=is_allowed)
 
 
 def own_objects(connection: BaseDatabaseWrapper) -> frozenset[str]:

@@ -112,7 +112,7 @@ class OperationsAdmin(ModelAdmin):
             "migrations": _migrations(),
             "runs": [(run, ledger.shown_outcome(run)) for run in runs],
             "backfills": _backfills(request),
-            "may_pause": request.user.has_perm("sysadmin.change_backfillrun"),  # type: ignore[union-attr]
+            "may_pause": request.user.has_perm("sysadmin.change_backfillrun"),
             "backups": _backups(),
             "seals": _seals(),
             "now": timezone.now(),

@@ -108,7 +108,8 @@ def validate(
 ) -> Validation:
     """Hold a database against the expected catalog and look at its contents. Writes nothing, also on a standby.
 
-    ``tables`` and ``apps_only`` limit the findings to these tables and to the migrations of these apps. With
+    Of a database that was never migrated that alone is found. ``tables`` and ``apps_only`` limit the findings to these
+    tables and to the migrations of these apps. With
     ``advice`` the rules of row security are asked as well, where the catalog has not said it already, and what a
     restore could not bring back; ``deep``: large tables are looked through for it, too. Raises MoeenError when there is
     no expected catalog, and the database's errors when it cannot be asked.
@@ -122,6 +123,8 @@ def validate(
             recorded = ledger.own_objects(cursor)
         form = own.without(canonical.of(live), expected, recorded)
         form = canonical.conform(form, expected, is_allowed=is_allowed)
+        if never := rows.never_migrated(connection, form, expected):
+            return _result(form, [never], (), started)
         found = drift.findings(expected, form.objects, owner=form.owner)
         inside = rows.examine(connection, form, expected, loader=loader)
         found = rows.after_rows(found, inside.findings)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import connections, router
 from django.http import HttpRequest
+from django.utils.timezone import localdate
 from django.utils.translation import gettext_lazy as _
 
 from healthcare.admin.records import RecordPages
@@ -48,6 +50,16 @@ class PersonForm(RowForm):
         if user is not None and user.pk == self.acting and "user" in self.changed_data:
             raise ValidationError(_("Nobody links their own sign-in: another supervisor or administrator does."))
         return user
+
+
+class PatientForm(PersonForm):
+    """A person who lives, or has lived lately."""
+
+    def clean_date_of_birth(self) -> date | None:
+        born: date | None = self.cleaned_data["date_of_birth"]
+        if born is not None and not date(1900, 1, 1) <= born <= localdate():
+            raise ValidationError(_("A date of birth lies between 1900 and today."))
+        return born
 
 
 class PersonAdmin(ModelAdmin):
@@ -92,6 +104,7 @@ class PersonAdmin(ModelAdmin):
 class PatientAdmin(RecordPages, PersonAdmin):
     """People under care."""
 
+    form = PatientForm
     list_display = (
         "full_name",
         "shown_phone",

@@ -369,6 +369,7 @@ FUNCTIONS = {
         (501, LONG_AGO.replace("'users'", "'elsewhere'").replace("now() - interval '20 minutes'", "now()") + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("now() - interval '20 minutes'", "now()") + "'<users.p1>' FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "INSERT")),
+        (INVALID, "auth: SELECT app.record_sign_in('INSERT', person => '<users.p1>')"),
         *forged(REFUSED, "auth~: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')"),
     )),
     "record_password_change()": Function("", True, (
@@ -726,6 +727,7 @@ FUNCTIONS = {
         (NOT_ALLOWED, "owner: SELECT app.suspend_audit('<users.p1>', 'patients', '', '{}')"),
     )),
     "resume_audit(uuid)": Function("", False, (
+        ("patients", SUSPENDED, "owner: SELECT app.suspend_audit('<users.p2>', 'doctors', 'BACKFILL', '{}'); SELECT app.resume_audit('<users.p2>')", "owner: SELECT string_agg(table_name, ' ') FROM app.audit_suspensions"),
         ("AUDIT_RESUMED, BACKFILL", SUSPENDED, "owner: SELECT app.resume_audit('<users.p1>')", "owner: SELECT app.resume_audit('<users.p1>')", f"owner: SELECT string_agg(action, ', ' ORDER BY action) {LOG} 'patients'"),
         (3, SUSPENDED, "owner: SELECT app.resume_audit('<users.p1>'); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients' AND action = 'UPDATE'"),
     )),

@@ -350,7 +350,10 @@ def read_tables():
 
 EXPECTED = read_tables()
 #: The operator's own books: no rows of the clinic, hence no public ids of their own.
-OPERATORS = {"migration_runs", "migration_steps", "backfill_runs", "public_id_aliases", "import_runs", "legacy_keys"}
+OPERATORS = {
+    "migration_runs", "migration_steps", "backfill_runs", "public_id_aliases", "import_runs", "legacy_keys",
+    "fleet_runs", "fleet_turns",
+}  # fmt: skip
 MODELS = {
     model._meta.db_table: model
     for app in OWN_APPS

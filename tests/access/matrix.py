@@ -171,6 +171,8 @@ MATRIX = {
     "backfill_runs": {"admin": "S *; U(pause_requested) *"},
     "public_id_aliases": {"admin": "S *"},
     "import_runs": {},
+    "fleet_runs": {"admin": "S *"},
+    "fleet_turns": {"admin": "S *"},
     "legacy_keys": {},
 }
 

@@ -9,7 +9,7 @@ from moeen.db.server.cluster import Server
 from tests import servers, templates
 
 #: The newest migration of the app that comes first; a database that lacks its record is behind, and soon is not.
-NEWEST = ("sysadmin", "0022_fleet")
+NEWEST = ("sysadmin", "0023_fleet")
 BEHIND = "DELETE FROM django_migrations WHERE (app, name) = ('{}', '{}')".format(*NEWEST)
 #: Makes a migration fail.
 FAILING = "DROP FUNCTION app.lock_away(text)"

@@ -24,7 +24,7 @@ from moeen.db.fleet.workers import Job, Outcome
 from sysadmin.management.backup_console import Found
 from tests import servers
 
-NEWEST = ("sysadmin", "0022_fleet")
+NEWEST = ("sysadmin", "0023_fleet")
 
 
 def clinic(name, *tags, server="one"):
@@ -345,6 +345,6 @@ def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_de
                 code = found.code
             out[action] = code, {one["clinic"]: one for one in json.loads(said.getvalue())["clinics"]}
     assert out["validate"][0] == 3  # one migration is to go
-    assert "missing migration sysadmin.0022_fleet" in out["validate"][1]["east"]["reason"]
+    assert "missing migration sysadmin.0023_fleet" in out["validate"][1]["east"]["reason"]
     assert out["backup"][0] == 0
     assert len(list((tmp_path / "backups").glob("*/manifest.json"))) == 1

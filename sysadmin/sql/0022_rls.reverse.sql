@@ -1,7 +1,1 @@
-BEGIN; -- fleet_runs
-SELECT app.lock_away('fleet_runs');
-COMMIT;
-
-BEGIN; -- fleet_turns
-SELECT app.lock_away('fleet_turns');
-COMMIT;
+SELECT app.lock_away('operator_reports');

@@ -1,13 +1,6 @@
--- The operator's own: an administrator reads them.
-
-BEGIN; -- fleet_runs
-SELECT app.lock_away('fleet_runs');
-SELECT app.signed_only('fleet_runs');
-SELECT app.allow('fleet_runs', 'admin', 'S', 'true');
-COMMIT;
-
-BEGIN; -- fleet_turns
-SELECT app.lock_away('fleet_turns');
-SELECT app.signed_only('fleet_turns');
-SELECT app.allow('fleet_turns', 'admin', 'S', 'true');
+-- Who may see and do what: S select, I insert, U update, D delete. What no line allows is refused. Commands write it.
+BEGIN; -- operator_reports
+SELECT app.lock_away('operator_reports');
+SELECT app.signed_only('operator_reports');
+SELECT app.allow('operator_reports', 'admin', 'S', 'true');
 COMMIT;

@@ -154,6 +154,7 @@ def _djangos(world):
 def _operators(world):
     add = world.add
     add("backfill_runs", "run", name="public_ids", table_name="patients")
+    add("operator_reports", "doctor", kind="doctor", actor="a", ok=True, report="{}")
     add("import_runs", "run", source="old", actor="a", mapping="")
     add("fleet_runs", "run", command="migrate", target="", actor="a")
     add("fleet_turns", "turn", run_id=("fleet_runs", "run"), clinic="one", wave=1)

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0021_administrators"),
+        ("sysadmin", "0022_operator_reports"),
     ]
 
     operations = [
@@ -181,6 +181,6 @@ class Migration(migrations.Migration):
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0022_rls",
+            name="0023_rls",
         ),
     ]

@@ -6,6 +6,7 @@ from sysadmin.admin.audit_log import AuditLogAdmin
 from sysadmin.admin.backfills import BackfillRunAdmin, PublicIdAliasAdmin
 from sysadmin.admin.ledger import MigrationRunAdmin
 from sysadmin.admin.messaging import InternalMessageAdmin, NotificationAdmin
+from sysadmin.admin.operations import OperationsAdmin
 from sysadmin.admin.roles import RoleAdmin, UserRoleAdmin
 from sysadmin.admin.settings import SettingAdmin
 from sysadmin.admin.users import UserAdmin, UserPreferenceAdmin
@@ -16,6 +17,7 @@ __all__ = [
     "InternalMessageAdmin",
     "MigrationRunAdmin",
     "NotificationAdmin",
+    "OperationsAdmin",
     "PublicIdAliasAdmin",
     "RoleAdmin",
     "SettingAdmin",

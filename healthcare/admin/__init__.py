@@ -66,6 +66,7 @@ class PersonAdmin(ModelAdmin):
     """What patients and doctors share."""
 
     form = PersonForm
+    found_by_name = True
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)

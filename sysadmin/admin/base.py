@@ -63,6 +63,8 @@ class ModelAdmin(admin.ModelAdmin):
     show_full_result_count = False  # a second count(*) over the whole table for every search
     ordering = ("-created_at",)  # a heap of one page's rows: what is new is what people look for
     search_fields: ClassVar[tuple[str, ...]] = ("public_id__exact",)
+    #: Whether the search box of every page looks here.
+    found_by_name: ClassVar[bool] = False
     #: The field that a new row's author goes into, if there is one.
     author_field: str | None = None
     #: Fields that the database fills, besides the four of every record.

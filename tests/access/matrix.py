@@ -172,6 +172,8 @@ MATRIX = {
     "operator_reports": {"admin": "S *"},
     "public_id_aliases": {"admin": "S *"},
     "import_runs": {},
+    "fleet_runs": {"admin": "S *"},
+    "fleet_turns": {"admin": "S *"},
     "legacy_keys": {},
 }
 

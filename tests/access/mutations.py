@@ -117,7 +117,9 @@ class Proof:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", default="", help="only mutants whose kind begins so")
-    parser.add_argument("--function", default="", help="only mutants of this function, such as is_bound()")
+    parser.add_argument(
+        "--function", action="append", default=[], help="only mutants of this function, such as is_bound(); repeatable"
+    )
     parser.add_argument("--sample", type=int, default=0, help="so many mutants, taken at random")
     options = parser.parse_args()
     server = servers.start(shape="platform")
@@ -156,7 +158,7 @@ def judge(proof, options):
     chosen = [
         mutant
         for mutant in mutants.every(owner)
-        if mutant.kind.startswith(options.kind) and (not options.function or mutant.function == options.function)
+        if mutant.kind.startswith(options.kind) and (not options.function or mutant.function in options.function)
     ]
     if options.sample:
         chosen = random.sample(chosen, options.sample)

@@ -245,6 +245,9 @@ FUNCTIONS = {
         (RESTRICTED, "owner: UPDATE roles SET is_system = false WHERE name = 'admin'; INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "admin: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "admin: UPDATE users SET name = 'n' WHERE id = '<users.a1>'"),
+        # Others wait until it is known whether that stays.
+        *((free, f"admin: UPDATE users SET {what} WHERE id = '<users.s1>'", "neighbour: SELECT pg_try_advisory_xact_lock(hashtextextended('app.keep_an_administrator()', 0))")
+          for what, free in (("role = 'admin'", False), ("name = 'n'", True))),
     )),
     "keep_in_sight()": Function("", False, (
         (REFUSED, "staff: UPDATE crm_deals SET lead_id = '<crm_leads.s2>' WHERE id = '<crm_deals.s1>'"),
@@ -382,8 +385,8 @@ FUNCTIONS = {
               ("staff", "s1", "patients", "<patients.p2>", "<patients.p2> "), ("staff", "s1", "insurance_claims", "<insurance_claims.p2>", "<patients.p2> "),
               ("staff", "s1", "sessions", "<sessions.p1-d1>", ""), ("admin", "a1", "sessions", "<sessions.p2-d2>", "<patients.p2> "),
           )),
-        ("READ sessions <sessions.p2-d2> <users.d1> doctor", "owner: CREATE POLICY narrower ON sessions AS RESTRICTIVE FOR SELECT TO moeen_doctor USING (true)",
-         "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p2-d2>\", \"purpose\": \"legal\"}]')", READS.replace(", new_values)", ")")),
+        *(("READ sessions <sessions.p2-d2> <users.d1> doctor", f"owner: CREATE POLICY other ON sessions {policy} TO moeen_doctor USING (true)",
+         "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p2-d2>\", \"purpose\": \"legal\"}]')", READS.replace(", new_values)", ")")) for policy in ("AS RESTRICTIVE FOR SELECT", "FOR UPDATE")),
         (2, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"purpose\": \"legal\"}, {\"table\": \"sessions\", \"purpose\": \"legal\"}]')", READS.replace(SHOWN, "count(*)")),
         ("patients sessions", "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"purpose\": \"legal\"}, {\"table\": \"patients\", \"purpose\": \"legal\"}]')", READS.replace(SHOWN, "string_agg(table_name, ' ' ORDER BY table_name)")),
         *((1, f"patient: {READ_AS.format('patients', purpose)}", f"{READS.replace(SHOWN, 'count(*)')}") for purpose in ("treatment", "payment", "operations", "own record", "emergency", "legal")),

@@ -16,6 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from moeen import search
 from moeen.db import public_ids
 from moeen.db.roles import PEOPLE
 from moeen.db.security import identity
@@ -43,7 +44,12 @@ class MoeenAdminSite(AdminSite):
 
     def get_urls(self) -> list[Any]:
         switch = self.admin_view(require_POST(self.switch_role))
-        return [path("role/", switch, name="switch_role"), *super().get_urls()]
+        searched = self.admin_view(lambda request: search.answer(request, self))
+        return [
+            path("role/", switch, name="switch_role"),
+            path("search/", searched, name="search"),
+            *super().get_urls(),
+        ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return super().each_context(request) | self.roles_context(request)

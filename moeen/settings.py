@@ -141,10 +141,13 @@ LOGIN_URL = "admin:login"
 # Wrong passwords within a quarter of an hour, after which nobody signs in to the account, or from the address.
 SIGN_IN_TRIES = env.integer("SIGN_IN_TRIES", default=10, least=1)
 SIGN_IN_TRIES_OF_ADDRESS = env.integer("SIGN_IN_TRIES_OF_ADDRESS", default=100, least=1)
-CACHES = {
-    # Shared by the processes of a machine; nothing but counts, under keyed hashes.
-    "default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": BASE_DIR / ".moeen/cache"}
-}
+# What processes that serve write: counts of tries under keyed hashes, and of requests. Shared by those of a machine.
+CACHE_DIR = env.folder("CACHE_DIR", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "cache"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": CACHE_DIR}}
+# With a token, who brings it is told how the service does (moeen/metrics.py), and what `doctor --metrics FILE` saw.
+METRICS_TOKEN = env.token("METRICS_TOKEN")
+METRICS_DIR = CACHE_DIR / "metrics"
+METRICS_FILE = env.folder("METRICS_FILE", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "doctor.prom"
 CSRF_FAILURE_VIEW = "moeen.error_pages.expired"
 
 STATIC_URL = "static/"
@@ -155,6 +158,7 @@ _collected = (STATIC_ROOT / "staticfiles.json").is_file() and _serves and not DE
 
 MIDDLEWARE = [
     "moeen.health.HealthMiddleware",
+    "moeen.metrics.MetricsMiddleware",
     "moeen.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if _collected else []),

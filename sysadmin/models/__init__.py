@@ -5,9 +5,11 @@ from __future__ import annotations
 from sysadmin.models.audit_log import AuditLog
 from sysadmin.models.audit_seals import AuditSeal
 from sysadmin.models.backfills import BackfillRun, PublicIdAlias
+from sysadmin.models.fleet import FleetRun, FleetTurn
 from sysadmin.models.imports import ImportRun, LegacyKey
 from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
+from sysadmin.models.operator_reports import OperatorReport
 from sysadmin.models.roles import Role, UserRole
 from sysadmin.models.settings import Setting
 from sysadmin.models.users import User, UserPreference
@@ -16,12 +18,15 @@ __all__ = [
     "AuditLog",
     "AuditSeal",
     "BackfillRun",
+    "FleetRun",
+    "FleetTurn",
     "ImportRun",
     "InternalMessage",
     "LegacyKey",
     "MigrationRun",
     "MigrationStep",
     "Notification",
+    "OperatorReport",
     "PublicIdAlias",
     "Role",
     "Setting",

@@ -1,0 +1,1 @@
+SELECT app.lock_away('operator_reports');

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.db import router, transaction
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from moeen.db.security import identity, sign_ins
 
@@ -85,6 +85,28 @@ class SessionStore(db.SessionStore):
     @classmethod
     async def aclear_expired(cls) -> None:
         await sync_to_async(cls.clear_expired)()
+
+
+def of(user: Any, *, this: str | None) -> list[tuple[str, dict[str, Any], bool]]:
+    """The live sessions of a person whose password is known: (name, what it holds, whether its key is `this`).
+
+    The name is the key as the table has it, with which nobody signs in. One of an older password is none.
+    """
+    with identity.acting_as_auth():
+        rows = list(SessionStore.get_model_class().objects.filter(expire_date__gt=timezone.now()))
+    held = [(row.session_key, row.get_decoded()) for row in rows]
+    password = user.get_session_auth_hash()
+    return [
+        (name, data, name == kept(this))
+        for name, data in held
+        if data.get(SESSION_KEY) == str(user.pk) and constant_time_compare(data.get(HASH_SESSION_KEY, ""), password)
+    ]
+
+
+def end_others(user: Any, *, this: str | None, name: str = "", why: str = "its person") -> int:
+    """End the other sessions of a person, or the one of this name; recorded as theirs. How many there were."""
+    rows = SessionStore.get_model_class().objects.exclude(session_key=kept(this))
+    return _end(rows.filter(session_key=name) if name else rows, why=why, by=user, whose={str(user.pk)})
 
 
 def end_all(people: Collection[Any], *, by: Any, why: str) -> int:

@@ -7,6 +7,7 @@ from sysadmin.admin.backfills import BackfillRunAdmin, PublicIdAliasAdmin
 from sysadmin.admin.ledger import MigrationRunAdmin
 from sysadmin.admin.messaging import InternalMessageAdmin, NotificationAdmin
 from sysadmin.admin.roles import RoleAdmin, UserRoleAdmin
+from sysadmin.admin.second_factors import SecondFactorAdmin
 from sysadmin.admin.settings import SettingAdmin
 from sysadmin.admin.users import UserAdmin, UserPreferenceAdmin
 
@@ -18,6 +19,7 @@ __all__ = [
     "NotificationAdmin",
     "PublicIdAliasAdmin",
     "RoleAdmin",
+    "SecondFactorAdmin",
     "SettingAdmin",
     "UserAdmin",
     "UserPreferenceAdmin",

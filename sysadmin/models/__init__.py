@@ -9,6 +9,7 @@ from sysadmin.models.imports import ImportRun, LegacyKey
 from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
 from sysadmin.models.roles import Role, UserRole
+from sysadmin.models.second_factors import SecondFactor
 from sysadmin.models.settings import Setting
 from sysadmin.models.users import User, UserPreference
 
@@ -24,6 +25,7 @@ __all__ = [
     "Notification",
     "PublicIdAlias",
     "Role",
+    "SecondFactor",
     "Setting",
     "User",
     "UserPreference",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
@@ -15,44 +13,37 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext, ngettext
 
 from moeen.account import AccountPage
-from moeen.sessions import ADDRESS, AGENT, BEGUN, SEEN, is_over
+from moeen.sessions import is_over
 
-
-@dataclass(frozen=True)
-class OwnSession:
-    """`name`: for ending it. The times in UTC; address and agent as the request said them that signed in."""
-
-    name: str
-    begun: datetime
-    seen: datetime
-    address: str
-    agent: str
-    is_this: bool
+_WHY = "its person"
 
 
 class OwnSessionsPage(AccountPage):
-    """GET shows them; POST ends the one that `name` names, or every other one."""
+    """GET shows them; POST ends the one that `handle` names, or every other one."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return self.show(gettext("My sessions"), "sessions.html", sessions=_own(request))
+        """Those that still let somebody in: this one first, then by their last use, the latest first."""
+        engine, now = _engine(), time.time()
+        this = engine.handle(request.session.session_key)
+        opened = [
+            one for one in engine.of(request.user.pk)
+            if one.begun and one.seen and not is_over(begun=one.begun.timestamp(), seen=one.seen.timestamp(), now=now)
+        ]  # fmt: skip
+        opened.sort(key=lambda one: one.handle != this)
+        return self.show(gettext("My sessions"), "sessions.html", sessions=opened, this=this)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        name = request.POST.get("name", "").replace("\0", "")
-        ended = _engine().end_others(request.user, this=request.session.session_key, name=name)
+        engine, user, handle = _engine(), request.user, request.POST.get("handle", "").replace("\0", "")
+        this = engine.handle(request.session.session_key)
+        if handle == this:  # signing out does that
+            ended = 0
+        elif handle:
+            ended = engine.end_one(user.pk, handle, by=user, why=_WHY)
+        else:
+            ended = engine.end_all([user.pk], by=user, why=_WHY, but=this)
         text = ngettext("%(count)d session has ended.", "%(count)d sessions have ended.", ended) % {"count": ended}
         messages.success(request, text)
         return redirect("admin:own_sessions")
-
-
-def _own(request: HttpRequest) -> list[OwnSession]:
-    """Those that still let somebody in: this one first, then by their last use, the latest first."""
-    now, found = int(time.time()), []
-    for name, data, is_this in _engine().of(request.user, this=request.session.session_key):
-        begun, seen = data.get(BEGUN, 0), data.get(SEEN, 0)
-        if not is_over(begun=begun, seen=seen, now=now):
-            begun_at, seen_at = (datetime.fromtimestamp(at, UTC) for at in (begun, seen))
-            found.append(OwnSession(name, begun_at, seen_at, data.get(ADDRESS, ""), data.get(AGENT, ""), is_this))
-    return sorted(found, key=lambda each: (each.is_this, each.seen), reverse=True)
 
 
 def _engine() -> Any:

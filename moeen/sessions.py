@@ -30,7 +30,7 @@ def begin(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
         request.session[ADDRESS], request.session[AGENT] = told["address"], told["agent"][: identity.AGENT_LENGTH]
 
 
-def is_over(*, begun: int, seen: int, now: int) -> bool:
+def is_over(*, begun: float, seen: float, now: float) -> bool:
     return now - begun > settings.SESSION_COOKIE_AGE or now - seen > settings.SESSION_IDLE_SECONDS
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.db import router, transaction
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import salted_hmac
 
 from moeen.db.security import identity, sign_ins
 
@@ -87,32 +89,71 @@ class SessionStore(db.SessionStore):
         await sync_to_async(cls.clear_expired)()
 
 
-def of(user: Any, *, this: str | None) -> list[tuple[str, dict[str, Any], bool]]:
-    """The live sessions of a person whose password is known: (name, what it holds, whether its key is `this`).
+@dataclass(frozen=True)
+class Open:
+    """A session that has not ended. `handle` names it, and opens nothing; `role`: "" for the usual one.
 
-    The name is the key as the table has it, with which nobody signs in. One of an older password is none.
+    `address` and `agent`: of the request that signed in, "" where it did not say.
     """
+
+    handle: str
+    begun: datetime | None
+    seen: datetime | None
+    expires: datetime
+    role: str
+    address: str
+    agent: str
+
+
+#: As many characters of a kept key as tell sessions apart; nothing is done with them but here.
+_HANDLE = 12
+
+
+def handle(session_key: str | None) -> str:
+    """The handle of the session whose key the browser holds."""
+    return kept(session_key)[:_HANDLE]
+
+
+def of(person: Any) -> list[Open]:
+    """The open sessions of a person (users.id), the one that was seen last first."""
     with identity.acting_as_auth():
         rows = list(SessionStore.get_model_class().objects.filter(expire_date__gt=timezone.now()))
-    held = [(row.session_key, row.get_decoded()) for row in rows]
-    password = user.get_session_auth_hash()
-    return [
-        (name, data, name == kept(this))
-        for name, data in held
-        if data.get(SESSION_KEY) == str(user.pk) and constant_time_compare(data.get(HASH_SESSION_KEY, ""), password)
+    found = [(row, data) for row in rows if (data := row.get_decoded()).get(SESSION_KEY) == str(person)]
+    opened = [
+        Open(
+            row.session_key[:_HANDLE],
+            _moment(data.get("begun_at")),  # these and the role are kept by the middleware
+            _moment(data.get("seen_at")),
+            row.expire_date,
+            str(data.get("acting_role", "")),
+            str(data.get("address", "")),
+            str(data.get("agent", "")),
+        )
+        for row, data in found
     ]
+    return sorted(opened, key=lambda one: one.seen or one.expires, reverse=True)
 
 
-def end_others(user: Any, *, this: str | None, name: str = "", why: str = "its person") -> int:
-    """End the other sessions of a person, or the one of this name; recorded as theirs. How many there were."""
-    rows = SessionStore.get_model_class().objects.exclude(session_key=kept(this))
-    return _end(rows.filter(session_key=name) if name else rows, why=why, by=user, whose={str(user.pk)})
+def end_one(person: Any, named: str, *, by: Any, why: str) -> int:
+    """End the one session of a person (users.id) of this handle, as end_all(); 0 where it has ended already."""
+    if len(named) != _HANDLE:
+        return 0
+    rows = SessionStore.get_model_class().objects.filter(session_key__startswith=named)
+    return _end(rows, why=why, by=by, whose={str(person)})
 
 
-def end_all(people: Collection[Any], *, by: Any, why: str) -> int:
-    """End every session of these people (users.id), recorded as the user's who acts; how many there were."""
+def _moment(seconds: Any) -> datetime | None:
+    return datetime.fromtimestamp(seconds, tz=UTC) if isinstance(seconds, int) else None
+
+
+def end_all(people: Collection[Any], *, by: Any, why: str, but: str = "") -> int:
+    """End every session of these people (users.id), recorded as the user's who acts; how many there were.
+
+    `but`: the handle of one that stays.
+    """
     whose = {str(person) for person in people}
-    return _end(SessionStore.get_model_class().objects.all(), why=why, by=by, whose=whose)
+    rows = SessionStore.get_model_class().objects.all()
+    return _end(rows.exclude(session_key__startswith=but) if but else rows, why=why, by=by, whose=whose)
 
 
 def _end(rows: Any, *, why: str, by: Any = None, whose: Collection[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from moeen import sessions
 from sysadmin.models import AuditLog
-from sysadmin.sessions import kept
+from sysadmin.sessions import handle
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -32,8 +32,8 @@ def is_in(client):
     return client.get("/admin/").status_code == 200
 
 
-def names(client):
-    return re.findall(r'name="name" value="(\w+)"', client.get(PAGE).content.decode())
+def handles(client):
+    return re.findall(r'name="handle" value="(\w+)"', client.get(PAGE).content.decode())
 
 
 def ended():
@@ -52,14 +52,14 @@ def test_page__of_several__shows_where_each_began(person):
         assert word in page
     assert "192.0.2.1" not in page
     assert page.index("203.0.113.7") < page.index("198.51.100.9")  # this one comes first
-    assert len(names(here)) == 1
+    assert len(handles(here)) == 1
 
 
 def test_end__one_or_all_others__at_once_and_recorded(person):
     here, second, third = (signed_in(person) for _ in range(3))
     stranger = signed_in(factories.user(password=factories.PASSWORD))
-    one, _other = names(here)
-    here.post(PAGE, {"name": one})
+    one, _other = handles(here)
+    here.post(PAGE, {"handle": one})
     assert [is_in(client) for client in (here, second, third)].count(True) == 2
     assert ended() == [(person.pk, person.pk, "its person")]
     here.post(PAGE)
@@ -71,9 +71,9 @@ def test_end__of_somebody_else_s_or_this_one__is_none(person):
     here = signed_in(person)
     boss = signed_in(factories.user(role="admin", password=factories.PASSWORD))
     second = signed_in(person)
-    (foreign,) = names(second)
-    boss.post(PAGE, {"name": foreign})
-    here.post(PAGE, {"name": kept(here.session.session_key)})
+    (foreign,) = handles(second)
+    boss.post(PAGE, {"handle": foreign})
+    here.post(PAGE, {"handle": handle(here.session.session_key)})
     assert all(map(is_in, (here, boss, second)))
     assert ended() == []
 
@@ -83,9 +83,9 @@ def test_page__sessions_that_are_over__are_not_among_them(person, monkeypatch):
     now = time.time() + 1801
     monkeypatch.setattr(sessions.time, "time", lambda: now)
     here = signed_in(person)
-    assert names(here) == []
+    assert handles(here) == []
     signed_in(person)
-    assert len(names(here)) == 1
+    assert len(handles(here)) == 1
     person.set_password("a-Longer-secret-77")
     person.save()
     assert not is_in(here)

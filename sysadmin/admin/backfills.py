@@ -2,38 +2,78 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from moeen.db.backfill import runs
 from sysadmin.admin.base import ModelAdmin, ltr, preformatted
 from sysadmin.models import BackfillRun, PublicIdAlias
+
+#: A worker that holds its lock and says nothing for so long is stuck.
+SILENT = timedelta(minutes=5)
+
+
+def state(run: Any) -> str:
+    """ok, warn or fail. `run`: of get_queryset(), which knows whether its worker lives."""
+    if run.finished_at is not None:
+        return "ok"
+    if run.status in ("failed", "incomplete"):
+        return "fail"
+    return "ok" if run.lives and timezone.now() - run.heartbeat_at < SILENT else "warn"
+
+
+def left(run: Any) -> timedelta | None:
+    """How long it will still take at its rate so far; None where nobody works on it."""
+    rate = run.rows_filled / run.seconds if run.seconds else 0
+    if run.finished_at is not None or not run.lives or not rate:
+        return None
+    return timedelta(seconds=round(max(run.rows_missing - run.rows_filled, 0) / rate))
 
 
 @admin.register(BackfillRun)
 class BackfillRunAdmin(ModelAdmin):
     """Runs, newest first. A run looks every second whether it shall wait."""
 
-    list_display = ("name", "shown_table", "status", "progress", "shown_rate", "note", "heartbeat_at", "started_at")
+    list_display = (
+        "name",
+        "shown_table",
+        "shown_status",
+        "progress",
+        "shown_rate",
+        "note",
+        "heartbeat_at",
+        "started_at",
+    )
     list_filter = ("status", "name")
     search_fields = ("table_name", "name")
     ordering = ("-started_at",)
     actions = ("pause", "go_on")
     fieldsets = (
-        (None, {"fields": ("name", "shown_table", "status", "pause_requested", "progress", "shown_rate", "note")}),
+        (
+            None,
+            {"fields": ("name", "shown_table", "shown_status", "pause_requested", "progress", "shown_rate", "note")},
+        ),
         (_("Rows"), {"fields": ("rows_total", "rows_missing", "rows_filled", "refused")}),
         (_("Progress"), {"fields": ("sweep", "position", "bound", "batches", "seconds")}),
         (_("Times"), {"fields": ("started_at", "heartbeat_at", "finished_at")}),
     )
-    readonly_fields = ("shown_table", "progress", "shown_rate", "refused")
+    readonly_fields = ("shown_table", "shown_status", "progress", "shown_rate", "refused")
 
     def all_record_fields(self) -> tuple[str, ...]:
         return ("id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BackfillRun]:
+        lives = RawSQL(*runs.lives(), output_field=BooleanField())
+        return super().get_queryset(request).annotate(lives=lives)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # the one column that may be written is written by the actions
@@ -44,13 +84,14 @@ class BackfillRunAdmin(ModelAdmin):
 
     @admin.action(description=_("Pause the selected runs"), permissions=["pause"])
     def pause(self, request: HttpRequest, queryset: QuerySet[BackfillRun]) -> None:
-        self._request(request, queryset, paused=True)
+        self.tell(request, queryset, paused=True)
 
     @admin.action(description=_("Let the selected runs go on"), permissions=["pause"])
     def go_on(self, request: HttpRequest, queryset: QuerySet[BackfillRun]) -> None:
-        self._request(request, queryset, paused=False)
+        self.tell(request, queryset, paused=False)
 
-    def _request(self, request: HttpRequest, queryset: QuerySet[BackfillRun], *, paused: bool) -> None:
+    def tell(self, request: HttpRequest, queryset: QuerySet[BackfillRun], *, paused: bool) -> None:
+        """Have the unfinished ones of these runs wait, or go on."""
         count = queryset.filter(finished_at__isnull=True).update(pause_requested=paused)
         text = ngettext("%(count)d unfinished run was told.", "%(count)d unfinished runs were told.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS)
@@ -58,6 +99,16 @@ class BackfillRunAdmin(ModelAdmin):
     @admin.display(description=_("table"), ordering="table_name")
     def shown_table(self, obj: BackfillRun) -> str:
         return ltr(obj.table_name)
+
+    @admin.display(description=_("status"), ordering="status")
+    def shown_status(self, obj: Any) -> str:
+        """A run whose worker was killed says so; in the table it is running for ever."""
+        if obj.finished_at is None and obj.status in ("running", "paused"):
+            if not obj.lives:
+                return str(_("Stopped: its worker is gone"))
+            if timezone.now() - obj.heartbeat_at > SILENT:
+                return str(_("Stuck: no sign of life"))
+        return str(obj.get_status_display())
 
     @admin.display(description=_("progress"))
     def progress(self, obj: BackfillRun) -> str:

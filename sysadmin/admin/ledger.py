@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db.migrate import mutex
 from sysadmin.admin.base import ModelAdmin, ltr, preformatted
 from sysadmin.models import MigrationRun, MigrationStep
 
@@ -113,11 +115,14 @@ class MigrationRunAdmin(ModelAdmin):
         return ("id",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("steps")
+        lives = RawSQL(*mutex.lives(), output_field=BooleanField())
+        return super().get_queryset(request).annotate(lives=lives).prefetch_related("steps")
 
     @admin.display(description=_("outcome"), ordering="outcome")
-    def shown_outcome(self, obj: MigrationRun) -> str:
-        return str(OUTCOMES[obj.outcome])
+    def shown_outcome(self, obj: Any) -> str:
+        """A run that was killed is marked by the next one; until then, nobody holds its lock."""
+        killed = obj.outcome == "running" and not obj.lives
+        return str(OUTCOMES["interrupted" if killed else obj.outcome])
 
     @admin.display(description=_("waited for the lock"))
     def waited(self, obj: MigrationRun) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.db import connections, router
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from moeen.db.models import without_withheld
+from sysadmin import permissions
+from sysadmin.admin import matrix
 from sysadmin.admin.base import ModelAdmin, preformatted
 from sysadmin.admin.forms import RowForm
 from sysadmin.models import Role, User, UserRole
@@ -51,13 +55,13 @@ class RoleForm(RowForm):
 
 @admin.register(Role)
 class RoleAdmin(ModelAdmin):
-    """Roles, what they permit, and who holds them."""
+    """Roles and who holds them; of a system role what it may do, of others what their permissions are words for."""
 
     form = RoleForm
     list_display = (
         "name",
         "is_system",
-        "permission_count",
+        "usual_count",
         "holder_count",
         "description",
         "shown_public_id",
@@ -69,7 +73,31 @@ class RoleAdmin(ModelAdmin):
     ordering = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Role]:
-        return super().get_queryset(request).annotate(holder_total=Count("user_roles"))
+        usual = User.objects.filter(role=OuterRef("name")).order_by().values("role").annotate(count=Count("pk"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                holder_total=Count("user_roles"),
+                usual_total=Coalesce(Subquery(usual.values("count"), output_field=IntegerField()), 0),
+            )
+        )
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if obj is not None and obj.is_system:
+            lines = matrix.of_role(connections[router.db_for_read(Role)], obj.name)
+            context |= {"matrix": lines, "commands": matrix.COMMANDS.values(), "differs": any(x.differs for x in lines)}
+        elif obj is not None:
+            context["meanings"] = [permissions.meaning(word) for word in obj.permissions]
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         obj: Any = super().get_object(request, object_id, from_field)
@@ -98,11 +126,11 @@ class RoleAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Role | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_system)
 
-    @admin.display(description=_("permissions"))
-    def permission_count(self, obj: Role) -> int:
-        return len(obj.permissions)
+    @admin.display(description=_("usual role of"), ordering="usual_total")
+    def usual_count(self, obj: Any) -> int | str:
+        return int(obj.usual_total) if obj.is_system else "-"
 
-    @admin.display(description=_("holders"), ordering="holder_total")
+    @admin.display(description=_("assigned to"), ordering="holder_total")
     def holder_count(self, obj: Any) -> int:
         return int(obj.holder_total)
 

@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from sysadmin import sessions
 from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import RowForm
+from sysadmin.admin.people import PersonPages
 from sysadmin.models import User, UserPreference
 
 admin.site.unregister(Group)  # roles take the place of Django's groups, which nothing here asks
@@ -57,7 +58,7 @@ class UserAddForm(SetPasswordMixin, RowForm):
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin, DjangoUserAdmin):
+class UserAdmin(PersonPages, ModelAdmin, DjangoUserAdmin):
     """Everyone who may sign in. Django's own views add users and change passwords."""
 
     form = UserChangeForm

@@ -31,8 +31,6 @@ from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.explain import explain
 
-#: "moef", and the table by its hash: one run a table.
-LOCK = 0x6D6F6566
 #: Sweeps after the first: under steady writes by code that leaves values out, with no guard, there is no last one.
 MOST_SWEEPS = 6
 WATCH_SECONDS = 1.0
@@ -123,7 +121,7 @@ class _Table:
 
     def _lock(self) -> None:
         """One run a table: the lock belongs to the session, and goes with it however it ends."""
-        key = [LOCK, f"{self.item.name} {self.item.table}"]
+        key = [runs.LOCK, f"{self.item.name} {self.item.table}"]
         for _ in range(10):  # a run that was killed just now may not have been noticed yet
             row = self.connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", key).fetchone()
             if row and row[0]:

@@ -29,6 +29,22 @@ class Run:
     seconds: float
 
 
+#: "moef", and the table by its hash: one run a table.
+LOCK = 0x6D6F6566
+
+
+def lives() -> tuple[str, list[Any]]:
+    """A condition on a row of backfill_runs, and its values: a session holds the lock of this run. Whoever asks."""
+    return _LIVES, [LOCK]
+
+
+# Of every session pg_locks tells everybody. An oid has no sign, hashtext has one.
+_LIVES = """(EXISTS (
+    SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = %s
+      AND (l.objid::bigint << 32 >> 32) = hashtext(backfill_runs.name || ' ' || backfill_runs.table_name)
+      AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())))"""
+
+
 def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: int, pages: int) -> Run:
     """The unfinished run of this backfill, or a new one; its entry in the audit log stands for its rows."""
     with connection.transaction(), connection.cursor(row_factory=class_row(Run)) as cursor:

@@ -21,6 +21,17 @@ POLL_SECONDS = 0.5
 TELL_SECONDS = 10.0
 
 
+def lives() -> tuple[str, list[int]]:
+    """A condition, and its values: somebody migrates this database now. Whoever asks."""
+    return _LIVES, list(LOCK)
+
+
+# Of every session pg_locks tells everybody.
+_LIVES = """(EXISTS (
+    SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s)
+      AND l.objsubid = 2 AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())))"""
+
+
 class Busy(MoeenError):
     """Another migration runs, longer than we were told to wait."""
 

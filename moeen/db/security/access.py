@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -51,6 +51,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """Who is asked about, what they are called, and whether they may come in at all."""
+
+    identity: identity.Identity
+    name: str
+    is_active: bool = True
+
+
+@dataclass(frozen=True)
 class Access:
     """What somebody may do to one table. `counts`: command letter -> rows of `total`, None where it cannot be said."""
 
@@ -80,10 +89,12 @@ class Access:
         return {"who": self.who, "role": self.role, "table": self.table, "total": self.total, "access": cells}
 
 
-def effective(connection: BaseDatabaseWrapper, *, tables: Iterable[str] | None = None) -> list[Cell]:
+def effective(
+    connection: BaseDatabaseWrapper, *, tables: Iterable[str] | None = None, roles: Sequence[str] = ROLES
+) -> list[Cell]:
     """The live matrix: a cell where grants and policies together let a role do something; of these tables. Sorted."""
     found = []
-    for right in rights.read(connection, roles=ROLES, tables=tables):
+    for right in rights.read(connection, roles=roles, tables=tables):
         columns = () if len(right.columns) in (0, right.total) else tuple(sorted(right.columns))
         cell = Cell(right.table, right.role, right.command, columns, policy=", ".join(right.policies))
         found.append(cell if right.condition == ALWAYS else replace(cell, rows="some", condition=right.condition))
@@ -92,7 +103,7 @@ def effective(connection: BaseDatabaseWrapper, *, tables: Iterable[str] | None =
 
 def declared(connection: BaseDatabaseWrapper) -> list[Cell]:
     """The matrix as the apps' SQL files say it, with `all but` columns worked out. Sorted."""
-    tables = catalog.read(connection).tables
+    tables = rights.columns(connection)
     found: dict[tuple[str, str, str], Cell] = {}
     for text in _declarations():
         # A page says anew what an earlier one said of its tables.
@@ -103,7 +114,7 @@ def declared(connection: BaseDatabaseWrapper) -> list[Cell]:
             for part in re.finditer(r"([SIUD])(?: \(([^)]*)\))?", commands):
                 condition = written or seen if part[1] == "I" else seen
                 for table in names.split():
-                    columns = _columns(part[2] or "", tables[table].columns) if table in tables else ()
+                    columns = _columns(part[2] or "", tables[table]) if table in tables else ()
                     for role in roles.split():
                         rows = "all" if condition == "true" else "some"
                         found[table, role, part[1]] = Cell(table, role, part[1], columns, rows)
@@ -139,7 +150,8 @@ def check(connection: BaseDatabaseWrapper, *, who: str, table: str, role: str | 
         raise MoeenError(
             f"There is no table {table!r}.", next_step="`manage.py access_matrix` lists them.", exit_code=USAGE
         )
-    scope, name = _subject(connection, who, role)
+    asked = subject(connection, who, role)
+    scope = asked.identity
     cells = {
         cell.command: cell for cell in effective(connection) if cell.table == table and PREFIX + cell.role == scope.role
     }
@@ -152,7 +164,7 @@ def check(connection: BaseDatabaseWrapper, *, who: str, table: str, role: str | 
                 if letter != "I":
                     counts[letter] = _count(connection, table, "true" if letter == "S" else cell.condition or "true")
         transaction.set_rollback(True, using=connection.alias)
-    return Access(name, scope.role, table, total, cells, counts)
+    return Access(asked.name, scope.role, table, total, cells, counts)
 
 
 def web_role_sql(*, login: str, database: str, api: bool) -> str:
@@ -173,10 +185,14 @@ def web_role_sql(*, login: str, database: str, api: bool) -> str:
     return "\n".join(lines)
 
 
-def _subject(connection: BaseDatabaseWrapper, who: str, role: str | None) -> tuple[identity.Identity, str]:
+def subject(connection: BaseDatabaseWrapper, who: str, role: str | None) -> Subject:
+    """Whom a word means: a person by e-mail address, public id or id, in `role` if they hold it; or a role itself.
+
+    Raises MoeenError for nobody, RoleNotHeld for a role that is not theirs.
+    """
     name = who.removeprefix(PREFIX)
     if name in (*OTHERS, *PEOPLE):
-        return identity.Identity(PREFIX + name), f"Nobody in particular, as {PREFIX}{name},"
+        return Subject(identity.Identity(PREFIX + name), f"Nobody in particular, as {PREFIX}{name},")
     if settings.WEB_LOGIN and who == settings.WEB_LOGIN:
         raise MoeenError(
             f"{who} is the web's login: it may do nothing itself, and takes the role of whoever asks.",
@@ -187,12 +203,18 @@ def _subject(connection: BaseDatabaseWrapper, who: str, role: str | None) -> tup
     for field, value in _ways(who):
         user = users.filter(**{field: value}).first()
         if user is not None:
-            return identity.of(user, role=role, using=connection.alias), f"User {user.public_id or user.pk}"
+            return person(user, role=role, using=connection.alias)
     raise MoeenError(
         "There is no such user or role.",
         next_step=f"Name a user by e-mail address, public id or id; or one of {', '.join(ROLES)}.",
         exit_code=USAGE,
     )
+
+
+def person(user: Any, *, role: str | None = None, using: str = DEFAULT_DB_ALIAS) -> Subject:
+    """A user, in a role that they hold; RoleNotHeld is raised for another."""
+    scope = identity.of(user, role=role, using=using)
+    return Subject(scope, f"User {user.public_id or user.pk}", is_active=user.is_active)
 
 
 def _ways(who: str) -> Iterator[tuple[str, Any]]:

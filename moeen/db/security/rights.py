@@ -48,6 +48,17 @@ def read(
         )  # fmt: skip
 
 
+def columns(connection: BaseDatabaseWrapper) -> dict[str, tuple[str, ...]]:
+    """Table of schema public -> its columns, whoever asks."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT c.relname::text, array_agg(a.attname::text ORDER BY a.attnum) FROM pg_class c
+               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+               WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') GROUP BY c.relname"""
+        )
+        return {table: tuple(names) for table, names in cursor.fetchall()}
+
+
 def reaches(connection: BaseDatabaseWrapper, right: Right, *, key: str, value: Any) -> bool:
     """Whether the row of this key is one that the right is about, asked as whoever is bound."""
     if right.condition == ALWAYS:

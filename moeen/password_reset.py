@@ -62,7 +62,7 @@ class ResetForm(PasswordResetForm):
         self.request = options["request"]
         super().save(*args, **options)
 
-    def send_mail(  # type: ignore[override]
+    def send_mail(
         self, subject_template_name: str, email_template_name: str, context: dict[str, Any], *args: Any, **options: Any
     ) -> None:
         subject = " ".join(loader.render_to_string(subject_template_name, context).split())

@@ -175,4 +175,4 @@ class SetUpPage(AccountPage):
     def _codes(self, codes: list[str], address: str = "") -> HttpResponse:
         with identity.acting_as(self.person) if self.waiting else nullcontext():  # signed in by this request
             page: Any = self.show(gettext("Recovery codes"), "recovery_codes.html", codes=codes, address=address)
-            return page.render()  # type: ignore[no-any-return]
+            return page.render()

@@ -54,7 +54,7 @@ class SessionLimitsMiddleware:
             now, session = int(time.time()), request.session
             begun, seen = session.get(BEGUN, 0), session.get(SEEN, 0)  # one of before these limits has neither
             idle = now - seen > settings.SESSION_IDLE_SECONDS
-            acts: Any = session.get(middleware.ACTING_ROLE, request.user.role)  # type: ignore[union-attr]
+            acts: Any = session.get(middleware.ACTING_ROLE, request.user.role)
             unproven = must_be_proven(acts) and not session.get(PROVEN)
             if is_over(begun=begun, seen=seen, now=now) or unproven:
                 why = "no second factor" if unproven else "idle" if idle else "old"

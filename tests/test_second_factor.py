@@ -16,6 +16,7 @@ from moeen import sign_in as doors
 from moeen.db.errors import MoeenError
 from moeen.db.security import identity
 from sysadmin import second_factors
+from sysadmin.checks import check_second_factor
 from sysadmin.models import AuditLog, Role, SecondFactor, User, UserRole
 from tests import factories
 
@@ -415,3 +416,9 @@ def test_pages__in_both_languages__say_it_in_the_person_s(client, person, clock,
         text = html.unescape(re.sub(r"(?s)<(script|style|svg|head).*?</\1>|<[^>]+>", " ", page.content.decode()))
         english = {"authenticator", "code", "codes", "second", "telephone", "recovery", "Begin", "wrong"}
         assert bool(english & set(re.findall(r"[A-Za-z]+", text))) == (language == "en"), text
+
+
+@pytest.mark.parametrize(("asked", "found"), [("optional", ["moeen.W125"]), ("administrators", []), ("everybody", [])])
+def test_check_deploy__optional__is_a_warning(settings, asked, found):
+    settings.SECOND_FACTOR = asked
+    assert [message.id for message in check_second_factor(None)] == found

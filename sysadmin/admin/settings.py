@@ -32,7 +32,7 @@ class SettingForm(RowForm):
 
     class Meta:
         model = Setting
-        fields = ("key", "value", "description", "category", "is_public")
+        fields: tuple[str, ...] = ("key", "value", "description", "category", "is_public")
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
@@ -112,7 +112,7 @@ class SettingAdmin(ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Setting | None = None) -> list[Any]:
         editable = obj is None or self.has_change_permission(request, obj)
-        value = ("value",) if editable else ("shown_value",)
+        value: tuple[str, ...] = ("value",) if editable else ("shown_value",)
         if obj is not None and is_secret(obj.key):
             value = ("shown_value", "new_value") if editable else ("shown_value",)
         main = (None, {"fields": ("key", *value, "description", "category", "is_public")})

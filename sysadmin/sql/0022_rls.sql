@@ -8,7 +8,7 @@ AS $$
 BEGIN
     NEW.updated_by := app.user_id();
     IF NEW.is_public AND NEW.key ~* 'secret|token|passw|credential|key$' THEN
-        RAISE EXCEPTION 'a setting whose name tells of a secret is not public' USING ERRCODE = 'invalid_parameter_value';
+        RAISE EXCEPTION 'a setting whose name tells of a secret is not public' USING ERRCODE = 'check_violation';
     END IF;
     RETURN NEW;
 END

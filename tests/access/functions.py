@@ -590,10 +590,10 @@ FUNCTIONS = {
         *forged(REFUSED, "admin~: SELECT app.reveal_setting('<settings.secret>')"),
     )),
     "stamp_setting()": Function("", False, (
-        *((INVALID, f"admin: INSERT INTO settings (key, value, is_public) VALUES ('{key}', '1', true)") for key in ("a.secret", "tokens", "PASSWORD", "credential.x", "api_key")),
+        *((NOT_ALLOWED, f"admin: INSERT INTO settings (key, value, is_public) VALUES ('{key}', '1', true)") for key in ("a.secret", "tokens", "PASSWORD", "credential.x", "api_key")),
         *((1, f"admin: INSERT INTO settings (key, value, is_public) VALUES ('{key}', '1', {public})") for key, public in (("a.secret", "false"), ("key.a", "true"))),
-        (INVALID, "admin: UPDATE settings SET is_public = true WHERE id = '<settings.private secret>'"),
-        (INVALID, "admin: UPDATE settings SET key = 'api_key' WHERE id = '<settings.public>'"),
+        (NOT_ALLOWED, "admin: UPDATE settings SET is_public = true WHERE id = '<settings.private secret>'"),
+        (NOT_ALLOWED, "admin: UPDATE settings SET key = 'api_key' WHERE id = '<settings.public>'"),
         (1, "admin: UPDATE settings SET is_public = false WHERE id = '<settings.secret>'"),
         ("<users.a1>", "admin: INSERT INTO settings (key, value, updated_by) VALUES ('k', '1', '<users.v1>') RETURNING updated_by::text"),
         ("<users.a1>", "admin: UPDATE settings SET updated_by = '<users.v1>' WHERE id = '<settings.public>' RETURNING updated_by::text"),

@@ -6,13 +6,14 @@ ARGS ?=
 PROCESSES ?= 2
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
+GUNICORN := $(BIN)/gunicorn --config python:moeen.gunicorn moeen.wsgi
 
 # One module's tests stay in one process, which has a server of its own.
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run serve quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
+.PHONY: help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -27,7 +28,24 @@ run: runtime  ## serve the admin on this machine (ADDRESS=host:port)
 
 serve: runtime  ## serve as in production: gunicorn, hashed style sheets, DEBUG off (ADDRESS, ARGS="--workers 3")
 	@$(MANAGE) collectstatic --noinput --verbosity 0
-	@DEBUG=false exec $(BIN)/gunicorn moeen.wsgi --bind $(ADDRESS) --workers 2 $(ARGS)
+	@DEBUG=false exec $(GUNICORN) --bind $(ADDRESS) $(ARGS)
+
+# On an embedded server of its own, which stops with it; what .env says counts for nothing here. DEMO: its folder.
+DEMO ?= $(CURDIR)/.moeen/demo
+$(foreach name,$(shell sed -n 's/^\([A-Z_]*\)=.*/\1/p' .env.example 2>/dev/null),$(eval demo: export $(name) =))
+demo: export EMBEDDED_DATA_DIR = $(DEMO)/postgres
+demo: export BACKUP_DIR = $(DEMO)/backups
+demo: export LOG_DIR = $(DEMO)/logs
+demo: export ARCHIVE = false
+demo: export DEBUG = false
+demo: runtime  ## serve a made-up clinic, with a login for each role, on this machine (ADDRESS, DEMO=folder, ARGS)
+	@$(MANAGE) migrate
+	@$(MANAGE) collectstatic --noinput --verbosity 0
+	@$(MANAGE) seed_demo $(ARGS)
+	@echo "Demo: http://$(ADDRESS)/admin/  (stop with Ctrl-C)"
+	@$(GUNICORN) --bind $(ADDRESS) & \
+		trap "kill $$!; stopped=yes" INT TERM; wait $$!; status=$$?; \
+		[ -z "$$stopped" ] || { wait $$!; status=0; }; $(MANAGE) embedded_server stop; exit $$status
 
 test: development  ## run all tests on the newest and the oldest PostgreSQL here (ARGS="-k name" for some)
 	@$(PYTEST) $(ARGS)
@@ -69,6 +87,9 @@ test-audit: development  ## attack a sealed audit log in two hundred ways, and s
 
 test-import: development  ## kill imports at fifty random moments (KILLS=10 for fewer), and run again at size
 	@IMPORT_EXAMPLES=100 $(BIN)/python -m pytest -s -m "long or not long" tests/test_import_long.py tests/test_import_values.py $(ARGS)
+
+test-demo: development  ## make demo from nothing: every role signs in over HTTP, within a minute and a half
+	@$(BIN)/python -m pytest -s -m long tests/test_demo.py $(ARGS)
 
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .

@@ -25,13 +25,18 @@ class AccessLogMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         begun = time.monotonic()
         response = self.get_response(request)
-        match = request.resolver_match
         line = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "method": request.method,
-            "page": match.view_name or match.route if match else "",
+            "page": page_of(request),
             "status": response.status_code,
             "milliseconds": round(1000 * (time.monotonic() - begun), 1),
         }
         _log.info(json.dumps(line))
         return response
+
+
+def page_of(request: HttpRequest) -> str:
+    """The name of the page that answered, as `admin:healthcare_patient_change`; "" where none did."""
+    match = request.resolver_match
+    return (match.view_name or match.route) if match else ""

@@ -86,6 +86,13 @@ class Environment:
             raise _malformed(name, "what `manage.py rotate_identity_key --print` prints")
         return value
 
+    def token(self, name: str) -> str:
+        """A secret that clients bring in a header."""
+        value = self.text(name)
+        if value and not re.fullmatch(r"[!-~]{20,}", value):
+            raise _malformed(name, "20 characters or more without blanks, as `openssl rand -hex 24` makes them")
+        return value
+
     def header(self, name: str) -> tuple[str, str] | None:
         """A request header and the value that means HTTPS, e.g. `HTTP_X_FORWARDED_PROTO=https`."""
         value = self.text(name)

@@ -25,13 +25,13 @@ class HealthMiddleware:
         if request.path_info == "/healthz":
             return HttpResponse("ok\n", content_type="text/plain")
         if request.path_info == "/readyz":
-            ready = _is_ready()
+            ready = is_ready()
             text = "ready\n" if ready else "not ready\n"
             return HttpResponse(text, status=200 if ready else 503, content_type="text/plain")
         return self.get_response(request)
 
 
-def _is_ready() -> bool:
+def is_ready() -> bool:
     """Whether a statement of nobody's comes back signed: server, login, roles and key are right."""
     try:
         with identity.bound(identity.ANONYMOUS), connection.cursor() as cursor:

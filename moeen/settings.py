@@ -152,10 +152,6 @@ SECOND_FACTOR = env.choice(
     default="administrators" if _secure else "optional",
 )
 SECOND_FACTOR_ENGINE = "sysadmin.second_factors"
-CACHES = {
-    # Shared by the processes of a machine; nothing but counts, under keyed hashes.
-    "default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": BASE_DIR / ".moeen/cache"}
-}
 # A link by mail with which to set a password anew lasts an hour. Without EMAIL_URL an installation sends none, and a
 # developer's server prints them.
 PASSWORD_RESET_TIMEOUT = 3600
@@ -167,7 +163,13 @@ EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.get("user", ""), _mail.get("passwor
 EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("starttls", False), _mail.get("tls", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", default="moeen@localhost")
-
+# What processes that serve write: counts of tries under keyed hashes, and of requests. Shared by those of a machine.
+CACHE_DIR = env.folder("CACHE_DIR", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "cache"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": CACHE_DIR}}
+# With a token, who brings it is told how the service does (moeen/metrics.py), and what `doctor --metrics FILE` saw.
+METRICS_TOKEN = env.token("METRICS_TOKEN")
+METRICS_DIR = CACHE_DIR / "metrics"
+METRICS_FILE = env.folder("METRICS_FILE", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "doctor.prom"
 CSRF_FAILURE_VIEW = "moeen.error_pages.expired"
 
 STATIC_URL = "static/"
@@ -178,6 +180,7 @@ _collected = (STATIC_ROOT / "staticfiles.json").is_file() and _serves and not DE
 
 MIDDLEWARE = [
     "moeen.health.HealthMiddleware",
+    "moeen.metrics.MetricsMiddleware",
     "moeen.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     *(["whitenoise.middleware.WhiteNoiseMiddleware"] if _collected else []),
@@ -243,6 +246,9 @@ ARCHIVE_GB = env.integer("ARCHIVE_GB", default=5, least=1)
 ARCHIVE_DATABASE_URL = env.text("ARCHIVE_DATABASE_URL")
 # What is received and not put away yet: as plain as the database's own files, and so on this machine.
 ARCHIVE_STATE = env.folder("ARCHIVE_STATE", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "archivist"
+
+# The clinics that manage.py fleet looks after (docs/fleet.md).
+FLEET_FILE = env.folder("FLEET_FILE", relative_to=BASE_DIR) or BASE_DIR / "fleet.toml"
 
 # Where seals of the audit log are kept outside of the database: a file, or an address (docs/audit.md).
 AUDIT_ANCHOR = env.text("AUDIT_ANCHOR")

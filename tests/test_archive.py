@@ -1,9 +1,11 @@
 """Any moment: what is archived is brought back to it, and what was forged is not believed."""
 
+import io
 import json
 import os
 import shutil
 import signal
+import tarfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -17,7 +19,18 @@ from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
 
-from moeen.db.archiving import archivist, checking, keeping, papers, reach, receiver, recovery, segments, standing
+from moeen.db.archiving import (
+    archivist,
+    bases,
+    checking,
+    keeping,
+    papers,
+    reach,
+    receiver,
+    recovery,
+    segments,
+    standing,
+)
 from moeen.db.archiving.archivist import Archivist, Rules
 from moeen.db.archiving.papers import Archive, Base, Segment
 from moeen.db.backups import encryption, keys, manifest, store
@@ -335,6 +348,46 @@ def test_moment__increment_whose_base_is_gone__the_one_before_it_is_used(tmp_pat
         segments.write(archive, whole.segment(position << 24), b"x", until=datetime.now(UTC), lsn=end,
                        signer=keys.signer(), recipients=[])  # fmt: skip
     assert recovery.moment(archive, None).base == whole
+
+
+def test_recover__base_swapped_after_it_was_checked__refused_before_anything_of_it_runs(archived, copy, monkeypatch):
+    """Whoever may write there knows to whom it is encrypted; what they put there is unpacked and thrown away."""
+    base = copy.all_bases()[0]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name in ("PG_VERSION", bases.LIST):
+            tar.addfile(tarfile.TarInfo(name))
+
+    def check(archive, base):
+        path = archive.bases.folder / base.id
+        with (path / base.files[0].path).open("wb") as file:
+            encryption.encrypt(io.BytesIO(packed.getvalue()), file, encryption.recipients(base.recipients))
+        return path
+
+    monkeypatch.setattr(bases, "check", check)
+    with (
+        pytest.raises(manifest.Damaged, match="changed while it was read"),
+        recovery.recovered(recovery.moment(copy, None), identity=archived.identity),
+    ):
+        pass
+    assert base.recipients
+
+
+def test_moment__base_that_is_damaged__the_others_are_used_and_it_is_told(tmp_path):
+    archive = Archive(tmp_path / "archive" / "123", "123")
+    archive.wal.mkdir(parents=True)
+    older, newer = made_base(archive, 3, position=1), made_base(archive, 2, position=2)
+    for position in (1, 2):
+        end = papers.end_of(newer.segment(position << 24), size=1 << 24)
+        segments.write(archive, newer.segment(position << 24), b"x", until=datetime.now(UTC), lsn=end,
+                       signer=keys.signer(), recipients=[])  # fmt: skip
+    path = archive.bases.folder / older.id / manifest.NAME
+    path.write_bytes(flip(path.read_bytes()))
+    assert recovery.moment(archive, None).base == newer
+    (said,) = archive.refused()
+    assert older.id in said
+    with pytest.raises(MoeenError, match=older.id):
+        recovery.moment(archive, datetime.now(UTC) - timedelta(days=3) + timedelta(minutes=1))
 
 
 def test_segment_name__positions__as_the_server_names_them(archived):

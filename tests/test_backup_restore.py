@@ -30,10 +30,11 @@ from moeen.db.backups import (
     retention,
     store,
     swap,
+    trust,
     verify,
 )
 from moeen.db.backups.login import Login
-from moeen.db.backups.schedule import schedule
+from moeen.db.backups.schedule import misread, schedule
 from moeen.db.catalog import normal
 from moeen.db.errors import MoeenError
 from moeen.db.security import signing
@@ -91,6 +92,11 @@ def test_restore__into_an_empty_database_of_a_url__through_the_command(filled, k
     assert document["rows"] == kept[1].rows
     assert everything(empty) == everything(filled)
     new_database.drop(empty)
+
+
+def test_restore__into_a_template__refused_before_anything(filled, kept, manage):
+    done = manage("restore_database", kept[1].id, "--to", "template1", **backups.environment(filled, kept[0].folder))
+    assert (done.returncode, "is a template" in done.stderr) == (3, True), done.stderr
 
 
 def test_restore__over_rows__refused_and_nothing_changed(filled, kept, new_database, manage):
@@ -630,6 +636,21 @@ def test_list__newest_is_another_databases__speaks_of_ours():
     ]
 
 
+@pytest.mark.parametrize("signature", [trust.UNSIGNED, trust.WRONG])
+def test_prune_and_list__backups_that_nobody_known_has_signed__stand_for_no_other(signature):
+    """Whoever may put something into the store could have honest ones pruned, or keep an alarm from being given."""
+    honest = [entry(day, verified=True, signature=trust.SIGNED) for day in range(3)]
+    forged = [entry(day, hours=-1, verified=True, signature=signature) for day in range(3)]
+    assert retention.doomed([*honest, *forged], daily=3, weekly=0, monthly=0) == []
+    change = entry(40, signature=trust.SIGNED, purpose=manifest.CHANGE)
+    later = entry(1, verified=True, signature=signature, migrations=frozenset({("a", "0001")}))
+    assert change not in retention.doomed([honest[0], change, later], daily=1, weekly=0, monthly=0, now=NOW)
+    old = entry(9, verified=True, signature=trust.SIGNED)
+    hours = {"max_age": timedelta(hours=26), "now": NOW}
+    assert [said for said in retention.warnings([forged[0], old], database="d", **hours) if "9 days old" in said]
+    assert "There is no backup of d that a known key has signed." in retention.warnings(forged, database="d", **hours)
+
+
 def test_prune__nothing_to_keep__newest_and_last_verified_stay():
     found = [entry(1), entry(2), entry(3, verified=True), entry(4, verified=True), entry(5, damage="seal")]
     gone = retention.doomed(found, daily=0, weekly=0, monthly=0)
@@ -741,6 +762,36 @@ def test_schedule__path_with_a_blank_and_a_percent__quoted():
 
 
 # -- which database --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "alike"),
+    [
+        ("", True),
+        ("# a comment & more", True),
+        ("DATABASE_URL=postgresql://u:p%40@h/d?sslmode=require", True),
+        ("DATABASE_URL='postgresql://u@h/d?sslmode=require&connect_timeout=5'", True),
+        ('LABEL="two words"', True),
+        ("DATABASE_URL=postgresql://u@h/d?sslmode=require&connect_timeout=5", False),
+        ("SECRET=a$HOME", False),
+        ('SECRET="a$(id)"', False),
+        ("SECRET=`id`", False),
+        ("SECRET=two words", False),
+        ("SECRET=a;id", False),
+        ("FOLDER=~/backups", False),
+        ("export SECRET=x", False),
+        ("id", False),
+    ],
+)
+def test_schedule__line_of_settings__that_a_shell_and_systemd_read_alike(tmp_path, line, alike):
+    assert misread(line) == ([] if alike else [1])
+    file = tmp_path / "settings"
+    file.write_text(line.replace("id", "touch ran"))
+    words = ["/bin/sh", "-c", 'set -a && . ./settings && printf %s "$DATABASE_URL"']
+    said = subprocess.run(words, cwd=tmp_path, env={}, capture_output=True, text=True, check=False).stdout
+    if alike and "DATABASE_URL" in line:
+        assert said == line.partition("=")[2].strip("'")
+    assert not alike or not (tmp_path / "ran").exists()
 
 
 def test_chosen__latest__is_the_targets_own_and_anothers_is_asked_for(filled, new_database, tmp_path):

@@ -47,7 +47,8 @@ def demanding():
     with server.connect_as_superuser(address) as connection:
         connection.execute(psycopg.sql.SQL("ALTER ROLE moeen PASSWORD {}").format(psycopg.sql.Literal(PASSWORD)))
     with server.connect_as_superuser(address, database="moeen") as connection:
-        connection.execute("CREATE TABLE t AS SELECT n FROM generate_series(1, 100) n; ALTER TABLE t OWNER TO moeen")
+        connection.execute("CREATE TABLE public.t AS SELECT n FROM generate_series(1, 100) n")
+        connection.execute("ALTER TABLE public.t OWNER TO moeen")
     words = {"host": "127.0.0.1", "port": str(port), "user": "moeen", "dbname": "moeen", "sslmode": "prefer"}
     yield Login(words, PASSWORD).settled()
     servers.stop(server)

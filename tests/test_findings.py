@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from moeen.db.actions import Drop, Revoke
+from moeen.db.errors import MoeenError
 from moeen.db.findings import LONG, Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
@@ -38,6 +39,15 @@ def pretty(expected, found):
 
 def test_finding__short_values__are_shown_whole():
     assert pretty("one", "other") == "app.f(): function body: expected one, found other"
+
+
+def test_finding_and_error__names_that_would_steer_a_terminal__are_shown_without():
+    """Names come from files and manifests of anybody's, too: clearing the screen is one of the harmless things."""
+    name = "x\x1b[2J\x9b31m\r\x07سارة"
+    for said in (Finding(name, Kind.FILE_UNEXPECTED, name, name).pretty(), str(MoeenError(name, next_step=name))):
+        assert "x?[2J?31m??سارة" in said
+        assert not any(character in said for character in "\x1b\x9b\r\x07")
+    assert str(MoeenError("one\n\ttwo")) == "one\n\ttwo"
 
 
 def test_finding__long_body_that_differs_in_a_line__shows_that_line():

@@ -3,6 +3,7 @@
 import os
 import pwd
 import random
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from moeen.db.backups import (
     manifest,
     pg_restore,
     restore,
+    retention,
     scratch,
+    store,
     tools,
     trust,
     verify,
@@ -233,6 +236,105 @@ def test_verify__function_that_would_run_a_program__without_power_and_nothing_ru
     assert os.listdir(cage) == []
     assert {finding.kind for finding in report.findings} == {Kind.RESTORE}
     new_database.drop(database)
+
+
+@pytest.mark.parametrize("form", ["custom", "directory"])
+def test_restore__files_swapped_after_they_were_checked__what_was_checked_is_restored(filled, tmp_path, form):
+    """Where others may write to the folder, somebody puts another backup's files there: as many rows, other ones."""
+    at = backups.place(tmp_path / "store")
+    jobs = {"custom": 1, "directory": 2}[form]
+    taken = [backups.take(filled, at, jobs=jobs)]
+    with filled.connect() as connection:
+        ((before,),) = connection.execute(
+            "UPDATE visits SET v = v + 1000 RETURNING (SELECT sum(v) FROM visits)"
+        ).fetchmany(1)
+    taken.append(backups.take(filled, at, jobs=jobs))
+    older, newer = (at.folder / each.id for each in taken)
+    at.folder.chmod(0o777)
+    swapped = []
+
+    def tell(stage, done, total):
+        if stage == "files" and done == total:
+            for path in newer.glob("dump*"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                (shutil.copytree if (older / path.name).is_dir() else shutil.copy)(older / path.name, path)
+            shutil.copy(older / manifest.CONTENT, newer / manifest.CONTENT)
+            swapped.append(stage)
+
+    target = restore.Target(backups.login(filled), "moeen_raced", exists=False, empty=True)
+    done = restore.put_back(at, newer.name, target, tell=tell)
+    with filled.admin() as connection:
+        with filled.target.connect("moeen_raced") as restored:
+            ((found,),) = restored.execute("SELECT sum(v) FROM visits").fetchall()
+        connection.execute("DROP DATABASE moeen_raced")
+    assert (swapped, done.findings, found > before) == (["files"], (), True)
+
+
+@pytest.mark.parametrize(
+    ("change", "ours"),
+    [
+        (lambda root: None, True),
+        (lambda root: (root / "store").chmod(0o770), False),
+        (lambda root: (root / "store" / "id").chmod(0o702), False),
+        (lambda root: (root / "store" / "id" / "file").chmod(0o620), False),
+        (lambda root: os.chmod(root, 0o777), False),
+        (lambda root: os.chmod(root, 0o1777), True),
+        (lambda root: os.chown(root / "store", 12345, 12345), False),
+        (lambda root: os.chown(root / "store" / "id" / "file", 12345, 12345), False),
+    ],
+)
+def test_store__folder_that_others_may_change__is_not_ours(tmp_path, change, ours):
+    if os.geteuid() and "chown" in change.__code__.co_names:
+        pytest.skip("only root gives files away")
+    (tmp_path / "store" / "id").mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "store", tmp_path / "store" / "id"):
+        folder.chmod(0o755)
+    (tmp_path / "store" / "id" / "file").write_text("x")
+    change(tmp_path)
+    assert store._is_ours(tmp_path / "store" / "id") is ours
+
+
+def test_verify__folder_that_is_a_link__nothing_is_written_there(two, tmp_path):
+    at, elsewhere = backups.place(tmp_path / "store"), tmp_path / "elsewhere"
+    at.folder.mkdir()
+    shutil.copytree(two[0], elsewhere)
+    (elsewhere / "verified.json").unlink(missing_ok=True)
+    (at.folder / two[0].name).symlink_to(elsewhere)
+    before = forgeries.state_of(elsewhere)
+    assert not verify.prove(at, two[0].name).ok
+    assert forgeries.state_of(elsewhere) == before
+
+
+def _long(path):
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+def _of_tomorrow(path):
+    paper = manifest.read(path.with_name("kept").read_bytes())
+    path.write_bytes(manifest.sealed(replace(paper, version=99)))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "link"),
+        (lambda path: path.symlink_to("/dev/zero"), "missing"),
+        (os.mkfifo, "missing"),
+        (_long, "longer"),
+        (_of_tomorrow, "newer version"),
+    ],
+    ids=["a link", "a device", "a pipe", "a tebibyte", "another format"],
+)
+def test_list__manifest_that_is_none__is_told_and_the_others_are_listed(two, tmp_path, change, word):
+    at = backups.place(tmp_path / "store")
+    for folder in two:
+        shutil.copytree(folder, at.folder / folder.name)
+    path = at.folder / two[1].name / manifest.NAME
+    path.rename(path.with_name("kept"))
+    change(path)
+    damaged, whole = retention.entries(at)
+    assert (whole.damage, word in damaged.damage) == ("", True), damaged.damage
 
 
 @pytest.mark.parametrize("form", ["custom", "encrypted"])

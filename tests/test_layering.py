@@ -44,6 +44,7 @@ ROOMS = {
         "security",
         "server",
     },
+    "fleet": {"backups", "catalog", "history", "migrate", "schema"},
     "importing": {"backfill", "backups", "catalog", "engine", "history", "schema"},
 }
 TOOLKIT_MAY_IMPORT = {

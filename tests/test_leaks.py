@@ -1,7 +1,9 @@
 """Ways around: what somebody who controls text, statements or timing could try, and that none of it shows a row."""
 
+import json
 import threading
 import uuid
+from contextlib import ExitStack, suppress
 
 import psycopg
 import pytest
@@ -246,6 +248,36 @@ def test_unique__value_of_another__is_refused_before_the_constraint_is_asked(pro
             "INSERT INTO user_preferences (user_id) VALUES (%s) ON CONFLICT (user_id) DO UPDATE SET theme = 'dark'",
             [proof.world.keys["users"]["p2"]],
         )
+
+
+# --- what a transaction does not see of others --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_administrators__two_at_once_give_the_role_up__one_stays(proof, isolation):
+    one, other = (proof.world.keys["users"][label] for label in ("a1", "v1"))
+    with proof.database.connect() as owner:
+        owner.execute("UPDATE users SET role = 'admin' WHERE id = %s", [other])
+        with ExitStack() as stack:
+            people = []
+            for person in (one, other):
+                connection = stack.enter_context(proof.database.connect(user="authenticator"))
+                connection.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+                connection.execute(
+                    "SELECT set_config('role', 'authenticated', true), set_config('request.jwt.claims', %s, true)",
+                    [json.dumps({"sub": person})],
+                )
+                connection.execute("SELECT app.bind_request()")
+                people.append((connection, person))
+            for connection, person in people:
+                with suppress(psycopg.Error):
+                    connection.execute("UPDATE users SET role = 'staff' WHERE id = %s", [person])
+                connection.execute("COMMIT")
+        try:
+            assert owner.execute("SELECT count(*) FROM users WHERE role = 'admin' AND is_active").fetchone() != (0,)
+        finally:
+            owner.execute("UPDATE users SET role = CASE id WHEN %s THEN 'admin' ELSE 'supervisor' END "
+                          "WHERE id = ANY (%s::uuid[])", [one, [one, other]])  # fmt: skip
 
 
 # --- what the schema itself must not have -------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core import checks
 from django.db import connections
+from prometheus_client.parser import text_string_to_metric_families
 
 from moeen.db import doctor
 from moeen.db.roles import ROLES
@@ -39,7 +40,7 @@ make_server("127.0.0.1", int(sys.argv[1]), application).serve_forever()
 GUNICORN = """
 import sys
 from gunicorn.app.wsgiapp import run
-sys.argv = ["gunicorn", "moeen.wsgi", "--bind", "127.0.0.1:" + sys.argv[1], "--workers", "2"]
+sys.argv = ["gunicorn", "--config", "python:moeen.gunicorn", "moeen.wsgi", "--bind", "127.0.0.1:" + sys.argv[1]]
 run()
 """
 ASGI = """
@@ -282,6 +283,8 @@ def test_served__as_in_production__has_its_styles_its_health_and_a_log_without_r
     with serve(python=GUNICORN, **variables | {"DEBUG": "false", "PYTHONWARNINGS": "default"}) as (site, said):
         browser = Browser(site)
         assert (browser.get("/healthz"), browser.get("/readyz")) == ("ok\n", "ready\n")
+        with pytest.raises(urllib.error.HTTPError, match="404"):  # without a token there is no such address
+            browser.get("/metrics")
         browser.sign_in()
         page = browser.get("/admin/sysadmin/user/?q=boss")
         styles = re.search(r'href="(/static/admin/css/base\.[0-9a-f]{12}\.css)"', page)[1]
@@ -295,6 +298,60 @@ def test_served__as_in_production__has_its_styles_its_health_and_a_log_without_r
         lines = said()
     assert '"page": "admin:sysadmin_user_changelist", "status": 200' in lines
     assert "boss" not in lines
+
+
+def test_metrics__with_a_token__add_up_the_processes_and_name_no_row(project, tmp_path):
+    variables, _ = project
+    looked = run("doctor", "--metrics", str(tmp_path / "doctor.prom"), **variables)
+    assert looked.returncode in (0, 3), looked.stderr
+    said = {"METRICS_TOKEN": "a-token-of-twenty-letters", "METRICS_FILE": str(tmp_path / "doctor.prom")}
+    said |= {"CACHE_DIR": str(tmp_path / "cache"), "DEBUG": "false"}
+    stale = tmp_path / "cache" / "metrics" / "histogram_1.db"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"of an earlier start")
+    with serve(python=GUNICORN, **variables | said) as (site, _):
+        browser = Browser(site)
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            browser.get("/metrics")
+        browser.sign_in()
+        for _ in range(6):
+            browser.get("/admin/sysadmin/user/?q=boss")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            browser.get("/nowhere/")
+        browser.opener.addheaders = [("Authorization", f"Bearer {said['METRICS_TOKEN']}")]
+        answers = [measured(browser.get("/metrics")) for _ in range(6)]  # whichever process answers
+        counts = {labels: value for labels, value in answers[0].items() if "moeen_request_seconds_count" in labels}
+    assert counts == {
+        ("moeen_request_seconds_count", "admin:login", "200"): 1,
+        ("moeen_request_seconds_count", "admin:login", "302"): 1,
+        ("moeen_request_seconds_count", "admin:index", "200"): 1,
+        ("moeen_request_seconds_count", "admin:sysadmin_user_changelist", "200"): 6,
+        ("moeen_request_seconds_count", "", "404"): 1,
+    }
+    assert all({key: value for key, value in answer.items() if key in counts} == counts for answer in answers)
+    assert answers[0]["moeen_database_up",] == answers[0]["moeen_doctor_file_read",] == 1
+    assert answers[0]["moeen_migrations_pending",] == 0
+    assert abs(time.time() - answers[0]["moeen_doctor_timestamp_seconds",]) < 60
+    states = {key[1] for key in answers[0] if key[0] == "moeen_doctor_state"}
+    assert {"backups", "migrations", "audit seals"} <= states
+    assert "boss" not in str(answers)
+    assert not stale.exists()
+
+
+def measured(text):
+    """(name, *labels) -> value."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if not sample.name.endswith(("_bucket", "_created"))
+    }
+
+
+def test_metrics__file_cannot_be_written__said_in_one_message(project):
+    variables, _ = project
+    refused = run("doctor", "--metrics", "/nowhere/doctor.prom", **variables)
+    assert (refused.returncode, "/nowhere/doctor.prom cannot be written" in refused.stderr) == (2, True)
 
 
 def test_asgi__embedded_server__answers_and_asks_as_the_webs_login(project):

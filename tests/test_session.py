@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from django.db import connections
 
+from moeen.db.backups.login import Login
 from moeen.db.engine import session
 from moeen.db.security.identity import acting_as_operator
 from tests import backups, servers, states
@@ -104,3 +105,21 @@ def test_pooler__by_its_mode__is_refused_or_serves(new_database, manage, mode, t
                     "SELECT name, reset_val FROM pg_settings WHERE name = ANY (%s)", [[*session.PINNED, "row_security"]]
                 ).fetchall():
                     assert client.execute("SELECT current_setting(%s)", [name]).fetchone() == (usual,), name
+
+
+def test_socket__address_in_the_environment__does_not_lead_elsewhere(new_database, monkeypatch):
+    """libpq goes to PGHOSTADDR, whatever its `host` says: to another server, with the rights of the one here."""
+    database = new_database()
+    with monkeypatch.context() as patch:
+        patch.setenv("PGHOSTADDR", "127.0.0.1")
+        with Login.of_url(database.url).settled().connect(application="test") as connection:
+            assert connection.execute("SELECT inet_server_addr()").fetchone() == (None,)
+        with acting_as_operator():
+            connections[database.alias].close()
+            with connections[database.alias].cursor() as cursor:
+                cursor.execute("SELECT inet_server_addr()")
+                assert cursor.fetchone() == (None,)
+        if database.target.server:
+            server = database.target.server
+            server.connect_as_superuser(server.ensure_running()).close()
+    new_database.drop(database)

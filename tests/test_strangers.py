@@ -1,13 +1,17 @@
 """A schema auth or app that somebody planted is refused before anything is changed; the platform's own is known."""
 
+import re
+
 import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from moeen.db.backups.login import Login
 from moeen.db.errors import FINDINGS
 from moeen.db.migrate.refusals import StrangersSchema
+from moeen.db.security import planted
 from moeen.db.security.strangers import strange_schemas
-from tests import servers, states
+from tests import backups, servers, states
 from tests.states import snapshots
 
 UID = "FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE"
@@ -113,3 +117,60 @@ def test_migrate__platforms_cluster__knows_its_schema_by_the_owner(new_database)
         finally:
             admin.execute("ALTER FUNCTION auth.uid() OWNER TO supabase_auth_admin; DROP ROLE planter")
     new_database.drop(database)
+
+
+#: What a login that may create in schema public made -> what is named, if it is refused.
+BESIDE = {
+    "public.quote_ident(name) RETURNS text": "routine public.quote_ident(name) of stranger",
+    "public.format(text, name, name) RETURNS text": "routine public.format(text,name,name) of stranger",
+    "public.quote_ident(text) RETURNS text": "",  # PostgreSQL's own comes first
+    "public.quoted(name) RETURNS text": "",
+}
+BODY = "LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE public.ran AS SELECT current_user AS who; RETURN ''; END $$"
+
+
+@pytest.fixture
+def open_database(database):
+    """Before PostgreSQL 15 everybody may create in schema public, and databases of that time stay so."""
+    with database.admin() as admin:
+        admin.execute("GRANT CREATE ON SCHEMA public TO stranger")
+    return database
+
+
+@pytest.mark.parametrize("function", BESIDE)
+def test_planted__beside_postgresqls_own__refused_when_an_operator_connects(open_database, function):
+    with open_database.admin() as admin:
+        admin.execute(f"SET ROLE stranger; CREATE FUNCTION {function} {BODY}")
+    for user in ("postgres", "moeen"):
+        login = Login.of_url(open_database.target.url(open_database.name, user=user))
+        if not BESIDE[function]:
+            login.connect(application="test").close()
+            continue
+        with pytest.raises(planted.Planted, match=re.escape(BESIDE[function])) as refusal:
+            login.connect(application="test")
+        assert refusal.value.exit_code == FINDINGS
+
+
+def test_planted__a_backup_by_a_superuser__nothing_of_it_is_called(open_database, manage, tmp_path):
+    with open_database.admin() as admin:
+        admin.execute(f"SET ROLE stranger; CREATE FUNCTION public.quote_ident(name) RETURNS text {BODY}")
+    url = open_database.target.url(open_database.name)
+    done = manage("backup_database", **backups.environment(open_database, tmp_path, DATABASE_URL=url))
+    assert (done.returncode, "quote_ident(name) of stranger" in done.stderr) == (FINDINGS, True), done.stderr
+    with open_database.admin() as admin:
+        assert admin.execute("SELECT to_regclass('public.ran')").fetchone() == (None,)
+
+
+def test_planted__operator_of_a_stranger_or_of_the_owner__the_owners_is_used(database):
+    with database.admin() as admin:
+        admin.execute("""
+            CREATE FUNCTION public.same(varchar, varchar) RETURNS boolean LANGUAGE sql RETURN true;
+            CREATE OPERATOR public.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = public.same);
+            ALTER OPERATOR public.= (varchar, varchar) OWNER TO moeen
+        """)
+        with database.connect() as owner:
+            planted.refuse(owner)
+        admin.execute("ALTER OPERATOR public.= (varchar, varchar) OWNER TO stranger")
+        with database.connect() as owner, pytest.raises(planted.Planted, match="operator") as refusal:
+            planted.refuse(owner)
+    assert "ALTER OPERATOR public.=(character varying,character varying) SET SCHEMA own" in refusal.value.next_step

@@ -86,8 +86,8 @@ class RecordPages:
             else:
                 text = _("The record is open for 60 minutes. Supervisors have been told.")
                 messages.warning(request, text)
-                row = Patient.referred.get_by_public_id(patient)
-                return HttpResponseRedirect(reverse("admin:healthcare_patient_change", args=[row.pk]))
+                # It is open once this request's transaction is committed, so the next one looks for it.
+                return HttpResponseRedirect(reverse("row", args=[patient]))
         return self._page(request, "break_glass.html", gettext("Open a record in an emergency"), form=form)
 
     def accesses_view(self, request: HttpRequest, patient_id: Any) -> HttpResponse:

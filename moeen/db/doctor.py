@@ -7,7 +7,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -35,7 +35,7 @@ from moeen.db.security import serving, signing
 from moeen.db.security.trust import PLATFORM_OWNERS
 from moeen.db.server import project
 
-OK, WARN, FAIL = "ok", "warn", "fail"
+OK, WARN, FAIL = STATES = ("ok", "warn", "fail")
 #: The versions that the project is made for.
 OLDEST, NEWEST = 14, 18
 LOW_DISK_BYTES = 2 * 1024**3
@@ -59,10 +59,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All lines; ``ok``: none says fail."""
+    """All lines; ``ok``: none says fail. ``measures``: what machines may watch, as far as it could be looked at:
+    migrations_pending, last_backup_timestamp_seconds, last_seal_timestamp_seconds (Unix), unsealed_entries."""
 
     ok: bool
     lines: tuple[Line, ...]
+    measures: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -87,7 +89,8 @@ def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
     lines.append(patient.line("settings", patient.settings))
     if settings.SUPABASE_URL:
         lines.append(patient.line("REST", patient.rest))
-    return Diagnosis(ok=all(line.state != FAIL for line in lines), lines=tuple(lines))
+    ok = all(line.state != FAIL for line in lines)
+    return Diagnosis(ok=ok, lines=tuple(lines), measures=patient.measures)
 
 
 def try_alarm(connection: BaseDatabaseWrapper) -> Diagnosis:
@@ -108,6 +111,7 @@ Answer = tuple[str, str, str]
 class _Examination:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.wrapper = connection
+        self.measures: dict[str, float] = {}
 
     def line(self, name: str, ask: Callable[[], Answer]) -> Line:
         try:
@@ -208,9 +212,10 @@ class _Examination:
 
     def migrations(self) -> Answer:
         found = [f for f in self.result.findings if f.kind in _MIGRATIONS]
+        missing = sum(f.kind is Kind.MIGRATION_MISSING for f in found)
+        self.measures["migrations_pending"] = missing
         if not found:
             return OK, "all are applied, none was edited", ""
-        missing = sum(f.kind is Kind.MIGRATION_MISSING for f in found)
         if missing:
             return FAIL, f"{missing} not applied", "manage.py migrate"
         return FAIL, f"{found[0].object}: {found[0].found}", found[0].fix.pretty()
@@ -252,11 +257,13 @@ class _Examination:
             found = age.look(self.wrapper)
         except psycopg.errors.UndefinedTable:
             return WARN, "there is no audit log yet", "manage.py migrate"
+        self.measures["unsealed_entries"] = found.unsealed
         if found.newest is None:
             if not found.unsealed:
                 return OK, "the audit log is empty", ""
             step = "manage.py seal_audit_log, then a line for it in cron: manage.py print_schedule"
             return WARN, f"nothing is sealed of {found.unsealed:,} entries of the audit log", step
+        self.measures["last_seal_timestamp_seconds"] = found.newest.sealed_at.timestamp()
         minutes = int(found.age.total_seconds() // 60)
         ago = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
         says = f"seal {found.newest.number} was made {ago} ago, {found.unsealed:,} entries have come since"
@@ -274,6 +281,7 @@ class _Examination:
         if not found:
             return WARN, "none was ever made", "manage.py backup_database, then manage.py verify_backup latest"
         newest = max(found, key=lambda entry: entry.created_at)
+        self.measures["last_backup_timestamp_seconds"] = newest.created_at.timestamp()
         says = f"{newest.id} of {newest.created_at:%Y-%m-%d %H:%M} UTC"
         if worries:
             return (FAIL if newest.verified_ok is False else WARN), worries[0], "manage.py list_backups"

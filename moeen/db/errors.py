@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,20 +20,28 @@ INTERRUPTED = 130
 DATABASE_URL_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require"
 
 
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def shown(text: str) -> str:
+    """The text for a terminal: names come from databases, files and backups, and none of them steers it."""
+    return _STEERING.sub("?", text)
+
+
 class MoeenError(Exception):
     """A failure with its cause and the next step, in words an operator can act on.
 
-    `cause` and `next_step` are complete sentences without secrets; `exit_code` is what the command ends with; `code`
-    leads to docs/troubleshooting.md. A class of its own has a code of its own, else the error is given one; what ends
-    with USAGE has that of wrong usage.
+    `cause` and `next_step` are complete sentences without secrets, as `shown` has them; `exit_code` is what the command
+    ends with; `code` leads to docs/troubleshooting.md. A class of its own has a code of its own, else the error is
+    given one; what ends with USAGE has that of wrong usage.
     """
 
     default_code: ClassVar[Code] = Code.UNFORESEEN
 
     def __init__(self, cause: str, *, next_step: str = "", exit_code: int = FAILED, code: Code | None = None) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.next_step = next_step
+        self.cause = shown(cause)
+        self.next_step = shown(next_step)
+        super().__init__(self.cause)
         self.exit_code = exit_code
         usual = self.default_code
         self.code = code or (Code.USAGE if exit_code == USAGE and usual is Code.UNFORESEEN else usual)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 
 from moeen.db.actions import Action
+from moeen.db.errors import shown
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 
@@ -86,7 +87,7 @@ class Finding:
 
     def told(self) -> str:
         """One line for a person; of long texts, where they begin to differ."""
-        return f"{self.object}: {self.kind}: {_contrast(self.expected, self.found)}"
+        return shown(f"{self.object}: {self.kind}: {_contrast(self.expected, self.found)}")
 
     def pretty(self) -> str:
         """That line, and the fix."""

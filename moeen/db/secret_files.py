@@ -1,10 +1,52 @@
-"""Secrets that a checkout makes for itself, each in a file that nobody but its owner reads."""
+"""Secrets, each in a file that nobody but its owner reads, or in the environment."""
 
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
+
+from moeen.db.errors import ConfigurationError
+
+#: Read, written or run by the group or by everybody.
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def led_to(words: str, *, folder: Path) -> str:
+    """The secret that `env:VARIABLE` names, or `file:PATH`, which is relative to the folder.
+
+    Raises ConfigurationError where there is none, and for a file that is open to others. It names the place and never
+    what stands there.
+    """
+    kind, _, name = words.partition(":")
+    if kind == "env" and name:
+        if found := os.environ.get(name, "").strip():
+            return found
+        raise ConfigurationError(f"{words} names nothing.", next_step=f"Set the variable {name}, or correct the name.")
+    if kind == "file" and name:
+        return _private(folder / Path(name).expanduser())
+    raise ConfigurationError(
+        "A secret is named, never written out: env:VARIABLE, or file:PATH of a file that only its owner may read."
+    )
+
+
+def _private(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            facts = os.fstat(file.fileno())
+            text = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no text"
+        raise ConfigurationError(f"The secret file {path} cannot be read: {why}.") from error
+    if facts.st_mode & _OTHERS:
+        raise ConfigurationError(
+            f"The secret file {path} is open to others.",
+            next_step=f"chmod 600 {path}, and change the password: it may have been read.",
+        )
+    if not text:
+        raise ConfigurationError(f"The secret file {path} is empty.")
+    return text
 
 
 def read(path: Path) -> str:

@@ -113,9 +113,11 @@ READ_AS = """SELECT app.record_reads('[{{"table": "{}", "id": "<patients.p1>", "
 MANY = """SELECT app.record_reads(jsonb_agg('{{"table": "patients", "purpose": "legal"}}'::jsonb)) FROM generate_series(1, {})"""
 BROKEN = "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious')"
 OPENED = (
-    "owner: INSERT INTO audit_logs (action, table_name, user_id, patient_id, created_at, new_values) VALUES ('{}', 'patients', "
-    "'<users.d1>', '<patients.p2>', clock_timestamp() - interval '{} minutes', jsonb_build_object('until', clock_timestamp() + interval '{} minutes'))"
+    "owner: INSERT INTO audit_logs (action, table_name, user_id, patient_id, created_at, new_values, transaction_id) VALUES ('{}', 'patients', "
+    "'<users.d1>', '<patients.p2>', clock_timestamp() - interval '{} minutes', jsonb_build_object('until', clock_timestamp() + interval '{} minutes'), 1)"
 )
+#: As app.break_glass() leaves it, once that is committed.
+OPEN = OPENED.format("BREAK_GLASS", 5, 55)
 TOLD = "owner: SELECT {} FROM notifications WHERE created_at >= now() AND type = 'warning'"
 MINE = "patient: SELECT concat_ws(' ', who, acted_as, action, table_name, purpose) FROM app.accesses_of_my_record() LIMIT 1"
 NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"
@@ -392,8 +394,22 @@ FUNCTIONS = {
     )),
     # --- who looked ---
     "record_reads(jsonb)": Function(PEOPLE, True, (
-        *((f'READ {table} {row} {patient} <users.d1> doctor {{"columns": ["notes"], "purpose": "payment"}}', f"doctor: SELECT app.record_reads('[{{\"table\": \"{table}\", \"id\": \"{row}\", \"purpose\": \"payment\", \"columns\": [\"notes\"]}}]')", READS)
-          for table, row, patient in (("patients", "<patients.p1>", "<patients.p1>"), ("appointments", "<appointments.p2-d2>", "<patients.p2>"), ("sessions", "<sessions.p1-d1>", "<patients.p1>"), ("insurance_claims", "<insurance_claims.p2>", "<patients.p2>"))),
+        # The patient is told of a row that the reader sees; of another one the id that they say, whether it is there or not.
+        *((f'READ {table} {row} {patient}<users.{person}> {role} {{"columns": ["notes"], "purpose": "payment"}}', f"{role}: SELECT app.record_reads('[{{\"table\": \"{table}\", \"id\": \"{row}\", \"purpose\": \"payment\", \"columns\": [\"notes\"]}}]')", READS)
+          for role, person, table, row, patient in (
+              ("doctor", "d1", "patients", "<patients.p1>", "<patients.p1> "), ("doctor", "d1", "patients", "<patients.p2>", ""),
+              ("doctor", "d1", "appointments", "<appointments.p1-d1>", "<patients.p1> "), ("doctor", "d1", "appointments", "<appointments.p2-d2>", ""),
+              ("doctor", "d1", "sessions", "<sessions.p1-d1>", "<patients.p1> "), ("doctor", "d1", "sessions", "<sessions.p2-d2>", ""),
+              ("doctor", "d1", "insurance_claims", "<insurance_claims.p1>", ""), ("doctor", "d1", "sessions", "<users.d1>", ""),
+              ("patient", "p1", "patients", "<patients.p1>", "<patients.p1> "), ("patient", "p1", "patients", "<patients.p2>", ""),
+              ("patient", "p1", "insurance_claims", "<insurance_claims.p1>", "<patients.p1> "), ("patient", "p1", "insurance_claims", "<insurance_claims.p2>", ""),
+              ("staff", "s1", "patients", "<patients.p2>", "<patients.p2> "), ("staff", "s1", "insurance_claims", "<insurance_claims.p2>", "<patients.p2> "),
+              ("staff", "s1", "sessions", "<sessions.p1-d1>", ""), ("admin", "a1", "sessions", "<sessions.p2-d2>", "<patients.p2> "),
+          )),
+        ("READ sessions <sessions.p2-d2> <users.d1> doctor", "owner: CREATE POLICY narrower ON sessions AS RESTRICTIVE FOR SELECT TO moeen_doctor USING (true)",
+         "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p2-d2>\", \"purpose\": \"legal\"}]')", READS.replace(", new_values)", ")")),
+        (2, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"purpose\": \"legal\"}, {\"table\": \"sessions\", \"purpose\": \"legal\"}]')", READS.replace(SHOWN, "count(*)")),
+        ("patients sessions", "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"purpose\": \"legal\"}, {\"table\": \"patients\", \"purpose\": \"legal\"}]')", READS.replace(SHOWN, "string_agg(table_name, ' ' ORDER BY table_name)")),
         *((1, f"patient: {READ_AS.format('patients', purpose)}", f"{READS.replace(SHOWN, 'count(*)')}") for purpose in ("treatment", "payment", "operations", "own record", "emergency", "legal")),
         *((INVALID, f"patient: {READ_AS.format(table, purpose)}") for table, purpose in (("users", "legal"), ("patients", "curiosity"), ("patients", ""))),
         (INVALID, """patient: SELECT app.record_reads('[{"table": "patients"}]')"""),
@@ -402,33 +418,35 @@ FUNCTIONS = {
         (INVALID, f"patient: {MANY.format(1001)}"),
         (INVALID, """patient: SELECT app.record_reads(jsonb_build_array(jsonb_build_object('table', 'patients', 'purpose', 'legal', 'columns', ARRAY[repeat('x', 1000000)])))"""),
         *((kept, f"patient: SELECT set_config('synchronous_commit', '{said}', true); {READ_AS.format('patients', 'legal')}; SELECT current_setting('synchronous_commit')") for said, kept in (("off", "on"), ("local", "on"), ("remote_write", "remote_write"))),
-        ("emergency", BROKEN, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p2-d2>\", \"purpose\": \"treatment\"}]')", READS.replace(SHOWN, "new_values ->> 'purpose'")),
-        ("treatment", BROKEN, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p1-d1>\", \"purpose\": \"treatment\"}]')", READS.replace(SHOWN, "new_values ->> 'purpose'")),
+        ("emergency", OPEN, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p2-d2>\", \"purpose\": \"treatment\"}]')", READS.replace(SHOWN, "new_values ->> 'purpose'")),
+        ("treatment", OPEN, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p1-d1>\", \"purpose\": \"treatment\"}]')", READS.replace(SHOWN, "new_values ->> 'purpose'")),
         *forged(REFUSED, f"patient~: {READ_AS.format('patients', 'legal')}"),
     )),
     "opened_patient_ids()": Function("doctor", True, (
         (NOTHING, "doctor: SELECT app.opened_patient_ids()"),
-        ("<patients.p2>", BROKEN, "doctor: SELECT app.opened_patient_ids()::text"),
-        (NOTHING, BROKEN, "doctor/d2: SELECT app.opened_patient_ids()::text"),
+        # What the same transaction could still take back opens nothing.
+        (NOTHING, BROKEN, "doctor: SELECT app.opened_patient_ids()"),
+        (NOTHING, OPEN, "doctor/d2: SELECT app.opened_patient_ids()"),
         ("<patients.p2>", OPENED.format("BREAK_GLASS", 59, 1), "doctor: SELECT app.opened_patient_ids()::text"),
         (NOTHING, OPENED.format("BREAK_GLASS", 61, 1), "doctor: SELECT app.opened_patient_ids()"),
         (NOTHING, OPENED.format("BREAK_GLASS", 5, -1), "doctor: SELECT app.opened_patient_ids()"),
         (NOTHING, OPENED.format("READ", 5, 1), "doctor: SELECT app.opened_patient_ids()"),
-        *forged(NOTHING, BROKEN, "doctor~: SELECT app.opened_patient_ids()"),
+        *forged(NOTHING, OPEN, "doctor~: SELECT app.opened_patient_ids()"),
     )),
     "break_glass(text,text,integer)": Function("doctor", True, (
         ("BREAK_GLASS patients <patients.p2> <patients.p2> <users.d1> doctor found unconscious t", BROKEN,
          f"owner: SELECT concat_ws(' ', action, table_name, record_id, patient_id, user_id, acted_as, new_values ->> 'reason', (new_values ->> 'until')::timestamptz - clock_timestamp() BETWEEN '59 minutes' AND '61 minutes') {LOG} 'patients'"),
         (True, "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious', 5) - clock_timestamp() BETWEEN '4 minutes' AND '6 minutes'"),
-        (2, BROKEN, "doctor: SELECT count(*) FROM patients"),
+        (2, OPEN, "doctor: SELECT count(*) FROM patients"),
+        (1, BROKEN, "doctor: SELECT count(*) FROM patients"),
         ("d1@example.test", "doctor: SELECT app.break_glass(upper('<patients.p2>'), '  found unconscious  ')", "owner: SELECT u.email::text FROM users u JOIN audit_logs a ON a.user_id = u.id WHERE a.action = 'BREAK_GLASS' AND a.new_values ->> 'reason' = 'found unconscious'"),
-        (2, "owner: UPDATE patients SET public_id = 'pat_' || repeat('a', 24) WHERE id = '<patients.p2>'", "doctor: SELECT app.break_glass('pat_' || repeat('a', 24), 'found unconscious'); SELECT count(*) FROM patients"),
-        (2, BROKEN, "doctor: SELECT count(*) FROM sessions"),
-        (2, BROKEN, "doctor: SELECT count(*) FROM appointments"),
-        (1, "doctor: SELECT app.break_glass('<patients.p2>', 'found unconscious')", "doctor/d1: UPDATE sessions SET notes = 'x'"),
-        (1, BROKEN, "doctor: UPDATE patients SET phone = 'x'"),
-        (1, BROKEN, "doctor: UPDATE appointments SET notes = 'x'"),
-        (REFUSED, BROKEN, "doctor: INSERT INTO sessions (patient_id, doctor_id, session_date, session_time) VALUES ('<patients.p2>', '<doctors.d1>', '2026-11-22', '10:00')"),
+        (1, "owner: UPDATE patients SET public_id = 'pat_' || repeat('a', 24) WHERE id = '<patients.p2>'", "doctor: SELECT app.break_glass('pat_' || repeat('a', 24), 'found unconscious')", f"owner: SELECT count(*) {LOG} 'patients' AND action = 'BREAK_GLASS' AND patient_id = '<patients.p2>'"),
+        (2, OPEN, "doctor: SELECT count(*) FROM sessions"),
+        (2, OPEN, "doctor: SELECT count(*) FROM appointments"),
+        (1, OPEN, "doctor: UPDATE sessions SET notes = 'x'"),
+        (1, OPEN, "doctor: UPDATE patients SET phone = 'x'"),
+        (1, OPEN, "doctor: UPDATE appointments SET notes = 'x'"),
+        (REFUSED, OPEN, "doctor: INSERT INTO sessions (patient_id, doctor_id, session_date, session_time) VALUES ('<patients.p2>', '<doctors.d1>', '2026-11-22', '10:00')"),
         *((INVALID, f"doctor: SELECT app.break_glass('<patients.p2>', {words})") for words in ("'found unconscious', 0", "'found unconscious', 61", "'found unconscious', NULL", "'because'", "'because      '", "repeat('x', 501)", "NULL")),
         (NO_SUCH_ROW, "doctor: SELECT app.break_glass('<doctors.d1>', 'found unconscious')"),
         (NO_SUCH_ROW, "doctor: SELECT app.break_glass('', 'found unconscious')"),
@@ -629,6 +647,9 @@ FUNCTIONS = {
         (None, "supervisor: UPDATE chatbot_templates SET approved_by = '<users.v1>' WHERE id = '<chatbot_templates.s1>' RETURNING approved_by"),
         ("<users.a1>", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", "supervisor: UPDATE chatbot_templates SET approved_by = '<users.v1>' WHERE id = '<chatbot_templates.pub>' RETURNING approved_by::text"),
         (True, "supervisor: UPDATE chatbot_templates SET content = 'other' WHERE id = '<chatbot_templates.pub>' RETURNING is_approved"),
+        *(("t <users.v1>", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", f"supervisor: UPDATE chatbot_templates SET {column} = {value} WHERE id = '<chatbot_templates.pub>' RETURNING concat_ws(' ', is_approved, approved_by)")
+          for column, value in (("content", "'other'"), ("variables", "'[]'"), ("language", "'xx'"))),
+        ("t <users.v1>", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>', created_by = NULL WHERE is_approved", "supervisor: UPDATE chatbot_templates SET content = 'other' WHERE id = '<chatbot_templates.pub>' RETURNING concat_ws(' ', is_approved, approved_by)"),
         ("f t", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", "supervisor/s2: UPDATE chatbot_templates SET content = 'other' WHERE id = '<chatbot_templates.pub>' RETURNING concat_ws(' ', is_approved, approved_by IS NULL)"),
         ("t <users.a1>", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", "supervisor/s2: UPDATE chatbot_templates SET name = 'other' WHERE id = '<chatbot_templates.pub>' RETURNING concat_ws(' ', is_approved, approved_by)"),
         ("f t", "owner: UPDATE chatbot_templates SET approved_by = '<users.a1>' WHERE is_approved", "supervisor: UPDATE chatbot_templates SET is_approved = false, approved_by = '<users.v1>' WHERE id = '<chatbot_templates.pub>' RETURNING concat_ws(' ', is_approved, approved_by IS NULL)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -111,10 +112,12 @@ def take(
 def unpack(archive: Archive, base: Base, target: Path, keys: Sequence[Any], *, become: dict[str, Any]) -> None:
     """The files of a base, in that folder, as the user of the operating system that `become` names.
 
-    They are held against the base's signed paper first. Raises MoeenError (3) where they are not what was signed.
+    They are held against the base's signed paper first and, as somebody could put others there meanwhile, what was read
+    afterwards. Raises MoeenError (3) where they are not what was signed.
     """
     path = check(archive, base) / base.files[0].path
-    with path.open("rb") as source, tempfile.TemporaryFile() as said:
+    with path.open("rb") as file, tempfile.TemporaryFile() as said:
+        source = _Reading(file)
         process = subprocess.Popen(
             ["tar", "-x", "-f", "-", "-C", str(target)], stdin=subprocess.PIPE, stdout=said, stderr=said, cwd="/",
             **become,
@@ -126,9 +129,13 @@ def unpack(archive: Archive, base: Base, target: Path, keys: Sequence[Any], *, b
                 encryption.decrypt(source, unpacking, keys)  # type: ignore[arg-type]
             else:
                 shutil.copyfileobj(source, unpacking, _PIECE)
+            while source.read(_PIECE):
+                pass
         if process.wait():
             said.seek(0)
             raise program_errors.failure("tar", said.read().decode("utf-8", "replace"), process.returncode)
+    if source.digest.hexdigest() != base.files[0].sha256:
+        raise manifest.Damaged(base.files[0].path, "it was changed while it was read", backup=base.id)
 
 
 def check(archive: Archive, base: Base) -> Path:
@@ -196,6 +203,19 @@ class _Packing:
                 self._keeping = size if head.partition(b"\0")[0] == LIST.encode() else 0
                 self._left = -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
             del self._open[:part]
+
+
+@dataclass
+class _Reading:
+    """A file, and the SHA-256 of what was read of it so far."""
+
+    source: IO[bytes]
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.source.read(size)
+        self.digest.update(data)
+        return data
 
 
 @dataclass

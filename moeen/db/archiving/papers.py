@@ -119,8 +119,20 @@ class Archive:
         return found
 
     def all_bases(self) -> list[Base]:
-        """Oldest first."""
-        return [self.base(name) for name in self.bases.ids()]
+        """Oldest first. Those that nothing may be done with are none of them; `refused` says why."""
+        return [base for base in map(self._base, self.bases.ids()) if isinstance(base, Base)]
+
+    def refused(self) -> list[str]:
+        """Of each base that nobody known has signed, or that is damaged, what is wrong with it."""
+        return [base for base in map(self._base, self.bases.ids()) if isinstance(base, str)]
+
+    def _base(self, name: str) -> Base | str:
+        try:
+            return self.base(name)
+        except MoeenError as error:
+            return error.cause
+        except OSError as error:
+            return f"Base {name} cannot be read: {error.strerror}."
 
     def segments(self) -> list[str]:
         """The names of all pieces, in the order of the WAL; the last may be one that is not full."""

@@ -1,7 +1,7 @@
 """How far back one can go with an archive: from the end of a base to the end of the WAL that follows without a gap.
 
 A piece that is missing, that nobody known has signed, or that is an older state of itself is a gap: what lies behind it
-cannot be had, whatever is there.
+cannot be had, whatever is there. A base that nobody known has signed is none.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Span:
 
 
 def spans(archive: Archive) -> list[Span]:
-    """All that can be had, oldest first. Raises MoeenError (3) where a paper of a base is signed by nobody known."""
+    """All that can be had, oldest first."""
     there = pieces(archive)
     found: list[Span] = []
     bases = {base.id: base for base in archive.all_bases()}

@@ -91,6 +91,7 @@ def moment(archive: Archive, at: datetime | None) -> Moment:
         there = ", ".join(span.pretty() for span in spans) or "nothing"
         what = reach.shown(at) if at else "its own end" if spans else "any moment"
         gaps = "".join(f" Behind {reach.shown(span.until)} there is a gap: {span.gap}" for span in spans if span.gap)
+        gaps += "".join(f" {cause}" for cause in archive.refused())
         raise MoeenError(
             f"The archive of server {archive.system} does not reach {what}. It reaches: {there}.{gaps} Nothing was "
             "changed.",

@@ -68,12 +68,8 @@ def look(connection: BaseDatabaseWrapper) -> Standing:
     pid, there = keeping.pid(), any(archives(settings.ARCHIVE_DIR))
     system, position, now = _server(connection) if there else ("", None, datetime.now(UTC))
     archive = of_server(system)
-    spans: list[Span] = []
-    worries: list[str] = []
-    try:
-        spans = reach.spans(archive) if archive else []
-    except MoeenError as error:
-        worries.append(error.cause)
+    spans = reach.spans(archive) if archive else []
+    worries = archive.refused() if archive else []
     size = archive.bytes() if archive else 0
     lost: float | None = None
     if spans and position is not None:

@@ -26,7 +26,9 @@ def connector(
         for key, value in wrapper.get_connection_params().items()
         if key not in ("cursor_factory", "context", "prepare_threshold")
     }
-    params |= {"host": info.host, "port": info.port, "application_name": application, "autocommit": True}
+    # Of a socket, "": PGHOSTADDR in the environment would lead elsewhere.
+    params |= {"host": info.host, "hostaddr": "" if info.host.startswith(("/", "@")) else info.hostaddr}
+    params |= {"port": info.port, "application_name": application, "autocommit": True}
 
     def new() -> psycopg.Connection[Any]:
         connection = psycopg.connect(**params)

@@ -20,6 +20,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from moeen.db.engine import session
 from moeen.db.errors import DATABASE_URL_FORM, USAGE, MoeenError
+from moeen.db.security import planted
+from moeen.db.server.sockets import addressed
 
 #: What libpq would do without encryption, or with it only if the server likes.
 _LAX = ("disable", "allow", "prefer", "")
@@ -124,6 +126,11 @@ class Login:
             if not session.is_refused_parameter(error):
                 raise
             connection = self._open(application)
+        try:
+            planted.refuse(connection)
+        except BaseException:
+            connection.close()
+            raise
         if not session.is_shared(connection, lambda: self._open(application)):
             session.pin(connection)
         elif alone_for:
@@ -136,7 +143,7 @@ class Login:
         words.setdefault("connect_timeout", "10")
         if self.password:
             words["password"] = self.password
-        return psycopg.connect(**words, autocommit=True)
+        return psycopg.connect(**addressed(words), autocommit=True)
 
     def environment(self, *, application: str) -> dict[str, str]:
         """The environment for a program that is to connect the same way; nothing else of PG* gets through.

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from moeen.db.backups import digests, inventory
 from moeen.db.backups.login import Login
-from moeen.db.backups.manifest import Damaged, Manifest
+from moeen.db.backups.manifest import Manifest
 from moeen.db.backups.store import Store
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
@@ -150,7 +150,7 @@ def _newest_first(store: Store) -> Iterator[tuple[str, Origin | None]]:
     for name in reversed(store.ids()):
         try:
             yield name, Origin.of_backup(store.manifest(name))
-        except Damaged:
+        except MoeenError:
             yield name, None
 
 

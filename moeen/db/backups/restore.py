@@ -155,7 +155,15 @@ def _beside(database: str, connect: Callable[[], Login]) -> Login:
 
 def _target(login: Login, database: str) -> Target:
     with login.connect(application=swap.APPLICATION) as connection:
-        row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
+        row = connection.execute("SELECT datistemplate FROM pg_database WHERE datname = %s", [database]).fetchone()
+    if row == (True,):
+        raise MoeenError(
+            f"Database {database} is a template: each database made after it would hold what is restored. Nothing was "
+            "changed.",
+            next_step="Restore into another name: --to NAME.",
+            exit_code=FINDINGS,
+            code=Code.TARGET_UNFIT,
+        )
     return Target(login, database, row is not None, row is None or is_empty(login.to(database)))
 
 

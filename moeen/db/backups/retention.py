@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,12 +10,15 @@ from typing import Any
 from moeen.db.backups import trust
 from moeen.db.backups.manifest import CHANGE, NIGHTLY, PRE_ADOPTION, RESTORE, Damaged, Pin
 from moeen.db.backups.store import Store
+from moeen.db.errors import MoeenError
 from moeen.db.logs import logger
 
 #: A backup this much smaller than the one before it deserves a look.
 SHRUNK = 0.5
 #: How long a backup from before a change stays at least.
 CHANGE_DAYS = 30
+#: Signatures with which a backup counts: where no key is known, nobody can tell.
+_COUNTING = ("", trust.SIGNED, trust.UNCHECKED)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Entry:
     verified_ok: bool | None = None
     damage: str = ""
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of ours, for all that can be told: anybody who may write there can make one that is not."""
+        return self.signature in _COUNTING
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "id": self.id,
@@ -60,21 +68,30 @@ class Entry:
 
 def entries(store: Store) -> list[Entry]:
     """All backups, newest first."""
-    return [_entry(store, backup_id) for backup_id in reversed(store.ids())]
+    return list(newest_first(store))
+
+
+def newest_first(store: Store) -> Iterator[Entry]:
+    """The same, each read when it is asked for."""
+    return (_entry(store, backup_id) for backup_id in reversed(store.ids()))
 
 
 def warnings(
     found: Sequence[Entry], *, database: str, system: str = "", max_age: timedelta, now: datetime | None = None
 ) -> list[str]:
-    """What the operator of a database must hear: no backup, too old, never verified, failed, shrunk, damaged."""
+    """What the operator of a database must hear: no backup, too old, never verified, failed, shrunk, damaged.
+
+    One that no known key has signed is no backup.
+    """
     now = now or datetime.now(UTC)
     said = [f"Backup {entry.id} is damaged: {entry.damage}." for entry in found if entry.damage]
     said += [f"Backup {entry.id} is signed by no key that is known here." for entry in found
              if entry.signature == trust.WRONG]  # fmt: skip
-    whole = [entry for entry in found if not entry.damage and entry.database == database
-             and (not system or entry.system in ("", system))]  # fmt: skip
+    same = [entry for entry in found if not entry.damage and entry.database == database
+            and (not system or entry.system in ("", system))]  # fmt: skip
+    whole = [entry for entry in same if entry.counts]
     if not whole:
-        return [*said, f"There is no backup of {database}."]
+        return [*said, f"There is no backup of {database}{' that a known key has signed' if same else ''}."]
     newest = whole[0]
     age = now - newest.created_at
     if age > max_age:
@@ -90,7 +107,8 @@ def warnings(
 def doomed(
     found: Sequence[Entry], *, daily: int, weekly: int, monthly: int, now: datetime | None = None
 ) -> list[Entry]:
-    """Those that no rule keeps, oldest first. Each database's are counted by themselves.
+    """Those that no rule keeps, oldest first. Each database's are counted by themselves, and so are those that no known
+    key has signed: a forged one stands for no day, and for no verified one.
 
     Pinned ones are kept, and the one from before the project took the database over, until somebody unpins it. One from
     before a change is kept for CHANGE_DAYS, and on until a later one was verified that holds the change. Of all, kept
@@ -101,8 +119,8 @@ def doomed(
     whole = [entry for entry in ordered if not entry.damage]
     kept = {entry.id for entry in ordered if entry.damage}
     now = now or datetime.now(UTC)
-    for database in {(entry.database, entry.system) for entry in whole}:
-        same = [entry for entry in whole if (entry.database, entry.system) == database]
+    for group in {(entry.database, entry.system, entry.counts) for entry in whole}:
+        same = [entry for entry in whole if (entry.database, entry.system, entry.counts) == group]
         kept |= _kept(same, daily, weekly, monthly)
         kept |= {entry.id for entry in same if _has_a_reason(entry, same, now)}
     return [entry for entry in reversed(ordered) if entry.id not in kept]
@@ -162,6 +180,8 @@ def _entry(store: Store, backup_id: str) -> Entry:
         paper = store.manifest(backup_id)
     except Damaged as damage:
         return Entry(backup_id, moment, damage=f"{damage.file}: {damage.what}")
+    except MoeenError as error:
+        return Entry(backup_id, moment, damage=error.cause.rstrip("."))
     record, pin = store.verification(backup_id), store.pin(backup_id)
     return Entry(
         id=backup_id,

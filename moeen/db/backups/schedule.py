@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from dataclasses import dataclass
@@ -9,6 +10,13 @@ from pathlib import Path
 
 #: Between two seals of the audit log.
 SEAL_MINUTES = 10
+
+
+# What cron's shell and systemd read alike: an address with & in it would end there for the one, and not for the other.
+_READ_ALIKE = re.compile(
+    r"""(?: \#.* | [A-Za-z_][A-Za-z0-9_]* = (?: '[^']*' | "[^"$`\\]*" | (?!~) [^\s'"$`\\&;|<>()]* ) )? \s*""",
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,12 @@ def schedule(
             "moeen-seal.timer": often,
         },
     )
+
+
+def misread(environment: str) -> list[int]:
+    """Of a file of settings, the numbers of the lines that a shell and systemd would not both take as meant."""
+    lines = enumerate(environment.splitlines(), start=1)
+    return [number for number, line in lines if not _READ_ALIKE.fullmatch(line)]
 
 
 def _percent(command: str) -> str:

@@ -6,19 +6,22 @@ is written last. What bears an id and has no manifest is a damaged backup: someb
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from django.conf import settings
 from django.core.files import File as DjangoFile
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InvalidStorageError, Storage, storages
@@ -32,6 +35,8 @@ ALIAS = "backups"
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _UNFINISHED = ".unfinished-"
 _CHUNK = 1 << 20
+#: No paper is longer; what is would fill the memory of whoever looks.
+_PAPER_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -101,34 +106,36 @@ class Store:
     def record(self, name: str, fact: Verification | Pin) -> None:
         """Keep that in place of what was recorded before."""
         data = manifest.sealed(fact)
-        path = f"{name}/{manifest.PIN if isinstance(fact, Pin) else manifest.VERIFIED}"
+        file = manifest.PIN if isinstance(fact, Pin) else manifest.VERIFIED
         if self.folder is not None:
-            fresh = self.folder / f"{path}.new"
-            # What lies there may be somebody's link to another file.
-            fresh.unlink(missing_ok=True)
-            _write(fresh, data)
-            fresh.replace(self.folder / path)
+            _write(self.folder / name, file, data)
             return
         assert self.storage is not None
+        path = f"{name}/{file}"
         if self.storage.exists(path):
             self.storage.delete(path)
         self.storage.save(path, ContentFile(data))
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Path]:
-        """The backup as a local folder: where it lies, or a copy that is removed afterwards. Nothing is decrypted."""
-        if self.folder is not None:
+        """The backup as a local folder that nobody else can change. Nothing is decrypted.
+
+        Where it lies or, if that is no such folder, a copy that is removed afterwards: what was held against the
+        manifest must be what is used then.
+        """
+        if self.folder is not None and _is_ours(self.folder / name):
             yield self.folder / name
             return
-        assert self.storage is not None
         with tempfile.TemporaryDirectory(prefix="moeen-fetch-") as scratch:
             target = Path(scratch) / name
+            target.mkdir(mode=0o700)
             for path in self._walk(name):
                 if ".." in Path(path).parts or Path(path).is_absolute():
                     raise manifest.Damaged(path, "it lies outside of the backup", backup=name)
                 local = target / path
                 local.parent.mkdir(parents=True, exist_ok=True)
-                with self.storage.open(f"{name}/{path}") as source, local.open("wb") as copy:
+                # A link, or what is no file, is left out, and missed by whoever compares.
+                with suppress(_NoFile), self._stream(f"{name}/{path}") as source, local.open("wb") as copy:
                     shutil.copyfileobj(source, copy, _CHUNK)
             yield target
 
@@ -226,15 +233,37 @@ class Store:
         return self.storage.exists(path)
 
     def _read(self, path: str) -> bytes:
+        file = path.rpartition("/")[2]
         try:
-            if self.folder is not None:
-                return (self.folder / path).read_bytes()
-            assert self.storage is not None
-            with self.storage.open(path) as stream:
-                data: bytes = stream.read()
-                return data
+            with self._stream(path) as stream:
+                data: bytes = stream.read(_PAPER_BYTES + 1)
         except FileNotFoundError as error:
-            raise manifest.Damaged(path.rpartition("/")[2], "it is missing") from error
+            raise manifest.Damaged(file, "it is missing") from error
+        except _NoFile as error:
+            raise manifest.Damaged(file, "it is a link to another place, or no file") from error
+        if len(data) > _PAPER_BYTES:
+            raise manifest.Damaged(file, "it is longer than any that is written")
+        return data
+
+    def _stream(self, path: str) -> IO[bytes]:
+        """Raises _NoFile for a link, and for what is no file."""
+        if self.folder is None:
+            assert self.storage is not None
+            stored: IO[bytes] = self.storage.open(path)
+            return stored
+        try:
+            # A pipe would be waited for.
+            stream = open(os.open(self.folder / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: SIM115
+        except IsADirectoryError as error:
+            raise _NoFile from error
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise _NoFile from error
+            raise
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            stream.close()
+            raise _NoFile
+        return stream
 
     def _walk(self, name: str, within: str = "") -> Iterator[str]:
         if self.folder is not None:
@@ -264,11 +293,44 @@ def of(words: str = "") -> Store:
     return Store(str(local) if local else words or ALIAS, storage, local)
 
 
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+class _NoFile(Exception):
+    """It is a link, a folder, a pipe: nothing that a backup consists of."""
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody but us, root and the project's owner can change what lies there, or put something in its place."""
+    trusted = {0, os.geteuid(), os.stat(settings.BASE_DIR).st_uid}
+
+    def is_closed(path: Path, *, sticky: int) -> bool:
+        facts = path.lstat()
+        open_to_others = facts.st_mode & 0o022 and not facts.st_mode & sticky and not stat.S_ISLNK(facts.st_mode)
+        return facts.st_uid in trusted and not open_to_others
+
+    try:
+        # In a folder like /tmp nobody takes away what is another's.
+        above = {*folder.absolute().parents, *folder.resolve().parents}
+        return all(is_closed(path, sticky=stat.S_ISVTX) for path in above) and all(
+            is_closed(path, sticky=0) for path in (folder, *folder.rglob("*"))
+        )
+    except OSError:
+        return False
+
+
+def _write(folder: Path, name: str, data: bytes) -> None:
+    """Put the file there in one step. Raises OSError where the folder is a link to another place."""
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fresh = f"{name}.new"
+        # What lies there may be somebody's link to another file.
+        with suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=place)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place), "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(fresh, name, src_dir_fd=place, dst_dir_fd=place)
+    finally:
+        os.close(place)
 
 
 def sync(path: Path) -> None:

@@ -14,7 +14,7 @@ from moeen.db.scoped import scoped
 from moeen.db.sql import compose
 
 #: Django's own, and the ledger's: they hold rows in a database that nobody has used yet.
-_BOOKKEEPING = ("django_migrations", "django_content_type", "auth_permission", *LEDGER_TABLES)
+BOOKKEEPING = ("django_migrations", "django_content_type", "auth_permission", *LEDGER_TABLES)
 
 
 _assumed: ContextVar[frozenset[str] | None] = ContextVar("assumed", default=None)
@@ -44,7 +44,7 @@ def populated(connection: BaseDatabaseWrapper) -> frozenset[str]:
 
 def holds_rows(connection: BaseDatabaseWrapper) -> bool:
     """Whether any table of schema public holds a row, those of Django and of the ledger aside."""
-    return any(has_rows(connection, name) for name in _tables(connection) if name not in _BOOKKEEPING)
+    return any(has_rows(connection, name) for name in _tables(connection) if name not in BOOKKEEPING)
 
 
 def _tables(connection: BaseDatabaseWrapper) -> list[str]:

@@ -20,8 +20,9 @@ import psycopg
 from django.conf import settings
 from django.db.backends.postgresql import base
 
-from moeen.db.security import identity, signing, web_login
+from moeen.db.security import identity, planted, signing, web_login
 from moeen.db.server import project
+from moeen.db.server.sockets import addressed
 
 from . import binding, session
 from .client import DatabaseClient
@@ -54,7 +55,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         params["cursor_factory"] = binding.CURSORS[params["cursor_factory"]]
         if identity.operates() and not self.is_pooled and self._takes_options:
             params["options"] = session.startup_options(params.get("options") or os.environ.get("PGOPTIONS", ""))
-        return params
+        return addressed(params)
 
     @property
     def is_pooled(self) -> bool:
@@ -93,6 +94,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection.autocommit = True
         operates = identity.operates()
         if operates:
+            planted.refuse(connection)
             pooled = session.is_shared(connection, lambda: self._connect(conn_params))
         else:
             pooled = session.is_behind_pooler(connection)
@@ -151,7 +153,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         while True:
             address = server.ensure_running()
             try:
-                return super().get_new_connection({**conn_params, "host": address.host, "port": address.port})
+                there = {**conn_params, "host": address.host, "port": address.port}
+                return super().get_new_connection(addressed(there))
             except psycopg.OperationalError as error:
                 words = str(error)
                 if self.settings_dict.get("SERVES") and f'role "{conn_params["user"]}" does not exist' in words:

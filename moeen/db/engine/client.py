@@ -24,7 +24,8 @@ class DatabaseClient(PostgresClient):
         address = server.ensure_running()
         target = {**settings_dict, "HOST": address.host, "PORT": str(address.port)}
         args, env = super().settings_to_cmd_args_env(target, list(parameters))
-        return [str(server.bin_dir / "psql"), *args[1:]], env
+        # PGHOSTADDR would lead elsewhere than to the socket.
+        return [str(server.bin_dir / "psql"), *args[1:]], {**(env or {}), "PGHOSTADDR": ""}
 
     def runshell(self, parameters: Iterable[str]) -> None:
         refuse_other_project(self.connection.settings_dict)

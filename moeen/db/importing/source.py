@@ -5,18 +5,19 @@ Any PostgreSQL from 10 on. Everything is set for the one transaction alone, so t
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
 
+from moeen.db import secret_files
 from moeen.db.codes import Code
 from moeen.db.errors import DATABASE_URL_FORM, USAGE, MoeenError
 from moeen.db.explain import explain
@@ -72,13 +73,8 @@ class SourceTable:
 
 
 def url_of(words: str) -> str:
-    """A URL, or what the variable holds that `env:NAME` names: a password in a command line is seen by everybody."""
-    url = os.environ.get(words[4:], "") if words.startswith("env:") else words
-    if not url:
-        raise MoeenError(
-            f"{words} names nothing.", next_step="--from URL, or env:VARIABLE that holds a URL.", exit_code=USAGE
-        )
-    return url
+    """A URL, or what `env:VARIABLE` or `file:PATH` leads to: a password in a command line is seen by everybody."""
+    return secret_files.led_to(words, folder=Path.cwd()) if words.startswith(("env:", "file:")) else words
 
 
 class Source:

@@ -17,6 +17,13 @@ from moeen.db.errors import FAILED, MoeenError
 
 #: "moeen" in ASCII, and 1 for migrate; advisory locks belong to one database.
 LOCK = (0x6D6F65, 1)
+#: Who holds it in this database, no row when nobody does; LOCK is the parameter.
+HOLDER = """
+    SELECT a.pid, a.usename, a.application_name, extract(epoch FROM clock_timestamp() - a.backend_start)
+    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s) AND l.objsubid = 2
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 POLL_SECONDS = 0.5
 TELL_SECONDS = 10.0
 
@@ -73,15 +80,7 @@ def _try(connection: BaseDatabaseWrapper) -> bool:
 
 def _holder(connection: BaseDatabaseWrapper) -> str:
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT a.pid, a.usename, a.application_name, extract(epoch FROM clock_timestamp() - a.backend_start)
-            FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-            WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s) AND l.objsubid = 2
-              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            """,
-            LOCK,
-        )
+        cursor.execute(HOLDER, LOCK)
         row = cursor.fetchone()
     if row is None:
         return "it ends just now"

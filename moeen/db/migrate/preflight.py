@@ -5,7 +5,7 @@ Nothing is changed here. What is in the way is raised before anything else happe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import DatabaseError, models, transaction
@@ -41,6 +41,12 @@ from moeen.db.sql import compose
 Plan = Sequence[tuple[Migration, bool]]
 #: What was prepared that long ago is not about to be committed.
 PREPARED_SECONDS = 60
+#: The database's name, and the tables that stand in schema public and are no extension's.
+STANDING = """
+    SELECT current_database(), coalesce(array_agg(c.relname::text ORDER BY 1), '{}') FROM pg_class AS c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+      AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+"""
 #: How the names of Django's own tables begin.
 _DJANGOS = ("auth_", "django_")
 
@@ -102,17 +108,17 @@ def check(
 def refuse_another_application(connection: BaseDatabaseWrapper) -> None:
     """Raises AnotherApplication where tables stand in schema public and none is ours, those of Django aside."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT current_database(), coalesce(array_agg(c.relname::text ORDER BY 1), '{}') FROM pg_class AS c
-               WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-                 AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid
-                                 AND deptype = 'e')"""
-        )
+        cursor.execute(STANDING)
         database, standing = cursor.fetchone()
+    if others := another_applications(standing):
+        raise AnotherApplication(database, others)
+
+
+def another_applications(standing: Iterable[str]) -> list[str]:
+    """Of the tables that stand in schema public, those of another application: none where one of ours is among them."""
     ours = {name.table for name in load_expected()["table"] if name.schema == "public"}
     others = [name for name in standing if not name.startswith(_DJANGOS)]
-    if others and not ours.intersection(others):
-        raise AnotherApplication(database, others)
+    return [] if ours.intersection(others) else others
 
 
 def held_by_prepared(connection: BaseDatabaseWrapper) -> list[Finding]:

@@ -200,11 +200,26 @@ def fingerprint(connection: BaseDatabaseWrapper) -> str:
 
 def fingerprint_with(cursor: psycopg.ClientCursor[Any]) -> str:
     """The same, by a cursor of a session whose search path is empty, and in its transaction."""
+    return _form_with(cursor, load_expected()).fingerprint
+
+
+def differences_with(cursor: psycopg.ClientCursor[Any]) -> tuple[str, list[Finding]]:
+    """The same fingerprint, and what of the catalog differs from the expected one; rows are not looked at."""
     expected = load_expected()
+    form = _form_with(cursor, expected)
+    return form.fingerprint, drift.findings(expected, form.objects, owner=form.owner)
+
+
+def expected_fingerprint() -> str:
+    """What `fingerprint` gives of a database in which nothing differs."""
+    return Form(load_expected(), {}, "", "").fingerprint
+
+
+def _form_with(cursor: psycopg.ClientCursor[Any], expected: Objects) -> Form:
     names = set(canonical.relations(expected))
     live = catalog.read_whole_with(cursor, roles=ROLES, platform_roles=_PLATFORM, only=names)
     form = own.without(canonical.of(live), expected, ledger.own_objects(cursor))
-    return canonical.conform(form, expected, is_allowed=is_allowed).fingerprint
+    return canonical.conform(form, expected, is_allowed=is_allowed)
 
 
 def own_objects(connection: BaseDatabaseWrapper) -> frozenset[str]:

@@ -28,7 +28,7 @@ from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from moeen.db.server.processes import is_alive, is_postmaster, read_text
 from moeen.db.server.programs import major_of
-from moeen.db.server.sockets import PORT, SocketAddress, accepts, check_socket_folder, socket_folder
+from moeen.db.server.sockets import PORT, SocketAddress, accepts, addressed, check_socket_folder, socket_folder
 from moeen.db.server.users import become, os_user, user_name
 
 ROLE = "moeen"
@@ -158,10 +158,13 @@ class Server:
     def connect_as_superuser(
         self, address: SocketAddress, *, database: str = "postgres"
     ) -> psycopg.Connection[tuple[Any, ...]]:
-        """An autocommit connection as the cluster's superuser, for its administration only."""
+        """An autocommit connection as the cluster's superuser, for its administration only.
+
+        Names are PostgreSQL's own: what the database's owner made is not called with a superuser's rights.
+        """
         return psycopg.connect(
-            host=address.host,
-            port=address.port,
+            **addressed({"host": address.host, "port": address.port}),
+            options="-c search_path=pg_catalog",
             user=self.superuser,
             dbname=database,
             autocommit=True,

@@ -10,9 +10,10 @@ import pwd
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
@@ -33,6 +34,12 @@ class SocketAddress:
     @property
     def path(self) -> str:
         return f"{self.host}/.s.PGSQL.{self.port}"
+
+
+def addressed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """libpq's parameters, so that they lead to the socket which they name: PGHOSTADDR would lead elsewhere."""
+    is_socket = str(parameters.get("host") or "").startswith(("/", "@"))
+    return {**({"hostaddr": ""} if is_socket else {}), **parameters}
 
 
 def socket_folder(data_dir: Path, *, user: pwd.struct_passwd | None = None) -> Path:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import doctor
-from moeen.db.errors import FINDINGS
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from sysadmin.management import metrics_file
 from sysadmin.management.json_output import as_json
 
 
@@ -24,7 +27,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="The database to look at.")
         parser.add_argument("--json", action="store_true", help="Print the page as one JSON object.")
-
+        words = "Besides, write what was found to a file as Prometheus reads it (METRICS_FILE)."
+        parser.add_argument("--metrics", type=Path, metavar="FILE", help=words)
         parser.add_argument(
             "--try-alarm",
             action="store_true",
@@ -34,6 +38,19 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         look = doctor.try_alarm if options["try_alarm"] else doctor.examine
         found = look(connections[options["database"]])
+        if options["metrics"]:
+            self._write(options["metrics"], found)
         self.stdout.write(as_json(found.as_dict()) if options["json"] else found.pretty())
         if not found.ok:
             sys.exit(FINDINGS)
+
+    @staticmethod
+    def _write(path: Path, found: doctor.Diagnosis) -> None:
+        try:
+            metrics_file.write(path, found, now=time.time())
+        except OSError as error:
+            raise MoeenError(
+                f"{path} cannot be written: {error.strerror}.",
+                next_step="Name a file in a folder that this user may write.",
+                exit_code=USAGE,
+            ) from None

@@ -31,7 +31,7 @@ class Command(BaseCommand):
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        words = "the other database: a URL, or env:VARIABLE that holds one, so that its password is on no command line"
+        words = "the other database: env:VARIABLE or file:PATH that holds its URL, or the URL, which everybody sees"
         parser.add_argument("--from", dest="url", required=True, metavar="URL", help=words)
         words = "the mapping; with --propose where to write it, or - to print it"
         parser.add_argument("--map", required=True, type=Path, metavar="FILE", help=words)

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.conf import settings
 
-from moeen.db.backups.schedule import schedule
+from moeen.db.backups.schedule import misread, schedule
 from moeen.db.codes import Code
-from moeen.db.errors import MoeenError
+from moeen.db.errors import USAGE, MoeenError
 from sysadmin.management.backup_console import BackupCommand
 
 
@@ -28,6 +28,25 @@ class Command(BackupCommand):
         parser.add_argument("--environment-file", type=Path, metavar="FILE", help=words)
         parser.add_argument("--hour", type=int, choices=range(24), default=2, metavar="0-23")
 
+    @staticmethod
+    def _refuse_misread(environment: Path) -> None:
+        """Values are secrets, and not shown."""
+        try:
+            numbers = misread(environment.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise MoeenError(
+                f"{environment} cannot be read ({type(error).__name__}).",
+                next_step="The lines would read it every night.",
+                exit_code=USAGE,
+            ) from error
+        if numbers:
+            which = ", ".join(map(str, numbers))
+            raise MoeenError(
+                f"Line {which} of {environment} would be read by cron's shell or by systemd as something else.",
+                next_step="Write NAME='value', in single quotes, without spaces around the sign.",
+                exit_code=USAGE,
+            )
+
     def handle(self, *args: Any, **options: Any) -> None:
         options["database_identity"] = ""
         target = self.target(options)
@@ -40,6 +59,8 @@ class Command(BackupCommand):
                 "Warning: DATABASE_URL comes from this shell, which cron and systemd do not have. Put it into .env, or "
                 "into a file that its owner alone reads: --environment-file FILE."
             )
+        if environment is not None:
+            self._refuse_misread(environment)
         made = schedule(
             Path(settings.BASE_DIR), database=str(target), hour=options["hour"],
             environment=environment.absolute() if environment else None,

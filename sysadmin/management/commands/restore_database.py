@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backups
 from moeen.db.archiving import recovery, standing
-from moeen.db.backups import origin, restore, store
+from moeen.db.backups import origin, restore, store, trust
 from moeen.db.backups.login import Login
 from moeen.db.backups.progress import Tell
 from moeen.db.backups.salvage import Loss
@@ -75,7 +75,7 @@ class Command(BackupCommand):
     def _of_backup(self, place: store.Store, target: restore.Target, options: dict[str, Any]) -> restore.Restored:
         name = origin.chosen(place, options["id"], target=target.origin, of=options["of"])
         if options["replace"] and not target.empty:
-            paper = place.manifest(name)
+            paper = trust.manifest_of(place, name, unsigned=options["unsigned"])
             origin.refuse_another(paper, target.origin, of=options["of"])
             what = f"Backup {paper.id} of {paper.database}, {paper.created_at}, {paper.rows:,} rows,"
             self._confirm(what, target, yes=options["yes"], expected=options["expect"])

@@ -1,0 +1,1 @@
+-- Before it, 0004_rls.sql says the function as it was.

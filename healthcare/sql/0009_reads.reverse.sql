@@ -1,0 +1,1 @@
+-- Before it, 0008_reads.sql says the functions as they were.

@@ -1,0 +1,1 @@
+-- Before it, 0014_administrators.sql says the function as it was.

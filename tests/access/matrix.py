@@ -1,9 +1,9 @@
 """Who may see and do what: written down, not derived from the SQL it is held against.
 
 A cell is `COMMAND rows; ...`: S select, I insert, U update, D delete; then the labels of the rows it is about (see
-world.py), `*` for all, or `-` for none that the role sees as itself. Columns stand in brackets where not all are meant, `-` before those that are left out.
-What is not written is refused. `p1` is the patient who acts, `d1` the doctor, `s1` the member of staff, `v1` the
-supervisor, `a1` the administrator; `p2`, `d2`, `s2` are others of their kind.
+world.py), `*` for all, or `-` for none in nobody's name. Columns stand in brackets where not all are meant, `-` before
+those that are left out. What is not written is refused. `p1` is the patient who acts, `d1` the doctor, `s1` the member
+of staff, `v1` the supervisor, `a1` the administrator; `p2`, `d2`, `s2` are others of their kind.
 """
 
 ROLES = ("anon", "patient", "doctor", "staff", "supervisor", "admin", "service", "auth")

@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
+.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -137,6 +137,9 @@ test-mutation: development  ## break every policy, grant, function and role in t
 
 bench-validate: development  ## measure validate_schema against pg_dump --schema-only
 	@$(BIN)/python -m tests.bench.bench_validate $(ARGS)
+
+docs: development  ## write docs/commands.md and docs/configuration.md anew
+	@$(BIN)/python -m sysadmin.management.reference
 
 lock:  ## pin requirements*.in anew, with hashes and without naming an index
 	@[ -x .moeen/lock/bin/pip-compile ] || { $(PYTHON) -m venv --clear .moeen/lock && \

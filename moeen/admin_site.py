@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from moeen import second_factor
+from moeen import search, second_factor
 from moeen.db import public_ids
 from moeen.db.roles import PEOPLE
 from moeen.db.security import identity
@@ -46,8 +46,10 @@ class MoeenAdminSite(AdminSite):
 
     def get_urls(self) -> list[Any]:
         switch = self.admin_view(require_POST(self.switch_role))
+        searched = self.admin_view(lambda request: search.answer(request, self))
         return [
             path("role/", switch, name="switch_role"),
+            path("search/", searched, name="search"),
             path("login/code/", second_factor.CodePage.as_view(site=self), name="second_factor_code"),
             path("second-factor/", second_factor.SetUpPage.as_view(site=self), name="second_factor"),
             path("own-sessions/", self.admin_view(OwnSessionsPage.as_view(site=self)), name="own_sessions"),

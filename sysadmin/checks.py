@@ -72,6 +72,18 @@ def check_web_login(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [checks.Error(found.cause, hint=found.next_step, id=ids[type(found)])]
 
 
+@register(checks.Tags.security)
+def check_dotenv(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The file that holds passwords and keys is for its owner and group alone."""
+    path = Path(settings.BASE_DIR, ".env")
+    try:
+        open_to_all = path.stat().st_mode & 0o007
+    except OSError:
+        return []
+    words = f"Everybody on this machine may read or write {path.name}, which holds passwords."
+    return [checks.Warning(words, hint=f"chmod o= {path}", id="moeen.W125")] if open_to_all else []
+
+
 @register
 def check_project(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Which database is meant, where a hosted project and a server of this machine are both named."""

@@ -113,7 +113,7 @@ def archived(quickly, new_database, tmp_path_factory):
     folder.chmod(0o755)
     secret = pyrage.x25519.Identity.generate()
     (folder / "identity").write_text(str(secret))
-    server = servers.start(shape=None)
+    server = servers.start(shape=None, settings=(("synchronous_commit", "on"),))
     target = servers.target_of(server)
     keeper = keeper_of(target, folder, recipients=[str(secret.to_public())])
     thread = running(keeper)

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
+from sysadmin.management.arguments import Reason
 from tests import servers
 
 # Django's commands run the system checks first; this one goes straight to the database.
@@ -94,6 +96,20 @@ def test_traceback__asked_for__shown(manage):
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "s3cret" not in done.stderr
+
+
+def test_usage__reason_without_words__exit_2(manage):
+    """One command shows what happens; that every reason is asked for in this way is held against all of them."""
+    done = manage("migrate", "--no-backup", " ")
+    assert (done.returncode, "--no-backup: say why" in done.stderr) == (2, True)
+    told = {}
+    for name, app in get_commands().items():
+        if app == "sysadmin":
+            for action in load_command_class(app, name).create_parser("manage.py", name)._actions:
+                if action.metavar == "REASON" or "--reason" in action.option_strings:
+                    told[name, action.dest] = isinstance(action, Reason)
+    assert [key for key, is_reason in told.items() if not is_reason] == []
+    assert len(told) > 5
 
 
 @pytest.mark.parametrize("words", [("nosuchcommand",), ("migrate", "--nosuchoption"), ("embedded_server", "fly")])

@@ -66,6 +66,12 @@ def test_doctor__empty_database__says_migrate(new_database):
     assert found["validation"].state == "fail"
 
 
+def test_doctor__older_database__leads_to_the_report_of_its_adoption(new_database):
+    found = lines(states.database(new_database, "core"))
+    for name in ("migrations", "backfills", "validation"):
+        assert (found[name].state, "validate_schema --adoption" in found[name].next_step) == ("fail", True)
+
+
 def test_doctor__adopted_database__says_backfill(new_database):
     database = states.database(new_database, "core")
     call_command("migrate", database=database.alias, verbosity=0)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from moeen.db.errors import ConfigurationError
 from moeen.env import Environment, parse_database_url
+from sysadmin.checks import check_dotenv
 from tests import servers
 
 PRODUCTION = {
@@ -225,3 +226,14 @@ def test_debug__by_command_and_key__on_only_for_developers(words, variables, exp
         [sys.executable, "-c", code], cwd=servers.PROJECT, env=environment, stdout=subprocess.PIPE, text=True
     )
     assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "found"), [(0o600, []), (0o640, []), (0o644, ["moeen.W125"]), (0o602, ["moeen.W125"])]
+)
+def test_check__dotenv_that_others_may_use__is_a_warning(settings, tmp_path, mode, found):
+    settings.BASE_DIR = tmp_path
+    assert check_dotenv(None) == []
+    (tmp_path / ".env").touch(mode=0o600)
+    (tmp_path / ".env").chmod(mode)
+    assert [message.id for message in check_dotenv(None)] == found

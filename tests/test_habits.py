@@ -8,6 +8,7 @@ import tomllib
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from sysadmin.management import reference
 from tests import servers
 
 ROOT = servers.PROJECT
@@ -77,6 +78,21 @@ def test_documents__commands_options_and_targets__exist():
         unknown += [(document.name, "make", target) for target in made if target not in targets]
     assert unknown == []
     assert known > 150
+
+
+def test_pages__all_of_docs__stand_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert {path.name for path in ROOT.glob("docs/*.md")} - {
+        "README.md",
+        *re.findall(r"\]\((\S+\.md)\)", index),
+    } == set()
+
+
+def test_reference__of_commands_and_settings__is_what_make_docs_writes():
+    made = {"commands.md": reference.commands(), "configuration.md": reference.configuration()}
+    written = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in made}
+    assert made == written, "run `make docs`"
+    assert str(ROOT) not in "".join(made.values())
 
 
 def test_processes__of_one_module__keep_its_tests_together(request):

@@ -70,6 +70,16 @@ def fresh(new_database):
     return migrated(new_database)
 
 
+@pytest.mark.parametrize(
+    ("state", "step"), [("fresh", "manage.py migrate"), ("core", "--adoption"), ("full", "--adoption")]
+)
+def test_validate__database_that_was_never_migrated__that_alone_is_found(new_database, state, step):
+    database = states.database(new_database, state)
+    (found,) = schema.validate(connections[database.alias], advice=True).findings
+    assert (found.kind, found.severity) == (Kind.NEVER_MIGRATED, "breaks")
+    assert step in found.fix.pretty()
+
+
 def test_expected__file__is_what_migrating_from_nothing_makes(fresh):
     made = canonical.write(schema.read(connections[fresh.alias]).objects)
     assert made == schema.expected_path().read_text(encoding="utf-8"), "manage.py validate_schema --write-expected"

@@ -145,7 +145,7 @@ def test_values__that_a_policy_asks_for__stand_beside_it(clinic):
         "doctor_id": world.keys["doctors"]["d2"],
         "app.my_doctor_id()": world.keys["doctors"]["d1"],
         "patient_id": world.keys["patients"]["p2"],
-        "app.opened_patient_ids()": None,  # those whose record they opened in an emergency
+        "app.opened_patient_ids()": "no rows",  # those whose record they opened in an emergency
     }
     many = asked(clinic, "staff", "chatbot_flows", "s2")
     assert [part.value for part in many.decisive.parts] == ["false", "false", "false"]

@@ -17,6 +17,7 @@ __all__ = ["ActivityAdmin", "DealAdmin", "LeadAdmin"]
 class LeadAdmin(ModelAdmin):
     """People and companies that showed interest."""
 
+    found_by_name = True
     list_display = (
         "name",
         "company",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import connections, router
 from django.http import HttpRequest
+from django.utils.timezone import localdate
 from django.utils.translation import gettext_lazy as _
 
 from healthcare.admin.records import RecordPages
@@ -50,10 +52,21 @@ class PersonForm(RowForm):
         return user
 
 
+class PatientForm(PersonForm):
+    """A person who lives, or has lived lately."""
+
+    def clean_date_of_birth(self) -> date | None:
+        born: date | None = self.cleaned_data["date_of_birth"]
+        if born is not None and not date(1900, 1, 1) <= born <= localdate():
+            raise ValidationError(_("A date of birth lies between 1900 and today."))
+        return born
+
+
 class PersonAdmin(ModelAdmin):
     """What patients and doctors share."""
 
     form = PersonForm
+    found_by_name = True
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
@@ -92,6 +105,7 @@ class PersonAdmin(ModelAdmin):
 class PatientAdmin(RecordPages, PersonAdmin):
     """People under care."""
 
+    form = PatientForm
     list_display = (
         "full_name",
         "shown_phone",

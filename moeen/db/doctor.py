@@ -26,6 +26,7 @@ from moeen.db.backups import retention, store
 from moeen.db.codes import Code
 from moeen.db.errors import DONE, MoeenError
 from moeen.db.explain import explain
+from moeen.db.findings import Finding
 from moeen.db.history import ledger, other_tools
 from moeen.db.kinds import Kind
 from moeen.db.migrate import preflight
@@ -210,7 +211,13 @@ class _Examination:
             )
         return OK, f"{free / 1e9:.1f} GB free {whose}", ""
 
+    @cached_property
+    def never(self) -> Finding | None:
+        return next((f for f in self.result.findings if f.kind is Kind.NEVER_MIGRATED), None)
+
     def migrations(self) -> Answer:
+        if self.never:
+            return FAIL, f"none is applied: {self.never.why}", self.never.fix.pretty()
         found = [f for f in self.result.findings if f.kind in _MIGRATIONS]
         missing = sum(f.kind is Kind.MIGRATION_MISSING for f in found)
         self.measures["migrations_pending"] = missing
@@ -233,6 +240,8 @@ class _Examination:
         return OK, says, ""
 
     def backfills(self) -> Answer:
+        if self.never:
+            return FAIL, "not before the first migrate", self.never.fix.pretty()
         found = [f for f in self.result.findings if f.kind in DECLARED]
         if not found:
             return OK, "nothing is waiting", ""
@@ -244,6 +253,8 @@ class _Examination:
         return WARN, f"can be guessed: {', '.join(f.object for f in found)}", step
 
     def validation(self) -> Answer:
+        if self.never:
+            return FAIL, "not before the first migrate", self.never.fix.pretty()
         found = [f for f in self.result.findings if f.kind not in _MIGRATIONS | DECLARED]
         if not found:
             return OK, f"the catalog is what the code says; fingerprint {self.result.fingerprint}", ""

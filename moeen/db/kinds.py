@@ -162,6 +162,7 @@ class Kind(enum.StrEnum):
     PREFIX_UNUSED = "unused prefix"
     SEQUENCE_VALUE = "sequence value"
     BACKFILL = "backfill"
+    NEVER_MIGRATED = "never migrated"
     MIGRATION_MISSING = "missing migration"
     MIGRATION_UNKNOWN = "unknown migration"
     MIGRATION_EDITED = "edited migration"

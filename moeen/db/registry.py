@@ -28,9 +28,18 @@ if TYPE_CHECKING:
     Check = Callable[[BaseDatabaseWrapper], Iterable[Finding]]
 
 #: The toolkit's own tables, which it writes by SQL: the ledger, backfills, imports, the ids and keys that rows bore
-#: before, the seals of the audit log. An app holds their models, so that a migration makes them.
+#: before, the seals of the audit log, what commands last found. An app holds their models, so that a migration makes
+#: them.
 LEDGER_TABLES = ("migration_runs", "migration_steps")
-OWN_TABLES = (*LEDGER_TABLES, "backfill_runs", "public_id_aliases", "import_runs", "legacy_keys", "audit_seals")
+OWN_TABLES = (
+    *LEDGER_TABLES,
+    "backfill_runs",
+    "public_id_aliases",
+    "import_runs",
+    "legacy_keys",
+    "audit_seals",
+    "operator_reports",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

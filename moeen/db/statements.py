@@ -14,7 +14,8 @@ from itertools import pairwise
 
 # A character beyond ASCII is a letter to PostgreSQL, a blank one too; only ASCII blanks separate words, and a comment
 # ends with either end of a line. After an E'...' a literal on the next line goes on with its backslashes.
-_LETTER, _BLANK = r"[A-Za-z_\x80-\U0010ffff]", r"[ \t\n\r\f\v]"
+# Letters are written as "all but ...": a set that ends with the last character there is takes `re` 25 ms to compile.
+_LETTER, _BLANK = r"[^\x00-@\[-\^`{-\x7f]", r"[ \t\n\r\f\v]"
 _WORD = rf"{_LETTER}(?:{_LETTER}|[0-9$])*"
 _NEXT_LINE = rf"(?=(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r])(?:{_BLANK}|--[^\n\r]*+)*+"
 _TOKEN = re.compile(

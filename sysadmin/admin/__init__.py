@@ -6,6 +6,7 @@ from sysadmin.admin.audit_log import AuditLogAdmin
 from sysadmin.admin.backfills import BackfillRunAdmin, PublicIdAliasAdmin
 from sysadmin.admin.ledger import MigrationRunAdmin
 from sysadmin.admin.messaging import InternalMessageAdmin, NotificationAdmin
+from sysadmin.admin.operations import OperationsAdmin
 from sysadmin.admin.roles import RoleAdmin, UserRoleAdmin
 from sysadmin.admin.second_factors import SecondFactorAdmin
 from sysadmin.admin.settings import SettingAdmin
@@ -17,6 +18,7 @@ __all__ = [
     "InternalMessageAdmin",
     "MigrationRunAdmin",
     "NotificationAdmin",
+    "OperationsAdmin",
     "PublicIdAliasAdmin",
     "RoleAdmin",
     "SecondFactorAdmin",

@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
 from moeen.db.models import lean, without_withheld
-from sysadmin.admin import history, refusals
+from sysadmin.admin import history, refusals, writing
 from sysadmin.admin.forms import JSONFormField, RowForm
 from sysadmin.admin.lists import ChangeList
 
@@ -53,11 +53,18 @@ class ModelAdmin(admin.ModelAdmin):
     """
 
     form = RowForm
+    formfield_overrides: ClassVar[dict[Any, Any]] = {
+        models.DateField: {"form_class": writing.DateField},
+        models.TimeField: {"form_class": writing.TimeField},
+        models.DecimalField: {"form_class": writing.DecimalField},
+    }
     empty_value_display = "-"
     list_per_page = 50
     show_full_result_count = False  # a second count(*) over the whole table for every search
     ordering = ("-created_at",)  # a heap of one page's rows: what is new is what people look for
     search_fields: ClassVar[tuple[str, ...]] = ("public_id__exact",)
+    #: Whether the search box of every page looks here.
+    found_by_name: ClassVar[bool] = False
     #: The field that a new row's author goes into, if there is one.
     author_field: str | None = None
     #: Fields that the database fills, besides the four of every record.
@@ -144,6 +151,12 @@ class ModelAdmin(admin.ModelAdmin):
                 raise
             request.__dict__["_refused"] = said
             return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """A row's page is called as the row is where it is chosen: by a name, where it has one."""
+        if context.get("original") is not None:
+            context["subtitle"] = self.choice_label(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """The audit log's entries of the row and Django's as one; a row that may not be seen has no page."""
@@ -237,7 +250,23 @@ class ModelAdmin(admin.ModelAdmin):
         by_id = self.search_by_id(request, term)
         if by_id is not None:
             return queryset.filter(by_id), False
-        return super().get_search_results(request, queryset, term.replace("\0", ""))
+        term = term.replace("\0", "")
+        if writing.is_phone(term):
+            term = "".join(term.split())  # one word, however it is grouped
+        return super().get_search_results(request, queryset, term)
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Texts without a lookup of their own are found in every way to write them."""
+        return [f"{name}__written" if self._is_text(name) else name for name in super().get_search_fields(request)]
+
+    def _is_text(self, path: str) -> bool:
+        field, model = None, self.model
+        for part in path.split("__"):
+            if model is None:  # a lookup
+                return False
+            field = model._meta.get_field(part)
+            model = field.related_model
+        return isinstance(field, models.CharField | models.TextField)
 
     def search_by_id(self, request: HttpRequest, term: str) -> Q | None:
         """The condition for rows of this id (public id or uuid), or None when the text is no id."""

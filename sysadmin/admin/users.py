@@ -61,6 +61,7 @@ class UserAddForm(SetPasswordMixin, RowForm):
 class UserAdmin(PersonPages, ModelAdmin, DjangoUserAdmin):
     """Everyone who may sign in. Django's own views add users and change passwords."""
 
+    found_by_name = True
     form = UserChangeForm
     add_form = UserAddForm
     add_form_template = None

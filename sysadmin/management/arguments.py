@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from typing import Any
 
 
 def whole(text: str) -> int:
@@ -28,3 +30,15 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
+
+
+class Reason(Action):
+    """Why something is done that is recorded: some words. "" where it is not said, and only there."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, *, metavar: str = "REASON", **told: Any) -> None:
+        super().__init__(option_strings, dest, default="", metavar=metavar, **told)
+
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: Any = None) -> None:
+        if not values.strip():
+            raise ArgumentError(self, "say why, in some words")
+        setattr(namespace, self.dest, values.strip())

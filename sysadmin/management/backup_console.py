@@ -18,6 +18,7 @@ from moeen.db.backups.origin import Origin, refuse_unless
 from moeen.db.backups.progress import Tell
 from moeen.db.errors import FINDINGS
 from moeen.db.findings import Finding
+from sysadmin.management.arguments import Reason
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
@@ -86,7 +87,7 @@ class BackupCommand(BaseCommand):
 
     def add_unsigned(self, parser: ArgumentParser) -> None:
         words = "also a backup that no known key has signed; say why, it is recorded"
-        parser.add_argument("--unsigned", default="", metavar="REASON", help=words)
+        parser.add_argument("--unsigned", action=Reason, help=words)
 
     def print_json(self, document: Mapping[str, Any]) -> None:
         self.stdout.write(as_json(document, indent=None))
@@ -120,7 +121,7 @@ class PinningCommand(BackupCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("id", metavar="ID")
-        parser.add_argument("--reason", default="", metavar="TEXT", help="why; it is recorded. No patient data")
+        parser.add_argument("--reason", action=Reason, metavar="TEXT", help="why; it is recorded. No patient data")
 
     def handle(self, *args: Any, **options: Any) -> None:
         place = store.of(options["store"])

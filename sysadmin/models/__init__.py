@@ -8,6 +8,7 @@ from sysadmin.models.backfills import BackfillRun, PublicIdAlias
 from sysadmin.models.imports import ImportRun, LegacyKey
 from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
+from sysadmin.models.operator_reports import OperatorReport
 from sysadmin.models.roles import Role, UserRole
 from sysadmin.models.second_factors import SecondFactor
 from sysadmin.models.settings import Setting
@@ -23,6 +24,7 @@ __all__ = [
     "MigrationRun",
     "MigrationStep",
     "Notification",
+    "OperatorReport",
     "PublicIdAlias",
     "Role",
     "SecondFactor",

@@ -2,7 +2,7 @@
 """What each function of schema app must do, and who may call it: written down, not derived from the SQL.
 
 A case is what must come out of its last step, and the steps: `who: statements`. Who: `owner`; a role, which the person
-of the matrix acts in (`patient`, or `patient/p2` for another); `neighbour`, another session of the owner's; `~` and how the signature is forged (see FORGERIES) where
+of the matrix acts in (`patient`, or `patient/p2` for another); `superuser`; `neighbour`, another session of the owner's; `~` and how the signature is forged (see FORGERIES) where
 it is; `anon`, `authenticated/p1`, `service_role` of a platform, as its requests come, with the claims in braces where
 they are others, `~unbound` before app.bind_request(), `~as login unbound` where it is the login itself. `<table.label>` is the key of a row of the world,
 `[signature of service]` what the role would be signed with where it has no claims. All is undone.
@@ -41,7 +41,7 @@ class Function:
 
 
 REFUSED, INVALID, NO_SUCH_ROW, RESTRICTED = Error("42501"), Error("22023"), Error("P0002"), Error("23001")
-INVALID_TEXT, NOT_ALLOWED = Error("22P02"), Error("23514")
+INVALID_TEXT, NOT_ALLOWED, LOCKED = Error("22P02"), Error("23514"), Error("55P03")
 #: No row comes back.
 NOTHING = ()
 
@@ -99,6 +99,10 @@ SEALED = (
     "complete_below, next_transaction, reason, hash, signature, leaves, pruned_through) "
     "VALUES (3, 1, now(), '', '', 1, 1, '[]', '', 7, 7, 8, 8, '', '', '', "
     "(SELECT uuid_send(id) || decode(repeat('00', 48), 'hex') FROM audit_logs WHERE action = 'sealed'),"
+)
+AS_OWNER = (
+    "DO $$ BEGIN EXECUTE format('GRANT %I TO {}', pg_get_userbyid((SELECT relowner FROM pg_class "
+    "WHERE oid = 'patients'::regclass))); END $$"
 )
 LOG = "FROM audit_logs WHERE created_at >= now() AND table_name ="
 SIGN_INS = f"owner: SELECT concat_ws(' ', action, record_id, user_id, acted_as, old_values, new_values) {LOG} 'users'"
@@ -247,6 +251,8 @@ FUNCTIONS = {
         (RESTRICTED, "owner: UPDATE roles SET is_system = false WHERE name = 'admin'; INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s1>', '<roles.system admin>')", "admin: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "owner: UPDATE users SET role = 'staff' WHERE id = '<users.a1>'"),
         (1, "admin: UPDATE users SET name = 'n' WHERE id = '<users.a1>'"),
+        # One after the other: of two administrators, each could find the other still there.
+        (LOCKED, "neighbour: SELECT pg_advisory_xact_lock(hashtextextended('app.keep_an_administrator()', 0))", "admin: SELECT set_config('lock_timeout', '50ms', true); UPDATE users SET role = 'admin' WHERE id = '<users.s1>'"),
     )),
     "keep_in_sight()": Function("", False, (
         (REFUSED, "staff: UPDATE crm_deals SET lead_id = '<crm_leads.s2>' WHERE id = '<crm_deals.s1>'"),
@@ -282,6 +288,10 @@ FUNCTIONS = {
         (REFUSED, PUBLISHED, "owner: INSERT INTO chatbot_flows (id, name, created_by) VALUES ('<users.p1>', 'n', '<users.s1>')", "owner: INSERT INTO chatbot_nodes (id, name, node_type, flow_id) VALUES ('<users.p2>', 'n', 'start', '<chatbot_flows.s1>')", "staff: UPDATE chatbot_nodes SET flow_id = '<users.p1>' WHERE id = '<users.p2>'"),
         (REFUSED, PUBLISHED, "owner: INSERT INTO chatbot_flows (id, name, created_by) VALUES ('<users.p1>', 'n', '<users.s1>')", "owner: INSERT INTO chatbot_nodes (id, name, node_type, flow_id) VALUES ('<users.p2>', 'n', 'start', '<users.p1>')", "staff: UPDATE chatbot_nodes SET flow_id = '<chatbot_flows.s1>' WHERE id = '<users.p2>'"),
         (1, "staff: DELETE FROM chatbot_flows WHERE id = '<chatbot_flows.s1>'"),
+        # A login that is none of ours, in no role.
+        *((expected, "owner: GRANT INSERT ON chatbot_nodes TO authenticated; GRANT EXECUTE ON FUNCTION app.generate_public_id(text) TO authenticated; CREATE POLICY own ON chatbot_nodes FOR INSERT TO authenticated WITH CHECK (true)",
+           f"authenticated/p1~as login unbound: INSERT INTO chatbot_nodes (name, node_type, flow_id) VALUES ('n', 'start', '<chatbot_flows.{flow}>')")
+          for expected, flow in ((REFUSED, "pub"), (1, "s1"))),
     )),
     "bearer_of_alias(text)": Function("auth", True, (
         ("patients <patients.p2>", "auth: SELECT concat_ws(' ', table_name, row_id) FROM app.bearer_of_alias('pat_20251017_000002')"),
@@ -684,6 +694,8 @@ FUNCTIONS = {
         ("<users.p1> patient", "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT concat_ws(' ', user_id, acted_as, ip_address, user_agent, request_id) {LOG} 'patients'"),
         ("service", "service: UPDATE conversations SET status = 'closed' WHERE id = '<conversations.p1>'", f"owner: SELECT concat_ws(' ', user_id, acted_as) {LOG} 'conversations'"),
         (True, "owner: UPDATE patients SET phone = '0500' WHERE id = '<patients.p1>'", f"owner: SELECT acted_as = 'operator:' || session_user AND user_id IS NULL {LOG} 'patients'"),
+        # A role that is only named like ours.
+        (True, f"superuser: CREATE ROLE moeen_janitor; {AS_OWNER.format('moeen_janitor')}; SET LOCAL ROLE moeen_janitor; UPDATE patients SET phone = '0500' WHERE id = '<patients.p1>'", f"owner: SELECT acted_as LIKE 'operator:%' {LOG} 'patients'"),
         (f"192.0.2.7 {'a' * 500} {'r' * 100}", "patient: SELECT set_config('moeen.request', jsonb_build_object('address', '192.0.2.7', 'agent', repeat('a', 900), 'id', repeat('r', 900))::text, true); UPDATE patients SET phone = '0500'",
          f"owner: SELECT concat_ws(' ', host(ip_address), user_agent, request_id) {LOG} 'patients'"),
         (INVALID_TEXT, "patient: SELECT set_config('moeen.request', '{\"address\": \"nowhere\"}', true); UPDATE patients SET phone = '0500'"),

@@ -174,6 +174,7 @@ MATRIX = {
     "migration_runs": {"admin": "S *"},
     "migration_steps": {"admin": "S *"},
     "backfill_runs": {"admin": "S *; U(pause_requested) *"},
+    "operator_reports": {"admin": "S *"},
     "public_id_aliases": {"admin": "S *"},
     "import_runs": {},
     "legacy_keys": {},

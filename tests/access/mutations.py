@@ -62,6 +62,7 @@ EQUIVALENT = {
     ("sign_request()", "part of OR left out [22: OR EXISTS "): "told by the attacks: PREPARE outlives what is undone",
     # Told by the case of `neighbour`, whose session has set no claims so far; it does not see what is mutated here.
     ("is_bound(text)", "coalesce left out [14: "): "claims that were set once are never NULL again",
+    ("link_sign_in(text,uuid,uuid)", "statement left out [5: "): _TRAIL,
     ("lock_away(text)", "part of AND left out [18: AND d.classid = 'pg_catalog.pg_class'::regclass]"): _COLLISION,
     ("lock_away(text)", "part of AND left out [19: AND d.deptype IN ('a', 'i')]"): "sequences depend in no other way",
     (

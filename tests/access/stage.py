@@ -94,6 +94,9 @@ class Stage:
             return self._from_platform(who, label, forged, claims, statements)
         if who == "owner":
             return self._run(statements)
+        if who == "superuser":
+            with self.as_superuser():
+                return self._run(statements)
         if who == "neighbour":
             return self._run(f"SET LOCAL lock_timeout = '1s'; {statements}", self.neighbour)
         if who in ACTORS:

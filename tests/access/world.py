@@ -158,6 +158,7 @@ def _djangos(world):
 def _operators(world):
     add = world.add
     add("backfill_runs", "run", name="public_ids", table_name="patients")
+    add("operator_reports", "doctor", kind="doctor", actor="a", ok=True, report="{}")
     add("import_runs", "run", source="old", actor="a", mapping="")
     add(
         "legacy_keys", "key", source="old", table_name="patients", old_key="7", new_id=("patients", "p1"),

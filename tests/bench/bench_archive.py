@@ -41,12 +41,20 @@ def measure(*, rounds, seconds, scale, settings, folder, only=None):
 
 def _writers(target, programs, *, rounds, seconds, login, folder):
     command = [programs / "pgbench", *login, "-n", "-M", "prepared", "-c", CLIENTS, "-j", "2", "-T", seconds, "moeen"]
+
+    def throughput():
+        """Each round begins with no dead rows, and with every page still to be written whole into the WAL."""
+        with target.connect("moeen") as connection:
+            connection.execute("VACUUM pgbench_branches, pgbench_tellers")
+            connection.execute("CHECKPOINT")
+        return _throughput(command)
+
     without, archived = [], []
     for _ in range(rounds + 1):
-        without.append(_throughput(command))
+        without.append(throughput())
         with _running([sys.executable, "manage.py", "archive", "run"], **_words(target, folder)):
             _wait_until_reached(Path(folder, "archive"), datetime.now(UTC))
-            archived.append(_throughput(command))
+            archived.append(throughput())
             _wait_until_reached(Path(folder, "archive"), datetime.now(UTC))
     # The first one warms the caches.
     without, archived = without[1:], archived[1:]

@@ -127,26 +127,20 @@ class Archivist:
         if held == receiver.LOST:
             self._tell("The archive fell so far behind that the server let it go. Moments are missing; it begins anew.")
         increments = receiver.summarizes(connection)
-        with receiver.receiving(self.login, programs, incoming, slot=self.slot) as received:
-            try:
-                while not self._stopping:
-                    self._wake.clear()
-                    self._ship(connection, archive, received)
-                    self._copy(archive, programs, increments=increments)
-                    self._prune(archive)
-                    self._refuse_full(archive)
-                    self._well()
-                    self._wake.wait(SHIP_SECONDS)
-                self._ship(connection, archive, received)
-            except BaseException:
-                # What was received before the server went is as good as any; how far it reaches, nobody can say.
-                with suppress(Exception):
-                    self._put(archive, received, position=self._position, now=self._until)
-                raise
-            finally:
-                if self._base is not None:
-                    self._base.end()
-                    self._base = None
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                self._ship(connection, archive, programs, incoming)
+                self._copy(archive, programs, increments=increments)
+                self._prune(archive)
+                self._refuse_full(archive)
+                self._well()
+                self._wake.wait(SHIP_SECONDS)
+            self._ship(connection, archive, programs, incoming)
+        finally:
+            if self._base is not None:
+                self._base.end()
+                self._base = None
 
     @property
     def slot(self) -> str:
@@ -155,25 +149,16 @@ class Archivist:
 
     # -- what is received goes into the archive --------------------------------------------------------------
 
-    def _ship(self, connection: receiver.Connection, archive: Archive, received: receiver.Receiver) -> None:
+    def _ship(self, connection: receiver.Connection, archive: Archive, programs: tools.Tools, incoming: Path) -> None:
         """Put into the archive what the server has written until now."""
         ((position, now),) = connection.execute("SELECT pg_current_wal_flush_lsn()::text, clock_timestamp()").fetchall()
         if position == self._position and (now - self._until).total_seconds() < IDLE_SECONDS:
-            received.check()
             return
-        received.wait_for(connection, position)
-        self._put(archive, received, position=position, now=now)
-        self._until, self._position = now, position
-
-    def _put(self, archive: Archive, received: receiver.Receiver, *, position: str, now: datetime) -> None:
-        pieces = list(received.pieces())
+        receiver.receive(self.login, programs, incoming, slot=self.slot, until=lsn(position))
+        pieces = list(receiver.pieces(incoming))
         for name, path, whole in pieces:
             last = path == pieces[-1][1]
-            try:
-                data = path.read_bytes()
-            except FileNotFoundError:
-                # It was finished just now, and has another name.
-                data = path.with_name(name).read_bytes()
+            data = path.read_bytes()
             segments.write(
                 archive, name, data, until=now if last else self._until,
                 lsn=lsn(position) if last else end_of(name, size=len(data)),
@@ -182,6 +167,7 @@ class Archivist:
             # pg_receivewal goes on after the newest file that it finds: that one stays.
             if whole and not last:
                 path.unlink()
+        self._until, self._position = now, position
 
     # -- copies of the files ---------------------------------------------------------------------------------
 

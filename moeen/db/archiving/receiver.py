@@ -1,4 +1,4 @@
-"""pg_receivewal: the WAL of a server, received as it is written, into a folder of its own.
+"""pg_receivewal: the WAL of a server, received into a folder of its own.
 
 A replication slot has the server keep what was not received yet, up to a bound: beyond it the server lets the slot go
 and works on. An archive that fails thus costs moments, and never the server.
@@ -7,10 +7,8 @@ and works on. An archive that fails thus costs moments, and never the server.
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,79 +23,43 @@ from moeen.db.errors import MoeenError
 APPLICATION = "moeen archive"
 #: What the server keeps for us at most.
 KEPT_MB = 1024
-_WAIT_SECONDS = 10.0
+#: How long one go may take; what came until then stays.
+WAIT_SECONDS = 60.0
 HELD, MADE, LOST = "held", "made", "lost"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-class Receiver:
-    """One run of pg_receivewal into `folder`."""
+def receive(login: Login, programs: Tools, folder: Path, *, slot: str, until: int) -> None:
+    """Receive into `folder` what the server has written before this position. Raises MoeenError, with what was said.
 
-    def __init__(self, login: Login, programs: Tools, folder: Path, *, slot: str) -> None:
-        self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115
-        command = [programs.program("pg_receivewal"), "--no-password", "--no-loop", f"--directory={folder}",
-                   f"--slot={slot}", "--status-interval=1"]  # fmt: skip
-        environment = {**login.environment(application=APPLICATION), **programs.environment}
-        self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._said
-        )
-
-    def check(self) -> None:
-        """Raises MoeenError, with what it said, once it has ended."""
-        code = self._process.poll()
-        if code is not None:
-            self._said.seek(0)
-            raise program_errors.failure("pg_receivewal", self._said.read().decode("utf-8", "replace"), code or 1)
-
-    def wait_for(self, connection: Connection, lsn: str) -> None:
-        """Until it has received that much. Raises MoeenError when it does not within some seconds."""
-        deadline = time.monotonic() + _WAIT_SECONDS
-        while True:
-            row = connection.execute(
-                "SELECT bool_or(write_lsn >= %s::pg_lsn) FROM pg_stat_replication WHERE application_name = %s",
-                [lsn, APPLICATION],
-            ).fetchone()
-            if row and row[0]:
-                return
-            self.check()
-            if time.monotonic() > deadline:
-                raise MoeenError(
-                    "What the server writes is not received: pg_receivewal is behind, or the role may not see how far "
-                    "it is.",
-                    next_step="Does the role have pg_monitor? Is the disk of the archive fast enough?",
-                    code=Code.ARCHIVE,
-                )
-            time.sleep(0.1)
-
-    def pieces(self) -> Iterator[tuple[str, Path, bool]]:
-        """Name, file and whether it is whole, of each piece that was received, in the order of the WAL."""
-        for path in sorted(self.folder.iterdir()):
-            name, _, end = path.name.partition(".")
-            if len(name) == 24 and end in ("", "partial"):
-                yield name, path, not end
-
-    def end(self) -> None:
-        with suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            self._process.wait(_WAIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._said.close()
-
-
-@contextmanager
-def receiving(login: Login, programs: Tools, folder: Path, *, slot: str) -> Iterator[Receiver]:
-    """A running Receiver, which ends with the block."""
-    receiver = Receiver(login, programs, folder, slot=slot)
+    In one go every some seconds: a receiver that follows each commit has the server wake a process for each.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    last = until - 1  # it stops behind this byte; at the very end of what is written it would wait for more
+    command = [programs.program("pg_receivewal"), "--no-password", "--no-loop", f"--directory={folder}",
+               f"--slot={slot}", f"--endpos={last >> 32:X}/{last & 0xFFFFFFFF:X}"]  # fmt: skip
+    environment = {**login.environment(application=APPLICATION), **programs.environment}
     try:
-        yield receiver
-    finally:
-        receiver.end()
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise MoeenError(
+            "The server writes more than is received.",
+            next_step="Is the disk of the archive fast enough, and the way to the server?",
+            code=Code.ARCHIVE,
+        ) from None
+    if done.returncode:
+        raise program_errors.failure("pg_receivewal", done.stderr.decode("utf-8", "replace"), done.returncode)
+
+
+def pieces(folder: Path) -> Iterator[tuple[str, Path, bool]]:
+    """Name, file and whether it is whole, of each piece that was received, in the order of the WAL."""
+    for path in sorted(folder.iterdir()):
+        name, _, end = path.name.partition(".")
+        if len(name) == 24 and end in ("", "partial"):
+            yield name, path, not end
 
 
 def hold(connection: Connection, slot: str) -> str:

@@ -43,6 +43,7 @@ def schedule(
     nightly = f"{settings}{manage} backup_database --label nightly {known}"
     after = f"{manage} verify_backup latest {known} && {manage} prune_backups"
     seals = f"{manage} seal_audit_log --json {known}"
+    looks = f"{manage} doctor >/dev/null; {manage} validate_schema >/dev/null"
     later = (hour + 4) % 24
     folder = shlex.quote(str(project))
     cron = (
@@ -52,6 +53,8 @@ def schedule(
         f"{minute} {later} * * * {_percent(f'cd {folder} && {settings}{manage} list_backups {known} >/dev/null')}\n"
         f"# Every {SEAL_MINUTES} minutes: seal the audit log; what is not sealed yet is not protected.\n"
         f"*/{SEAL_MINUTES} * * * * {_percent(f'cd {folder} && {settings}{seals} >/dev/null')}\n"
+        "# Every day: look at the installation and the schema; the admin's page of operations shows what was found.\n"
+        f"{minute} {(hour + 3) % 24} * * * {_percent(f'cd {folder} && {settings}{looks}')}\n"
         "# Every Sunday: prove the audit log by its seals.\n"
         f"{minute} {(hour + 5) % 24} * * 0 {_percent(f'cd {folder} && {settings}{manage} verify_audit_log {known}')}\n"
     )
@@ -80,6 +83,17 @@ def schedule(
         "[Unit]\nDescription=Seals of the clinic's audit log\n\n[Timer]\n"
         f"OnCalendar=*:0/{SEAL_MINUTES}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
     )
+    looking = (
+        "[Unit]\nDescription=Look at the clinic's installation and schema\n\n[Service]\nType=oneshot\n"
+        f"WorkingDirectory={folder}\nNice=10\n"
+        + (f"EnvironmentFile={_escaped(str(environment))}\n" if environment else "")
+        # What they find is kept, and no failure of the unit.
+        + f"ExecStart=-{words} doctor\nExecStart=-{words} validate_schema\n"
+    )
+    daily = (
+        "[Unit]\nDescription=Daily look at the clinic's installation\n\n[Timer]\n"
+        f"OnCalendar=*-*-* {(hour + 3) % 24:02}:{minute:02}:00\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
+    )
     return Schedule(
         cron,
         {
@@ -87,6 +101,8 @@ def schedule(
             "moeen-backup.timer": timer,
             "moeen-seal.service": sealing,
             "moeen-seal.timer": often,
+            "moeen-look.service": looking,
+            "moeen-look.timer": daily,
         },
     )
 

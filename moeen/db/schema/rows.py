@@ -52,6 +52,25 @@ def examine(
     return reader.found
 
 
+def never_migrated(connection: BaseDatabaseWrapper, form: Form, expected: Objects) -> Finding | None:
+    """Said in place of everything that such a database lacks, which would be the whole schema."""
+    reader = _Reader(connection, form, expected)
+    if _stands(form, "migration_steps"):
+        return None
+    if _stands(form, "django_migrations"):
+        if not reader.reads("django_migrations"):
+            return None
+        ours = sorted({model._meta.app_label for model in public_ids.PREFIXES.values()})
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM public.django_migrations WHERE app = ANY (%s))", [ours])
+            if cursor.fetchone()[0]:
+                return None
+    older = any(_stands(form, model._meta.db_table) for model in public_ids.PREFIXES.values())
+    advice = "manage.py validate_schema --adoption, which says what migrate will do" if older else "manage.py migrate"
+    why = "it has tables of an older application" if older else "it is empty, or another application's"
+    return Finding("database", Kind.NEVER_MIGRATED, "migrated", "never", Severity.BREAKS, Fix(advice=advice), why)
+
+
 def after_rows(catalog: Iterable[Finding], rows: Iterable[Finding]) -> list[Finding]:
     """The catalog's findings; a fix that rows are in the way of, as advice."""
     ill = {f.table for f in rows if f.kind in (Kind.PUBLIC_IDS_MALFORMED, Kind.PUBLIC_IDS_PENDING)}

@@ -36,6 +36,8 @@ from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
 #: Where an app keeps the expected catalog.
 EXPECTED = Path("schema") / "expected.json"
 _ORDER = list(Severity)
+#: Of many findings, a report keeps so many.
+_MOST = 200
 _OWNERS = frozenset({Kind.SCHEMA_OWNER, Kind.TABLE_OWNER, Kind.FUNCTION_OWNER, Kind.SEQUENCE_OWNER, Kind.TYPE_OWNER})
 _PLATFORM = (*PLATFORM_ROLES, AUTHENTICATOR)
 
@@ -84,11 +86,29 @@ class Validation:
             lines.append(f"Not looked into, for want of rights: rows of {', '.join(self.skipped)}.")
         if self.large:
             lines.append(f"Not looked through for orphans, which --deep does: {', '.join(self.large)}.")
-        counts = {s: sum(f.severity is s for f in self.findings) for s in _ORDER}
-        told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
-        verdict = f"{len(self.findings)} findings ({told})." if self.findings else "The database is what the code says."
+        verdict = self.verdict
         lines.append(f"{verdict} PostgreSQL {self.server}, fingerprint {self.fingerprint}, {self.seconds:.2f} s.")
         return "\n".join(lines)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Severity, worst first -> how many findings."""
+        return {str(s): sum(f.severity is s for f in self.findings) for s in _ORDER}
+
+    @property
+    def verdict(self) -> str:
+        told = ", ".join(f"{count} {severity}" for severity, count in self.counts.items() if count)
+        return f"{len(self.findings)} findings ({told})." if self.findings else "The database is what the code says."
+
+    def report(self) -> dict[str, Any]:
+        """What is kept for people to look at: the verdict, counts, and the first findings."""
+        return {
+            "verdict": self.verdict,
+            "counts": self.counts,
+            "findings": [
+                {"told": f.told(), "severity": str(f.severity), "fix": f.fix.pretty()} for f in self.findings[:_MOST]
+            ],
+        }
 
 
 def _with_reason(finding: Finding) -> str:
@@ -108,7 +128,8 @@ def validate(
 ) -> Validation:
     """Hold a database against the expected catalog and look at its contents. Writes nothing, also on a standby.
 
-    ``tables`` and ``apps_only`` limit the findings to these tables and to the migrations of these apps. With
+    Of a database that was never migrated that alone is found. ``tables`` and ``apps_only`` limit the findings to these
+    tables and to the migrations of these apps. With
     ``advice`` the rules of row security are asked as well, where the catalog has not said it already, and what a
     restore could not bring back; ``deep``: large tables are looked through for it, too. Raises MoeenError when there is
     no expected catalog, and the database's errors when it cannot be asked.
@@ -122,6 +143,8 @@ def validate(
             recorded = ledger.own_objects(cursor)
         form = own.without(canonical.of(live), expected, recorded)
         form = canonical.conform(form, expected, is_allowed=is_allowed)
+        if never := rows.never_migrated(connection, form, expected):
+            return _result(form, [never], (), started)
         found = drift.findings(expected, form.objects, owner=form.owner)
         inside = rows.examine(connection, form, expected, loader=loader)
         found = rows.after_rows(found, inside.findings)

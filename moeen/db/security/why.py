@@ -419,7 +419,8 @@ class _Examination:
 #: Among conditions and functions, the row itself.
 _ANSWER = "the row by its key"
 # Of a function that returns many values, how many.
-_VALUES = "(SELECT CASE WHEN count(*) > 3 THEN count(*) || ' values' ELSE string_agg(v::text, ', ') END FROM {} AS v)"
+_VALUES = """(SELECT CASE WHEN count(*) = 0 THEN 'no rows' WHEN count(*) > 3 THEN count(*) || ' rows'
+                          ELSE string_agg(v::text, ', ') END FROM {} AS v)"""
 
 
 def _literal(text: str) -> sql.SQL:

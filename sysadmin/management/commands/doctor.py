@@ -12,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import doctor
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.history import reports
 from sysadmin.management import metrics_file
 from sysadmin.management.json_output import as_json
 
@@ -36,8 +37,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        look = doctor.try_alarm if options["try_alarm"] else doctor.examine
-        found = look(connections[options["database"]])
+        connection = connections[options["database"]]
+        found = doctor.try_alarm(connection) if options["try_alarm"] else doctor.examine(connection)
+        if not options["try_alarm"]:
+            reports.keep(connection, reports.DOCTOR, ok=found.ok, report=found.as_dict())
         if options["metrics"]:
             self._write(options["metrics"], found)
         self.stdout.write(as_json(found.as_dict()) if options["json"] else found.pretty())

@@ -26,6 +26,7 @@ from moeen.db.migrate.outline import outline
 from moeen.db.migrate.refusals import Findings
 from moeen.db.schema import restorable
 from moeen.db.security import signing
+from sysadmin.management.arguments import Reason
 from sysadmin.management.backup_console import UNITS
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
@@ -58,11 +59,10 @@ class Command(migrate.Command):
             metavar="SECONDS",
             help="How long to wait while another migration runs (default: 600).",
         )
-        parser.add_argument("--no-backup", default="", metavar="REASON", help="Make no backup; the reason is recorded.")
+        parser.add_argument("--no-backup", action=Reason, help="Make no backup; the reason is recorded.")
         parser.add_argument(
             "--no-rehearsal",
-            default="",
-            metavar="REASON",
+            action=Reason,
             help="Do not try the run on a twin of the database first, nor judge by it what SQL of one's own locks; the "
             "reason is recorded.",
         )
@@ -126,7 +126,7 @@ class Command(migrate.Command):
             action="store_true",
             help="Go on in a database that holds another application's tables and none of ours.",
         )
-        parser.add_argument("--reason", default="", help="Why the change is accepted, or the policy or role kept.")
+        parser.add_argument("--reason", action=Reason, help="Why the change is accepted, or the policy or role kept.")
         parser.add_argument(
             "--allow-blocking",
             action="append",
@@ -142,7 +142,7 @@ class Command(migrate.Command):
             return
         self._check_names(options["allow_blocking"])
         for name in ("keep_policy", "keeps"):
-            if options[name] and not options["reason"].strip():
+            if options[name] and not options["reason"]:
                 raise MoeenError(f"--{name.replace('_', '-')} needs --reason.", exit_code=USAGE)
         grantees.check_names(options["closes_to"], options["keeps"])
         said = zones.Zones.parse(options["times_are"])
@@ -157,9 +157,9 @@ class Command(migrate.Command):
             hold_triggers=options["hold_triggers"],
             fire_triggers=options["fire_triggers"],
             drop_policies=tuple(options["drop_policy"]),
-            keep_policies=dict.fromkeys(options["keep_policy"], options["reason"].strip()),
+            keep_policies=dict.fromkeys(options["keep_policy"], options["reason"]),
             closes_to=tuple(options["closes_to"]),
-            keeps=dict.fromkeys(options["keeps"], options["reason"].strip()),
+            keeps=dict.fromkeys(options["keeps"], options["reason"]),
             allow_blocking=tuple(options["allow_blocking"]),
             yes_here=options["yes_here"],
             tell=(lambda line: None) if quiet else display.tell,

@@ -17,8 +17,8 @@ from sysadmin.management.backup_console import BackupCommand
 
 class Command(BackupCommand):
     help = (
-        "Prints cron lines and systemd timers that back up, verify and prune every night, and seal the audit log every "
-        "ten minutes. Installs nothing."
+        "Prints cron lines and systemd timers that back up, verify and prune every night, look at the installation "
+        "every day, and seal the audit log every ten minutes. Installs nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -72,5 +72,6 @@ class Command(BackupCommand):
         for name, text in made.units.items():
             self.stdout.write(f"# --- systemd: /etc/systemd/system/{name}\n{text}")
         self.stdout.write(
-            "# then: systemctl daemon-reload && systemctl enable --now moeen-backup.timer moeen-seal.timer"
+            "# then: systemctl daemon-reload && "
+            "systemctl enable --now moeen-backup.timer moeen-seal.timer moeen-look.timer"
         )

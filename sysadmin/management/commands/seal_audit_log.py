@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connections
 
 from moeen.db.seals import sealing
+from sysadmin.management.arguments import Reason
 from sysadmin.management.seal_console import SealCommand
 
 
@@ -23,7 +24,7 @@ class Command(SealCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         words = "the anchor has later seals than the database, which was restored: say so, it is sealed"
-        parser.add_argument("--lost", default="", metavar="REASON", help=words)
+        parser.add_argument("--lost", action=Reason, help=words)
 
     def handle(self, *args: Any, **options: Any) -> None:
         anchor = self.anchor(options)

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import schema
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.history import reports
 from moeen.db.schema import description, fix_script
 from sysadmin.management import from_nothing
 from sysadmin.management.json_output import as_json
@@ -68,6 +69,8 @@ class Command(BaseCommand):
             sys.exit(FINDINGS if report.refused else 0)
         result = self._check(connection, options)
         schema.log(result)
+        if not options["against"] and not options["app"]:
+            reports.keep(connection, reports.VALIDATION, ok=result.ok, report=result.report())
         if options["sql"]:
             self.stdout.write(fix_script.script(result.findings))
         else:

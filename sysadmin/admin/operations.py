@@ -1,0 +1,255 @@
+"""The operations room: how the installation stands, on one page that refreshes itself.
+
+It is served over a login that owns nothing. What an operator's commands found is shown with the time they looked; what
+this login may not see is said to be not known to it, and never to be in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import connections, router
+from django.db.migrations.loader import MigrationLoader
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from moeen.db.backups import retention, store
+from moeen.db.backups.retention import Entry
+from moeen.db.errors import MoeenError
+from moeen.db.history import reports
+from moeen.db.seals.age import OVERDUE
+from sysadmin.admin import backfills
+from sysadmin.admin.base import ModelAdmin
+from sysadmin.models import AuditSeal, BackfillRun, MigrationRun, MigrationStep, OperatorReport
+
+OK, WARN, FAIL, UNKNOWN = "ok", "warn", "fail", "unknown"
+STATES: dict[str, Any] = {
+    OK: _("In order"),
+    WARN: _("To be looked at"),
+    FAIL: _("To be mended"),
+    UNKNOWN: _("Not known to this login"),
+}
+#: What doctor's lines are called -> as people read it.
+LINES: dict[str, Any] = {
+    "connection": _("connection"), "version": _("version"), "role": _("database role"), "identity": _("identities"),
+    "web": _("web's login"), "TLS": _("encryption"), "disk": _("disk"), "migrations": _("migrations"),
+    "backfills": _("backfills"), "validation": _("validation"), "audit seals": _("audit seals"),
+    "other tools": _("other tools"), "backups": _("backups"), "archive": _("recovery point"), "alarm": _("alarm"),
+    "settings": _("settings"), "REST": _("REST road"),
+}  # fmt: skip
+SEVERITIES: dict[str, Any] = {
+    "breaks": _("breaks something"), "unsafe": _("unsafe"), "slow": _("slow"), "cosmetic": _("cosmetic"),
+}  # fmt: skip
+#: A report that is older says how it was, not how it is.
+STALE = timedelta(hours=26)
+#: The newest backups that are looked at, and shown as bars.
+BACKUPS = 30
+RUNS = 8
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing, its state, what is said of it in the operator's English, and the next command."""
+
+    name: Any
+    state: str
+    says: str
+    next_step: str = ""
+
+    @property
+    def label(self) -> Any:
+        return STATES[self.state]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A backup in the chart, in units of its 300 by 60."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    state: str
+    title: str
+
+
+@admin.register(OperatorReport)
+class OperationsAdmin(ModelAdmin):
+    """In place of a list, the room. Whoever sees the reports may enter it."""
+
+    ordering = ("kind",)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(require_POST(self.pause_view))
+        return [path("backfill/", view, name="sysadmin_operatorreport_pause"), *super().get_urls()]
+
+    def all_record_fields(self) -> tuple[str, ...]:
+        return ("id",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        kept = {report.kind: report for report in OperatorReport.objects.all()}
+        ledger: Any = self.admin_site._registry[MigrationRun]
+        runs = list(ledger.get_queryset(request).prefetch_related(None).order_by("-started_at")[:RUNS])
+        words = {
+            "title": capfirst(self.opts.verbose_name_plural),
+            "opts": self.opts,
+            "facts": _facts(kept.get(reports.DOCTOR), runs),
+            "doctor": kept.get(reports.DOCTOR),
+            "validation": _validation(kept.get(reports.VALIDATION), runs),
+            "migrations": _migrations(),
+            "runs": [(run, ledger.shown_outcome(run)) for run in runs],
+            "backfills": _backfills(request),
+            "may_pause": request.user.has_perm("sysadmin.change_backfillrun"),
+            "backups": _backups(),
+            "seals": _seals(),
+            "now": timezone.now(),
+        }
+        return TemplateResponse(
+            request, "admin/sysadmin/operatorreport/room.html", self.admin_site.each_context(request) | words
+        )
+
+    def pause_view(self, request: HttpRequest) -> HttpResponse:
+        """One backfill is to wait, or to go on."""
+        page: Any = self.admin_site._registry[BackfillRun]
+        if not page.has_pause_permission(request):
+            raise PermissionDenied
+        run, paused = request.POST.get("run", ""), request.POST.get("pause") == "yes"
+        page.tell(request, BackfillRun.objects.filter(pk=run), paused=paused)
+        return HttpResponseRedirect(reverse("admin:sysadmin_operatorreport_changelist"))
+
+
+def _is_stale(report: OperatorReport, runs: list[MigrationRun]) -> bool:
+    """Whether it is old, or migrate was at work since."""
+    moved = max((run.finished_at or run.started_at for run in runs), default=None)
+    return timezone.now() - report.looked_at > STALE or (moved is not None and moved > report.looked_at)
+
+
+def _facts(report: OperatorReport | None, runs: list[MigrationRun]) -> list[Fact]:
+    """Doctor's lines; of an old report, nothing is in order any more."""
+    if report is None:
+        return [Fact(_("installation"), UNKNOWN, "nobody has looked yet", "manage.py doctor")]
+    stale = _is_stale(report, runs)
+    found = []
+    for line in report.report["lines"]:
+        state = UNKNOWN if stale and line["state"] == OK else line["state"]
+        found.append(Fact(LINES.get(line["name"], line["name"]), state, line["says"], line["next_step"]))
+    if stale:
+        found.insert(0, Fact(_("installation"), WARN, "these findings are old", "manage.py doctor"))
+    return found
+
+
+def _validation(report: OperatorReport | None, runs: list[MigrationRun]) -> dict[str, Any]:
+    if report is None:
+        return {"fact": Fact(_("validation"), UNKNOWN, "nobody has looked yet", "manage.py validate_schema")}
+    counts, findings = report.report["counts"], report.report["findings"]
+    worst = next((name for name in SEVERITIES if counts.get(name)), "")
+    state = FAIL if worst in ("breaks", "unsafe") else WARN if worst else OK
+    if _is_stale(report, runs):
+        state = UNKNOWN if state == OK else state
+    fact = Fact(_("validation"), state, report.report["verdict"], "" if state == OK else "manage.py validate_schema")
+    groups = [
+        (SEVERITIES[name], counts[name], [finding for finding in findings if finding["severity"] == name])
+        for name in SEVERITIES
+        if counts.get(name)
+    ]
+    return {"fact": fact, "report": report, "groups": groups}
+
+
+def _migrations() -> Fact:
+    """What the ledger has of the migrations that this process brings. Only it may be read here."""
+    steps = MigrationStep.objects.exclude(outcome="failed").order_by("app", "name", "-started_at")
+    last = steps.distinct("app", "name").values_list("app", "name", "outcome")
+    outcomes = {(app, name): outcome for app, name, outcome in last}
+    applied = {key for key, outcome in outcomes.items() if outcome != "unapplied"}
+    missing = sorted(MigrationLoader(None, ignore_no_migrations=True).disk_migrations.keys() - applied)
+    newest = {app: max(name for each, name in applied if each == app) for app, _name in applied}
+    pending = [f"{app}.{name}" for app, name in missing if (app, name) in outcomes or name > newest.get(app, "")]
+    if pending:
+        return Fact(_("migrations"), FAIL, f"{len(pending)} pending: {', '.join(pending[:5])}", "manage.py migrate")
+    if missing:
+        says = f"{len(missing)} are older than the ledger, first {'.'.join(missing[0])}"
+        return Fact(_("migrations"), UNKNOWN, says, "manage.py doctor")
+    return Fact(_("migrations"), OK, f"{len(applied)} applied, none pending")
+
+
+def _backfills(request: HttpRequest) -> list[dict[str, Any]]:
+    """The unfinished ones, and the last that were finished."""
+    page: Any = admin.site._registry[BackfillRun]
+    newest = page.get_queryset(request).order_by("-started_at")[:RUNS]
+    found = sorted(newest, key=lambda run: run.finished_at is not None)
+    return [
+        {
+            "run": run,
+            "status": page.shown_status(run),
+            "state": backfills.state(run),
+            "progress": page.progress(run),
+            "rate": page.shown_rate(run),
+            "left": backfills.left(run),
+        }
+        for run in found
+    ]
+
+
+def _backups() -> dict[str, Any]:
+    """As far as this process sees where they lie; a machine that serves need not."""
+    database = str(connections[router.db_for_read(OperatorReport)].settings_dict["NAME"])
+    try:
+        every = list(islice(retention.newest_first(store.of()), BACKUPS))
+        found = [entry for entry in every if entry.damage or entry.database == database]
+    except (MoeenError, OSError) as error:
+        found, why = [], f"the place of backups cannot be read: {type(error).__name__}"
+    else:
+        why = "this process sees no backup of this database"
+    if not found:
+        return {"fact": Fact(_("backups"), UNKNOWN, why, "manage.py list_backups"), "bars": []}
+    worries = retention.warnings(found, database=database, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+    whole = [entry for entry in found if not entry.damage]
+    failed = any(entry.damage or entry.verified_ok is False for entry in found[:1])
+    state = FAIL if failed else WARN if worries else OK
+    says = worries[0] if worries else f"{len(found)} backups"
+    return {
+        "fact": Fact(_("backups"), state, says, "manage.py list_backups" if worries else ""),
+        "newest": whole[0] if whole else None,
+        "bars": _bars(list(reversed(whole))),
+    }
+
+
+def _bars(found: list[Entry]) -> list[Bar]:
+    """Sizes over time, oldest first; the colour says whether it was proven by a restore."""
+    largest = max((entry.bytes for entry in found), default=0) or 1
+    width = 300 / max(len(found), 10)
+    bars = []
+    for number, entry in enumerate(found):
+        height = max(56 * entry.bytes / largest, 2)
+        state = {True: OK, False: FAIL, None: WARN}[entry.verified_ok]
+        title = f"{entry.id}: {entry.bytes / 1e6:,.1f} MB"
+        x, y = round(number * width, 1), round(60 - height, 1)
+        bars.append(Bar(x, y, round(width * 0.8, 1), round(height, 1), state, title))
+    return bars
+
+
+def _seals() -> list[Fact]:
+    """When the log was last sealed; whether it still is what was sealed is for an operator to find out."""
+    newest = AuditSeal.objects.order_by("-number").only("number", "sealed_at", "total").first()
+    if newest is None:
+        return [Fact(_("last seal"), WARN, "nothing is sealed yet", "manage.py seal_audit_log")]
+    ago = timezone.now() - newest.sealed_at
+    says = f"number {newest.number} of {newest.sealed_at:%Y-%m-%d %H:%M} UTC, {newest.total:,} entries so far"
+    old = ago > OVERDUE
+    return [
+        Fact(_("last seal"), WARN if old else OK, says, "manage.py seal_audit_log" if old else ""),
+        Fact(_("the log as it was sealed"), UNKNOWN, "", "manage.py verify_audit_log"),
+    ]

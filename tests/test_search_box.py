@@ -1,0 +1,84 @@
+"""The search box of every page: ids of anything, names of those whom the person may see."""
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from healthcare.models import Appointment
+from sysadmin.models import PublicIdAlias
+from tests import factories
+from tests.test_admin import signed_in, url
+
+pytestmark = pytest.mark.django_db
+PLACE = "/admin/search/"
+
+
+def labels(client, text):
+    found = client.get(PLACE, {"q": text}).context["found"]
+    return [label for group in found for label, _ in group.rows]
+
+
+@pytest.mark.parametrize("make", [factories.appointment, factories.lead, factories.integration, factories.audit_log])
+def test_search__public_id_of_anything__leads_to_its_row(client, make):
+    signed_in(client, "admin")
+    row = make()
+    answer = client.get(PLACE, {"q": f" {row.public_id} "})
+    assert answer.status_code == 302
+    assert answer.url == url(type(row), "change", row.pk)
+
+
+def test_search__former_public_id__leads_to_its_row(client):
+    signed_in(client, "admin")
+    row = factories.patient()
+    PublicIdAlias.objects.create(alias="P-1987/12", table_name="patients", row_id=row.pk)
+    assert client.get(PLACE, {"q": "P-1987/12"}).url == url(type(row), "change", row.pk)
+
+
+def test_search__name_in_another_way_to_write_it__finds_people_of_every_kind(client):
+    signed_in(client, "admin")
+    factories.patient(first_name="أحمد", last_name="العمري")
+    factories.doctor(first_name="احمد", last_name="الحربي")
+    factories.user(name="أَحمد الشهري")
+    factories.lead(name="احمد البلوي")
+    factories.patient(first_name="هدى", last_name="العتيبي")
+    with CaptureQueriesContext(connection) as queries:
+        found = labels(client, "احمد")
+    assert len(found) == 4
+    assert len(queries) <= 12, [query["sql"][:80] for query in queries]
+
+
+def test_search__what_the_person_may_not_see__is_not_found(client):
+    user = signed_in(client, "doctor")
+    mine = factories.appointment(doctor=factories.doctor(user=user), patient=factories.patient(first_name="ريم"))
+    other = factories.patient(first_name="ريم", last_name="العتيبي")
+    assert labels(client, "ريم") == [f"ريم الأحمد ({mine.patient.public_id})"]
+    assert client.get(PLACE, {"q": other.public_id}).status_code == 200  # as one that there is not
+    assert labels(client, other.public_id) == []
+
+
+def test_search__many__leads_to_the_list(client):
+    signed_in(client, "staff")
+    for _ in range(9):
+        factories.patient(first_name="زينب")
+    page = client.get(PLACE, {"q": "زينب"})
+    (group,) = page.context["found"]
+    assert (len(group.rows), client.get(group.more).context["cl"].result_count) == (8, 9)
+
+
+@pytest.mark.parametrize("text", ["", "<script>alert(1)</script>", "\0", "%", "ـ", "(" * 300, "pat_", "00000000"])
+def test_search__any_text__is_answered_and_shown_as_text(client, text):
+    signed_in(client, "staff")
+    answer = client.get(PLACE, {"q": text})
+    assert answer.status_code == 200
+    assert "<script>alert" not in answer.content.decode()
+
+
+def test_box__on_the_pages__is_there_for_who_is_signed_in(client):
+    signed_in(client, "patient")
+    for place in (reverse("admin:index"), PLACE, url(Appointment, "changelist")):
+        assert 'role="search"' in client.get(place).content.decode()
+    stranger = Client()
+    assert 'role="search"' not in stranger.get(reverse("admin:login")).content.decode()
+    assert stranger.get(PLACE).status_code == 302  # to the door

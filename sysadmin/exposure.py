@@ -40,7 +40,7 @@ def settings(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """No setting whose name tells of a secret is public; a declared one holds what it is declared to hold."""
     known = declared()
     with connection.cursor() as cursor:
-        if not _is_there(cursor, "settings", since="0024_settings"):
+        if not _is_there(cursor, "settings", since="0025_settings"):
             return
         cursor.execute("SELECT key, is_public, category, value::text FROM settings ORDER BY key")
         rows = cursor.fetchall()

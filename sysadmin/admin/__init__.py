@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sysadmin.admin.audit_log import AuditLogAdmin
 from sysadmin.admin.backfills import BackfillRunAdmin, PublicIdAliasAdmin
+from sysadmin.admin.fleet import FleetRunAdmin
 from sysadmin.admin.ledger import MigrationRunAdmin
 from sysadmin.admin.messaging import InternalMessageAdmin, NotificationAdmin
 from sysadmin.admin.operations import OperationsAdmin
@@ -15,6 +16,7 @@ from sysadmin.admin.users import UserAdmin, UserPreferenceAdmin
 __all__ = [
     "AuditLogAdmin",
     "BackfillRunAdmin",
+    "FleetRunAdmin",
     "InternalMessageAdmin",
     "MigrationRunAdmin",
     "NotificationAdmin",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sysadmin.models.audit_log import AuditLog
 from sysadmin.models.audit_seals import AuditSeal
 from sysadmin.models.backfills import BackfillRun, PublicIdAlias
+from sysadmin.models.fleet import FleetRun, FleetTurn
 from sysadmin.models.imports import ImportRun, LegacyKey
 from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
@@ -18,6 +19,8 @@ __all__ = [
     "AuditLog",
     "AuditSeal",
     "BackfillRun",
+    "FleetRun",
+    "FleetTurn",
     "ImportRun",
     "InternalMessage",
     "LegacyKey",

@@ -1,8 +1,7 @@
-BEGIN; -- second_factors
-DROP TRIGGER IF EXISTS second_factors_record ON public.second_factors;
-SELECT app.unguard('second_factors');
-SELECT app.lock_away('second_factors');
+BEGIN; -- fleet_runs
+SELECT app.lock_away('fleet_runs');
 COMMIT;
 
--- squawk-ignore ban-drop-function
-DROP FUNCTION IF EXISTS app.record_second_factor();
+BEGIN; -- fleet_turns
+SELECT app.lock_away('fleet_turns');
+COMMIT;

@@ -160,6 +160,8 @@ def _operators(world):
     add("backfill_runs", "run", name="public_ids", table_name="patients")
     add("operator_reports", "doctor", kind="doctor", actor="a", ok=True, report="{}")
     add("import_runs", "run", source="old", actor="a", mapping="")
+    add("fleet_runs", "run", command="migrate", target="", actor="a")
+    add("fleet_turns", "turn", run_id=("fleet_runs", "run"), clinic="one", wave=1)
     add(
         "legacy_keys", "key", source="old", table_name="patients", old_key="7", new_id=("patients", "p1"),
         digest="00000000-0000-0000-0000-000000000007", row_hash=7,

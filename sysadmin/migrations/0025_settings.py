@@ -9,13 +9,13 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0023_second_factors"),
+        ("sysadmin", "0024_second_factors"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0024_rls",
+            name="0025_rls",
             replaces=["0009_rls", "0014_rls"],
         ),
     ]

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0022_operator_reports"),
+        ("sysadmin", "0023_fleet"),
     ]
 
     operations = [
@@ -93,11 +93,11 @@ class Migration(migrations.Migration):
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0023_sign_ins",
+            name="0024_sign_ins",
             replaces=["0018_sign_ins"],
         ),
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0023_rls",
+            name="0024_rls",
         ),
     ]

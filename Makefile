@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation
+.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-fleet bench-fleet
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -88,6 +88,9 @@ test-audit: development  ## attack a sealed audit log in two hundred ways, and s
 test-import: development  ## kill imports at fifty random moments (KILLS=10 for fewer), and run again at size
 	@IMPORT_EXAMPLES=100 $(BIN)/python -m pytest -s -m "long or not long" tests/test_import_long.py tests/test_import_values.py $(ARGS)
 
+test-fleet: development  ## two hundred clinics, some in every kind of trouble, and a run killed twenty times (CLINICS=20 KILLS=4 for less)
+	@$(BIN)/python -m pytest -s -m long tests/test_fleet_long.py $(ARGS)
+
 test-demo: development  ## make demo from nothing: every role signs in over HTTP, within a minute and a half
 	@$(BIN)/python -m pytest -s -m long tests/test_demo.py $(ARGS)
 
@@ -131,6 +134,9 @@ bench-audit: development  ## measure what the audit trail costs writers and a bu
 
 bench-import: development  ## measure an import against a bare COPY of the same rows and the same indexes
 	@$(BIN)/python -m tests.bench.bench_import $(ARGS)
+
+bench-fleet: development  ## measure migrate over two hundred clinics with nothing to do against a loop of single commands
+	@$(BIN)/python -m tests.bench.bench_fleet $(ARGS)
 
 test-mutation: development  ## break every policy, grant, function and role in turn; the proof must notice each
 	@$(BIN)/python -m tests.access.mutations $(ARGS)

@@ -13,7 +13,7 @@ _OPTIONS = {"migrate": "--plan", "import_database": "--check"}
 READING = frozenset({
     "access_matrix", "access_report", "audit", "backup_database", "check", "check_access", "collectstatic",
     "compilemessages", "dbshell",
-    "describe_schema", "diffsettings", "doctor", "dumpdata", "embedded_server", "findstatic", "fleet", "help",
+    "describe_schema", "diffsettings", "doctor", "dumpdata", "embedded_server", "findstatic", "help",
     "inspectdb",
     "lint_migrations", "list_backups", "makemessages", "print_schedule", "print_web_role_sql", "runserver",
     "sendtestemail", "shell", "showmigrations", "sqlflush", "sqlmigrate", "sqlsequencereset", "test", "testserver",

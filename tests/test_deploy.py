@@ -309,6 +309,7 @@ def clinic(web_database):
             "SECURE_PROXY_SSL_HEADER": "HTTP_X_FORWARDED_PROTO=https",
             "SECURE_HSTS_SECONDS": "31536000",
             "DEBUG": "false",
+            "SECOND_FACTOR": "optional",  # test_serving.py gives one
             "METRICS_TOKEN": secrets.token_hex(24),
             "CACHE_DIR": str(servers.scratch()),
         }

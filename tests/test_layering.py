@@ -44,7 +44,7 @@ ROOMS = {
         "security",
         "server",
     },
-    "fleet": {"backups", "catalog", "history", "migrate", "schema"},
+    "fleet": {"backups", "catalog", "engine", "history", "migrate", "schema"},
     "importing": {"backfill", "backups", "catalog", "engine", "history", "schema"},
 }
 TOOLKIT_MAY_IMPORT = {

@@ -37,6 +37,8 @@ WATCHED = frozenset(
         "import_database",
     )
 )
+#: The actions of `fleet` that do something.
+FLEET = frozenset(("migrate", "backfill", "backup", "verify", "validate"))
 FORM = "https://HOST/PATH, or a command with its arguments; {command} stands for the command's name"
 SECONDS = 10.0
 _OUTCOMES = {DONE: "done", FAILED: "failed", USAGE: "wrong usage", FINDINGS: "findings", INTERRUPTED: "cancelled"}
@@ -71,8 +73,10 @@ class Event:
 
 def concerns(words: Sequence[str]) -> bool:
     """Whether the end of this command line (the program's name first) is to be told."""
-    watched = words[1:2] and (words[1] in WATCHED or words[1:3] == ["archive", "check"])
-    return bool(watched) and _SAYING.isdisjoint(words[2:])
+    command, action = [*words, "", "", ""][1:3]
+    parts = {"archive": {"check"}, "fleet": FLEET}
+    watched = command in WATCHED or action in parts.get(command, ())
+    return watched and _SAYING.isdisjoint(words[2:])
 
 
 def is_receiver(text: str) -> bool:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     Check = Callable[[BaseDatabaseWrapper], Iterable[Finding]]
 
-#: The toolkit's own tables, which it writes by SQL: the ledger, backfills, imports, the ids and keys that rows bore
-#: before, the seals of the audit log, what commands last found. An app holds their models, so that a migration makes
-#: them.
+#: The toolkit's own tables, which it writes by SQL: the ledger, backfills, imports, runs over a fleet, the ids and keys
+#: that rows bore before, the seals of the audit log, what commands last found. An app holds their models, so that a
+#: migration makes them.
 LEDGER_TABLES = ("migration_runs", "migration_steps")
 OWN_TABLES = (
     *LEDGER_TABLES,
@@ -37,6 +37,8 @@ OWN_TABLES = (
     "public_id_aliases",
     "import_runs",
     "legacy_keys",
+    "fleet_runs",
+    "fleet_turns",
     "audit_seals",
     "operator_reports",
 )

@@ -7,8 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db import connections, router
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -73,15 +72,15 @@ class RoleAdmin(ModelAdmin):
     ordering = ("name",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Role]:
-        usual = User.objects.filter(role=OuterRef("name")).order_by().values("role").annotate(count=Count("pk"))
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                holder_total=Count("user_roles"),
-                usual_total=Coalesce(Subquery(usual.values("count"), output_field=IntegerField()), 0),
-            )
-        )
+        return super().get_queryset(request).annotate(holder_total=Count("user_roles"))
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Those whose usual role it is are counted for all roles at once: of many users that is one look at each."""
+        found = super().get_changelist_instance(request)
+        counts = dict(User.objects.order_by().values_list("role").annotate(Count("pk")))
+        for role in found.result_list:
+            role.usual_total = counts.get(role.name, 0) if role.is_system else None
+        return found
 
     def render_change_form(
         self,
@@ -126,9 +125,9 @@ class RoleAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Role | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_system)
 
-    @admin.display(description=_("usual role of"), ordering="usual_total")
-    def usual_count(self, obj: Any) -> int | str:
-        return int(obj.usual_total) if obj.is_system else "-"
+    @admin.display(description=_("usual role of"))
+    def usual_count(self, obj: Any) -> int | None:
+        return obj.usual_total
 
     @admin.display(description=_("assigned to"), ordering="holder_total")
     def holder_count(self, obj: Any) -> int:

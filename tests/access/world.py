@@ -75,6 +75,8 @@ def _people(world):
         add("notifications", label, user_id=person, title="t", message="m")
         add("audit_logs", label, user_id=person, action="LOGIN", table_name="users")
         add("user_roles", label, user_id=person, role_id=("roles", "nurse"))
+    for label in ("p1", "a1"):
+        add("second_factors", label, user_id=("users", label), secret="s", confirmed_at="2026-01-02")
     add("audit_logs", "nobody", action="LOGIN", table_name="users")
     add("user_roles", "d2 staff", user_id=("users", "d2"), role_id=("roles", "system staff"))
     for one, other in ("p1", "d1"), ("d1", "p1"), ("p2", "d2"), ("s1", "v1"), ("v1", "s1"), ("a1", "s2"):
@@ -83,7 +85,9 @@ def _people(world):
             sender_id=("users", one), recipient_id=("users", other),
         )  # fmt: skip
     add("settings", "public", key="clinic.name", value='"x"', is_public=True)
-    add("settings", "private", key="clinic.secret", value='"x"', is_public=False)
+    add("settings", "private", key="clinic.target", value='"x"', is_public=False)
+    add("settings", "secret", key="sms.API_KEY", value='"x"', is_public=True)  # of before it was refused
+    add("settings", "private secret", key="smtp.password", value='"x"')
 
 
 def _healthcare(world):
@@ -156,6 +160,8 @@ def _operators(world):
     add("backfill_runs", "run", name="public_ids", table_name="patients")
     add("operator_reports", "doctor", kind="doctor", actor="a", ok=True, report="{}")
     add("import_runs", "run", source="old", actor="a", mapping="")
+    add("fleet_runs", "run", command="migrate", target="", actor="a")
+    add("fleet_turns", "turn", run_id=("fleet_runs", "run"), clinic="one", wave=1)
     add(
         "legacy_keys", "key", source="old", table_name="patients", old_key="7", new_id=("patients", "p1"),
         digest="00000000-0000-0000-0000-000000000007", row_hash=7,

@@ -105,8 +105,9 @@ class Login:
     def in_django(self, alias: str) -> Iterator[BaseDatabaseWrapper]:
         """Django's connection by this login, under an alias that is gone afterwards."""
         names = {"NAME": "dbname", "USER": "user", "HOST": "host", "PORT": "port"}
-        entry = {key: self.parameters[name] for key, name in names.items()}
-        entry |= {"ENGINE": "moeen.db.engine", "PASSWORD": self.password}
+        entry: dict[str, Any] = {key: self.parameters.get(name, "") for key, name in names.items()}
+        rest = {key: value for key, value in self.parameters.items() if key not in names.values()}
+        entry |= {"ENGINE": "moeen.db.engine", "PASSWORD": self.password, "OPTIONS": rest}
         connections.settings[alias] = connections.configure_settings({"default": {}, alias: entry})[alias]
         try:
             yield connections[alias]
@@ -128,14 +129,14 @@ class Login:
             connection = self._open(application)
         try:
             planted.refuse(connection)
+            shared = session.is_shared(connection, lambda: self._open(application))
+            if shared and alone_for:
+                raise session.Shared(alone_for)
+            if not shared:
+                session.pin(connection)
         except BaseException:
             connection.close()
             raise
-        if not session.is_shared(connection, lambda: self._open(application)):
-            session.pin(connection)
-        elif alone_for:
-            connection.close()
-            raise session.Shared(alone_for)
         return connection
 
     def _open(self, application: str, **more: str) -> psycopg.Connection[tuple[Any, ...]]:

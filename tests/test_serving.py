@@ -348,12 +348,6 @@ def measured(text):
     }
 
 
-def test_metrics__file_cannot_be_written__said_in_one_message(project):
-    variables, _ = project
-    refused = run("doctor", "--metrics", "/nowhere/doctor.prom", **variables)
-    assert (refused.returncode, "/nowhere/doctor.prom cannot be written" in refused.stderr) == (2, True)
-
-
 def test_asgi__embedded_server__answers_and_asks_as_the_webs_login(project):
     variables, server = project
     with servers.target_of(server).connect("moeen") as administrator:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, QuerySet
@@ -13,15 +14,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from moeen import search
+from moeen import search, second_factor
 from moeen.db import public_ids
 from moeen.db.roles import PEOPLE
 from moeen.db.security import identity
 from moeen.middleware import ACTING_ROLE
-from moeen.sign_in import OwnPasswordForm, SignInForm
+from moeen.own_sessions import OwnSessionsPage
+from moeen.sign_in import OwnPasswordForm, SignInForm, SignInView
 
 
 class AutocompleteView(AutocompleteJsonView):
@@ -40,7 +43,6 @@ class MoeenAdminSite(AdminSite):
     site_header = _("Moeen administration")
     index_title = _("The clinic's data")
     site_url = None  # there is nothing else to view: the root leads here
-    login_form = SignInForm
 
     def get_urls(self) -> list[Any]:
         switch = self.admin_view(require_POST(self.switch_role))
@@ -48,8 +50,30 @@ class MoeenAdminSite(AdminSite):
         return [
             path("role/", switch, name="switch_role"),
             path("search/", searched, name="search"),
+            path("login/code/", second_factor.CodePage.as_view(site=self), name="second_factor_code"),
+            path("second-factor/", second_factor.SetUpPage.as_view(site=self), name="second_factor"),
+            path("own-sessions/", self.admin_view(OwnSessionsPage.as_view(site=self)), name="own_sessions"),
             *super().get_urls(),
         ]
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Django's page of signing in, by SignInView."""
+        if request.method == "GET" and self.has_permission(request):
+            return redirect("admin:index")
+        context = {
+            **self.each_context(request),
+            "title": gettext("Log in"),
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "username": request.user.get_username(),
+            **(extra_context or {}),
+        }
+        if not {REDIRECT_FIELD_NAME} & {*request.GET, *request.POST}:
+            context[REDIRECT_FIELD_NAME] = reverse("admin:index")
+        view = SignInView.as_view(
+            extra_context=context, authentication_form=SignInForm, template_name="admin/login.html"
+        )
+        return cast(HttpResponse, view(request))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return super().each_context(request) | self.roles_context(request)

@@ -51,6 +51,12 @@ class Environment:
             raise _malformed(name, "true or false")
         return value in _TRUE if value else default
 
+    def choice(self, name: str, *among: str, default: str) -> str:
+        value = self.text(name, default=default).lower()
+        if value not in among:
+            raise _malformed(name, " or ".join(among))
+        return value
+
     def integer(self, name: str, *, default: int, least: int = 0) -> int:
         value = self.text(name)
         if value and not (value.isascii() and value.isdigit() and int(value) >= least):
@@ -116,6 +122,29 @@ class Environment:
         if value and not alarm.is_receiver(value):
             raise _malformed(name, alarm.FORM)
         return value
+
+    def mail(self, name: str) -> dict[str, Any]:
+        """A mail server: host, port, user, password, `starttls` or `tls`; {} where the variable is not set."""
+        value = self.text(name)
+        if not value:
+            return {}
+        found = re.fullmatch(
+            r"(?P<scheme>smtp|smtp\+tls|smtps)://(?:(?P<user>[^:@/\s]+):(?P<password>[^:@/\s]+)@)?"
+            r"(?P<host>[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?/?",
+            value,
+            re.ASCII,
+        )
+        if found is None or int(found["port"] or 1) not in range(1, 65536):
+            raise _malformed(name, "smtp+tls://USER:PASSWORD@HOST:587, smtps://... for TLS from the start")
+        usual = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+        return {
+            "host": found["host"].strip("[]"),
+            "port": int(found["port"] or usual[found["scheme"]]),
+            "user": unquote(found["user"] or ""),
+            "password": unquote(found["password"] or ""),
+            "starttls": found["scheme"] == "smtp+tls",
+            "tls": found["scheme"] == "smtps",
+        }
 
     def mapping(self, name: str) -> dict[str, Any]:
         """A JSON object."""

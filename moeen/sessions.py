@@ -14,7 +14,10 @@ from django.http.response import HttpResponseBase
 from moeen import middleware
 from moeen.db.security import identity
 
-_BEGUN, _SEEN = "begun_at", "seen_at"
+#: In a session: when its person signed in and when it was last used, in seconds since 1970; from where, and with what.
+BEGUN, SEEN, ADDRESS, AGENT = "begun_at", "seen_at", "address", "agent"
+#: In a session: its person has given a second factor.
+PROVEN = "second_factor"
 #: How often the time of the last request is written, in seconds: not with each.
 _EVERY = 60
 
@@ -22,11 +25,26 @@ _EVERY = 60
 def begin(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
     """Receiver of user_logged_in."""
     if request is not None:
-        request.session[_BEGUN] = request.session[_SEEN] = int(time.time())
+        request.session[BEGUN] = request.session[SEEN] = int(time.time())
+        told = middleware.origin(request)
+        request.session[ADDRESS], request.session[AGENT] = told["address"], told["agent"][: identity.AGENT_LENGTH]
+
+
+def is_over(*, begun: float, seen: float, now: float) -> bool:
+    return now - begun > settings.SESSION_COOKIE_AGE or now - seen > settings.SESSION_IDLE_SECONDS
+
+
+def must_be_proven(role: str) -> bool:
+    """Whether SECOND_FACTOR lets nobody act in this role of PEOPLE without a second factor."""
+    asked: str = settings.SECOND_FACTOR
+    return asked == "everybody" or (asked == "administrators" and role == "admin")
 
 
 class SessionLimitsMiddleware:
-    """Ends a session after SESSION_IDLE_SECONDS without a request, and SESSION_COOKIE_AGE after signing in."""
+    """Ends a session after SESSION_IDLE_SECONDS without a request, and SESSION_COOKIE_AGE after signing in.
+
+    One that began without a second factor also ends when its person comes to act in a role that must have one.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -34,12 +52,15 @@ class SessionLimitsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.user.is_authenticated:
             now, session = int(time.time()), request.session
-            begun, seen = session.get(_BEGUN, 0), session.get(_SEEN, 0)  # one of before these limits has neither
-            old, idle = now - begun > settings.SESSION_COOKIE_AGE, now - seen > settings.SESSION_IDLE_SECONDS
-            if old or idle:
-                request.__dict__["session_ended"] = "idle" if idle else "old"  # for who hears of it
+            begun, seen = session.get(BEGUN, 0), session.get(SEEN, 0)  # one of before these limits has neither
+            idle = now - seen > settings.SESSION_IDLE_SECONDS
+            acts: Any = session.get(middleware.ACTING_ROLE, request.user.role)
+            unproven = must_be_proven(acts) and not session.get(PROVEN)
+            if is_over(begun=begun, seen=seen, now=now) or unproven:
+                why = "no second factor" if unproven else "idle" if idle else "old"
+                request.__dict__["session_ended"] = why  # for who hears of it
                 with identity.requested(**middleware.origin(request)):
                     logout(request)
             elif now - seen > _EVERY:
-                session[_SEEN] = now
+                session[SEEN] = now
         return self.get_response(request)

@@ -32,6 +32,7 @@ def _development_key() -> str:
 SECRET_KEY = env.text("SECRET_KEY")
 _installed = bool(SECRET_KEY)
 SECRET_KEY = SECRET_KEY or _development_key()
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 
 # Off unless asked for, so that no installation shows its insides by omission, and commands do not keep every
 # query in memory. The one exception is `runserver` without a SECRET_KEY: nobody but a developer runs that,
@@ -138,9 +139,30 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 # Wrong passwords within a quarter of an hour, after which nobody signs in to the account, or from the address.
 SIGN_IN_TRIES = env.integer("SIGN_IN_TRIES", default=10, least=1)
 SIGN_IN_TRIES_OF_ADDRESS = env.integer("SIGN_IN_TRIES_OF_ADDRESS", default=100, least=1)
+# Who may not sign in without a second factor; "optional": nobody is asked for one who has not set one up.
+SECOND_FACTOR = env.choice(
+    "SECOND_FACTOR",
+    "optional",
+    "administrators",
+    "everybody",
+    default="administrators" if _secure else "optional",
+)
+SECOND_FACTOR_ENGINE = "sysadmin.second_factors"
+# A link by mail with which to set a password anew lasts an hour. Without EMAIL_URL an installation sends none, and a
+# developer's server prints them.
+PASSWORD_RESET_TIMEOUT = 3600
+_mail = env.mail("EMAIL_URL")
+SENDS_LETTERS = bool(_mail) or not _installed
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail else 'console'}.EmailBackend"
+EMAIL_HOST, EMAIL_PORT = _mail.get("host", ""), _mail.get("port", 0)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.get("user", ""), _mail.get("password", "")
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("starttls", False), _mail.get("tls", False)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", default="moeen@localhost")
 # What processes that serve write: counts of tries under keyed hashes, and of requests. Shared by those of a machine.
 CACHE_DIR = env.folder("CACHE_DIR", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "cache"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": CACHE_DIR}}

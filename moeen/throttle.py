@@ -1,4 +1,4 @@
-"""How often somebody has tried to sign in: wrong passwords by account and by address, for a quarter of an hour."""
+"""How often something was tried, by account and by address, for a quarter of an hour: wrong passwords, and the like."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ SECONDS = 15 * 60
 Mark = tuple[str, int]
 
 
-def marks(account: str, address: str) -> list[Mark]:
-    """What a try counts against: the account, and the address unless it is this machine's, which is a proxy's."""
-    found = [(_key(f"account {account.strip().casefold()}"), settings.SIGN_IN_TRIES)]
+def marks(account: str, address: str, *, of: str = "", most: int | None = None) -> list[Mark]:
+    """What a try counts against: the account, and the address unless it is this machine's, which is a proxy's.
+
+    `of`: what is tried, "" for signing in; `most`: how often for an account, where it is not SIGN_IN_TRIES.
+    """
+    found = [(_key(f"{of}account {account.strip().casefold()}"), most or settings.SIGN_IN_TRIES)]
     with suppress(ValueError):
         if not ipaddress.ip_address(address).is_loopback:
-            found.append((_key(f"address {address}"), settings.SIGN_IN_TRIES_OF_ADDRESS))
+            found.append((_key(f"{of}address {address}"), settings.SIGN_IN_TRIES_OF_ADDRESS))
     return found
 
 

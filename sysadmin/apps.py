@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from moeen.db.registry import DatabaseFacts
 from moeen.db.security.identity import role_switched
 from sysadmin import older
+from sysadmin.declared_settings import Declared, Kind
 
 
 class SysadminConfig(AppConfig):
@@ -16,12 +17,18 @@ class SysadminConfig(AppConfig):
 
     name = "sysadmin"
     verbose_name = _("System administration")
+    settings = (
+        Declared(
+            key="clinic.name", kind=Kind.TEXT, default="Moeen", is_public=True,
+            description="What authenticators call the clinic beside a person's address.",
+        ),
+    )  # fmt: skip
     database_facts = DatabaseFacts(
         audit_table="audit_logs",
         older_indexes=older.INDEXES,
         append_only=frozenset({"audit_logs"}),
         whole_table_roles={"audit_logs": frozenset({"admin"})},
-        secret_readers={"users": frozenset({"auth"})},
+        secret_readers={"users": frozenset({"auth"}), "second_factors": frozenset({"auth"})},
         public_rows={"settings": "is_public"},
         accepted_advice={
             "always true users_update_auth": "signing in; column grants leave it password_hash and last_login",
@@ -32,7 +39,11 @@ class SysadminConfig(AppConfig):
         },
         first_files=frozenset({"0001_functions"}),
         policies_stand_on=(("sysadmin", "0009_rls"),),
-        exposure_checks=("sysadmin.exposure.system_roles", "sysadmin.exposure.suspended_audits"),
+        exposure_checks=(
+            "sysadmin.exposure.system_roles",
+            "sysadmin.exposure.suspended_audits",
+            "sysadmin.exposure.settings",
+        ),
         users_of_django=older.USERS_OF_DJANGO,
     )
 

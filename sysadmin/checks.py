@@ -1,4 +1,4 @@
-"""The project's own system checks: its migrations and their SQL (moeen.db.lint); Arabic names; the web's login."""
+"""The project's own system checks: its migrations and their SQL; Arabic names; the web's login; the second factor."""
 
 from __future__ import annotations
 
@@ -94,3 +94,12 @@ def check_project(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     words = f"The database is {entry['NAME']} on this machine, as DATABASE_URL says, not that of SUPABASE_PROJECT_REF."
     return [checks.Info(words, hint="Leave one of the two out to have it said no more.", id="moeen.I124")]
+
+
+@register(checks.Tags.security, deploy=True)
+def check_second_factor(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Whoever learns an administrator's password is not yet one."""
+    if settings.SECOND_FACTOR != "optional":
+        return []
+    words = "Administrators may sign in with a password alone: SECOND_FACTOR is optional."
+    return [checks.Warning(words, hint="Unset it, or set it to administrators (docs/signing-in.md).", id="moeen.W125")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -11,21 +13,14 @@ from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.roles import PEOPLE
+from sysadmin.declared_settings import declared
+from sysadmin.models.settings import is_secret
 
 
 def system_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     """The five roles that app.role_of knows by name are there, and are the system's."""
     with connection.cursor() as cursor:
-        # Whoever may not read the rows is told so by validation, which lists the tables.
-        cursor.execute(
-            """SELECT coalesce(has_table_privilege(to_regclass('public.django_migrations'), 'SELECT')
-                               AND has_table_privilege(to_regclass('public.roles'), 'SELECT'), false)"""
-        )
-        (readable,) = cursor.fetchone()
-        if readable:
-            # They are seeded together with the policies.
-            cursor.execute("SELECT FROM django_migrations WHERE (app, name) = ('sysadmin', '0007_rls')")
-        if not readable or cursor.fetchone() is None:
+        if not _is_there(cursor, "roles", since="0007_rls"):  # they are seeded together with the policies
             return
         cursor.execute("SELECT name, coalesce(is_system, false) FROM roles WHERE name = ANY (%s)", [list(PEOPLE)])
         found = dict(cursor.fetchall())
@@ -39,6 +34,47 @@ def system_roles(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             told = "a role of the clinic's own" if name in found else "missing"
             why = "the policies know it by name; whoever may write other roles may give, change or delete this one"
             yield Finding(f"roles.{name}", Kind.SYSTEM_ROLE, "is_system", told, Severity.UNSAFE, fix, why)
+
+
+def settings(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """No setting whose name tells of a secret is public; a declared one holds what it is declared to hold."""
+    known = declared()
+    with connection.cursor() as cursor:
+        if not _is_there(cursor, "settings", since="0025_settings"):
+            return
+        cursor.execute("SELECT key, is_public, category, value::text FROM settings ORDER BY key")
+        rows = cursor.fetchall()
+    for key, is_public, category, text in rows:
+        told = known.get(key)
+        if is_public and is_secret(key):
+            fix = Fix(advice="on its page: take the mark away; if others may have read it, have a new one made")
+            why = "the mark hides it from who reads public settings, and says that somebody meant to show it"
+            yield Finding(f"settings.{key}", Kind.PUBLIC_SECRET, "not public", "public", Severity.UNSAFE, fix, why)
+        if told is None:
+            continue
+        fits = told.kind.fits(json.loads(text))
+        if not fits or category != told.category:
+            expected = f"{told.kind} in {told.category}"
+            found = f"in {category}" if fits else "a value of another type"
+            fix = Fix(advice="on its page: write what it is declared to be")
+            why = "the application takes the default in its place"
+            yield Finding(f"settings.{key}", Kind.SETTING_VALUE, expected, found, Severity.BREAKS, fix, why)
+
+
+def _is_there(cursor: Any, table: str, *, since: str) -> bool:
+    """Whether rows of the table can be read, as the migration left it.
+
+    Whoever may not read them is told so by validation, which lists the tables.
+    """
+    cursor.execute(
+        """SELECT coalesce(has_table_privilege(to_regclass('public.django_migrations'), 'SELECT')
+                           AND has_table_privilege(to_regclass('public.' || %s), 'SELECT'), false)""",
+        [table],
+    )
+    if cursor.fetchone() != (True,):
+        return False
+    cursor.execute("SELECT FROM django_migrations WHERE (app, name) = ('sysadmin', %s)", [since])
+    return cursor.fetchone() is not None
 
 
 def suspended_audits(connection: BaseDatabaseWrapper) -> Iterator[Finding]:

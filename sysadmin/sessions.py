@@ -91,13 +91,18 @@ class SessionStore(db.SessionStore):
 
 @dataclass(frozen=True)
 class Open:
-    """A session that has not ended. `handle` names it, and opens nothing; `role`: "" for the usual one."""
+    """A session that has not ended. `handle` names it, and opens nothing; `role`: "" for the usual one.
+
+    `address` and `agent`: of the request that signed in, "" where it did not say.
+    """
 
     handle: str
     begun: datetime | None
     seen: datetime | None
     expires: datetime
     role: str
+    address: str
+    agent: str
 
 
 #: As many characters of a kept key as tell sessions apart; nothing is done with them but here.
@@ -121,6 +126,8 @@ def of(person: Any) -> list[Open]:
             _moment(data.get("seen_at")),
             row.expire_date,
             str(data.get("acting_role", "")),
+            str(data.get("address", "")),
+            str(data.get("agent", "")),
         )
         for row, data in found
     ]
@@ -139,10 +146,14 @@ def _moment(seconds: Any) -> datetime | None:
     return datetime.fromtimestamp(seconds, tz=UTC) if isinstance(seconds, int) else None
 
 
-def end_all(people: Collection[Any], *, by: Any, why: str) -> int:
-    """End every session of these people (users.id), recorded as the user's who acts; how many there were."""
+def end_all(people: Collection[Any], *, by: Any, why: str, but: str = "") -> int:
+    """End every session of these people (users.id), recorded as the user's who acts; how many there were.
+
+    `but`: the handle of one that stays.
+    """
     whose = {str(person) for person in people}
-    return _end(SessionStore.get_model_class().objects.all(), why=why, by=by, whose=whose)
+    rows = SessionStore.get_model_class().objects.all()
+    return _end(rows.exclude(session_key__startswith=but) if but else rows, why=why, by=by, whose=whose)
 
 
 def _end(rows: Any, *, why: str, by: Any = None, whose: Collection[str] | None = None) -> int:

@@ -172,6 +172,7 @@ class Siege:
             "victim": keys["patients"]["p2"],
             "walkin": keys["patients"]["walk-in"],
             "bot": keys["chatbot_integrations"]["bot"],
+            "setting": keys["settings"]["secret"],
             "others_deal": keys["crm_deals"]["s2"],
             "owner": self.database.owner,
             "database": self.database.name,

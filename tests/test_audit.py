@@ -27,6 +27,7 @@ UNAUDITED = {
     "user_preferences": "how a screen looks",
     "notifications": "made by the server, for one person",
     "internal_messages": "no role changes or removes them",
+    "second_factors": "what becomes of one is an entry of its own kind",
     "audit_logs": "the log itself",
     "audit_seals": "seals of the log, in a chain of their own",
     "chatbot_nodes": "parts of a flow, whose publication is recorded",

@@ -23,10 +23,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.contrib.auth.hashers import make_password
 from django.core.management import get_commands, load_command_class
 
 from moeen.db.backups.schedule import schedule
-from moeen.db.security import web_login
+from moeen.db.security import identity, web_login
+from sysadmin.models import User
 from tests import servers
 from tests.test_habits import _options
 from tests.test_serving import ADDRESS, GUNICORN, PASSWORD, Browser, measured, run, serve
@@ -229,6 +231,7 @@ def test_pool__its_file__names_the_service_the_port_and_the_login():
 # --- all of it, without containers --------------------------------------------------------------------------------
 
 SITE = "clinic.example"
+LOGIN = "moeen_web"
 SECRET = "a-Password-of-the-pool-44"
 
 
@@ -264,31 +267,18 @@ def replaced(text, pairs):
 
 
 @pytest.fixture(scope="module")
-def clinic():
-    """A server that asks the web's login for its password, a database made as the page says, and the pool before it.
-
-    (the operator's variables, the web's, the server, the web's login)
-    """
+def clinic(web_database):
+    """A server that asks the web for its password, and a pool before it: (the database, the web's variables)."""
     if not os.path.exists(servers.PGBOUNCER):
         pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")
-    server = servers.start(shape=None)
-    target = servers.target_of(server)
-    with target.connect("postgres") as administrator:
-        administrator.execute("CREATE ROLE owner_of_clinic LOGIN CREATEROLE")
-        administrator.execute("CREATE DATABASE clinic OWNER owner_of_clinic")
-    variables = {"DATABASE_URL": target.url("clinic", user="owner_of_clinic"), "BACKUP_DIR": str(servers.scratch())}
-    done = run("migrate", "--no-backup", "empty", **variables)
-    assert done.returncode == 0, done.stderr
-    made = run("print_web_role_sql", **variables).stdout
-    key = run("rotate_identity_key", "--print", **variables).stdout.strip().partition("=")[2]
-    login = re.search(r"CREATE ROLE \"?(\w+)", made)[1]
-    with target.connect("clinic") as administrator:
-        administrator.execute(made.replace("'...'", f"'{SECRET}'"))
+    target, name = web_database.target, web_database.name
+    with web_database.admin() as administrator:
+        administrator.execute(f"ALTER ROLE {LOGIN} PASSWORD '{SECRET}'")
         (line,) = administrator.execute(
-            """SELECT format('"%%s" "%%s"', rolname, rolpassword) FROM pg_authid WHERE rolname = %s""", [login]
+            """SELECT format('"%%s" "%%s"', rolname, rolpassword) FROM pg_authid WHERE rolname = %s""", [LOGIN]
         ).fetchone()
-        hba = server.data_dir / "pg_hba.conf"
-        hba.write_text(f"local all {login} scram-sha-256\n{hba.read_text()}")
+        hba = target.server.data_dir / "pg_hba.conf"
+        hba.write_text(f"local all {LOGIN} scram-sha-256\n{hba.read_text()}")
         administrator.execute("SELECT pg_reload_conf()")
     port, folder = free_port(), servers.scratch()
     (folder / "users").write_text(f"{line}\n")
@@ -296,22 +286,22 @@ def clinic():
         replaced(
             (FOLDER / "pgbouncer.ini").read_text("utf-8"),
             (
-                ("moeen = host=db port=5432", f"clinic = host={target.host} port={target.port}"),
+                ("moeen = host=db port=5432", f"{name} = host={target.host} port={target.port}"),
                 ("listen_addr = *", "listen_addr = 127.0.0.1"),
                 ("listen_port = 6432", f"listen_port = {port}"),
                 ("/run/secrets/pgbouncer_users", str(folder / "users")),
             ),
         )
     )
-    owner = server.data_dir.stat()
+    owner = target.server.data_dir.stat()
     for entry in (folder, *folder.iterdir()):
         os.chown(entry, owner.st_uid, owner.st_gid)
     who = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     with process(servers.PGBOUNCER, str(folder / "pgbouncer.ini"), answers=port, **who):
         web = {
             "DATABASE_URL": "",
-            "WEB_DATABASE_URL": f"postgresql://{login}:{SECRET}@127.0.0.1:{port}/clinic",
-            "IDENTITY_KEY": key,
+            "WEB_DATABASE_URL": f"postgresql://{LOGIN}:{SECRET}@127.0.0.1:{port}/{name}",
+            "IDENTITY_KEY": web_database.identity_key(),
             "DATABASE_POOLED": COMPOSE["services"]["web"]["environment"]["DATABASE_POOLED"],
             "SECRET_KEY": secrets.token_urlsafe(50),
             "ALLOWED_HOSTS": SITE,
@@ -319,11 +309,11 @@ def clinic():
             "SECURE_PROXY_SSL_HEADER": "HTTP_X_FORWARDED_PROTO=https",
             "SECURE_HSTS_SECONDS": "31536000",
             "DEBUG": "false",
+            "SECOND_FACTOR": "optional",  # test_serving.py gives one
             "METRICS_TOKEN": secrets.token_hex(24),
             "CACHE_DIR": str(servers.scratch()),
         }
-        yield variables, web, target, login
-    servers.stop(server)
+        yield web_database, web
 
 
 def certificate(folder):
@@ -401,10 +391,12 @@ def asked(address, **headers):
 def test_web__behind_pool_and_proxy__signs_people_in_as_its_own_login(clinic):
     """gunicorn as unit and container start it, PgBouncer with the container's file and passwords by SCRAM, and nginx
     with the example's, where it is here."""
-    variables, web, target, login = clinic
-    script = f"from sysadmin.models import User; User.objects.create_superuser('{ADDRESS}', password='{PASSWORD}')"
-    assert run("shell", "-v0", "-c", script, **variables).returncode == 0
-    assert run("collectstatic", "--noinput", "--verbosity", "0", **variables).returncode == 0
+    database, web = clinic
+    with identity.acting_as_operator():
+        hashed = make_password(PASSWORD, hasher="pbkdf2_sha256")  # what the processes that serve can read
+        User.objects.using(database.alias).create(email=ADDRESS, role="admin", password=hashed)
+    collected = run("collectstatic", "--noinput", "--verbosity", "0", DATABASE_URL=database.url)
+    assert collected.returncode == 0, collected.stderr
     by_proxy = {"X-Forwarded-Proto": "https"}
     with serve(python=GUNICORN, **web) as (site, said):
         assert [asked(site + path)[0] for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 401]
@@ -416,12 +408,14 @@ def test_web__behind_pool_and_proxy__signs_people_in_as_its_own_login(clinic):
         assert asked(f"{site}/admin/login/", **by_proxy | {"Host": "elsewhere.example"})[0] == 400
         if shutil.which("nginx"):
             visit_through_nginx(site, web)
-        with target.connect("clinic") as administrator:
+        with database.admin() as administrator:
             (logins,) = administrator.execute(
                 """SELECT array_agg(DISTINCT usename::text) FROM pg_stat_activity
-                   WHERE datname = 'clinic' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
+                   WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename <> %s
+                         AND backend_type = 'client backend'""",
+                [database.owner],
             ).fetchone()
-        assert logins == [login]
+        assert logins == [LOGIN]
         words = said()
     assert SECRET not in words
     if not shutil.which("nginx"):
@@ -454,8 +448,8 @@ def visit_through_nginx(site, web):
 
 
 def test_readyz__nothing_where_the_pool_should_be__is_503_and_the_process_lives(clinic):
-    _, web, _, _ = clinic
-    gone = re.sub(r":\d+/clinic$", f":{free_port()}/clinic", web["WEB_DATABASE_URL"])
+    _, web = clinic
+    gone = re.sub(r":\d+/", f":{free_port()}/", web["WEB_DATABASE_URL"])
     with serve(python=GUNICORN, **web | {"WEB_DATABASE_URL": gone}) as (site, _):
         assert [asked(site + path)[0] for path in ("/healthz", "/readyz")] == [200, 503]
 

@@ -4,12 +4,15 @@ import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 from django.db import connections
 
 from moeen.db import doctor
+from moeen.db.errors import USAGE, MoeenError
+from sysadmin.management.commands.doctor import Command
 from tests import states
 
 NAMES = [
@@ -212,3 +215,9 @@ def test_doctor__audit_log__says_when_it_was_sealed_and_what_waits(new_database)
         call_command("seal_audit_log", database=database.alias)
         assert lines(database)["audit seals"].state == "ok"
         assert "0 entries have come since" in lines(database)["audit seals"].says
+
+
+def test_metrics__file_cannot_be_written__wrong_usage_that_names_it():
+    with pytest.raises(MoeenError, match=r"/nowhere/doctor.prom cannot be written") as refusal:
+        Command._write(Path("/nowhere/doctor.prom"), doctor.Diagnosis(ok=True, lines=()))
+    assert refusal.value.exit_code == USAGE

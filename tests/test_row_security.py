@@ -121,14 +121,14 @@ def test_function__new_and_not_written_down__is_found(proof, stage):
         assert "function newcomer(): is not written down" in proof.probe.catalog_differences(stage.connection)
 
 
-def test_mutants__some_of_each_kind__are_noticed(proof, stage):
+def test_mutants__one_of_each_kind__is_noticed(proof, stage):
     """`make test-mutation` tries all of them."""
     judge = mutations.Proof(proof.probe, stage, StageRoad(stage))
     chosen = {}
     for mutant in mutants.every(stage.connection):
         chosen.setdefault(mutant.kind, []).append(mutant)
     assert mutants.unmutated(stage.connection) == []
-    tried = [mutant for several in chosen.values() for mutant in random.Random(1).sample(several, min(2, len(several)))]
+    tried = [random.Random(1).choice(several) for several in chosen.values()]
     assert len(chosen) > 20
     assert [mutant.name for mutant in tried if not mutations.reason(mutant) and not judge.notices(mutant)] == []
 
@@ -399,6 +399,8 @@ def test_system_roles__seeded__mirror_the_five_roles_of_people(proof):
 # --- plans --------------------------------------------------------------------------------------------------------
 
 NARROW = ("patient", "doctor", "staff", "supervisor")
+#: Cells that leave few rows out, so that no index would help, and why.
+WIDE = {("supervisor", "settings"): "all but the few that hold secrets"}
 
 
 def nodes(plan, *, inside=False):
@@ -413,7 +415,7 @@ def narrow_cells():
     for table, cells in MATRIX.items():
         for role in NARROW:
             wanted = roads.parse(cells.get(role, "")).get("S")
-            if wanted is not None and wanted[2] is not None:
+            if wanted is not None and wanted[2] is not None and (role, table) not in WIDE:
                 yield role, table
 
 

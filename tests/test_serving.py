@@ -15,6 +15,7 @@ import urllib.parse
 import urllib.request
 
 import psycopg
+import pyotp
 import pytest
 from django.conf import settings as django_settings
 from django.core import checks
@@ -252,6 +253,28 @@ def test_pages__embedded_server__are_served_by_the_webs_login(project, python):
         assert "The record of migrations cannot be read" not in said()
 
 
+def test_second_factor__asked_of_administrators__is_set_up_and_given_as_the_webs_login(project):
+    variables, server = project
+    with serve("--noreload", SECOND_FACTOR="administrators", **variables) as (site, said):
+        browser, other = Browser(site), Browser(site)
+        sign_in = ("/admin/login/?next=/admin/sysadmin/user/", {"username": ADDRESS, "password": PASSWORD})
+        where, _ = browser.post(sign_in[0], **sign_in[1])
+        assert where.endswith("/admin/second-factor/")
+        assert "login" in browser.opener.open(site + "/admin/").url
+        _, page = browser.post("/admin/second-factor/", do="begin")
+        secret = re.search(r'<code dir="ltr">([A-Z2-7 ]+)</code>', page)[1].replace(" ", "")
+        _, page = browser.post("/admin/second-factor/", do="confirm", code=pyotp.TOTP(secret).now())
+        codes = re.findall(r"<li><code>([a-z2-7-]+)</code>", page)
+        assert "Boss" in browser.get("/admin/sysadmin/user/")
+        where, _ = other.post(sign_in[0], **sign_in[1])
+        assert where.endswith("/admin/login/code/")
+        where, page = other.post("/admin/login/code/", code=codes[0])
+        assert where.endswith("/admin/sysadmin/user/")
+        assert "Boss" in page
+        assert "Error" not in said()
+    assert ask(server, "DELETE FROM second_factors RETURNING jsonb_array_length(recovery_codes)") == [(9,)]
+
+
 def test_served__as_in_production__has_its_styles_its_health_and_a_log_without_rows(project):
     """What `make serve` runs: gunicorn, DEBUG off, style sheets under hashed names."""
     variables, _ = project
@@ -323,12 +346,6 @@ def measured(text):
         for sample in family.samples
         if not sample.name.endswith(("_bucket", "_created"))
     }
-
-
-def test_metrics__file_cannot_be_written__said_in_one_message(project):
-    variables, _ = project
-    refused = run("doctor", "--metrics", "/nowhere/doctor.prom", **variables)
-    assert (refused.returncode, "/nowhere/doctor.prom cannot be written" in refused.stderr) == (2, True)
 
 
 def test_asgi__embedded_server__answers_and_asks_as_the_webs_login(project):

@@ -138,6 +138,29 @@ def test_trigger__that_refuses__is_named_with_what_it_says(clinic):
     assert "created_at of appointments" in tried.decisive.says
 
 
+@pytest.mark.parametrize(
+    ("role", "table", "label", "command", "allowed", "reason", "name"),
+    [
+        ("staff", "chatbot_flows", "pub", "INSERT", "no", "policy", "chatbot_flows_insert_staff"),
+        ("staff", "chatbot_flows", "s1", "INSERT", "yes", "", None),
+        ("patient", "chatbot_flows", "s1", "INSERT", "no", "grant", "INSERT on chatbot_flows"),
+        ("admin", "users", "a1", "DELETE", "no", "trigger", "users_administrator_keep"),
+        ("admin", "patients", "p1", "DELETE", "no", "constraint", "appointments_patient_id"),
+        ("admin", "crm_leads", "nobody", "DELETE", "yes", "", None),
+        ("staff", "crm_leads", "s1", "UPDATE", "yes", "", None),
+    ],
+)
+def test_attempt__of_what_policies_let_through__tells_what_the_database_does(
+    clinic, role, table, label, command, allowed, reason, name
+):
+    found = asked(clinic, role, table, label, command=command, attempt=True)
+    assert (found.allowed, found.reason) == (allowed, reason)
+    assert name is None or found.decisive.name.startswith(name)
+    with clinic[0].connect() as owner:
+        key = clinic[1].keys[table][label]
+        assert owner.execute(f"SELECT count(*) FROM {table} WHERE id = %s", [key]).fetchone() == (1,)
+
+
 def test_values__that_a_policy_asks_for__stand_beside_it(clinic):
     _, world = clinic
     found = asked(clinic, "doctor", "appointments", "p2-d2")

@@ -168,6 +168,8 @@ class Kind(enum.StrEnum):
     MIGRATION_EDITED = "edited migration"
     SYSTEM_ROLE = "system role"
     AUDIT_SUSPENDED = "audit suspended"
+    PUBLIC_SECRET = "public secret"
+    SETTING_VALUE = "setting value"
 
     # --- what is in the way of migrating --------------------------------------------------------------------------
     PRIVILEGE = "privilege"

@@ -9,6 +9,7 @@ from sysadmin.admin.ledger import MigrationRunAdmin
 from sysadmin.admin.messaging import InternalMessageAdmin, NotificationAdmin
 from sysadmin.admin.operations import OperationsAdmin
 from sysadmin.admin.roles import RoleAdmin, UserRoleAdmin
+from sysadmin.admin.second_factors import SecondFactorAdmin
 from sysadmin.admin.settings import SettingAdmin
 from sysadmin.admin.users import UserAdmin, UserPreferenceAdmin
 
@@ -22,6 +23,7 @@ __all__ = [
     "OperationsAdmin",
     "PublicIdAliasAdmin",
     "RoleAdmin",
+    "SecondFactorAdmin",
     "SettingAdmin",
     "UserAdmin",
     "UserPreferenceAdmin",

@@ -27,6 +27,12 @@ KINDS = {
     "ROLE_SWITCHED": _("Role switched"),
     "PASSWORD_CHANGED": _("Password changed"),
     "SESSION_ENDED": _("Session ended"),
+    "SECOND_FACTOR_SET_UP": _("Second factor set up"),
+    "SECOND_FACTOR_REMOVED": _("Second factor removed"),
+    "SECOND_FACTOR_FAILED": _("Wrong code of a second factor"),
+    "RECOVERY_CODE_USED": _("Recovery code used"),
+    "RECOVERY_CODES_MADE": _("New recovery codes"),
+    "PASSWORD_RESET_ASKED": _("New password asked for by mail"),
 }
 
 

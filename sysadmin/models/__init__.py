@@ -11,6 +11,7 @@ from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
 from sysadmin.models.operator_reports import OperatorReport
 from sysadmin.models.roles import Role, UserRole
+from sysadmin.models.second_factors import SecondFactor
 from sysadmin.models.settings import Setting
 from sysadmin.models.users import User, UserPreference
 
@@ -29,6 +30,7 @@ __all__ = [
     "OperatorReport",
     "PublicIdAlias",
     "Role",
+    "SecondFactor",
     "Setting",
     "User",
     "UserPreference",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -11,9 +13,17 @@ from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 from sysadmin.models.users import User
 
+#: Names of settings that hold secrets; policies, stamp_setting() and the audit trail say it in the same words.
+_SECRET = re.compile("secret|token|passw|credential|key$", re.IGNORECASE)
+
+
+def is_secret(key: str) -> bool:
+    """Whether a setting of this name holds a secret."""
+    return _SECRET.search(key) is not None
+
 
 class Setting(TimestampedModel):
-    """A named JSON value. Public ones are shown to anybody, signed in or not."""
+    """A named JSON value. Public ones are shown to anybody, signed in or not; secret ones to administrators alone."""
 
     public_id = PublicIdField(prefix="set_")
 

@@ -107,6 +107,8 @@ AS_OWNER = (
 LOG = "FROM audit_logs WHERE created_at >= now() AND table_name ="
 SIGN_INS = f"owner: SELECT concat_ws(' ', action, record_id, user_id, acted_as, old_values, new_values) {LOG} 'users'"
 TRIES = f"owner: SELECT concat_ws(' ', count(*) OVER (), new_values) {LOG} 'users' ORDER BY created_at DESC LIMIT 1"
+AS_P1 = 'auth{"sub": "<users.p1>"}:'
+OTHERS_OF_KIND = f"owner: SELECT count(*) {LOG} 'users' AND action = "
 CHANGED = SIGN_INS + " AND action = 'PASSWORD_CHANGED'"
 LONG_AGO = "owner: INSERT INTO audit_logs (action, table_name, created_at, record_id) SELECT 'SIGN_IN_FAILED', 'users', now() - interval '20 minutes', "
 SHOWN = "concat_ws(' ', action, table_name, record_id, patient_id, user_id, acted_as, new_values)"
@@ -233,6 +235,10 @@ FUNCTIONS = {
         ("{}", "auth: SELECT app.roles_of('00000000-0000-4000-8000-000000000000')::text"),
         ("{staff,admin,doctor,patient,supervisor}", *(f"owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s2>', '<roles.system {role}>')" for role in PEOPLE.split()), "auth: SELECT app.roles_of('<users.s2>')::text"),
         ("{staff}", "owner: INSERT INTO roles (name) VALUES ('midwife')", "owner: INSERT INTO user_roles (user_id, role_id) SELECT '<users.s2>', id FROM roles WHERE name = 'midwife'", "auth: SELECT app.roles_of('<users.s2>')::text"),
+        ("{patient}", "auth: SELECT app.roles_of('<users.p1>')::text"),
+        ("{}", "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.left>', '<roles.system staff>'), ('<users.left>', '<roles.system doctor>')", "auth: SELECT app.roles_of('<users.left>')::text"),
+        ("{doctor}", "owner: UPDATE roles SET is_system = false WHERE name = 'staff'", "auth: SELECT app.roles_of('<users.d2>')::text"),
+        ("{staff}", "owner: INSERT INTO roles (name, is_system) VALUES ('midwife', true)", "owner: INSERT INTO user_roles (user_id, role_id) SELECT '<users.s2>', id FROM roles WHERE name = 'midwife'", "auth: SELECT app.roles_of('<users.s2>')::text"),
         *forged(REFUSED, "auth~: SELECT app.roles_of('<users.d2>')"),
     )),
     "keep_an_administrator()": Function("", True, (
@@ -355,9 +361,12 @@ FUNCTIONS = {
         ('ROLE_SWITCHED <users.d2> <users.d2> auth {"role": "doctor"} {"role": "staff"}', "auth{\"sub\": \"<users.d2>\"}: SELECT app.record_sign_in('ROLE_SWITCHED', before => 'doctor', after => 'staff')", SIGN_INS),
         ('SESSION_ENDED <users.p1> <users.a1> auth {"why": "administrator"}', "auth{\"sub\": \"<users.a1>\"}: SELECT app.record_sign_in('SESSION_ENDED', person => '<users.p1>', after => 'administrator')", SIGN_INS),
         ('SESSION_ENDED <users.p1> auth {"why": "idle"}', "auth: SELECT app.record_sign_in('SESSION_ENDED', person => '<users.p1>', after => 'idle')", SIGN_INS),
-        *((f'{event} <users.p1> auth {{"account": " P1@example.test "}}', f"auth: SELECT app.record_sign_in('{event}', ' P1@example.test ')", SIGN_INS) for event in ("SIGN_IN_FAILED", "SIGN_IN_LOCKED_OUT")),
+        *((f'{event} <users.p1> auth {{"account": " P1@example.test "}}', f"auth: SELECT app.record_sign_in('{event}', ' P1@example.test ')", SIGN_INS) for event in ("SIGN_IN_FAILED", "SIGN_IN_LOCKED_OUT", "PASSWORD_RESET_ASKED")),
         ('SIGN_IN_FAILED auth {"account": "nobody@example.com"}', "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'nobody@example.com')", SIGN_INS),
         *(('SIGN_IN_FAILED auth {"account": "[no e-mail address]"}', f"auth: SELECT app.record_sign_in('SIGN_IN_FAILED', '{typed}')", SIGN_INS) for typed in ("", "s3cret", "p@ssword", "a b@c.de", "s3@cret.1")),
+        ("SECOND_FACTOR_FAILED <users.p1> <users.p1> auth", f"{AS_P1} SELECT app.record_sign_in('SECOND_FACTOR_FAILED', 'p2@example.test', '<users.p2>')", SIGN_INS),
+        ('20 {"more": "not recorded for a quarter of an hour"}', f"{AS_P1} SELECT app.record_sign_in('SECOND_FACTOR_FAILED') FROM generate_series(1, 30)", TRIES),
+        (30, f"{AS_P1} SELECT app.record_sign_in('SIGNED_IN') FROM generate_series(1, 30)", f"{OTHERS_OF_KIND} 'SIGNED_IN'"),
         (255, "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', repeat('a', 300) || '@example.com')", f"owner: SELECT length(new_values ->> 'account') {LOG} 'users'"),
         # Twenty on an account, five hundred on none, of a kind; those of another kind, or long ago, are none of them.
         ('20 {"more": "not recorded for a quarter of an hour", "account": "p1@example.test"}', "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'p1@example.test') FROM generate_series(1, 30)", TRIES),
@@ -368,8 +377,28 @@ FUNCTIONS = {
         (501, LONG_AGO + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("'users'", "'elsewhere'").replace("now() - interval '20 minutes'", "now()") + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("now() - interval '20 minutes'", "now()") + "'<users.p1>' FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
-        *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "INSERT")),
+        *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "SECOND_FACTOR_FAILED", "INSERT")),
+        (INVALID, "auth: SELECT app.record_sign_in('INSERT', person => '<users.p1>')"),
         *forged(REFUSED, "auth~: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')"),
+    )),
+    "record_second_factor()": Function("", True, (
+        # The rows of p1 and a1 are set up; each in their own name, administrators others'.
+        ("SECOND_FACTOR_REMOVED <users.p1> <users.p1> auth", f"{AS_P1} DELETE FROM second_factors", SIGN_INS),
+        ("SECOND_FACTOR_REMOVED <users.p1> <users.p1> auth", f"{AS_P1} UPDATE second_factors SET confirmed_at = NULL", SIGN_INS),
+        ("SECOND_FACTOR_REMOVED <users.p1> <users.a1> admin", "admin: DELETE FROM second_factors", SIGN_INS),
+        (1, "admin: DELETE FROM second_factors", f"{OTHERS_OF_KIND} 'SECOND_FACTOR_REMOVED'"),
+        ('{"reason": "lost"}', "owner: SELECT set_config('moeen.reason', 'lost', true); DELETE FROM second_factors WHERE user_id = '<users.p1>'", f"owner: SELECT new_values::text {LOG} 'users'"),
+        ("SECOND_FACTOR_SET_UP <users.p1> <users.p1> auth", f"{AS_P1} SELECT set_config('moeen.reason', 'lost', true); UPDATE second_factors SET secret = 'x'", SIGN_INS),
+        ("SECOND_FACTOR_SET_UP <users.p1> <users.p1> auth", f"{AS_P1} UPDATE second_factors SET confirmed_at = now(), recovery_codes = '[1]'", SIGN_INS),
+        ("SECOND_FACTOR_SET_UP <users.p2> <users.p2> auth", """auth{"sub": "<users.p2>"}: INSERT INTO second_factors (user_id, secret, confirmed_at) VALUES ('<users.p2>', 'x', now())""", SIGN_INS),
+        (NOTHING, """auth{"sub": "<users.p2>"}: INSERT INTO second_factors (user_id, secret) VALUES ('<users.p2>', 'x'); UPDATE second_factors SET secret = 'y', recovery_codes = '[1]'; DELETE FROM second_factors""", SIGN_INS),
+        (NOTHING, f"{AS_P1} UPDATE second_factors SET last_step = 7", SIGN_INS),
+        ("RECOVERY_CODES_MADE <users.p1> <users.p1> auth", f"{AS_P1} UPDATE second_factors SET recovery_codes = '[1, 2, 3]'", SIGN_INS),
+        ('RECOVERY_CODE_USED <users.p1> <users.p1> auth {"left": 2}', f"{AS_P1} UPDATE second_factors SET recovery_codes = '[1, 2, 3]'; UPDATE second_factors SET recovery_codes = '[1, 3]'", SIGN_INS + " AND action <> 'RECOVERY_CODES_MADE'"),
+        (2, f"{AS_P1} UPDATE second_factors SET recovery_codes = '[1, 2, 3]'; UPDATE second_factors SET recovery_codes = '[4, 5]'", f"{OTHERS_OF_KIND} 'RECOVERY_CODES_MADE'"),
+        (REFUSED, f"{AS_P1} INSERT INTO second_factors (user_id, secret) VALUES ('<users.p2>', 'x')"),
+        (1, f"{AS_P1} SELECT count(*) FROM second_factors"),
+        (0, "auth: SELECT count(*) FROM second_factors"),
     )),
     "record_password_change()": Function("", True, (
         ("PASSWORD_CHANGED <users.p1> <users.a1> admin", "admin: UPDATE users SET password_hash = 'x' WHERE id = '<users.p1>'", CHANGED),
@@ -392,8 +421,8 @@ FUNCTIONS = {
               ("staff", "s1", "patients", "<patients.p2>", "<patients.p2> "), ("staff", "s1", "insurance_claims", "<insurance_claims.p2>", "<patients.p2> "),
               ("staff", "s1", "sessions", "<sessions.p1-d1>", ""), ("admin", "a1", "sessions", "<sessions.p2-d2>", "<patients.p2> "),
           )),
-        ("READ sessions <sessions.p2-d2> <users.d1> doctor", "owner: CREATE POLICY narrower ON sessions AS RESTRICTIVE FOR SELECT TO moeen_doctor USING (true)",
-         "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p2-d2>\", \"purpose\": \"legal\"}]')", READS.replace(", new_values)", ")")),
+        *(("READ sessions <sessions.p2-d2> <users.d1> doctor", f"owner: CREATE POLICY other ON sessions {policy} TO moeen_doctor USING (true)",
+         "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"id\": \"<sessions.p2-d2>\", \"purpose\": \"legal\"}]')", READS.replace(", new_values)", ")")) for policy in ("AS RESTRICTIVE FOR SELECT", "FOR UPDATE")),
         (2, "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"purpose\": \"legal\"}, {\"table\": \"sessions\", \"purpose\": \"legal\"}]')", READS.replace(SHOWN, "count(*)")),
         ("patients sessions", "doctor: SELECT app.record_reads('[{\"table\": \"sessions\", \"purpose\": \"legal\"}, {\"table\": \"patients\", \"purpose\": \"legal\"}]')", READS.replace(SHOWN, "string_agg(table_name, ' ' ORDER BY table_name)")),
         *((1, f"patient: {READ_AS.format('patients', purpose)}", f"{READS.replace(SHOWN, 'count(*)')}") for purpose in ("treatment", "payment", "operations", "own record", "emergency", "legal")),
@@ -587,7 +616,18 @@ FUNCTIONS = {
         ("<users.a1>", "admin: INSERT INTO user_roles (user_id, role_id, assigned_by) VALUES ('<users.p1>', '<roles.system staff>', '<users.v1>') RETURNING assigned_by::text"),
         ("<users.v1>", "owner: UPDATE user_roles SET assigned_by = '<users.v1>' WHERE id = '<user_roles.p1>'", "admin: UPDATE user_roles SET assigned_by = '<users.a1>' WHERE id = '<user_roles.p1>' RETURNING assigned_by::text"),
     )),
+    "reveal_setting(uuid)": Function("admin", True, (
+        ('"x"', "admin: SELECT app.reveal_setting('<settings.secret>')::text"),
+        ("READ_SECRET <settings.secret> <users.a1> admin", "admin: SELECT app.reveal_setting('<settings.secret>')", f"owner: SELECT concat_ws(' ', action, record_id, user_id, acted_as, new_values) {LOG} 'settings'"),
+        (NO_SUCH_ROW, "admin: SELECT app.reveal_setting('<users.a1>')"),
+        *forged(REFUSED, "admin~: SELECT app.reveal_setting('<settings.secret>')"),
+    )),
     "stamp_setting()": Function("", False, (
+        *((NOT_ALLOWED, f"admin: INSERT INTO settings (key, value, is_public) VALUES ('{key}', '1', true)") for key in ("a.secret", "tokens", "PASSWORD", "credential.x", "api_key")),
+        *((1, f"admin: INSERT INTO settings (key, value, is_public) VALUES ('{key}', '1', {public})") for key, public in (("a.secret", "false"), ("key.a", "true"))),
+        (NOT_ALLOWED, "admin: UPDATE settings SET is_public = true WHERE id = '<settings.private secret>'"),
+        (NOT_ALLOWED, "admin: UPDATE settings SET key = 'api_key' WHERE id = '<settings.public>'"),
+        (1, "admin: UPDATE settings SET is_public = false WHERE id = '<settings.secret>'"),
         ("<users.a1>", "admin: INSERT INTO settings (key, value, updated_by) VALUES ('k', '1', '<users.v1>') RETURNING updated_by::text"),
         ("<users.a1>", "admin: UPDATE settings SET updated_by = '<users.v1>' WHERE id = '<settings.public>' RETURNING updated_by::text"),
     )),
@@ -726,6 +766,7 @@ FUNCTIONS = {
         (NOT_ALLOWED, "owner: SELECT app.suspend_audit('<users.p1>', 'patients', '', '{}')"),
     )),
     "resume_audit(uuid)": Function("", False, (
+        ("patients", SUSPENDED, "owner: SELECT app.suspend_audit('<users.p2>', 'doctors', 'BACKFILL', '{}'); SELECT app.resume_audit('<users.p2>')", "owner: SELECT string_agg(table_name, ' ') FROM app.audit_suspensions"),
         ("AUDIT_RESUMED, BACKFILL", SUSPENDED, "owner: SELECT app.resume_audit('<users.p1>')", "owner: SELECT app.resume_audit('<users.p1>')", f"owner: SELECT string_agg(action, ', ' ORDER BY action) {LOG} 'patients'"),
         (3, SUSPENDED, "owner: SELECT app.resume_audit('<users.p1>'); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients' AND action = 'UPDATE'"),
     )),

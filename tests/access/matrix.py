@@ -1,9 +1,9 @@
 """Who may see and do what: written down, not derived from the SQL it is held against.
 
 A cell is `COMMAND rows; ...`: S select, I insert, U update, D delete; then the labels of the rows it is about (see
-world.py), or `*` for all. Columns stand in brackets where not all are meant, `-` before those that are left out.
-What is not written is refused. `p1` is the patient who acts, `d1` the doctor, `s1` the member of staff, `v1` the
-supervisor, `a1` the administrator; `p2`, `d2`, `s2` are others of their kind.
+world.py), `*` for all, or `-` for none in nobody's name. Columns stand in brackets where not all are meant, `-` before
+those that are left out. What is not written is refused. `p1` is the patient who acts, `d1` the doctor, `s1` the member
+of staff, `v1` the supervisor, `a1` the administrator; `p2`, `d2`, `s2` are others of their kind.
 """
 
 ROLES = ("anon", "patient", "doctor", "staff", "supervisor", "admin", "service", "auth")
@@ -38,6 +38,11 @@ MATRIX = {
         "admin": "S(-password_hash) *; I *; U *; D *",
         "service": "S(-password_hash) *",
         "auth": "S(id email password_hash role is_active last_login) *; U(password_hash last_login) *",
+    },
+    # As auth in the name of nobody; in a person's it has theirs (functions.py).
+    "second_factors": {
+        "admin": "S(-secret last_step recovery_codes) *; D p1",
+        "auth": "S -; I -; U -; D -",
     },
     "user_preferences": {
         "patient": "S p1; I p1; U p1",
@@ -87,7 +92,7 @@ MATRIX = {
         "patient": "S public",
         "doctor": "S public",
         "staff": "S public",
-        "supervisor": "S *",
+        "supervisor": "S public private",
         "admin": "S *; I *; U *; D *",
     },
     "patients": {
@@ -196,6 +201,7 @@ MOVES = (
     ("supervisor", "users", "v1", "password_hash", "!"),
     ("auth", "users", "p1", "role", "admin"),
     ("auth", "users", "p1", "is_active", False),
+    ("admin", "second_factors", "p1", "user_id", ("users", "p2")),
     ("patient", "user_preferences", "p1", "user_id", ("users", "p2")),
     ("supervisor", "user_preferences", "v1", "user_id", ("users", "a1")),
     ("patient", "notifications", "p1", "user_id", ("users", "p2")),

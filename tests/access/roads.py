@@ -108,13 +108,13 @@ class OwnerRoad(DjangoRoad):
 
 
 def parse(cell):
-    """`S(-a b) x y; I *` -> {"S": (frozenset of columns or None, inverted, labels), ...}"""
+    """`S(-a b) x y; I *; D -` -> {"S": (frozenset of columns or None, inverted, labels or None for all), ...}"""
     found = {}
     for part in filter(None, (part.strip() for part in cell.split(";"))):
         match = re.fullmatch(r"([SIUD])(?:\((-?)([a-z_ ]+)\))? (.+)", part)
         assert match, part
         columns = frozenset(match[3].split()) if match[3] else None
-        labels = frozenset(match[4].split(" ")) if match[4] != "*" else None
+        labels = frozenset(match[4].split(" ")) - {"-"} if match[4] != "*" else None
         found[match[1]] = (columns, match[2] == "-", labels)
     return found
 

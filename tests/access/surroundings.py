@@ -127,6 +127,10 @@ def _triggers(owner):
         "(((old.password_hash)::text IS DISTINCT FROM (new.password_hash)::text)) "
         "EXECUTE FUNCTION app.record_password_change()"
     )
+    wanted["second_factors_record"] = (
+        "always AFTER INSERT OR DELETE OR UPDATE ON public.second_factors FOR EACH ROW "
+        "EXECUTE FUNCTION app.record_second_factor()"
+    )
     wanted["audit_seals_append_only"] = (
         "always BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT "
         "EXECUTE FUNCTION app.refuse_change()"

@@ -75,6 +75,8 @@ def _people(world):
         add("notifications", label, user_id=person, title="t", message="m")
         add("audit_logs", label, user_id=person, action="LOGIN", table_name="users")
         add("user_roles", label, user_id=person, role_id=("roles", "nurse"))
+    for label in ("p1", "a1"):
+        add("second_factors", label, user_id=("users", label), secret="s", confirmed_at="2026-01-02")
     add("audit_logs", "nobody", action="LOGIN", table_name="users")
     add("user_roles", "d2 staff", user_id=("users", "d2"), role_id=("roles", "system staff"))
     for one, other in ("p1", "d1"), ("d1", "p1"), ("p2", "d2"), ("s1", "v1"), ("v1", "s1"), ("a1", "s2"):
@@ -83,7 +85,9 @@ def _people(world):
             sender_id=("users", one), recipient_id=("users", other),
         )  # fmt: skip
     add("settings", "public", key="clinic.name", value='"x"', is_public=True)
-    add("settings", "private", key="clinic.secret", value='"x"', is_public=False)
+    add("settings", "private", key="clinic.target", value='"x"', is_public=False)
+    add("settings", "secret", key="sms.API_KEY", value='"x"', is_public=True)  # of before it was refused
+    add("settings", "private secret", key="smtp.password", value='"x"')
 
 
 def _healthcare(world):

@@ -121,14 +121,14 @@ def test_function__new_and_not_written_down__is_found(proof, stage):
         assert "function newcomer(): is not written down" in proof.probe.catalog_differences(stage.connection)
 
 
-def test_mutants__some_of_each_kind__are_noticed(proof, stage):
+def test_mutants__one_of_each_kind__is_noticed(proof, stage):
     """`make test-mutation` tries all of them."""
     judge = mutations.Proof(proof.probe, stage, StageRoad(stage))
     chosen = {}
     for mutant in mutants.every(stage.connection):
         chosen.setdefault(mutant.kind, []).append(mutant)
     assert mutants.unmutated(stage.connection) == []
-    tried = [mutant for several in chosen.values() for mutant in random.Random(1).sample(several, min(2, len(several)))]
+    tried = [random.Random(1).choice(several) for several in chosen.values()]
     assert len(chosen) > 20
     assert [mutant.name for mutant in tried if not mutations.reason(mutant) and not judge.notices(mutant)] == []
 

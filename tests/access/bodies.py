@@ -85,7 +85,7 @@ class _Text:
                     yield "WHEN", i + 1, end
             elif word == "WHERE":
                 yield "WHERE", i + 1, self._until(i + 1, _AFTER_WHERE)
-            elif word == "ON":
+            elif word == "ON" and self.upper[i + 1] != "CONFLICT":
                 yield "ON", i + 1, self._until(i + 1, _AFTER_ON)
             elif word == "RETURN" and returns == "boolean":
                 yield "RETURN", i + 1, self._until(i + 1, set())

@@ -235,6 +235,10 @@ FUNCTIONS = {
         ("{}", "auth: SELECT app.roles_of('00000000-0000-4000-8000-000000000000')::text"),
         ("{staff,admin,doctor,patient,supervisor}", *(f"owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.s2>', '<roles.system {role}>')" for role in PEOPLE.split()), "auth: SELECT app.roles_of('<users.s2>')::text"),
         ("{staff}", "owner: INSERT INTO roles (name) VALUES ('midwife')", "owner: INSERT INTO user_roles (user_id, role_id) SELECT '<users.s2>', id FROM roles WHERE name = 'midwife'", "auth: SELECT app.roles_of('<users.s2>')::text"),
+        ("{patient}", "auth: SELECT app.roles_of('<users.p1>')::text"),
+        ("{}", "owner: INSERT INTO user_roles (user_id, role_id) VALUES ('<users.left>', '<roles.system staff>'), ('<users.left>', '<roles.system doctor>')", "auth: SELECT app.roles_of('<users.left>')::text"),
+        ("{doctor}", "owner: UPDATE roles SET is_system = false WHERE name = 'staff'", "auth: SELECT app.roles_of('<users.d2>')::text"),
+        ("{staff}", "owner: INSERT INTO roles (name, is_system) VALUES ('midwife', true)", "owner: INSERT INTO user_roles (user_id, role_id) SELECT '<users.s2>', id FROM roles WHERE name = 'midwife'", "auth: SELECT app.roles_of('<users.s2>')::text"),
         *forged(REFUSED, "auth~: SELECT app.roles_of('<users.d2>')"),
     )),
     "keep_an_administrator()": Function("", True, (
@@ -374,6 +378,7 @@ FUNCTIONS = {
         (501, LONG_AGO.replace("'users'", "'elsewhere'").replace("now() - interval '20 minutes'", "now()") + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("now() - interval '20 minutes'", "now()") + "'<users.p1>' FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "SECOND_FACTOR_FAILED", "INSERT")),
+        (INVALID, "auth: SELECT app.record_sign_in('INSERT', person => '<users.p1>')"),
         *forged(REFUSED, "auth~: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')"),
     )),
     "record_second_factor()": Function("", True, (
@@ -761,6 +766,7 @@ FUNCTIONS = {
         (NOT_ALLOWED, "owner: SELECT app.suspend_audit('<users.p1>', 'patients', '', '{}')"),
     )),
     "resume_audit(uuid)": Function("", False, (
+        ("patients", SUSPENDED, "owner: SELECT app.suspend_audit('<users.p2>', 'doctors', 'BACKFILL', '{}'); SELECT app.resume_audit('<users.p2>')", "owner: SELECT string_agg(table_name, ' ') FROM app.audit_suspensions"),
         ("AUDIT_RESUMED, BACKFILL", SUSPENDED, "owner: SELECT app.resume_audit('<users.p1>')", "owner: SELECT app.resume_audit('<users.p1>')", f"owner: SELECT string_agg(action, ', ' ORDER BY action) {LOG} 'patients'"),
         (3, SUSPENDED, "owner: SELECT app.resume_audit('<users.p1>'); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients' AND action = 'UPDATE'"),
     )),

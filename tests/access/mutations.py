@@ -63,6 +63,7 @@ EQUIVALENT = {
     # Told by the case of `neighbour`, whose session has set no claims so far; it does not see what is mutated here.
     ("is_bound(text)", "coalesce left out [14: "): "claims that were set once are never NULL again",
     ("link_sign_in(text,uuid,uuid)", "statement left out [5: "): _TRAIL,
+    ("record_sign_in(text,text,uuid,text,text)", "statement left out [9: "): _TRAIL,
     ("lock_away(text)", "part of AND left out [18: AND d.classid = 'pg_catalog.pg_class'::regclass]"): _COLLISION,
     ("lock_away(text)", "part of AND left out [19: AND d.deptype IN ('a', 'i')]"): "sequences depend in no other way",
     (
@@ -116,7 +117,9 @@ class Proof:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kind", default="", help="only mutants whose kind begins so")
-    parser.add_argument("--function", default="", help="only mutants of this function, such as is_bound()")
+    parser.add_argument(
+        "--function", action="append", default=[], help="only mutants of this function, such as is_bound(); repeatable"
+    )
     parser.add_argument("--sample", type=int, default=0, help="so many mutants, taken at random")
     options = parser.parse_args()
     server = servers.start(shape="platform")
@@ -155,7 +158,7 @@ def judge(proof, options):
     chosen = [
         mutant
         for mutant in mutants.every(owner)
-        if mutant.kind.startswith(options.kind) and (not options.function or mutant.function == options.function)
+        if mutant.kind.startswith(options.kind) and (not options.function or mutant.function in options.function)
     ]
     if options.sample:
         chosen = random.sample(chosen, options.sample)

@@ -9,10 +9,11 @@ from moeen.db.server.cluster import Server
 from tests import servers, templates
 
 #: The newest migration of the app that comes first; a database that lacks its record is behind, and soon is not.
-NEWEST = ("sysadmin", "0023_fleet")
+NEWEST = ("sysadmin", max(path.stem for path in (templates.PROJECT / "sysadmin" / "migrations").glob("0*.py")))
 BEHIND = "DELETE FROM django_migrations WHERE (app, name) = ('{}', '{}')".format(*NEWEST)
-#: Makes a migration fail.
-FAILING = "DROP FUNCTION app.lock_away(text)"
+#: Makes every migration fail, when it is recorded.
+FAILING = "ALTER TABLE django_migrations ADD CONSTRAINT failing CHECK (false) NOT VALID"
+MENDED = "ALTER TABLE django_migrations DROP CONSTRAINT failing"
 DRIFTED = "DROP INDEX migration_runs_started_at_idx"
 FOREIGN = "CREATE TABLE orders (id int)"
 

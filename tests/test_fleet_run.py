@@ -22,9 +22,7 @@ from moeen.db.fleet.clinics import Clinic, Fleet
 from moeen.db.fleet.stalls import Stalls
 from moeen.db.fleet.workers import Job, Outcome
 from sysadmin.management.backup_console import Found
-from tests import servers
-
-NEWEST = ("sysadmin", "0023_fleet")
+from tests import fleets, servers
 
 
 def clinic(name, *tags, server="one"):
@@ -253,7 +251,7 @@ def fleet(new_database, tmp_path):
     stands = {name: new_database.migrated() for name in ("canary", "east", "west")} | {"foreign": new_database()}
     for name in ("canary", "east", "west"):
         with stands[name].connect() as owner:
-            owner.execute("DELETE FROM django_migrations WHERE (app, name) = (%s, %s)", NEWEST)
+            owner.execute(fleets.BEHIND)
     with stands["foreign"].connect() as owner:
         owner.execute("CREATE TABLE orders (id int)")
     urls = {name: database.url for name, database in stands.items()} | {"gone": "postgresql://u@127.0.0.1:1/x"}
@@ -272,7 +270,7 @@ def fleet(new_database, tmp_path):
 def migrated(database):
     with database.connect() as owner:
         query = "SELECT FROM django_migrations WHERE (app, name) = (%s, %s)"
-        return owner.execute(query, NEWEST).fetchone() is not None
+        return owner.execute(query, fleets.NEWEST).fetchone() is not None
 
 
 WORDS = ("fleet", "migrate", "--no-backup", "test", "--no-rehearsal", "test", "--json", "--side-by-side", "1")
@@ -291,7 +289,7 @@ def run(fleet, manage):
 def test_fleet__failing_canary_then_killed_then_run_again__each_ends_migrated_or_named(fleet, run):
     stands = fleet.databases
     with stands["canary"].connect() as owner:
-        owner.execute("ALTER FUNCTION app.lock_away(text) RENAME TO gone")
+        owner.execute(fleets.FAILING)
     done, found = run()
     assert done.returncode == 1, done.stderr
     assert found["canary"]["state"] == "failed"
@@ -300,7 +298,7 @@ def test_fleet__failing_canary_then_killed_then_run_again__each_ends_migrated_or
     assert "wave 1 is not clean: canary did not go through" in done.stderr
 
     with stands["canary"].connect() as owner:
-        owner.execute("ALTER FUNCTION app.gone(text) RENAME TO lock_away")
+        owner.execute(fleets.MENDED)
     kill_when_one_is_done(fleet)
     assert not all(migrated(stands[name]) for name in ("canary", "east", "west"))
 
@@ -345,6 +343,6 @@ def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_de
                 code = found.code
             out[action] = code, {one["clinic"]: one for one in json.loads(said.getvalue())["clinics"]}
     assert out["validate"][0] == 3  # one migration is to go
-    assert "missing migration sysadmin.0023_fleet" in out["validate"][1]["east"]["reason"]
+    assert f"missing migration {'.'.join(fleets.NEWEST)}" in out["validate"][1]["east"]["reason"]
     assert out["backup"][0] == 0
     assert len(list((tmp_path / "backups").glob("*/manifest.json"))) == 1

@@ -48,8 +48,10 @@ class _Clinic:
     def call(self, name: str, *words: str, **options: Any) -> Any:
         """What the command prints as JSON. The receipt takes it in, also where the command ends with findings."""
         out = StringIO()
+        # Quiet, Django does not look each time whether the models are ahead of the migrations, which takes a while.
+        options |= {"database": ALIAS, "json": True, "stdout": out, "stderr": _Lines(self.tell)}
         try:
-            call_command(name, *words, database=ALIAS, json=True, stdout=out, stderr=_Lines(self.tell), **options)
+            call_command(name, *words, **{"verbosity": self.given.get("verbosity", 0)} | options)
         finally:
             said = json.loads(out.getvalue() or "{}")
             if isinstance(said, dict):

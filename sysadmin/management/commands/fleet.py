@@ -140,12 +140,14 @@ class Command(BackupCommand):
 
 def _given(action: str, options: dict[str, Any]) -> dict[str, Any]:
     """What the single command is called with."""
-    migrating = {"no_rehearsal": options["no_rehearsal"], "lock_wait": 60.0}
-    if action == "plan":
-        return migrating
+    given: dict[str, Any] = {"verbosity": options["verbosity"] if options["verbosity"] > 1 else 0}
+    if action in ("plan", "migrate"):
+        given |= {"no_rehearsal": options["no_rehearsal"], "lock_wait": 60.0}
     if action == "migrate":
-        return migrating | {"no_backup": options["no_backup"], "verified_backup": not options["no_backup"]}
-    return {"dry_run": True} if action == "backfill" and options["dry_run"] else {}
+        given |= {"no_backup": options["no_backup"], "verified_backup": not options["no_backup"]}
+    if action == "backfill" and options["dry_run"]:
+        given["dry_run"] = True
+    return given
 
 
 def _newest() -> str:

@@ -745,7 +745,7 @@ FUNCTIONS = {
         ("1 2", "owner: INSERT INTO settings (key, value) VALUES ('opening', '1')", "admin: UPDATE settings SET value = '2' WHERE key = 'opening'", f"owner: SELECT concat_ws(' ', old_values ->> 'value', new_values ->> 'value') {LOG} 'settings' AND action = 'UPDATE'"),
         *((", ".join(["[redacted]"] * 4), f"owner: INSERT INTO settings (key, category, value) VALUES ('{key}', '{category}', '1'); UPDATE settings SET value = '2', category = 'general' WHERE key = '{key}'; DELETE FROM settings WHERE key = '{key}'",
            f"owner: SELECT string_agg(v ->> 'value', ', ') {LOG.replace('WHERE', 'CROSS JOIN LATERAL (VALUES (old_values), (new_values)) AS x (v) WHERE')} 'settings'")
-          for key, category in (("smtp_password", "general"), ("sms.API_KEY", "general"))),
+          for key, category in (("smtp_password", "general"), ("sms2.API_KEY", "general"))),
         ("1, 2, 2", "owner: INSERT INTO settings (key, value) VALUES ('opening', '1'); UPDATE settings SET value = '2' WHERE key = 'opening'; DELETE FROM settings WHERE key = 'opening'",
          f"owner: SELECT string_agg(coalesce(new_values, old_values) ->> 'value', ', ' ORDER BY created_at) {LOG} 'settings'"),
         ("[redacted] [redacted]", "owner: INSERT INTO settings (key, category, value) VALUES ('sms', 'general', '1'); UPDATE settings SET value = '2', category = 'api' WHERE key = 'sms'",

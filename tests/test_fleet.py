@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from io import StringIO
 
 import pytest
@@ -9,7 +10,7 @@ from django.core.management import call_command
 
 from moeen.db.catalog.mark import mark
 from moeen.db.errors import ConfigurationError, MoeenError
-from moeen.db.fleet import clinics, memory
+from moeen.db.fleet import clinics, memory, status
 from moeen.db.fleet.status import State
 from sysadmin.management.backup_console import Found
 
@@ -216,6 +217,17 @@ def test_status__backups__the_newest_of_the_same_database_with_its_proof(fleet, 
     backups = {one["clinic"]: one["backup"] for one in found}
     assert (backups["fine"]["proven"], backups["fine"]["worry"]) == (None, "never verified")
     assert [name for name, backup in backups.items() if backup] == ["fine"]
+
+
+def test_status__look_that_hangs__is_left_behind_and_the_others_are_told(fleet, look, monkeypatch):
+    real, over = status._look_at, threading.Event()
+    monkeypatch.setattr(status, "SILENT_SECONDS", 2.0)
+    monkeypatch.setattr(status, "_look_at", lambda one, ex: over.wait() if one.name == "mended" else real(one, ex))
+    code, out, _ = look("--where", "fine", "--where", "mended", "--json")
+    over.set()
+    states = {one["clinic"]: (one["state"], one["says"]) for one in json.loads(out)["clinics"]}
+    assert states == {"fine": ("ok", ""), "mended": ("unreachable", "it gave no answer within 2 s")}
+    assert code == 3
 
 
 # --- the mark ---------------------------------------------------------------------------------------------------------

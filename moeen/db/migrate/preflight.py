@@ -5,7 +5,7 @@ Nothing is changed here. What is in the way is raised before anything else happe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db import DatabaseError, models, transaction
@@ -110,15 +110,19 @@ def refuse_another_application(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         cursor.execute(STANDING)
         database, standing = cursor.fetchone()
-    if others := another_applications(standing):
+    if others := another_applications(standing, ours=our_tables()):
         raise AnotherApplication(database, others)
 
 
-def another_applications(standing: Iterable[str]) -> list[str]:
+def another_applications(standing: Iterable[str], *, ours: Collection[str]) -> list[str]:
     """Of the tables that stand in schema public, those of another application: none where one of ours is among them."""
-    ours = {name.table for name in load_expected()["table"] if name.schema == "public"}
     others = [name for name in standing if not name.startswith(_DJANGOS)]
-    return [] if ours.intersection(others) else others
+    return [] if set(ours).intersection(others) else others
+
+
+def our_tables() -> frozenset[str]:
+    """The names of the tables that the code expects in schema public."""
+    return frozenset(name.table for name in load_expected()["table"] if name.schema == "public")
 
 
 def held_by_prepared(connection: BaseDatabaseWrapper) -> list[Finding]:

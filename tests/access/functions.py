@@ -378,7 +378,7 @@ FUNCTIONS = {
         (501, LONG_AGO.replace("'users'", "'elsewhere'").replace("now() - interval '20 minutes'", "now()") + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("now() - interval '20 minutes'", "now()") + "'<users.p1>' FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "SECOND_FACTOR_FAILED", "INSERT")),
-        (INVALID, "auth: SELECT app.record_sign_in('INSERT', person => '<users.p1>')"),
+        (INVALID, "auth: SELECT app.record_sign_in('SIGN_IN_OTHERWISE')"),
         *forged(REFUSED, "auth~: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')"),
     )),
     "record_second_factor()": Function("", True, (

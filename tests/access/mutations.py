@@ -64,6 +64,7 @@ EQUIVALENT = {
     ("is_bound(text)", "coalesce left out [14: "): "claims that were set once are never NULL again",
     ("link_sign_in(text,uuid,uuid)", "statement left out [5: "): _TRAIL,
     ("record_sign_in(text,text,uuid,text,text)", "statement left out [9: "): _TRAIL,
+    ("reveal_setting(uuid)", "statement left out [5: "): _TRAIL,
     ("lock_away(text)", "part of AND left out [18: AND d.classid = 'pg_catalog.pg_class'::regclass]"): _COLLISION,
     ("lock_away(text)", "part of AND left out [19: AND d.deptype IN ('a', 'i')]"): "sequences depend in no other way",
     (

@@ -88,6 +88,13 @@ def test_pages__all_of_docs__stand_in_the_index():
     } == set()
 
 
+def test_readme__commands__are_all_named():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    own = {name for name, app in get_commands().items() if app == "sysadmin"}
+    named = set(re.findall(r"`([a-z_]+)[` ]", readme))
+    assert own - named - {"makemigrations", "runserver"} == set()  # Django's, by their names
+
+
 def test_reference__of_commands_and_settings__is_what_make_docs_writes():
     made = {"commands.md": reference.commands(), "configuration.md": reference.configuration()}
     written = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in made}

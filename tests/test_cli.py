@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from django.core.management import get_commands, load_command_class
+from django.core.management import load_command_class
 
+from sysadmin.management import reference
 from sysadmin.management.arguments import Reason
 from tests import servers
 
@@ -103,11 +104,10 @@ def test_usage__reason_without_words__exit_2(manage):
     done = manage("migrate", "--no-backup", " ")
     assert (done.returncode, "--no-backup: say why" in done.stderr) == (2, True)
     told = {}
-    for name, app in get_commands().items():
-        if app == "sysadmin":
-            for action in load_command_class(app, name).create_parser("manage.py", name)._actions:
-                if action.metavar == "REASON" or "--reason" in action.option_strings:
-                    told[name, action.dest] = isinstance(action, Reason)
+    for name, app in reference.own_commands().items():
+        for action in load_command_class(app, name).create_parser("manage.py", name)._actions:
+            if action.metavar == "REASON" or "--reason" in action.option_strings:
+                told[name, action.dest] = isinstance(action, Reason)
     assert [key for key, is_reason in told.items() if not is_reason] == []
     assert len(told) > 5
 

@@ -32,6 +32,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """A number of seconds, from 0 on."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is no number of seconds")
+    return number
+
+
 class Reason(Action):
     """Why something is done that is recorded: some words. "" where it is not said, and only there."""
 

@@ -15,12 +15,19 @@ import django
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
+from moeen.db import public_ids
+
 PROJECT = Path(__file__).resolve().parents[2]
+
+
+def own_commands() -> dict[str, str]:
+    """Command -> the app that has it, in the order of the alphabet."""
+    ours = {model._meta.app_label for model in public_ids.PREFIXES.values()}
+    return {name: app for name, app in sorted(get_commands().items()) if app in ours}
 
 
 def commands() -> str:
     """docs/commands.md. Not as argparse lays it out, which differs from one Python to the next."""
-    names = sorted(name for name, app in get_commands().items() if app == "sysadmin")
     page = [
         "# Commands",
         "Made by `make docs` from what `manage.py COMMAND --help` says. Exit codes: 0 done, 1 failed, 2 wrong usage\n"
@@ -28,8 +35,8 @@ def commands() -> str:
         "own options besides, such as `--traceback`, which shows where an error comes from.",
     ]
     common = {word for action in BaseCommand().create_parser("", "")._actions for word in action.option_strings}
-    for name in names:
-        parser = load_command_class("sysadmin", name).create_parser("manage.py", name)
+    for name, app in own_commands().items():
+        parser = load_command_class(app, name).create_parser("manage.py", name)
         page += [f"## {name}", *_told(parser, common)]
     return "\n\n".join(page) + "\n"
 

@@ -18,7 +18,7 @@ from moeen.db.fleet import clinics, rollout, runs, status, workers
 from moeen.db.fleet.memory import Memory
 from moeen.db.history.own_apps import own_apps
 from sysadmin.management import fleet_console, fleet_work
-from sysadmin.management.arguments import positive, whole
+from sysadmin.management.arguments import Reason, positive, seconds, whole
 from sysadmin.management.backup_console import BackupCommand, Found
 from sysadmin.management.progress import Display
 
@@ -56,16 +56,16 @@ class Command(BackupCommand):
         words = "go on although so many have failed, canaries aside (default: 0)"
         parser.add_argument("--max-failures", type=whole, default=0, metavar="N", help=words)
         words = "how long a client may wait for a lock of ours before the next wave is held back (default: 1.0)"
-        parser.add_argument("--stall-limit", type=float, default=1.0, metavar="SECONDS", help=words)
+        parser.add_argument("--stall-limit", type=seconds, default=1.0, metavar="SECONDS", help=words)
         words = "leave this clinic out; needs --reason; may be repeated"
         parser.add_argument("--skip", action="append", default=[], metavar="NAME", help=words)
-        parser.add_argument("--reason", default="", metavar="TEXT", help="why; it is recorded. No patient data")
+        parser.add_argument("--reason", action=Reason, metavar="TEXT", help="why; it is recorded. No patient data")
         words = "begin at the first wave, though an earlier run is not finished"
         parser.add_argument("--anew", action="store_true", help=words)
         words = "migrate without backups, which are otherwise made, and proven by a restore; the reason is recorded"
-        parser.add_argument("--no-backup", default="", metavar="REASON", help=words)
+        parser.add_argument("--no-backup", action=Reason, help=words)
         words = "migrate without rehearsals; the reason is recorded"
-        parser.add_argument("--no-rehearsal", default="", metavar="REASON", help=words)
+        parser.add_argument("--no-rehearsal", action=Reason, help=words)
 
     def handle(self, *args: Any, **options: Any) -> None:
         action = options["action"]
@@ -95,7 +95,7 @@ class Command(BackupCommand):
 
     def _run(self, action: str, fleet: clinics.Fleet, options: dict[str, Any]) -> None:
         skipped = fleet.where(options["skip"]).clinics if options["skip"] else ()
-        if skipped and not options["reason"].strip():
+        if skipped and not options["reason"]:
             raise MoeenError("--skip needs --reason.", exit_code=USAGE)
         books = runs.Books(connections[DEFAULT_DB_ALIAS])
         books.lock()

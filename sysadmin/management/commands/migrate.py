@@ -7,7 +7,6 @@ import itertools
 import json
 import sys
 import time
-from argparse import ArgumentTypeError
 from functools import partial
 from typing import Any
 
@@ -26,7 +25,7 @@ from moeen.db.migrate.outline import outline
 from moeen.db.migrate.refusals import Findings
 from moeen.db.schema import restorable
 from moeen.db.security import signing
-from sysadmin.management.arguments import Reason
+from sysadmin.management.arguments import Reason, seconds
 from sysadmin.management.backup_console import UNITS
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
@@ -54,7 +53,7 @@ class Command(migrate.Command):
         )
         parser.add_argument(
             "--lock-wait",
-            type=_seconds,
+            type=seconds,
             default=600.0,
             metavar="SECONDS",
             help="How long to wait while another migration runs (default: 600).",
@@ -272,13 +271,3 @@ class Command(migrate.Command):
             )
         step = runner.accept_changed(connection, migration, reason=options["reason"])
         self.stdout.write(f"Accepted {step.app}.{step.name} as it is now: {step.note}")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is no number of seconds")
-    return seconds

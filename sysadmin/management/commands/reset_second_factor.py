@@ -10,6 +10,7 @@ from django.db import connections, router, transaction
 
 from moeen.db.errors import USAGE, MoeenError
 from sysadmin import sessions
+from sysadmin.management.arguments import Reason
 from sysadmin.models import SecondFactor, User
 
 
@@ -23,7 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="the e-mail address that they sign in with")
-        parser.add_argument("--reason", required=True, help="why, for the audit log")
+        parser.add_argument("--reason", action=Reason, required=True, help="why, for the audit log")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

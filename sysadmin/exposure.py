@@ -62,14 +62,15 @@ def settings(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 
 def _is_there(cursor: Any, table: str, *, since: str) -> bool:
-    """Whether rows of the table can be read, as the migration left it.
+    """Whether all rows of the table can be read, as the migration left it.
 
     Whoever may not read them is told so by validation, which lists the tables.
     """
     cursor.execute(
         """SELECT coalesce(has_table_privilege(to_regclass('public.django_migrations'), 'SELECT')
-                           AND has_table_privilege(to_regclass('public.' || %s), 'SELECT'), false)""",
-        [table],
+                           AND has_table_privilege(to_regclass('public.' || %s), 'SELECT')
+                           AND NOT row_security_active(to_regclass('public.' || %s)), false)""",
+        [table, table],
     )
     if cursor.fetchone() != (True,):
         return False

@@ -95,6 +95,18 @@ def test_room__nobody_looked_yet__knows_of_nothing_and_calls_nothing_in_order(bo
     assert page["migrations"].state == "ok"  # the ledger may be read
 
 
+def test_room__reports_of_another_form__are_as_good_as_none(owner, boss):
+    owner.execute("CREATE TEMP TABLE kept AS TABLE operator_reports; DELETE FROM operator_reports")
+    try:
+        owner.execute("""INSERT INTO operator_reports (kind, actor, ok, report)
+                         VALUES ('doctor', '', true, '{"ok": true}'), ('validation', '', true, '[]')""")
+        page = room(boss).context
+    finally:
+        owner.execute("DELETE FROM operator_reports; INSERT INTO operator_reports TABLE kept; DROP TABLE kept")
+    assert [(fact.state, fact.next_step) for fact in page["facts"]] == [("unknown", "manage.py doctor")]
+    assert page["validation"]["fact"].state == "unknown"
+
+
 def test_room__after_doctor_and_validation__shows_what_they_found_and_when(clinic, owner, boss):
     owner.execute("CREATE INDEX strange ON patients (last_name); DROP INDEX IF EXISTS crm_leads_owner_id_idx")
     try:

@@ -100,7 +100,7 @@ class OperationsAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        kept = {report.kind: report for report in OperatorReport.objects.all()}
+        kept = {report.kind: report for report in OperatorReport.objects.all() if _is_readable(report)}
         ledger: Any = self.admin_site._registry[MigrationRun]
         runs = list(ledger.get_queryset(request).prefetch_related(None).order_by("-started_at")[:RUNS])
         words = {
@@ -129,6 +129,12 @@ class OperationsAdmin(ModelAdmin):
         run, paused = request.POST.get("run", ""), request.POST.get("pause") == "yes"
         page.tell(request, BackfillRun.objects.filter(pk=run), paused=paused)
         return HttpResponseRedirect(reverse("admin:sysadmin_operatorreport_changelist"))
+
+
+def _is_readable(report: OperatorReport) -> bool:
+    """Whether it has what this version shows; one that another version wrote is as good as none."""
+    wanted = {reports.DOCTOR: {"lines"}, reports.VALIDATION: {"counts", "findings", "verdict"}}[report.kind]
+    return isinstance(report.report, dict) and wanted <= report.report.keys()
 
 
 def _is_stale(report: OperatorReport, runs: list[MigrationRun]) -> bool:

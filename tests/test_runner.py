@@ -329,7 +329,8 @@ def test_ledger__migrated_by_the_form_that_an_edit_replaces__goes_on(copy, manag
         for (app, name), replaced in edited.items():
             change = "UPDATE migration_steps SET file_checksum = %s WHERE (app, name) = (%s, %s)"
             assert connection.execute(change, [replaced[0], app, name]).rowcount == 1
-        connection.execute("DELETE FROM django_migrations WHERE (app, name) = ('chatbot', '0008_in_sight')")
+        last = MigrationLoader(None).graph.leaf_nodes("chatbot")[0]
+        connection.execute("DELETE FROM django_migrations WHERE (app, name) = (%s, %s)", last)
     assert manage("migrate", "--no-backup", "test", DATABASE_URL=copy.url).returncode == 0
     assert files.are_unchanged(connections[copy.alias])
     done = manage("validate_schema", DATABASE_URL=copy.url)

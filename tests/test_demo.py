@@ -40,8 +40,8 @@ def seed(database, **options):
         return demo.seed(connections[database.alias], **{"seed": 7, "today": DAY} | options)
 
 
-#: What is made anew each time: hashes, and the ids of system roles.
-ANEW = {"users.password_hash", "users.updated_at", "user_roles.role_id"}
+#: What is made anew each time, or moves when somebody signs in: hashes, times, and the ids of system roles.
+ANEW = {"users.password_hash", "users.updated_at", "users.last_login", "user_roles.role_id"}
 
 
 def digest(database):

@@ -28,6 +28,8 @@ def refuse(connection: psycopg.Connection[Any]) -> None:
     Trusted are superusers, a platform's owners, and who owns the database or the tables or is the connected role.
     """
     with connection.transaction(), psycopg.Cursor(connection) as cursor:
+        if connection.info.server_version >= 170000:  # the database's own may be too short for any work
+            cursor.execute("SET LOCAL transaction_timeout = 0")
         cursor.execute("SELECT pg_catalog.set_config('search_path', 'pg_catalog', true)")
         found = cursor.execute(_QUERY, [[*PLATFORM_OWNERS, *PLATFORM_ADMINISTRATORS]]).fetchall()
     if found:

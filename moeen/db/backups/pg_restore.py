@@ -173,7 +173,7 @@ class _Run:
         raise MoeenError(failure.cause, next_step=next_step, exit_code=failure.exit_code, code=failure.code)
 
 
-#: What it says with LC_ALL=C and --verbose; the lines of several jobs mingle, the words behind `pg_restore: ` are whole.
+#: What it says with LC_ALL=C and --verbose; lines of several jobs mingle, the words behind `pg_restore: ` are whole.
 _FAILED = re.compile(r"from TOC entry (\d+); \d+ \d+ [A-Z]")
 _CHATTER = re.compile(r"^pg_restore: (?!error|warning).*\n", re.MULTILINE)
 _ALL = "manage.py verify_backup names all that cannot be restored; restore_database --salvage brings back the rest."

@@ -756,6 +756,9 @@ FUNCTIONS = {
          f"owner: SELECT string_agg(v ->> 'value', ', ') {LOG.replace('WHERE', 'CROSS JOIN LATERAL (VALUES (old_values), (new_values)) AS x (v) WHERE')} 'settings'"),
     ), settings=("plan_cache_mode=force_generic_plan",)),
     "stamp_audit_entry()": Function("", True, (
+        # In the order in which they came, though of one transaction; a time that is said stays.
+        (True, "owner: INSERT INTO audit_logs (action, table_name) VALUES ('x', 'y')", "owner: SELECT created_at > now() FROM audit_logs WHERE action = 'x'"),
+        (True, "owner: INSERT INTO audit_logs (action, table_name, created_at) VALUES ('x', 'y', '2020-01-01')", "owner: SELECT created_at = '2020-01-01' FROM audit_logs WHERE action = 'x'"),
         ("<users.p1> service t", "service: SELECT app.integration_secret('<chatbot_integrations.bot>')", "owner: INSERT INTO audit_logs (action, table_name, user_id) VALUES ('x', 'y', '<users.p1>')",
          f"owner: SELECT concat_ws(' ', (SELECT user_id FROM audit_logs WHERE action = 'x'), acted_as, transaction_id = pg_current_xact_id()::text::bigint) {LOG} 'chatbot_integrations'"),
         ("<users.v1> supervisor 192.0.2.7 a r", f"supervisor: {REQUESTED}; SELECT app.link_sign_in('patients', '<patients.p1>', '<users.s2>')",

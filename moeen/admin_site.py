@@ -126,4 +126,4 @@ def row_by_public_id(request: HttpRequest, text: str) -> HttpResponse:
         row = public_ids.look_up(text)
     except ObjectDoesNotExist as error:
         raise Http404(str(error)) from error
-    return redirect(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", row.pk)
+    return redirect(search.address(row))

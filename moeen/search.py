@@ -36,7 +36,7 @@ def answer(request: HttpRequest, site: AdminSite) -> HttpResponse:
     text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST]
     if text:
         try:
-            return redirect(_address(public_ids.look_up(text)))
+            return redirect(address(public_ids.look_up(text)))
         except ObjectDoesNotExist:
             pass
     words = {"title": _("Search"), "q": text, "found": _by_name(request, site, text) if text else []}
@@ -52,12 +52,13 @@ def _by_name(request: HttpRequest, site: AdminSite, text: str) -> list[Found]:
         first = list(rows[: ROWS + 1])
         if first:
             name: Any = page
-            labels = tuple((name.choice_label(row), _address(row)) for row in first[:ROWS])
+            labels = tuple((name.choice_label(row), address(row)) for row in first[:ROWS])
             listed = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
             more = f"{listed}?{urlencode({'q': text})}" if len(first) > ROWS else ""
             groups.append(Found(str(model._meta.verbose_name_plural), labels, more))
     return groups
 
 
-def _address(row: Model) -> str:
+def address(row: Model) -> str:
+    """Of its page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])

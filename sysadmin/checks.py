@@ -81,7 +81,7 @@ def check_dotenv(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     except OSError:
         return []
     words = f"Everybody on this machine may read or write {path.name}, which holds passwords."
-    return [checks.Warning(words, hint=f"chmod o= {path}", id="moeen.W125")] if open_to_all else []
+    return [checks.Warning(words, hint=f"chmod o= {path}", id="moeen.W126")] if open_to_all else []
 
 
 @register

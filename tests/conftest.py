@@ -162,15 +162,31 @@ def web_database(new_database):
     servers.stop(server)
 
 
-@pytest.fixture(scope="module")
-def values_apart(django_db_setup):
-    """Values go beside the statements of Django's default connection, as where the web is served."""
-    before, entry = connections["default"], connections.settings["default"]
+@contextmanager
+def _default_with_values_apart(entry):
+    """Django's default connection is another one, by this entry of DATABASES, as where the web is served."""
+    before = connections["default"], connections.settings["default"]
     connections.settings["default"] = {**entry, "OPTIONS": {**entry["OPTIONS"], "server_side_binding": True}}
     connections["default"] = connections.create_connection("default")
     yield
     connections["default"].close()
-    connections["default"], connections.settings["default"] = before, entry
+    connections["default"], connections.settings["default"] = before
+
+
+@pytest.fixture(scope="module")
+def values_apart(django_db_setup):
+    """Values go beside the statements of Django's default connection, as where the web is served."""
+    with _default_with_values_apart(connections.settings["default"]):
+        yield
+
+
+@pytest.fixture(scope="module")
+def served_database(web_database):
+    """That database by the web's login, in place of the default."""
+    entry = connections.settings[web_database.alias]
+    login = {"USER": "moeen_web", "IDENTITY_KEY": web_database.identity_key()}
+    with _default_with_values_apart(entry | login):
+        yield web_database
 
 
 @pytest.fixture(scope="session", params=list(servers.versions()))

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -20,23 +20,11 @@ MOST_QUERIES = 12
 
 
 @pytest.fixture(scope="module")
-def owner(web_database):
+def owner(served_database):
     """The owner's own connection, and the rows that the matrix speaks of; pages go through the web's login."""
-    made = web_database
-    with made.connect() as connection:
+    with served_database.connect() as connection:
         connection.world = rows.make(connection)
-        before, entry = connections["default"], connections.settings["default"]
-        served = connections.settings[made.alias]
-        connections.settings["default"] = {
-            **served,
-            "USER": "moeen_web",
-            "IDENTITY_KEY": made.identity_key(),
-            "OPTIONS": {**served["OPTIONS"], "server_side_binding": True},
-        }
-        connections["default"] = connections.create_connection("default")
         yield connection
-        connections["default"].close()
-        connections["default"], connections.settings["default"] = before, entry
 
 
 @pytest.fixture(autouse=True)

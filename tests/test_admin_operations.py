@@ -23,22 +23,11 @@ ROOM = "/admin/sysadmin/operatorreport/"
 
 
 @pytest.fixture(scope="module")
-def clinic(web_database):
+def clinic(served_database):
     """The database; pages go through the web's login."""
     for role in ("admin", "supervisor", "staff", "doctor", "patient"):
-        User.objects.db_manager(web_database.alias).create_user(f"{role}@example.test", name=role, role=role)
-    before, entry = connections["default"], connections.settings["default"]
-    served = connections.settings[web_database.alias]
-    connections.settings["default"] = {
-        **served,
-        "USER": "moeen_web",
-        "IDENTITY_KEY": web_database.identity_key(),
-        "OPTIONS": {**served["OPTIONS"], "server_side_binding": True},
-    }
-    connections["default"] = connections.create_connection("default")
-    yield web_database
-    connections["default"].close()
-    connections["default"], connections.settings["default"] = before, entry
+        User.objects.db_manager(served_database.alias).create_user(f"{role}@example.test", name=role, role=role)
+    return served_database
 
 
 @pytest.fixture

@@ -229,7 +229,7 @@ def test_debug__by_command_and_key__on_only_for_developers(words, variables, exp
 
 
 @pytest.mark.parametrize(
-    ("mode", "found"), [(0o600, []), (0o640, []), (0o644, ["moeen.W125"]), (0o602, ["moeen.W125"])]
+    ("mode", "found"), [(0o600, []), (0o640, []), (0o644, ["moeen.W126"]), (0o602, ["moeen.W126"])]
 )
 def test_check__dotenv_that_others_may_use__is_a_warning(settings, tmp_path, mode, found):
     settings.BASE_DIR = tmp_path

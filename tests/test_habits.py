@@ -88,6 +88,12 @@ def test_pages__all_of_docs__stand_in_the_index():
     } == set()
 
 
+def test_checks__ids__name_one_thing_each():
+    ids = re.findall(r'"(moeen\.[EWI]\d+)"', (ROOT / "sysadmin" / "checks.py").read_text(encoding="utf-8"))
+    assert sorted(set(ids)) == sorted(ids)
+    assert len(ids) > 5
+
+
 def test_readme__commands__are_all_named():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     own = set(reference.own_commands())

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db.security import reads
-from sysadmin.admin.base import ModelAdmin, ltr
+from sysadmin.admin.base import ModelAdmin, ltr, row_page
 from sysadmin.admin.forms import pretty
 from sysadmin.admin.kinds import KINDS, kind, models_by_table
 from sysadmin.models import AuditLog, User
@@ -122,7 +122,7 @@ def linked_record(obj: AuditLog, text: str) -> str:
     model = models_by_table().get(obj.table_name)
     if model is None:
         return ltr(text)
-    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[obj.record_id])
+    address = row_page(model, obj.record_id)
     return format_html('<a href="{}">{}</a>', address, ltr(text))
 
 

@@ -46,6 +46,30 @@ class NestedObjects(utils.NestedObjects):
 utils.NestedObjects = NestedObjects  # type: ignore[misc]  # Django's own name for it is the only way in
 
 
+def row_page(model: type[models.Model], key: Any) -> str:
+    """The address of a row's page."""
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[key])
+
+
+class ReadOnlyInline(admin.TabularInline):
+    """Rows on the page of what they belong to, to be read by whoever may see that."""
+
+    extra = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        opts = self.parent_model._meta
+        return request.user.has_perm(f"{opts.app_label}.{get_permission_codename('view', opts)}")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class ModelAdmin(admin.ModelAdmin):
     """A table's pages. What may be done on them is what grants and policies let the acting role do, row by row.
 
@@ -171,9 +195,7 @@ class ModelAdmin(admin.ModelAdmin):
             with transaction.atomic():
                 return super().delete_view(request, object_id, extra_context)
         except DatabaseError as error:
-            return self._refuse(
-                request, error, reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[object_id])
-            )
+            return self._refuse(request, error, row_page(self.model, object_id))
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         try:

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from sysadmin.admin.base import ModelAdmin, ltr, preformatted
+from sysadmin.admin.base import ModelAdmin, ReadOnlyInline, ltr, preformatted
 from sysadmin.models import FleetRun, FleetTurn
 
 #: What may become of a run, and of a clinic in it.
@@ -25,26 +25,13 @@ OUTCOMES = {
 }
 
 
-class TurnInline(admin.TabularInline):
+class TurnInline(ReadOnlyInline):
     """The clinics of a run, wave by wave."""
 
     model = FleetTurn
     fields = ("wave", "shown_clinic", "shown_state", "took", "waited", "shown_backup", "shown_reason")
     readonly_fields = fields
     ordering = ("wave", "clinic")
-    extra = 0
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("sysadmin.view_fleetrun")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @admin.display(description=_("clinic"))
     def shown_clinic(self, obj: FleetTurn) -> str:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db.migrate import mutex
-from sysadmin.admin.base import ModelAdmin, ltr, preformatted
+from sysadmin.admin.base import ModelAdmin, ReadOnlyInline, ltr, preformatted
 from sysadmin.models import MigrationRun, MigrationStep
 
 #: What may become of a run, and of a migration in it.
@@ -40,26 +40,13 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.filter(outcome=self.value()) if self.value() else queryset
 
 
-class StepInline(admin.TabularInline):
+class StepInline(ReadOnlyInline):
     """The migrations of a run, in the order in which they ran."""
 
     model = MigrationStep
     fields = ("migration", "shown_outcome", "took", "retries", "waited", "shown_file", "shown_sql", "note")
     readonly_fields = fields
     ordering = ("started_at",)
-    extra = 0
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("sysadmin.view_migrationrun")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     @admin.display(description=_("migration"))
     def migration(self, obj: MigrationStep) -> str:

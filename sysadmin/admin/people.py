@@ -22,6 +22,7 @@ from moeen.db.security import access, why
 from moeen.db.security.rights import COMMANDS
 from sysadmin import sessions
 from sysadmin.admin import kinds, matrix
+from sysadmin.admin.base import row_page
 from sysadmin.models import User, UserRole
 
 #: Kind of hurdle -> what is asked there; and what is said where it is not passed.
@@ -166,7 +167,7 @@ class PersonPages:
                 continue
             row = lean(model._base_manager.filter(**{relation.field.name: user.pk})).first()
             if row is not None:
-                address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[row.pk])
+                address = row_page(model, row.pk)
                 found.append((str(model._meta.verbose_name), page.choice_label(row), address))
         return found
 

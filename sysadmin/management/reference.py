@@ -15,14 +15,14 @@ import django
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-from moeen.db import public_ids
+from moeen.db.lint import project_apps
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
 def own_commands() -> dict[str, str]:
     """Command -> the app that has it, in the order of the alphabet."""
-    ours = {model._meta.app_label for model in public_ids.PREFIXES.values()}
+    ours = {config.name for config in project_apps()}
     return {name: app for name, app in sorted(get_commands().items()) if app in ours}
 
 

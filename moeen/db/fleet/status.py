@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db.backups import inventory, retention, trust
+from moeen.db.backups import inventory, retention
 from moeen.db.backups.login import Login
 from moeen.db.backups.origin import Origin
 from moeen.db.backups.store import Store
@@ -323,9 +323,7 @@ def _with_backups(found: Iterable[Status], fleet: Fleet, store: Store, warnings:
 def _backup(entry: retention.Entry) -> LastBackup:
     age = datetime.now(UTC) - entry.created_at
     worry = ""
-    if entry.signature == trust.WRONG:
-        worry = "signed by no key that is known here"
-    elif entry.verified_ok is False:
+    if entry.verified_ok is False:
         worry = "did not pass its verification"
     elif age > timedelta(hours=settings.BACKUP_MAX_AGE):
         worry = f"{age.total_seconds() / 3600:.0f} h old"

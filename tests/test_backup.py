@@ -132,6 +132,15 @@ def test_round_trip__storage_that_is_no_folder__no_finding(filled, settings, sto
     assert at.ids() == []
 
 
+def test_store__several_made_in_one_second__their_ids_keep_the_order(tmp_path):
+    at = backups.place(tmp_path)
+    made = []
+    for _ in range(20):
+        with at.making() as (backup_id, _staging):
+            made.append(backup_id)
+    assert (at.ids(), len({backup_id[:16] for backup_id in made}) <= 2) == (made, True)
+
+
 def test_storage__fails_before_the_manifest__no_backup(filled, settings):
     settings.STORAGES = settings.STORAGES | {"far": {"BACKEND": "tests.test_backup.Failing"}}
     at = store.of("far")

@@ -32,7 +32,8 @@ from moeen.db.codes import Code
 from moeen.db.errors import USAGE, MoeenError
 
 ALIAS = "backups"
-_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+#: The moment, then what tells two of one second apart: in ids of older versions by chance, else microseconds first.
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}(?:[0-9a-f]{3})?")
 _UNFINISHED = ".unfinished-"
 _CHUNK = 1 << 20
 #: No paper is longer; what is would fill the memory of whoever looks.
@@ -142,7 +143,8 @@ class Store:
     @contextmanager
     def making(self) -> Iterator[tuple[str, Path]]:
         """A new id and the folder to fill; published when the block ends well, removed when it does not."""
-        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        now = datetime.now(UTC)
+        name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{secrets.token_hex(2)}"
         parent = self.folder if self.folder is not None else Path(tempfile.gettempdir())
         try:
             if self.folder is not None:

@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-fleet bench-fleet
+.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo test-browser test-hostile bench-admin bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-fleet bench-fleet
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -94,6 +94,17 @@ test-fleet: development  ## two hundred clinics, some in every kind of trouble, 
 test-demo: development  ## make demo from nothing: every role signs in over HTTP, within a minute and a half
 	@$(BIN)/python -m pytest -s -m long tests/test_demo.py $(ARGS)
 
+# What npm brings stands outside of the checkout's own files, as the lock file says and anew where that has changed.
+AXE := .moeen/axe
+test-browser: development  ## the admin in Debian's Chromium: what people do, every page in both languages and widths (PICTURES=folder)
+	@cmp -s tests/browser/package-lock.json $(AXE)/package-lock.json && [ -d $(AXE)/node_modules/axe-core ] || { \
+		mkdir -p $(AXE) && cp tests/browser/package*.json $(AXE)/ && \
+		npm ci --prefix $(AXE) --ignore-scripts --no-audit --no-fund --silent; }
+	@PICTURES=$(PICTURES) $(BIN)/python -m pytest -m long tests/test_browser.py $(ARGS)
+
+test-hostile: development  ## two thousand made-up filters, ids, JSON texts and forms: no page of the admin fails (SEED=2, HOSTILE=500)
+	@SEED=$(SEED) HOSTILE=$(HOSTILE) $(BIN)/python -m pytest -s -m long tests/test_hostile_input.py $(ARGS)
+
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -125,6 +136,9 @@ bench-backfill: development  ## measure the backfill of public ids against a bar
 
 bench-live: development  ## adopt a million patients under load: ours, plain Django, the older scripts
 	@$(BIN)/python -m tests.bench.bench_live $(ARGS)
+
+bench-admin: development  ## measure every page of the admin at a million rows
+	@$(BIN)/python -m tests.bench.bench_admin $(ARGS)
 
 bench-rls: development  ## measure what row security costs at a million appointments
 	@$(BIN)/python -m tests.bench.bench_rls $(ARGS)

@@ -15,8 +15,11 @@ from django.test import Client, override_settings
 
 from moeen.db import doctor, standbys
 from moeen.db.backups.login import Login
+from moeen.db.engine.client import DatabaseClient
 from moeen.db.engine.session import OnStandby
+from moeen.db.explain import explain
 from moeen.db.security import identity
+from moeen.env import parse_database_url
 from moeen.middleware import WRITTEN
 from sysadmin.models import AuditLog, User
 from tests import servers, standby_site
@@ -342,3 +345,28 @@ def test_settings__several_urls__an_entry_each(manage):
     }  # fmt: skip
     wrong = manage("check", DATABASE_REPLICA_URLS="postgresql://web@one/clinic two")
     assert (wrong.returncode, "DATABASE_REPLICA_URLS" in wrong.stderr) == (2, True)
+
+
+def test_connect__several_hosts__finds_the_one_that_takes_writes(pair):
+    there, here = (servers.target_of(server) for server in (pair.follower, pair.database.target.server))
+    query = f"host={there.host},{here.host}&port={there.port},{here.port}&target_session_attrs=read-write"
+    entry = parse_database_url(f"postgresql://moeen@/{pair.database.name}?{query}")
+    connections.settings["several"] = connections.configure_settings(
+        {"default": {}, "several": entry | {"ENGINE": "moeen.db.engine"}}
+    )["several"]
+    try:
+        with identity.acting_as_operator(), connections["several"].cursor() as cursor:
+            cursor.execute("SELECT pg_is_in_recovery()")
+            assert cursor.fetchone() == (False,)
+            # What a backup starts goes to the same server.
+            login = Login.of_wrapper(connections["several"])
+            assert login.environment(application="test")["PGHOST"] == here.host
+        _, environment = DatabaseClient.settings_to_cmd_args_env(connections.settings["several"], [])
+        assert environment["PGTARGETSESSIONATTRS"] == "read-write"
+    finally:
+        connections["several"].close()
+        del connections["several"], connections.settings["several"]
+    only = f"host={there.host},{there.host}&port={there.port},{there.port}&target_session_attrs=read-write"
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(f"postgresql://moeen@/{pair.database.name}?{only}")
+    assert "takes writes at this moment" in explain(caught.value).cause

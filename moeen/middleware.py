@@ -101,7 +101,7 @@ def _begin(request: HttpRequest, who: identity.Identity) -> str:
     if not settings.STANDBYS or not who.read_only or not who.claims:  # who is nobody reads next to nothing
         return ""
     try:
-        written = request.get_signed_cookie(WRITTEN, standbys.NOTHING)
+        written = request.get_signed_cookie(WRITTEN) if WRITTEN in request.COOKIES else standbys.NOTHING
     except BadSignature:
         return ""
     return standbys.begin(who.claims, written=written) if written else ""

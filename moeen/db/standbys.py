@@ -228,7 +228,7 @@ def _ask(alias: str, least: str, written: str) -> tuple[bool, bool]:
     """Whether it is a standby, and has replayed both positions."""
     connection = connections[alias]
     if connection.connection is None:
-        connection.connect()
+        connection.ensure_connection()
         with _answering(connection), identity.bound(identity.ANONYMOUS), connection.cursor() as cursor:
             cursor.execute("SELECT app.is_bound()")  # the engine refuses a database that does not know our key
     # Before the transaction: its first statement may already fix what it sees.

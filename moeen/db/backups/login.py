@@ -97,9 +97,10 @@ class Login:
     def user(self) -> str:
         return self.parameters["user"]
 
-    def to(self, database: str, *, user: str = "") -> Login:
+    def to(self, database: str, *, user: str = "", password: str = "") -> Login:
         """The same server, another database; as another role, if one is given."""
-        return replace(self, parameters={**self.parameters, "dbname": database, "user": user or self.user})
+        parameters = {**self.parameters, "dbname": database, "user": user or self.user}
+        return replace(self, parameters=parameters, password=password or self.password)
 
     @contextmanager
     def in_django(self, alias: str) -> Iterator[BaseDatabaseWrapper]:

@@ -152,7 +152,7 @@ def make(
     record, were touched between seals. Raises MoeenError: 3 where another run is at work, or the last seals do not
     agree with the anchor; 2 where there is nothing to explain; 1 where the anchor cannot be reached.
     """
-    session.refuse_shared(wrapper, "sealing")
+    session.refuse_unfit(wrapper, "sealing")
     login = Login.of_wrapper(wrapper)
     signer = keys.signer_or_none()
     with login.connect(application="moeen seal") as writer, login.connect(application="moeen seal") as reader:

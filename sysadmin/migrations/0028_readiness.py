@@ -1,4 +1,4 @@
-"""Who looks at everything as another person is in the audit log."""
+"""Whoever watches the service learns whether the database has the migrations of the code that serves."""
 
 from django.db import migrations
 
@@ -9,13 +9,12 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0025_settings"),
+        ("sysadmin", "0027_looking"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0026_sign_ins",
-            replaces=["0024_sign_ins"],
+            name="0028_readiness",
         ),
     ]

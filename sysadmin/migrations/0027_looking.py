@@ -1,4 +1,4 @@
-"""Whoever watches the service learns whether the database has the migrations of the code that serves."""
+"""Who looks at everything as another person is in the audit log."""
 
 from django.db import migrations
 
@@ -9,12 +9,13 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0026_looking"),
+        ("sysadmin", "0026_trail"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0027_readiness",
+            name="0027_sign_ins",
+            replaces=["0024_sign_ins"],
         ),
     ]

@@ -19,6 +19,9 @@ LOCALES = {"ar": "ar-SA", "en": "en-GB"}
 #: What is cut off at the edge of the page, or can only be reached by scrolling sideways.
 CLIPPED = """() => {
   const width = document.documentElement.clientWidth, found = [];
+  // What is meant to be out of sight; inline tables, which scroll, and look-ups, which end in an ellipsis.
+  const spared = "svg, select, .visually-hidden, .skip-to-content-link, .toggle-nav-sidebar, .inline-group, " +
+    ".select2-selection";
   const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") +
     (typeof e.className === "string" && e.className ? "." + e.className.trim().replace(/\\s+/g, ".") : "");
   if (document.documentElement.scrollWidth > width)
@@ -26,7 +29,7 @@ CLIPPED = """() => {
   for (const element of document.querySelectorAll("body *")) {
     const style = getComputedStyle(element);
     if (!element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
-    if (element.closest("svg, .visually-hidden, .skip-to-content-link, select, .toggle-nav-sidebar")) continue;
+    if (element.closest(spared)) continue;
     const sideways = element.scrollWidth - element.clientWidth;
     if (sideways > 1 && element.clientWidth > 1 && style.overflowX !== "visible" && !element.matches("input, textarea"))
       found.push(`${name(element)} holds ${sideways} more than it shows`);
@@ -72,9 +75,13 @@ def chromium():
 class Visitor:
     """Somebody with a browser of their own. `faults`: what the console said of errors, and answers that failed."""
 
-    def __init__(self, browser, site, *, language="en", size=WIDE, dark=False):
+    def __init__(self, browser, site, *, language="en", size=WIDE, dark=False, bypass_csp=False):
         self.context = browser.new_context(
-            base_url=site, locale=LOCALES[language], viewport=size, color_scheme="dark" if dark else "light"
+            base_url=site,
+            locale=LOCALES[language],
+            viewport=size,
+            color_scheme="dark" if dark else "light",
+            bypass_csp=bypass_csp,
         )
         # The switch's choice: what somebody's preferences say is another test's.
         self.context.add_cookies([{"name": "django_language", "value": language, "url": site}])

@@ -104,7 +104,7 @@ def test_lists__dates_money_and_ids__are_shown_as_people_read_them(client, patie
     form = client.get(url(Patient, "change", patient.pk)).content.decode()
     assert "1410-06-05" in form
     assert f'data-copy="{patient.pk}"' in form
-    ordered = client.get(url(Appointment, "changelist"), {"o": "1"}).context["cl"].result_list
+    ordered = client.get(url(Appointment, "changelist"), {"o": "0"}).context["cl"].result_list
     assert [row.appointment_date.day for row in ordered] == [1, 2]
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.admin import utils
 from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationError
 from django.db import DatabaseError, models, router, transaction
@@ -48,9 +49,25 @@ class NestedObjects(utils.NestedObjects):
 utils.NestedObjects = NestedObjects  # type: ignore[misc]  # Django's own name for it is the only way in
 
 
+def is_key(text: Any) -> bool:
+    """Whether it can be the key of a row: a uuid."""
+    try:
+        uuid.UUID(str(text))
+    except ValueError:
+        return False
+    return True
+
+
 def row_page(model: type[models.Model], key: Any) -> str:
     """The address of a row's page."""
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[key])
+
+
+class LookUp(AutocompleteSelect):
+    """A field that looks rows up; what was sent and is no key is shown as nothing chosen."""
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        return super().optgroups(name, [key for key in value if is_key(key)], attrs)
 
 
 class ReadOnlyInline(admin.TabularInline):
@@ -359,6 +376,8 @@ class ModelAdmin(admin.ModelAdmin):
         return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", LookUp(db_field, self.admin_site))
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and field.queryset is not None:
             field.queryset = lean(field.queryset)

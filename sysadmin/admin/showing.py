@@ -9,7 +9,9 @@ from functools import cache
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.templatetags import admin_list
 from django.db import models
+from django.templatetags.static import static
 from django.utils.formats import localize, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,6 +20,17 @@ from hijridate import Gregorian
 
 #: The currency of a row that names none.
 RIYALS = "SAR"
+
+
+def yes_or_no(value: bool | None) -> SafeString:
+    """The picture of it, called so in the person's language."""
+    name, said = ("unknown", gettext("Unknown")) if value is None else ("no", gettext("No"))
+    if value:
+        name, said = "yes", gettext("Yes")
+    return format_html('<img src="{}" alt="{}">', static(f"admin/img/icon-{name}.svg"), said)
+
+
+admin_list._boolean_icon = yes_or_no  # type: ignore[attr-defined]  # Django's is called True and False in every language
 
 
 def hijri(value: date) -> str:
@@ -46,7 +59,7 @@ def money(value: Decimal, currency: str = RIYALS) -> str | SafeString:
 
 
 def copied(text: str, shown: str = "") -> SafeString:
-    """An id, or the beginning of it, and a button that copies the whole (sysadmin/copy.js)."""
+    """An id, or the beginning of it, and a button that copies the whole (sysadmin/page.js)."""
     return format_html(
         '<span class="id"><bdi dir="ltr" title="{0}">{1}</bdi> '
         '<button type="button" class="copy" data-copy="{0}" aria-label="{2}" title="{2}"></button></span>',

@@ -150,7 +150,7 @@ def make(
     `lost`: why seals that the anchor knows are gone, after a restore. Raises MoeenError: 3 where another run is at
     work, or the last seals do not agree with the anchor; 1 where it cannot be reached.
     """
-    session.refuse_shared(wrapper, "sealing")
+    session.refuse_unfit(wrapper, "sealing")
     login = Login.of_wrapper(wrapper)
     signer = keys.signer_or_none()
     with login.connect(application="moeen seal") as writer, login.connect(application="moeen seal") as reader:

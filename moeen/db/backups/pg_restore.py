@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, LiteralString
 
@@ -21,11 +22,11 @@ from moeen.db.backups.archive import Entry
 from moeen.db.backups.inventory import Role
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Manifest
+from moeen.db.backups.restorer import Restorer
 from moeen.db.backups.salvage import Loss
 from moeen.db.backups.tools import Tools
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
-from moeen.db.sql import fragment
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Rights:
     owners: bool
     superuser: bool
     unavailable: tuple[str, ...] = ()
+
+
+#: What names roles alone and runs nothing.
+_GRANTS = ("ACL", "DEFAULT ACL")
 
 
 def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> bytes:
@@ -65,41 +70,41 @@ def restore(
     content: Content,
     chosen: allowed.Chosen,
     *,
-    into: Login,
+    into: Restorer,
     programs: Tools,
     rights: Rights,
     keys: Sequence[Any] = (),
     jobs: int | None = None,
-    power: Login | None = None,
     keep_going: bool = False,
     tell: progress.Tell = progress.silent,
 ) -> tuple[Loss, ...]:
     """Run the chosen entries. Raises MoeenError at the first thing that could not be restored; what stands then stays.
 
-    With `keep_going` everything else is restored, and what failed is returned, with its cause.
-    `power`: a superuser of that server, who makes the grants that the dump says others than the owners have made.
+    With `keep_going` everything else is restored, and what failed is returned, with its cause. Who lent the restorer
+    makes what takes power and runs nothing: publications, grants that others than the owners have made, and those on
+    what the restorer could not give away.
     """
     keys = keys if paper.encrypted else ()
     jobs = 1 if paper.encrypted else jobs or min(4, os.cpu_count() or 1)
     run = _Run(folder / paper.dump, paper, content, into, programs, rights, keys, tell, [] if keep_going else None)
-    entries = [entry for entry in chosen.run if _can(entry, rights)]
-    others = [entry for entry in entries if power and entry.kind == "ACL" and _BY_OTHERS in entry.create]
+    others = [entry for entry in chosen.run if into.power and _takes_power(entry, into)]
+    entries = [entry for entry in chosen.run if entry in others or _can(entry, rights)]
     schemas = [entry for entry in entries if entry.kind == "SCHEMA"]
     # What a schema allows is set last, and what is computed from rows after it.
     last = [entry for entry in entries if entry.kind == "ACL" and entry.name.startswith("SCHEMA ")]
     last += [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
     rest = [entry for entry in entries if entry not in {*schemas, *last, *others}]
-    with _without_default_grants(into):
+    with _without_default_grants(into.login):
         run.these(schemas)
-        with _owners_may_create(into, entries, needed=rights.owners and not rights.superuser):
+        with _owners_may_create(into.login, entries, needed=rights.owners and not rights.superuser):
             run.these(rest, jobs=jobs)
-        if others and power is not None:
-            with power.connect(application="moeen restore_database") as connection:
-                for entry in others:
-                    connection.execute(fragment(entry.create))
         run.these(last)
-        places = {entry: place for place, entry in enumerate(entries)}
-        losses = salvage.mended(into, sorted(set(run.failed or ()), key=places.__getitem__), again=run.again)
+        losses = run.mended(entries)
+    into.hand_over()
+    if into.power is not None:
+        run = replace(run, into=Restorer(into.power), failed=[] if keep_going else None)
+        run.these(others)
+        losses += run.mended(others)
     tell("restore", content.rows, content.rows)
     return losses
 
@@ -115,13 +120,19 @@ class _Run:
     dump: Path
     paper: Manifest
     content: Content
-    into: Login
+    into: Restorer
     programs: Tools
     rights: Rights
     keys: Sequence[Any]
     tell: progress.Tell
     #: Entries that failed; None: the first failure ends it.
     failed: list[Entry] | None
+
+    def mended(self, entries: Sequence[Entry]) -> tuple[Loss, ...]:
+        """What of these failed, in their order, after what could be done about it."""
+        places = {entry: place for place, entry in enumerate(entries)}
+        failed = sorted(set(self.failed or ()), key=places.__getitem__)
+        return salvage.mended(self.into.login, failed, again=self.again)
 
     def again(self, entry: Entry) -> str:
         """Restore that entry alone, and return "" or why it failed."""
@@ -132,25 +143,29 @@ class _Run:
         return ""
 
     def these(self, entries: Sequence[Entry], *, jobs: int = 1) -> None:
-        """Exactly these entries. None: nothing is run."""
-        if not entries:
-            return
+        """Exactly these entries, in their order. None: nothing is run."""
+        for withheld, group in groupby(entries, key=lambda entry: self.into.keeps(entry.owner)):
+            self._at_once(list(group), jobs=jobs, owners=self.rights.owners and not withheld)
+
+    def _at_once(self, entries: Sequence[Entry], *, jobs: int, owners: bool) -> None:
+        """By one pg_restore. `owners`: each object is given to its owner."""
+        login = self.into.login
         application = f"moeen restore {self.paper.id}"
-        environment = {**self.into.environment(application=application), **self.programs.environment}
+        environment = {**login.environment(application=application), **self.programs.environment}
         with tempfile.TemporaryDirectory(prefix="moeen-list-") as scratch:
             path = Path(scratch) / "list"
             path.write_text("".join(f"{entry.id};\n" for entry in entries), encoding="ascii")
             command = [
                 self.programs.program("pg_restore"), "--no-password", "--no-tablespaces",
-                f"--dbname={self.into.dbname}", f"--use-list={path}",
+                f"--dbname={login.dbname}", f"--use-list={path}",
             ]  # fmt: skip
-            if not self.rights.owners:
+            if not owners:
                 command.append("--no-owner")
             command.append("--exit-on-error" if self.failed is None else "--verbose")
             if jobs > 1:
                 command.append(f"--jobs={jobs}")
             with (
-                self.into.connect(application="moeen restore progress") as watcher,
+                login.connect(application="moeen restore progress") as watcher,
                 _started(command, self.dump, environment, self.keys) as (process, said),
             ):
                 _watch(process, watcher, application, self.content, self.tell)
@@ -177,6 +192,13 @@ class _Run:
 _FAILED = re.compile(r"from TOC entry (\d+); \d+ \d+ [A-Z]")
 _CHATTER = re.compile(r"^pg_restore: (?!error|warning).*\n", re.MULTILINE)
 _ALL = "manage.py verify_backup names all that cannot be restored; restore_database --salvage brings back the rest."
+
+
+def _takes_power(entry: Entry, into: Restorer) -> bool:
+    """Whether who lent the restorer makes it."""
+    if entry.kind in _GRANTS:
+        return _BY_OTHERS in entry.create or into.keeps(entry.owner)
+    return entry.kind in allowed.PUBLICATIONS
 
 
 def _can(entry: Entry, rights: Rights) -> bool:
@@ -323,10 +345,12 @@ def create_extensions(connection: psycopg.Connection[Any], content: Content) -> 
     return tuple(missing)
 
 
-def rights_of(connection: psycopg.Connection[Any], content: Content, *, unavailable: tuple[str, ...] = ()) -> Rights:
-    """What the connected role can keep; the roles stand by now."""
+def rights_of(
+    connection: psycopg.Connection[Any], content: Content, *, unavailable: tuple[str, ...] = (), withheld: str = ""
+) -> Rights:
+    """What the connected role can keep; the roles stand by now. `withheld`: an owner who is given theirs by another."""
     kind = "SET" if connection.info.server_version >= 160000 else "MEMBER"
-    owners = sorted(set(content.inventory["owner"].values()))
+    owners = sorted(set(content.inventory["owner"].values()) - {withheld})
     ((superuser, keeps),) = connection.execute(
         """
         SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),

@@ -31,6 +31,7 @@ from moeen.db.backups import (
     origin,
     pg_restore,
     progress,
+    restorer,
     salvage,
     stubs,
     swap,
@@ -42,6 +43,7 @@ from moeen.db.backups.content import read_content
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import RESTORE, Content, Manifest
+from moeen.db.backups.restorer import Restorer
 from moeen.db.backups.salvage import Loss
 from moeen.db.backups.store import Store
 from moeen.db.codes import Code
@@ -311,8 +313,15 @@ def _put_back(
                     code=Code.TARGET_UNFIT,
                 )
             programs = tools.find(major, tls=login.tls)
-            if unsigned:
-                _without_power(connection)
+            if unsigned and restorer.powerful(connection, [connection.info.user]):
+                raise MoeenError(
+                    f"Role {connection.info.user} may reach the server's files and programs, and nobody known has "
+                    "signed this backup. Nothing was changed.",
+                    next_step="Connect as an ordinary role: one that owns the database, and is no superuser.",
+                    exit_code=FINDINGS,
+                    code=Code.NOT_TRUSTED,
+                )
+            restorer.sweep(connection)
             _may_create(connection, needed=not (target.exists and target.empty))
             created = pg_restore.create_roles(connection, content.roles)
         swap.sweep(login, target.database, say=say)
@@ -340,12 +349,21 @@ def _put_back(
             with goal.connect(application=swap.APPLICATION) as connection:
                 unavailable = pg_restore.create_extensions(connection, content)
                 stood_in = stubs.create(connection, content.stubs)
-                rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
-            losses = pg_restore.restore(
-                folder, paper, content, chosen, into=goal, programs=programs, rights=rights, keys=opening, jobs=jobs,
-                keep_going=salvaging, tell=tell,
-            )  # fmt: skip
-            findings, found = _compared(goal, paper, content, rights, major, tell)
+            with restorer.lent(goal, {entry.owner for entry in chosen.run} - {""}) as into:
+                with into.login.connect(application=swap.APPLICATION) as connection:
+                    rights = pg_restore.rights_of(connection, content, unavailable=unavailable, withheld=into.withheld)
+                losses = pg_restore.restore(
+                    folder, paper, content, chosen, into=into, programs=programs, rights=rights, keys=opening,
+                    jobs=jobs, keep_going=salvaging, tell=tell,
+                )  # fmt: skip
+                findings, found = _compared(goal, paper, content, rights, major, tell)
+                # By a function of the backup's.
+                powerless = not into.keeps(content.inventory["owner"].get("relation app.identity_keys", ""))
+                own_key = identity_keys.settle(
+                    into.login if powerless else goal,
+                    place=None if target.empty else login.to(target.database),
+                    is_same=origin.Origin.of_backup(paper).same(target.origin),
+                )
             differing, unset = database_settings.apply(goal, content.settings)
             findings += differing
             bill = salvage.bill(losses, findings, content, found) if salvaging else ()
@@ -358,9 +376,6 @@ def _put_back(
                     exit_code=FINDINGS,
                     code=Code.DAMAGED,
                 )
-            place = None if target.empty else login.to(target.database)
-            is_same = origin.Origin.of_backup(paper).same(target.origin)
-            own_key = identity_keys.settle(goal, place=place, is_same=is_same)
             if not target.empty:
                 kept = swap.swap(login, target.database, fresh)
         except BaseException:
@@ -384,7 +399,7 @@ def _put_back(
         rows=found.rows,
         tables=len(found.tables),
         created_roles=tuple(created),
-        notes=(*_notes(content, rights, login, stood_in), *unset, *_troubles(losses), *_key_note(own_key)),
+        notes=(*_notes(content, rights, into, stood_in), *unset, *_troubles(losses), *_key_note(own_key)),
         findings=tuple(findings),
         before=before.id if before else "",
         kept=kept,
@@ -403,25 +418,6 @@ def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
             next_step=f"As an administrator: ALTER ROLE {connection.info.user} CREATEDB; or create an empty database "
             "that this role owns, and restore to it.",
             code=Code.PRIVILEGE,
-        )
-
-
-def _without_power(connection: psycopg.Connection[Any]) -> None:
-    """Functions of a backup run while it is restored, with the powers of this role: an unsigned one's get none."""
-    row = connection.execute(
-        """
-        SELECT EXISTS (SELECT FROM pg_roles g WHERE pg_has_role(current_user, g.oid, 'MEMBER') AND (
-            g.rolsuper OR g.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')))
-        """
-    ).fetchone()
-    assert row is not None
-    if row[0]:
-        raise MoeenError(
-            f"Role {connection.info.user} may reach the server's files and programs, and nobody known has signed this "
-            "backup. Nothing was changed.",
-            next_step="Connect as an ordinary role: one that owns the database, and is no superuser.",
-            exit_code=FINDINGS,
-            code=Code.NOT_TRUSTED,
         )
 
 
@@ -455,12 +451,12 @@ def _undo(login: Login, target: Target, fresh: str) -> None:
         logger("backup").warning("left behind", extra={"database": fresh})
 
 
-def _notes(content: Content, rights: pg_restore.Rights, login: Login, stood_in: Sequence[str]) -> list[str]:
-    notes = []
+def _notes(content: Content, rights: pg_restore.Rights, into: Restorer, stood_in: Sequence[str]) -> list[str]:
+    notes, user = [into.note] if into.note else [], into.login.user
     if not rights.owners:
-        owners = ", ".join(sorted(set(content.inventory["owner"].values()) - {login.user}))
+        owners = ", ".join(sorted(set(content.inventory["owner"].values()) - {user}))
         if owners:
-            notes.append(f"Objects of {owners} belong to {login.user} now, who may not act for them.")
+            notes.append(f"Objects of {owners} belong to {user} now, who may not act for them.")
     if stood_in:
         notes.append(
             f"Functions of the platform that the backup comes from were made as stand-ins that answer NULL: "

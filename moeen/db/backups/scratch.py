@@ -23,7 +23,7 @@ from pathlib import Path
 
 from psycopg import sql
 
-from moeen.db.backups import database_settings
+from moeen.db.backups import database_settings, restorer
 from moeen.db.backups.inventory import Role, Settings
 from moeen.db.backups.login import Login
 from moeen.db.server import places, sockets, users
@@ -128,18 +128,15 @@ def os_user() -> pwd.struct_passwd | None:
 def without_power(superuser: Login, roles: Sequence[Role], *, database: str, settings: Settings) -> Login:
     """An empty database on a throwaway server, and a role that may fill it: no superuser, in no role of PostgreSQL's.
 
-    The roles are there by name alone: none may log in, create anything, or pass row security. The one that is
-    returned is a member of all, and so may give to each what the dump says is theirs. The settings' owner is one.
+    The roles are there by name alone: none may log in, create anything, or pass row security. The settings' owner is
+    one of them.
     """
-    restorer = f"restorer_{secrets.token_hex(8)}"
     with superuser.connect(application="moeen verify_backup") as connection:
         for role in roles:
             connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role.name)))
-        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(restorer)))
-        for role in roles:
-            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role.name), sql.Identifier(restorer)))
+        name = restorer.create(connection, [role.name for role in roles])
         database_settings.create(connection, database, settings, owner=settings.owner)
-    return superuser.to(database, user=restorer)
+    return superuser.to(database, user=name)
 
 
 def _end(root: Path) -> None:

@@ -34,6 +34,7 @@ from moeen.db.backups.content import read_content, refuse_if_blind
 from moeen.db.backups.inventory import Scope
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
+from moeen.db.backups.restorer import Restorer
 from moeen.db.backups.store import Store
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
@@ -229,8 +230,8 @@ def _restored_into(
     programs = tools.Tools(tools.find_server(paper.major), major, version)
     try:
         losses = pg_restore.restore(
-            folder, paper, content, chosen, into=target, programs=programs, rights=rights, keys=keys, jobs=jobs,
-            power=superuser, keep_going=True, tell=tell,
+            folder, paper, content, chosen, into=Restorer(target, superuser), programs=programs, rights=rights,
+            keys=keys, jobs=jobs, keep_going=True, tell=tell,
         )  # fmt: skip
     except MoeenError as error:
         return version, [Finding(paper.dump, Kind.RESTORE, "complete", error.cause)]

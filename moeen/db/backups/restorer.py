@@ -1,0 +1,155 @@
+"""Who fills a database from a backup: a role without power, made for that and removed afterwards.
+
+Functions that a backup holds (of checks, defaults, generated columns, views) run while it is restored, as whoever
+restores. A superuser's session cannot give its power away for good, since what runs in it may take that back (RESET
+SESSION AUTHORIZATION); so the role has a session of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from moeen.db.backups import swap
+from moeen.db.backups.login import Login
+
+_PREFIX = "restorer_"
+#: Roles that reach beyond the database: superusers, and members of PostgreSQL's own roles for files and programs.
+_POWERFUL = """
+    SELECT r.rolname FROM pg_roles AS r
+    WHERE r.rolname = ANY (%s) AND EXISTS (SELECT FROM pg_roles AS g WHERE pg_has_role(r.oid, g.oid, 'MEMBER') AND (
+        g.rolsuper OR g.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')))
+"""
+
+
+@dataclass(frozen=True)
+class Restorer:
+    """The login that fills the database. `power`: who lent it, where that is another; None: it restores as it came.
+
+    `withheld`: the owner, if it has power, whose objects the restorer cannot give away: they stay the restorer's until
+    `hand_over`. `note`: why a login with power restores by itself.
+    """
+
+    login: Login
+    power: Login | None = None
+    withheld: str = ""
+    note: str = ""
+
+    def keeps(self, owner: str) -> bool:
+        """Whether what is that role's stays the restorer's until it is handed over."""
+        return bool(self.withheld) and owner == self.withheld
+
+    def hand_over(self) -> None:
+        """Give what is left in the restorer's hands to whom it belongs."""
+        if self.power is not None and self.withheld:
+            with self.power.connect(application=swap.APPLICATION) as connection, connection.transaction():
+                connection.execute(
+                    sql.SQL("REASSIGN OWNED BY {} TO {}").format(
+                        sql.Identifier(self.login.user), sql.Identifier(self.withheld)
+                    )
+                )
+                # The database was among it.
+                _own(connection, self.login.user)
+
+
+def powerful(connection: psycopg.Connection[Any], roles: Iterable[str]) -> set[str]:
+    """Those of the roles that reach beyond the database."""
+    return {name for (name,) in connection.execute(_POWERFUL, [list(roles)]).fetchall()}
+
+
+def create(connection: psycopg.Connection[Any], owners: Iterable[str], *, password: str = "") -> str:
+    """Make the role: no superuser, in no role of PostgreSQL's, a member of all owners, so that it may give to each
+    what is theirs. Returns its name."""
+    name = f"{_PREFIX}{secrets.token_hex(8)}"
+    words = sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name))
+    if password:
+        # Hashed here: a server may log statements. It is of no use after a day, also where a killed run left it.
+        hashed = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+        words += sql.SQL(" PASSWORD {} VALID UNTIL {}").format(sql.Literal(hashed), sql.Literal(_tomorrow(connection)))
+    connection.execute(words)
+    for owner in owners:
+        connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(owner), sql.Identifier(name)))
+    return name
+
+
+@contextmanager
+def lent(login: Login, owners: Collection[str]) -> Iterator[Restorer]:
+    """A restorer for the login's database, an empty one; the login itself where that has no power to lose.
+
+    `owners`: of what is to be restored. The database is the restorer's meanwhile, and its owner's again afterwards.
+    A login with power restores by itself, and a note says so, where the server does not let the restorer in, or
+    several roles with power own what is restored: who may give to both is one of them.
+    """
+    with login.connect(application=swap.APPLICATION) as connection:
+        if not powerful(connection, [login.user]):
+            yield Restorer(login)
+            return
+        strong = sorted(powerful(connection, owners))
+        if len(strong) > 1:
+            yield Restorer(
+                login, note=_note(login, f"{', '.join(strong)} own what is restored, and have power as well")
+            )
+            return
+        password = secrets.token_urlsafe(24)
+        ((former,),) = connection.execute(
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+        ).fetchall()
+        name = create(connection, sorted(set(owners) - set(strong)), password=password)
+        with swap.claimed(login, "", name):
+            try:
+                _own(connection, name)
+                restorer = Restorer(login.to(login.database, user=name, password=password), login, *strong)
+                try:
+                    restorer.login.connect(application=swap.APPLICATION).close()
+                except psycopg.OperationalError:
+                    yield Restorer(login, note=_note(login, "the server lets no role in that is made for a restore"))
+                else:
+                    yield restorer
+            finally:
+                with suppress(psycopg.OperationalError):
+                    _remove(connection, name, former)
+
+
+def sweep(connection: psycopg.Connection[Any]) -> None:
+    """Remove the roles of killed restores that own nothing any more."""
+    rows = connection.execute(
+        """
+        SELECT r.rolname FROM pg_roles AS r WHERE r.rolname ~ %s AND NOT EXISTS (
+            SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.objsubid = 2
+               AND l.classid::bigint = %s AND l.objid::bigint = hashtext(r.rolname)::bigint & 4294967295)
+        """,
+        [f"^{_PREFIX}[0-9a-f]{{16}}$", swap.LOCK],
+    ).fetchall()
+    for (name,) in rows:
+        with suppress(psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege):
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def _own(connection: psycopg.Connection[Any], owner: str) -> None:
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(connection.info.dbname), sql.Identifier(owner))
+    )
+
+
+def _remove(connection: psycopg.Connection[Any], name: str, former: str) -> None:
+    """The database goes back to its owner, and so does what of a restore that failed is left in it."""
+    _own(connection, former)
+    role = sql.Identifier(name)
+    connection.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(role, sql.Identifier(former)))
+    connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+    connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def _tomorrow(connection: psycopg.Connection[Any]) -> str:
+    ((moment,),) = connection.execute("SELECT (now() + interval '1 day')::text").fetchall()
+    return str(moment)
+
+
+def _note(login: Login, reason: str) -> str:
+    return f"Functions of the backup ran with the powers of {login.user}: {reason}."

@@ -164,7 +164,7 @@ def test_plan__core_database__names_locks_and_sizes_and_changes_nothing(new_data
     before = catalog.read(connections[database.alias])
     done = manage("migrate", "--plan", "--json", DATABASE_URL=database.url)
     assert done.returncode == 0, done.stderr
-    statements = json.loads(done.stdout)
+    statements = json.loads(done.stdout)["statements"]
     retyping = next(s for s in statements if s["table"] == "patients" and '"created_at" TYPE' in s["sql"])
     assert (retyping["lock"], retyping["rewrites"], retyping["verdict"]) == ("ACCESS EXCLUSIVE", False, "short")
     assert retyping["blocks_reads"]
@@ -392,7 +392,8 @@ def test_migrate__reversing_off_a_terminal__wants_to_be_told_that_nobody_is_ther
 
 def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeypatch, manage):
     """The reverse of an applied migration is asked of its own file, and of the states about it."""
-    planned = json.loads(manage("migrate", "crm", "0001", "--plan", "--json", DATABASE_URL=copy.url).stdout)
+    told = json.loads(manage("migrate", "crm", "0001", "--plan", "--json", DATABASE_URL=copy.url).stdout)
+    planned = told["statements"]
     assert {s["migration"] for s in planned} == {
         "crm.0002_indexes",
         "crm.0003_rls",

@@ -48,6 +48,9 @@ _ADVICE = {
     "by a backfill",
 }
 
+#: A table of a schema of ours that a file of SQL takes away on the way back.
+_DROPS_TABLE = re.compile(r"^DROP TABLE IF EXISTS (\w+)\.(\w+);$", re.MULTILINE)
+
 Sizes = Mapping[str, tuple[int, int]]
 #: (migration, statement) -> what it did on the twin.
 Tried = Mapping[tuple[str, str], Seen]
@@ -150,6 +153,9 @@ def losses(
     for migration in reversed_ones:
         state = loader.project_state((migration.app_label, migration.name))
         for operation in migration.operations:
+            if isinstance(operation, operations.RunSQLFile):
+                dropped = _DROPS_TABLE.findall(operation.texts[1])
+                found += [f"table {schema}.{name}" for schema, name in dropped if _holds(connection, schema, name)]
             if not isinstance(operation, operations.CreateTable | operations.AddColumn):
                 continue
             name = operation.name if isinstance(operation, operations.CreateTable) else operation.model_name
@@ -161,6 +167,15 @@ def losses(
                     what = f"column {table}.{model._meta.get_field(operation.name).column}"
                 found.append(f"{what} (about {sizes[table][0]:,} rows)")
     return found
+
+
+def _holds(connection: BaseDatabaseWrapper, schema: str, table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", [schema, table])
+        if cursor.fetchone() == (False,):
+            return False
+        cursor.execute(compose("SELECT EXISTS (SELECT FROM {s}.{t})", s=schema, t=table))
+        return bool(cursor.fetchone()[0])
 
 
 def large_tables_stand(connection: BaseDatabaseWrapper) -> bool:

@@ -25,7 +25,7 @@ from moeen.db.catalog.sizes import holds_rows
 from moeen.db.codes import Code
 from moeen.db.converge import failures, locks, triggers
 from moeen.db.engine import session
-from moeen.db.errors import FAILED, USAGE, MoeenError
+from moeen.db.errors import USAGE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
@@ -517,9 +517,7 @@ def accept_changed(connection: BaseDatabaseWrapper, migration: Migration, *, rea
     if not reason.strip():
         raise MoeenError("--accept-changed needs --reason.", exit_code=USAGE)
     if not ledger.stands(connection):
-        raise MoeenError(
-            "The ledger's tables do not stand yet; run migrate first.", exit_code=FAILED, code=Code.NOT_MIGRATED
-        )
+        raise MoeenError("The ledger's tables do not stand yet.", next_step="manage.py migrate", code=Code.NOT_MIGRATED)
     step = ledger.MigrationStep(
         app=migration.app_label,
         name=migration.name,

@@ -97,12 +97,7 @@ test-ha: development  ## kill a primary under Patroni while eight write, a migra
 test-demo: development  ## make demo from nothing: every role signs in over HTTP, within a minute and a half
 	@$(BIN)/python -m pytest -s -m long tests/test_demo.py $(ARGS)
 
-# What npm brings stands outside of the checkout's own files, as the lock file says and anew where that has changed.
-AXE := .moeen/axe
-test-browser: development  ## the admin in Debian's Chromium: what people do, every page in both languages and widths (PICTURES=folder)
-	@cmp -s tests/browser/package-lock.json $(AXE)/package-lock.json && [ -d $(AXE)/node_modules/axe-core ] || { \
-		mkdir -p $(AXE) && cp tests/browser/package*.json $(AXE)/ && \
-		npm ci --prefix $(AXE) --ignore-scripts --no-audit --no-fund --silent; }
+test-browser: development  ## the admin in Debian's Chromium, over a demo clinic: what people do there (PICTURES=folder)
 	@PICTURES=$(PICTURES) $(BIN)/python -m pytest -m long tests/test_browser.py $(ARGS)
 
 test-hostile: development  ## two thousand made-up filters, ids, JSON texts and forms: no page of the admin fails (SEED=2, HOSTILE=500)

@@ -1,4 +1,4 @@
-"""A browser for tests: Debian's Chromium, driven by Playwright, which downloads none; and what is asked of a page."""
+"""A browser for tests: Debian's Chromium, driven by Playwright, which downloads none."""
 
 import os
 from contextlib import contextmanager
@@ -6,57 +6,11 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.servers import PROJECT
-
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-#: Where `make test-browser` puts axe-core.
-AXE = PROJECT / ".moeen" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 #: A folder for pictures of the pages, if they are wanted.
 PICTURES = os.environ.get("PICTURES", "")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOCALES = {"ar": "ar-SA", "en": "en-GB"}
-
-#: What is cut off at the edge of the page, or can only be reached by scrolling sideways.
-CLIPPED = """() => {
-  const width = document.documentElement.clientWidth, found = [];
-  // What is meant to be out of sight; inline tables, which scroll, and look-ups, which end in an ellipsis.
-  const spared = "svg, select, .visually-hidden, .skip-to-content-link, .toggle-nav-sidebar, .inline-group, " +
-    ".select2-selection";
-  const name = (e) => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") +
-    (typeof e.className === "string" && e.className ? "." + e.className.trim().replace(/\\s+/g, ".") : "");
-  if (document.documentElement.scrollWidth > width)
-    found.push(`the page is ${document.documentElement.scrollWidth} wide`);
-  for (const element of document.querySelectorAll("body *")) {
-    const style = getComputedStyle(element);
-    if (!element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
-    if (element.closest(spared)) continue;
-    const sideways = element.scrollWidth - element.clientWidth;
-    if (sideways > 1 && element.clientWidth > 1 && style.overflowX !== "visible" && !element.matches("input, textarea"))
-      found.push(`${name(element)} holds ${sideways} more than it shows`);
-    const isText = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    const box = element.getBoundingClientRect();
-    if (isText && box.width > 0 && (box.right > width + 1 || box.left < -1))
-      found.push(`${name(element)} from ${Math.round(box.left)} to ${Math.round(box.right)} of ${width}`);
-  }
-  return found.slice(0, 4);
-}"""
-
-#: English words on a page in Arabic. What is an id, an address, SQL or an operator's English says so: `dir` or `lang`.
-ENGLISH = """() => {
-  const found = new Set();
-  const said = "[dir=ltr], [lang]:not(html), code, pre, script, style, noscript, textarea, svg.chart";
-  const look = (text) => {
-    for (const word of text.split(/[\\s,;:()«»“”"!?،؛…|›\\[\\]]+/))
-      if (/[A-Za-z]{2,}/.test(word) && !/[@_\\/.0-9]/.test(word)) found.add(word);
-  };
-  const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) if (!walker.currentNode.parentElement.closest(said)) look(walker.currentNode.data);
-  for (const element of document.querySelectorAll("[title], [placeholder], [aria-label], [alt], [type=submit]"))
-    if (!element.closest("[dir=ltr]:not(input), [lang]:not(html), svg.chart"))
-      for (const attribute of ["title", "placeholder", "aria-label", "alt"])
-        look(element.getAttribute(attribute) || "");
-  return [...found];
-}"""
 
 
 @contextmanager
@@ -112,14 +66,3 @@ class Visitor:
 
     def close(self):
         self.context.close()
-
-
-def axe_findings(page):
-    """What axe-core calls serious or critical: rule, and the first elements that it is about."""
-    page.evaluate(AXE.read_text(encoding="utf-8") + "; null")
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']} ({one['impact']}): {one['help']}: " + "; ".join(node["html"][:120] for node in one["nodes"][:3])
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]

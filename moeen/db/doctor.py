@@ -282,8 +282,8 @@ class _Examination:
         """How long ago the audit log was sealed, and what has come since: that is not protected yet."""
         try:
             found = age.look(self.wrapper)
-        except psycopg.errors.UndefinedTable:
-            return WARN, "there is no audit log yet", "manage.py migrate"
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            return WARN, "there is no audit log of today's shape yet", "manage.py migrate"
         self.measures["unsealed_entries"] = found.unsealed
         if found.newest is None:
             if not found.unsealed:

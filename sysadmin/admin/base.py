@@ -228,15 +228,21 @@ class ModelAdmin(admin.ModelAdmin):
         return ChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """No address filters by clinical texts: it would tell of them, and of nobody in particular whose they are."""
+        """No address filters by clinical texts: it would tell of them, and of nobody in particular whose they are.
+
+        Nor by what JSON holds: values before and after in the audit log, secret settings.
+        """
         model: Any = self.model
         for part in lookup.split("__"):
             if part in getattr(model, "clinical_fields", ()):
                 return False
             try:
-                model = model._meta.get_field(part).related_model
+                field: Any = model._meta.get_field(part)
             except FieldDoesNotExist:
                 break
+            if isinstance(field, models.JSONField):
+                return False
+            model = field.related_model
             if model is None:
                 break
         return super().lookup_allowed(lookup, value, request)

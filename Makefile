@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-fleet bench-fleet
+.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-fleet test-ha bench-fleet
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -90,6 +90,9 @@ test-import: development  ## kill imports at fifty random moments (KILLS=10 for 
 
 test-fleet: development  ## two hundred clinics, some in every kind of trouble, and a run killed twenty times (CLINICS=20 KILLS=4 for less)
 	@$(BIN)/python -m pytest -s -m long tests/test_fleet_long.py $(ARGS)
+
+test-ha: development  ## kill a primary under Patroni while eight write, a migrate and a backfill run; kill a standby while eight read (SECONDS=20)
+	@$(BIN)/python -m pytest -s -m long tests/test_failover_long.py $(ARGS)
 
 test-demo: development  ## make demo from nothing: every role signs in over HTTP, within a minute and a half
 	@$(BIN)/python -m pytest -s -m long tests/test_demo.py $(ARGS)

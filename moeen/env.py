@@ -168,6 +168,10 @@ class Environment:
         value = self.text(name)
         return parse_database_url(value, name=name) if value else None
 
+    def databases(self, name: str) -> list[dict[str, Any]]:
+        """Several such entries: URLs with blanks between, as commas separate the hosts of one."""
+        return [parse_database_url(url, name=name) for url in self.text(name).split()]
+
 
 def parse_database_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, Any]:
     """`postgresql://user:password@host:port/database?option=value` as NAME, USER, PASSWORD, HOST, PORT,

@@ -1,7 +1,8 @@
 """Who a request is: everything it does in the database, its streamed body included, is done as its user.
 
 Requests with a safe method (GET, HEAD, OPTIONS, TRACE) can change nothing: their transactions are READ ONLY. What is
-read of clinical records is entered in the audit log by a second transaction, before anything of it is sent.
+read of clinical records is entered in the audit log by a second transaction, before anything of it is sent. Where there
+are standbys, what such a request reads may come from one of them (moeen/db/standbys.py).
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.db import Error
+from django.conf import settings
+from django.core.signing import BadSignature
+from django.db import Error, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver, get_urlconf
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import InsufficientPrivilege, QueryCanceled
 
+from moeen.db import standbys
 from moeen.db.security import identity, reads
 from moeen.error_pages import unrecorded
 
@@ -33,6 +37,8 @@ _REQUEST_ID = re.compile(r"[\w.:-]{8,100}", re.ASCII)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 #: Where a session keeps the role its person has switched to; absent: the usual one.
 ACTING_ROLE = "acting_role"
+#: The cookie with the position of the primary's log after what this browser wrote last, signed.
+WRITTEN = "written"
 
 
 class IdentityMiddleware:
@@ -52,25 +58,77 @@ class IdentityMiddleware:
             return self.__acall__(request)
         with identity.requested(**origin(request)), reads.recorded() as read:
             who = _identity(request, request.user)
+            standby = _begin(request, who)
             with identity.bound(who):
-                response: HttpResponseBase = self.get_response(request)
-            return _bind_body(response, who, read) if _stored(read, who) else unrecorded(request)
+                with standbys.reading(standby):
+                    response: HttpResponseBase = self.get_response(request)
+                if _end(request, standby):
+                    standby, response = "", self.get_response(request)
+            stored = _stored(read, who)
+            return _noted(request, _bind_body(response, who, read, standby) if stored else unrecorded(request))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         with identity.requested(**origin(request)), reads.recorded() as read:
             who = await sync_to_async(_identity)(request, await request.auser())
+            standby = await sync_to_async(_begin)(request, who)
             with identity.bound(who):
-                response: HttpResponseBase = await self.get_response(request)
+                with standbys.reading(standby):
+                    response: HttpResponseBase = await self.get_response(request)
+                if await sync_to_async(_end)(request, standby):
+                    standby, response = "", await self.get_response(request)
             stored = await sync_to_async(_stored)(read, who)
-            return _bind_body(response, who, read) if stored else unrecorded(request)
+            answer = _bind_body(response, who, read, standby) if stored else unrecorded(request)
+            return await sync_to_async(_noted)(request, answer)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """What the database refuses to a person is forbidden (403), and no fault of the server (500)."""
+        """What the database refuses to a person is forbidden (403), and no fault of the server (500).
+
+        Where a standby was lost, or replayed what the query was looking at, the primary is asked again.
+        """
+        lost = isinstance(exception, OperationalError | InterfaceError)
+        if standbys.current() and lost and type(exception.__cause__) is not QueryCanceled:
+            request.__dict__["_again"] = True
+            return HttpResponse(status=503)  # nobody sees it
         if not isinstance(exception.__cause__, InsufficientPrivilege):
             return None
         handler: Any = get_resolver(get_urlconf()).resolve_error_handler(403)
         answer: HttpResponse = handler(request, exception)
         return answer
+
+
+def _begin(request: HttpRequest, who: identity.Identity) -> str:
+    """The alias of the standby that this request reads from, "" for the primary."""
+    if not settings.STANDBYS or not who.read_only or not who.claims:  # who is nobody reads next to nothing
+        return ""
+    try:
+        written = request.get_signed_cookie(WRITTEN) if WRITTEN in request.COOKIES else standbys.NOTHING
+    except BadSignature:
+        return ""
+    return standbys.begin(who.claims, written=written) if written else ""
+
+
+def _end(request: HttpRequest, standby: str) -> bool:
+    """Whether the request must be answered again, by the primary; nothing of it was sent, and it can change nothing."""
+    if standby:
+        standbys.end(standby)
+    return bool(request.__dict__.pop("_again", False))
+
+
+def _noted(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """After a request that may have written, the browser keeps how far a standby must be to show it that.
+
+    Where that cannot be said, the primary answers; after REPLICA_MAX_LAG seconds each standby has it.
+    """
+    if settings.STANDBYS and request.method not in SAFE_METHODS:
+        try:
+            written = standbys.position()
+        except Error:
+            written = ""
+        response.set_signed_cookie(
+            WRITTEN, written, max_age=settings.REPLICA_MAX_LAG + 60, httponly=True, samesite="Lax",
+            secure=settings.SESSION_COOKIE_SECURE,
+        )  # fmt: skip
+    return response
 
 
 def _stored(read: reads.Reads, who: identity.Identity) -> bool:
@@ -113,20 +171,20 @@ def origin(request: HttpRequest) -> dict[str, str]:
     return told
 
 
-def _bind_body(response: HttpResponseBase, who: identity.Identity, read: reads.Reads) -> HttpResponseBase:
+def _bind_body(response: HttpResponseBase, who: identity.Identity, read: reads.Reads, standby: str) -> HttpResponseBase:
     # A file on disk asks no database, and servers send it without reading it here.
     if getattr(response, "streaming", False) and getattr(response, "file_to_stream", None) is None:
         body: Any = response.streaming_content  # type: ignore[attr-defined]
-        scope = partial(_scope, who, identity.origin(), read)
+        scope = partial(_scope, who, identity.origin(), read, standby)
         bound = _bound_async(body, scope) if getattr(response, "is_async", False) else _bound(body, scope)
         response.streaming_content = bound  # type: ignore[attr-defined]
     return response
 
 
 @contextmanager
-def _scope(who: identity.Identity, origin: str, read: reads.Reads) -> Iterator[Callable[[], None]]:
+def _scope(who: identity.Identity, origin: str, read: reads.Reads, standby: str) -> Iterator[Callable[[], None]]:
     """Of one part of a streamed body; what it gives records what was read, before the part is sent."""
-    with identity.originating(origin), identity.bound(who), reads.resumed(read):
+    with identity.originating(origin), identity.bound(who), reads.resumed(read), standbys.reading(standby):
         yield partial(read.store, who)
 
 

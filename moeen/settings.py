@@ -89,23 +89,38 @@ IDENTITY_KEY_FILE = (
     signing.key_file(BASE_DIR / ".moeen", data_dir=EMBEDDED_DATA_DIR) if _database.get("EMBEDDED") else None
 )
 IDENTITY_KEY = env.identity_key("IDENTITY_KEY") or (secret_files.read(IDENTITY_KEY_FILE) if IDENTITY_KEY_FILE else "")
+_usual = {"ENGINE": "moeen.db.engine", "PROJECT_REF": SUPABASE_PROJECT_REF, "IDENTITY_KEY": IDENTITY_KEY}
+# Values of a request, session keys among them, stay out of the texts of its statements: every session of the login
+# reads those in pg_stat_activity.
+_apart = {"server_side_binding": True} if _serves else {}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
-        "ENGINE": "moeen.db.engine",
+        **_usual,
         # One request, one transaction: half a change of a page never stays, and an identity that is bound to
         # the transaction holds for the whole request. Commands say for themselves where theirs begin.
         "ATOMIC_REQUESTS": True,
-        "PROJECT_REF": SUPABASE_PROJECT_REF,
-        "IDENTITY_KEY": IDENTITY_KEY,
         **_database,
-        # Values of a request, session keys among them, stay out of the texts of its statements: every session of the
-        # login reads those in pg_stat_activity.
-        "OPTIONS": _database.get("OPTIONS", {}) | ({"server_side_binding": True} if _serves else {}),
+        "OPTIONS": _database.get("OPTIONS", {}) | _apart,
         "POOLED": _pooled,
         "DISABLE_SERVER_SIDE_CURSORS": _pooled,
         "SERVES": _serves,
     }
 }
+# Standbys that pages may be read from (docs/high-availability.md), by the web's login: Django's alias -> its entry. The
+# middleware opens their transactions; commands only look at them (doctor). A dead one is given up soon.
+STANDBYS: dict[str, dict[str, Any]] = {
+    f"standby_{number}": {
+        **_usual,
+        "CONN_MAX_AGE": 60,
+        **entry,
+        "OPTIONS": {"connect_timeout": 2, "tcp_user_timeout": 1000} | entry["OPTIONS"] | _apart,
+        "SERVES": _serves,
+    }
+    for number, entry in enumerate(env.databases("DATABASE_REPLICA_URLS"), start=1)
+}
+REPLICA_MAX_LAG = env.integer("DATABASE_REPLICA_MAX_LAG", default=5, least=1)
+DATABASES |= STANDBYS
+DATABASE_ROUTERS = ["moeen.db.standbys.Router"] if STANDBYS and _serves else []
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

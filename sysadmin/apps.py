@@ -42,6 +42,8 @@ class SysadminConfig(AppConfig):
         exposure_checks=(
             "sysadmin.exposure.system_roles",
             "sysadmin.exposure.suspended_audits",
+            "sysadmin.exposure.subscribed_tables",
+            "sysadmin.exposure.touched_trail",
             "sysadmin.exposure.settings",
         ),
         users_of_django=older.USERS_OF_DJANGO,

@@ -13,6 +13,7 @@ from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.roles import PEOPLE
+from moeen.db.seals import guards
 from sysadmin.declared_settings import declared
 from sysadmin.models.settings import is_secret
 
@@ -99,3 +100,29 @@ def suspended_audits(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
             why = "the changes that this work makes leave no entries of their own"
             found = f"suspended for {work} since {since} UTC"
             yield Finding(table, Kind.AUDIT_SUSPENDED, "recorded", found, Severity.UNSAFE, fix, why)
+
+
+def subscribed_tables(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """What a subscription applies fires no statement trigger, which the audit trail is made of."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT c.relname::text, s.subname::text FROM pg_subscription_rel AS r
+               JOIN pg_subscription AS s ON s.oid = r.srsubid JOIN pg_class AS c ON c.oid = r.srrelid
+               WHERE EXISTS (SELECT FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+                             WHERE t.tgrelid = c.oid AND p.proname = 'audit_statement') ORDER BY 1, 2"""
+        )
+        for table, name in cursor.fetchall():
+            fix = Fix(
+                advice=f"ALTER SUBSCRIPTION {name} DISABLE, and DROP it, once this database is the one that is used"
+            )
+            why = "whatever it applies leaves no entry"
+            found = f"written by subscription {name}"
+            yield Finding(table, Kind.AUDIT_SUSPENDED, "recorded", found, Severity.UNSAFE, fix, why)
+
+
+def touched_trail(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Nobody switched a trigger of the log off, or replaced what it calls, since the seals say how they stood."""
+    with connection.cursor() as cursor:
+        if not _is_there(cursor, "audit_seals", since="0026_trail"):
+            return
+    yield from guards.look(connection)

@@ -92,7 +92,8 @@ class Entry:
 _CONDITIONS = {
     "table": "a.table_name = {}",
     "record": "a.record_id = {}",
-    "patient": "a.patient_id = {}",
+    # Entries from before the log named patients say whom they concern by the row alone.
+    "patient": "(a.patient_id = {0} OR (a.record_id = {0} AND a.patient_id IS NULL AND a.table_name = 'patients'))",
     "user": "a.user_id = {}",
     "since": "a.created_at >= {}",
     "until": "a.created_at < {}",

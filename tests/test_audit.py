@@ -16,7 +16,7 @@ from moeen.db.kinds import Kind
 from moeen.db.public_ids import PREFIXES
 from moeen.db.security import signing
 from moeen.db.security.identity import acting_as_operator
-from sysadmin.exposure import suspended_audits
+from sysadmin.exposure import subscribed_tables, suspended_audits
 from tests import factories, states
 from tests.access.matrix import AUDITED
 
@@ -27,7 +27,6 @@ UNAUDITED = {
     "user_preferences": "how a screen looks",
     "notifications": "made by the server, for one person",
     "internal_messages": "no role changes or removes them",
-    "second_factors": "what becomes of one is an entry of its own kind",
     "audit_logs": "the log itself",
     "audit_seals": "seals of the log, in a chain of their own",
     "chatbot_nodes": "parts of a flow, whose publication is recorded",
@@ -167,6 +166,12 @@ def test_audit__insert_update_delete_truncate__exact_entries(connection, table):
     assert origins == [(f"operator:{connection.info.user}", number, None, None)]
 
 
+def test_audit__second_factors__that_all_were_removed_is_recorded(connection):
+    """Row triggers tell what becomes of one."""
+    connection.execute("TRUNCATE second_factors")
+    assert entries(connection) == [("TRUNCATE", "second_factors", None, None, None, None)]
+
+
 def test_audit__messages__their_removal_alone_is_recorded(connection):
     key = MAKERS["messages"](connection)
     connection.execute("UPDATE messages SET content = 'x'")
@@ -178,7 +183,8 @@ def test_audit__messages__their_removal_alone_is_recorded(connection):
 def test_audited__tables_and_columns__each_is_shown_or_hidden_by_word():
     """A new table, and a new column that a secret could stand in, is decided about, not forgotten."""
     assert MODELS.keys() - AUDITED.keys() == UNAUDITED.keys()
-    columns = {f"{table}.{field.column}" for table in AUDITED for field in MODELS[table]._meta.concrete_fields}
+    told = [table for table, (_, _, _, events) in AUDITED.items() if events != "truncate"]
+    columns = {f"{table}.{field.column}" for table in told for field in MODELS[table]._meta.concrete_fields}
     hidden = {f"{table}.{name}" for table, (_, names, _, _) in AUDITED.items() for name in names.split()}
     assert hidden - columns == set()
     secret = re.compile("secret|token|passw|hash|credential|key|config|value|metadata|code", re.IGNORECASE)
@@ -347,6 +353,36 @@ def test_audit__cascade__both_tables_are_audited(connection):
     assert found["patients"][:5] == (
         "UPDATE", "patients", patient, {"user_id": str(user)}, {"user_id": None},
     )  # fmt: skip
+
+
+def test_audit__row_that_one_statement_changes_twice__each_change_once(connection):
+    """As two foreign keys do: the row stands twice in what the statement tells of before and after."""
+    user, patient = add_user(connection), add_patient(connection)
+    (key,) = connection.execute(
+        "INSERT INTO crm_activities (type, subject, contact_id, owner_id) VALUES ('call', 'x', %s, %s) RETURNING id",
+        [patient, user],
+    ).fetchone()
+    connection.execute(
+        "WITH gone AS (DELETE FROM patients WHERE id = %s) DELETE FROM users WHERE id = %s", [patient, user]
+    )
+    changes = [(entry[3], entry[4]) for entry in entries(connection, "crm_activities") if entry[0] == "UPDATE"]
+    assert sorted(changes, key=str) == [
+        ({"contact_id": str(patient)}, {"contact_id": None}),
+        ({"owner_id": str(user)}, {"owner_id": None}),
+    ]
+    assert {entry[2] for entry in entries(connection, "crm_activities")} == {key}
+
+
+def test_audit__secret_of_a_clinic_s_own__is_hidden_by_its_name(connection):
+    """Nobody declared it: the column is not ours."""
+    connection.execute("ALTER TABLE patients ADD portal_token text, ADD nickname text")
+    key = add_patient(connection, portal_token="told-token", nickname="m")
+    connection.execute("UPDATE patients SET portal_token = 'told-too' WHERE id = %s", [key])
+    connection.execute("DELETE FROM patients WHERE id = %s", [key])
+    (text,) = connection.execute("SELECT string_agg(a::text, ' ') FROM audit_logs a").fetchone()
+    assert "portal_token" in text
+    assert "told-" not in text
+    assert latest(connection)[3]["nickname"] == "m"
 
 
 def test_audit__deleted_user__entries_stay(connection):
@@ -527,8 +563,48 @@ def test_suspension__while_it_stands__is_found_and_heard_for_its_own_table_alone
             "SELECT string_agg(concat_ws(' ', action, table_name), ', ' ORDER BY created_at) FROM audit_logs "
             "WHERE created_at >= now()"
         )
-        assert cursor.fetchone() == ("IMPORT patients, INSERT doctors, AUDIT_RESUMED patients, INSERT patients",)
+        assert cursor.fetchone() == (
+            "INSERT audit_suspensions, IMPORT patients, INSERT doctors, "
+            "AUDIT_RESUMED patients, DELETE audit_suspensions, INSERT patients",
+        )
         transaction.set_rollback(True, using=database.alias)
+
+
+def test_suspension__written_by_hand__is_recorded(connection):
+    """Also the one that is to silence what tells of suspensions."""
+    work = str(uuid.uuid4())
+    connection.execute("SELECT set_config('app.audit_suspended', %s, true)", [work])
+    for table in ("audit_suspensions", "patients"):
+        connection.execute(
+            "INSERT INTO app.audit_suspensions (id, table_name, work) VALUES (%s, %s, 'x')", [work, table]
+        )
+    add_patient(connection)
+    connection.execute("DELETE FROM app.audit_suspensions")
+    connection.execute("TRUNCATE app.audit_suspensions")
+    found = [(action, (new or old or {}).get("table_name")) for action, _, _, old, new, _ in entries(connection)]
+    assert sorted(found, key=str) == [
+        ("DELETE", "audit_suspensions"), ("DELETE", "patients"), ("INSERT", "audit_suspensions"),
+        ("INSERT", "patients"), ("TRUNCATE", None),
+    ]  # fmt: skip
+
+
+def test_subscription__of_an_audited_table__is_found(new_database):
+    """What it applies fires row triggers alone."""
+    with acting_as_operator():
+        made = new_database.migrated()
+        django = connections[made.alias]
+        assert list(subscribed_tables(django)) == []
+        with made.admin() as admin:
+            admin.execute("CREATE SUBSCRIPTION feed CONNECTION 'dbname=x' PUBLICATION p WITH (connect = false)")
+            admin.execute(
+                "INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) SELECT oid, 'patients'::regclass, 'r' "
+                "FROM pg_subscription"
+            )
+            (finding,) = subscribed_tables(django)
+            assert (finding.table, finding.kind) == ("patients", Kind.AUDIT_SUSPENDED)
+            admin.execute("ALTER SUBSCRIPTION feed DISABLE; ALTER SUBSCRIPTION feed SET (slot_name = NONE)")
+            admin.execute("DROP SUBSCRIPTION feed")
+        new_database.drop(made)
 
 
 def test_audit__triggers_silenced_for_the_session__fire_all_the_same(database):
@@ -538,3 +614,7 @@ def test_audit__triggers_silenced_for_the_session__fire_all_the_same(database):
         admin.execute("UPDATE patients SET phone = '0500'")
         admin.execute("DELETE FROM patients")
         assert [entry[0] for entry in entries(admin, "patients")][-2:] == ["UPDATE", "DELETE"]
+        admin.execute("INSERT INTO audit_logs (action, table_name) VALUES ('LOGIN', 'users')")
+        number = "transaction_id = pg_current_xact_id()::text::bigint"
+        stamp = f"SELECT acted_as, {number} FROM audit_logs WHERE action = 'LOGIN' AND table_name = 'users'"
+        assert admin.execute(stamp).fetchone() == (f"operator:{admin.info.user}", True)

@@ -132,7 +132,9 @@ def test_run__references_and_matched_rows__follow_the_old_keys(source, imported)
 def test_run__triggers_that_speak_for_people__write_one_entry(imported):
     database, receipt = imported
     entries = query(
-        database, "SELECT table_name, action, record_id::text, new_values FROM audit_logs ORDER BY created_at"
+        database,
+        "SELECT table_name, action, record_id::text, new_values FROM audit_logs "
+        "WHERE table_name <> 'audit_suspensions' ORDER BY created_at",
     )
     (_, _, _, told) = entries[0]
     assert told["tables"]["patients"] == {"new": 200, "changed": 0, "gone": 0}
@@ -308,10 +310,8 @@ def test_run__again_after_changes__carries_them_over_and_keeps_what_stood(own_so
             assert all(ids[key] == later[key] for key in ids.keys() & later.keys())
             # One entry for each run, and one for each table that is suspended for it; none for a row.
             assert query(target, "SELECT count(*) FROM audit_logs WHERE table_name = 'import_runs'") == [(2,)]
-            assert query(target, "SELECT DISTINCT action FROM audit_logs ORDER BY 1") == [
-                ("AUDIT_RESUMED",),
-                ("IMPORT",),
-            ]
+            actions = "SELECT DISTINCT action FROM audit_logs WHERE table_name <> 'audit_suspensions' ORDER BY 1"
+            assert query(target, actions) == [("AUDIT_RESUMED",), ("IMPORT",)]
             assert query(target, "SELECT updated_at::text FROM doctors WHERE consultation_fee = 99.5") == [
                 ("2019-12-31 21:00:00+00",)
             ]

@@ -13,6 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connections, transaction
+from django.db.models import Exists, OuterRef, Subquery
 from django.db.models.functions import Lower
 from django.http import StreamingHttpResponse
 from django.test import Client, RequestFactory
@@ -149,6 +150,20 @@ def test_page__whose_entry_cannot_be_stored__is_not_shown(world):
     assert "asthma-secret" in client.get(address).content.decode()
 
 
+@pytest.mark.parametrize("address", [
+    "healthcare_session_changelist:diagnosis__startswith=asthma",
+    "healthcare_patient_changelist:sessions__diagnosis__startswith=asthma",
+    "sysadmin_auditlog_changelist:new_values__diagnosis__startswith=asthma",
+    "sysadmin_auditlog_changelist:new_values__icontains=asthma",
+    "sysadmin_setting_changelist:value__icontains=x",
+])  # fmt: skip
+def test_address__that_filters_by_what_is_kept__is_refused(world, address):
+    """Its number of rows would tell, and nobody would have read anything."""
+    client, (page, query) = Client(), address.split(":")
+    client.force_login(person(world, "admin"))
+    assert client.get(f"{reverse(f'admin:{page}')}?{query}").status_code == 400
+
+
 def test_stream__each_part__is_entered_before_it_is_sent(world):
     request = RequestFactory().get("/")
     request.user = person(world, "doctor")
@@ -164,12 +179,20 @@ def test_stream__each_part__is_entered_before_it_is_sent(world):
         assert len(entries()) == before + number
 
 
+NEWEST = Subquery(Session.objects.filter(patient=OuterRef("pk")).values("diagnosis")[:1])
+
+
 @pytest.mark.parametrize(
     "query",
     [
         lambda: list(Session.objects.values_list("diagnosis")),
         lambda: list(Session.objects.annotate(x=Lower("diagnosis")).values_list("pk", "x")),
         lambda: list(Session.objects.filter(diagnosis="asthma-secret").values_list("pk")),
+        # In these the server names no table, or Django another name of it.
+        lambda: list(Session.objects.all().union(Session.objects.filter(pk=None))),
+        lambda: list(Patient.objects.annotate(x=NEWEST).values_list("pk", "x")),
+        lambda: list(Session.objects.annotate(x=Subquery(Session.objects.values("diagnosis")[:1]))),
+        lambda: list(Patient.objects.filter(Exists(Session.objects.filter(diagnosis__startswith="asthma")))),
     ],
 )
 def test_read__of_whom_cannot_be_said__is_refused(world, query):
@@ -335,6 +358,12 @@ def test_access_report__and_the_patient_s_own_page__say_who_when_why(world, caps
         said = capsys.readouterr()
         assert re.search(r"d1 +doctor +READ +sessions +diagnosis, notes, treatment_plan +treatment", said.out)
         assert "2 entries (the newest 2" in said.err
+        with world.database.connect() as owner:
+            owner.execute(
+                "INSERT INTO audit_logs (action, table_name, record_id) VALUES ('older', 'patients', %s)", [key]
+            )
+        call_command("access_report", patient=key, json=True, limit=1)
+        assert json.loads(capsys.readouterr().out)["entries"][0]["action"] == "older"
         call_command("access_report", patient=key, since="2999-01-01")
         assert "0 entries" in capsys.readouterr().err
         with pytest.raises(MoeenError) as caught:

@@ -138,7 +138,7 @@ def test_facts__of_all_apps__are_put_together():
     assert facts.secret_readers.keys() == {"users", "second_factors", "chatbot_integrations"}
     every = {facts.audit_table, *facts.append_only, *facts.whole_table_roles, *facts.secret_readers, *facts.public_rows}
     assert every <= TABLES
-    assert [check.__module__ for check in registry.exposure_checks()] == ["sysadmin.exposure"] * 3
+    assert [check.__module__ for check in registry.exposure_checks()] == ["sysadmin.exposure"] * 5
 
 
 def test_facts__two_apps_say_it_of_one_table__is_refused(monkeypatch):

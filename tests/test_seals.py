@@ -20,6 +20,7 @@ from moeen.db.kinds import Kind
 from moeen.db.seals import entry, pruning, seal, sealing, verification
 from moeen.db.seals.anchor import Anchor
 from moeen.db.security.identity import acting_as_operator
+from sysadmin.exposure import touched_trail
 
 #: Of a word or two each, as the audit log has them.
 ACTIONS = ("INSERT", "UPDATE", "DELETE", "LOGIN")
@@ -123,7 +124,7 @@ def siege(database, place):
     made = Siege(database, place)
     yield made
     made.lay()
-    assert verify(database, made.anchor).findings == ()
+    assert {finding.kind for finding in verify(database, made.anchor).findings} == {Kind.TRAIL_TOUCHED}
     made.admin.close()
 
 
@@ -280,7 +281,9 @@ def attacked(siege, attack, number):
     siege.lay()
     expected = attack(siege, random.Random(f"{attack.__name__} {number}"))
     found = verify(siege.database, siege.anchor)
-    return expected, {finding.kind for finding in found.findings}, [finding.pretty() for finding in found.findings]
+    kinds = {finding.kind for finding in found.findings}
+    assert Kind.TRAIL_TOUCHED in kinds or Kind.SEAL_BROKEN in kinds  # that triggers were off is found besides
+    return expected, kinds - {Kind.TRAIL_TOUCHED}, [finding.pretty() for finding in found.findings]
 
 
 @pytest.mark.parametrize("attack", dict.fromkeys(ATTACKS), ids=lambda attack: attack.__name__)
@@ -415,9 +418,10 @@ def test_make__restored_on_another_server__seals_what_came_before_and_after(fres
     with fresh.connect() as owner:
         write(owner, 3)
         found = verify(fresh)
-        assert (found.ok, found.proven, found.unsealed) == (True, 4, 4)
+        assert [finding.kind for finding in found.findings] == [Kind.TRAIL_TOUCHED]
+        assert (found.proven, found.unsealed) == (4, 4)
         assert any("another server" in note for note in found.notes)
-        assert make(fresh).entries == 4
+        assert make(fresh, explain="moved by this test").entries == 4
         write(owner, 2)
         assert make(fresh).entries == 2
     found = verify(fresh)
@@ -443,7 +447,7 @@ def test_verify__column_added_later__older_seals_hold_and_its_values_are_watched
         admin.execute(
             "UPDATE audit_logs SET clinic = 'x' WHERE id IN (SELECT id FROM audit_logs ORDER BY created_at LIMIT 1)"
         )
-    assert [finding.kind for finding in verify(fresh).findings] == [Kind.ENTRY_REWRITTEN]
+    assert [finding.kind for finding in verify(fresh).findings] == [Kind.ENTRY_REWRITTEN, Kind.TRAIL_TOUCHED]
 
 
 @pytest.mark.parametrize("settings", [
@@ -477,8 +481,9 @@ def test_anchor__seals_that_the_database_lost__are_named_and_only_said_to_be_los
     with pytest.raises(MoeenError, match="seals 3 to 3 are gone") as error:
         make(fresh, anchor)
     assert error.value.exit_code == FINDINGS
-    assert [finding.kind for finding in verify(fresh, anchor).findings] == [Kind.TAIL_CUT]
+    assert [finding.kind for finding in verify(fresh, anchor).findings] == [Kind.TAIL_CUT, Kind.TRAIL_TOUCHED]
     done = make(fresh, anchor, lost="restored after a disk failed")
+    make(fresh, anchor, explain="as the restore was made here")
     assert (done.newest.number, done.newest.lost_from, done.entries) == (4, 3, 1)
     found = verify(fresh, anchor)
     assert found.ok
@@ -535,6 +540,101 @@ def test_commands__seal_and_verify__say_what_they_did(fresh, tmp_path, settings)
         call_command("verify_audit_log", database=fresh.alias, stdout=out)
     assert ended.value.code == FINDINGS
     assert "cut tail" in out.getvalue()
+
+
+# --- what writes and keeps the log -----------------------------------------------------------------------------------
+
+SILENCED = {
+    "a trigger off and on again": (
+        "ALTER TABLE patients DISABLE TRIGGER patients_audit_update",
+        "ALTER TABLE patients ENABLE ALWAYS TRIGGER patients_audit_update",
+    ),
+    "all of a table in one transaction": (
+        "BEGIN; ALTER TABLE patients DISABLE TRIGGER USER",
+        "ALTER TABLE patients ENABLE TRIGGER USER; COMMIT",
+    ),
+    "the trigger made anew": (
+        "DROP TRIGGER patients_audit_update ON patients",
+        "SELECT app.audit('patients', patient => 'id')",
+    ),
+    "its function replaced for a while": (
+        "ALTER FUNCTION app.audit_statement() RENAME TO kept; CREATE FUNCTION app.audit_statement() RETURNS trigger "
+        "LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE OR REPLACE TRIGGER patients_audit_update AFTER UPDATE "
+        "ON patients FOR EACH STATEMENT EXECUTE FUNCTION app.audit_statement()",
+        "DROP FUNCTION app.audit_statement() CASCADE; ALTER FUNCTION app.kept() RENAME TO audit_statement; "
+        "SELECT app.audit('patients', patient => 'id')",
+    ),
+    "values computed by the table's definition": (
+        "ALTER TABLE patients ALTER COLUMN phone TYPE varchar(50) USING '0'",
+        "SELECT 1",
+    ),
+    "the log's own trigger": (
+        "ALTER TABLE audit_logs DISABLE TRIGGER audit_logs_append_only",
+        "ALTER TABLE audit_logs ENABLE ALWAYS TRIGGER audit_logs_append_only",
+    ),
+}
+
+
+@pytest.mark.parametrize("means", SILENCED.values(), ids=list(SILENCED))
+def test_verify__trail_silenced_between_two_seals__is_found_until_it_is_explained(fresh, tmp_path, means):
+    """Whoever silenced it left no entry, and everything stands as before."""
+    anchor = Anchor(str(tmp_path / "seals"))
+    before, after = means
+    with fresh.connect() as owner, fresh.admin() as admin:
+        owner.execute("INSERT INTO patients (first_name, last_name, phone) VALUES ('a', 'b', '1')")
+        make(fresh, anchor)
+        for table in ("pg_trigger", "pg_proc", "pg_attribute", "patients"):
+            admin.execute(f"VACUUM (FULL, FREEZE) {table}")
+        make(fresh, anchor)
+        owner.execute("ALTER TABLE patients ADD own text; GRANT SELECT (phone) ON patients TO moeen_staff")
+        assert verify(fresh, anchor).findings == ()
+        owner.execute(before)
+        owner.execute("UPDATE patients SET phone = '2'")
+        owner.execute(after)
+        for _ in range(2):  # before it is sealed, and afterwards
+            found = verify(fresh, anchor)
+            assert [finding.kind for finding in found.findings] == [Kind.TRAIL_TOUCHED], found
+            assert [finding.kind for finding in touched_trail(connections[fresh.alias])] == [Kind.TRAIL_TOUCHED]
+            write(owner, 1)
+            make(fresh, anchor)
+        make(fresh, anchor, explain="a repair by hand")
+        found = verify(fresh, anchor)
+        assert found.ok
+        assert any("a repair by hand" in note for note in found.notes)
+        with pytest.raises(MoeenError, match="nothing to explain"):
+            make(fresh, anchor, explain="once more")
+    assert list(touched_trail(connections[fresh.alias])) == []
+
+
+def test_verify__triggers_made_anew_by_migrate__are_a_note(fresh):
+    with fresh.connect() as owner:
+        write(owner, 1)
+        make(fresh)
+        owner.execute(
+            "INSERT INTO migration_runs (actor, database_role, from_version, outcome) VALUES ('x', 'x', '', 'done')"
+        )
+        owner.execute("SELECT app.audit('patients', patient => 'id')")
+    found = verify(fresh)
+    assert found.ok
+    assert any("migrate of" in note for note in found.notes)
+
+
+def test_seal__of_the_first_format__stays_what_it_was(fresh, tmp_path):
+    """A seal says what it said when it was made; guards come with the next."""
+    with fresh.connect() as owner:
+        write(owner, 1)
+        made = make(fresh).newest
+        older = replace(made, format=1, guards={}).signed(keys.signer())
+        assert "guards" not in older.stated()
+        assert seal.Seal.of_line(older.as_line()) == older
+        with fresh.admin() as admin:
+            admin.execute("ALTER TABLE audit_seals DISABLE TRIGGER audit_seals_append_only; DELETE FROM audit_seals")
+            leaves = [row.leaf for row in entry.read(admin, made.columns, psycopg.sql.SQL("true"))]
+            seal.keep(admin, older, b"".join(leaves))
+            admin.execute("ALTER TABLE audit_seals ENABLE ALWAYS TRIGGER audit_seals_append_only")
+        assert verify(fresh).ok
+        assert make(fresh).newest.guards
+        assert verify(fresh).ok
 
 
 # --- what nobody may do, and pruning ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ from django.core import checks
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from moeen.db import alarm, registry, roles, schema
+from moeen.db import alarm, registry, roles, schema, standbys
 from moeen.db.archiving import standing
 from moeen.db.backups import retention, store
 from moeen.db.codes import Code
@@ -84,6 +84,7 @@ def examine(connection: BaseDatabaseWrapper) -> Diagnosis:
             lines.append(patient.line(name, getattr(patient, name.lower())))
         lines.append(patient.line("audit seals", patient.seals))
         lines.append(patient.line("other tools", patient.other_tools))
+        lines += [patient.line(alias, partial(patient.standby, alias)) for alias in settings.STANDBYS]
     lines.append(patient.line("backups", patient.backups))
     lines.append(patient.line("archive", patient.archive))
     lines.append(patient.line("alarm", patient.alarm))
@@ -184,6 +185,21 @@ class _Examination:
         step = "manage.py migrate" if self.wrapper.settings_dict.get("EMBEDDED") else "manage.py print_web_role_sql"
         return FAIL, found.cause, step
 
+    def standby(self, alias: str) -> Answer:
+        """Whether pages may be read from it, and how late it is."""
+        found = standbys.look(self.wrapper, alias)
+        if found.login != settings.WEB_LOGIN:
+            says = f"is read as {found.login}, which is not the web's login (WEB_DATABASE_URL)"
+            return FAIL, says, "let DATABASE_REPLICA_URLS name that login"
+        if found.role == "primary":
+            return OK, "is the primary at present: nothing more is read from it", ""
+        if found.role == "another":
+            return FAIL, "is no standby of this server: nothing is read from it", "correct DATABASE_REPLICA_URLS"
+        if found.behind:
+            says = f"{found.behind / 1e6:.1f} MB behind after {found.seconds:.0f} s: the primary answers meanwhile"
+            return WARN, says, "pg_stat_replication on the primary tells why (docs/high-availability.md)"
+        return OK, f"replays what the primary has within {found.seconds:.2f} s", ""
+
     def identity(self) -> Answer:
         good, says, step = signing.standing(self.wrapper)
         return (WARN if step else OK) if good else FAIL, says, step
@@ -266,8 +282,8 @@ class _Examination:
         """How long ago the audit log was sealed, and what has come since: that is not protected yet."""
         try:
             found = age.look(self.wrapper)
-        except psycopg.errors.UndefinedTable:
-            return WARN, "there is no audit log yet", "manage.py migrate"
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            return WARN, "there is no audit log of today's shape yet", "manage.py migrate"
         self.measures["unsealed_entries"] = found.unsealed
         if found.newest is None:
             if not found.unsealed:

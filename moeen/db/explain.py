@@ -298,6 +298,12 @@ def _quoted(name: str) -> str:
 # libpq gives no SQLSTATE when a connection cannot be made, only text. First match wins.
 _CONNECTION: tuple[tuple[str, str, str, Code], ...] = (
     (
+        r"session is read-only|server is in hot standby mode",  # before what is said of the others of several hosts
+        "No server of DATABASE_URL takes writes at this moment (target_session_attrs).",
+        "During a failover wait some seconds, then run the command again; otherwise look which server is the primary.",
+        Code.READ_ONLY,
+    ),
+    (
         r"database \"(?P<x>[^\"]+)\" does not exist",
         "The server has no database {x!r}.",
         "Create it (CREATE DATABASE ... ENCODING 'UTF8'), or correct the name at the end of DATABASE_URL.",

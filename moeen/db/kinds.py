@@ -260,6 +260,7 @@ class Kind(enum.StrEnum):
     ENTRIES_REORDERED = "reordered entries"
     TAIL_CUT = "cut tail"
     SEAL_BROKEN = "broken seal"
+    TRAIL_TOUCHED = "trail touched"
 
     # --- imports --------------------------------------------------------------------------------------------------
     IMPORT_REFUSES = "import refuses"

@@ -12,7 +12,7 @@ from django.contrib.admin import utils
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationError
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError, models, router, transaction
 from django.db.models import Q, QuerySet
 from django.forms import Field as FormField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -228,15 +228,21 @@ class ModelAdmin(admin.ModelAdmin):
         return ChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """No address filters by clinical texts: it would tell of them, and of nobody in particular whose they are."""
+        """No address filters by clinical texts: it would tell of them, and of nobody in particular whose they are.
+
+        Nor by what JSON holds: values before and after in the audit log, secret settings.
+        """
         model: Any = self.model
         for part in lookup.split("__"):
             if part in getattr(model, "clinical_fields", ()):
                 return False
             try:
-                model = model._meta.get_field(part).related_model
+                field: Any = model._meta.get_field(part)
             except FieldDoesNotExist:
                 break
+            if isinstance(field, models.JSONField):
+                return False
+            model = field.related_model
             if model is None:
                 break
         return super().lookup_allowed(lookup, value, request)
@@ -244,7 +250,8 @@ class ModelAdmin(admin.ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """A filter that means nothing, mistyped in the address, is said to be none, and left out."""
         try:
-            with transaction.atomic():  # a refused statement would leave nothing of the request to go on with
+            # A refused statement would leave nothing of the request to go on with.
+            with transaction.atomic(using=router.db_for_read(self.model)):
                 answer = super().changelist_view(request, extra_context)
                 return answer.render() if isinstance(answer, SimpleTemplateResponse) else answer
         except (*UNREADABLE, DatabaseError) as error:

@@ -57,6 +57,13 @@ class AuditSeal(Model):
         db_comment="Seals from this number to the one before this are gone, as the operator said.",
     )
     reason = models.TextField(_("reason"), editable=False, db_comment="Why seals are lost or entries were removed.")
+    guards = models.JSONField(
+        _("guards"),
+        default=dict,
+        db_default={},
+        editable=False,
+        db_comment="What wrote and kept the log, as the catalog had it; {}: as the seal before.",
+    )
     hash = models.CharField(
         _("hash"), max_length=64, unique=True, editable=False, db_comment="SHA-256 of all that stands before."
     )

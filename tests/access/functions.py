@@ -393,6 +393,7 @@ FUNCTIONS = {
         ("SECOND_FACTOR_SET_UP <users.p2> <users.p2> auth", """auth{"sub": "<users.p2>"}: INSERT INTO second_factors (user_id, secret, confirmed_at) VALUES ('<users.p2>', 'x', now())""", SIGN_INS),
         (NOTHING, """auth{"sub": "<users.p2>"}: INSERT INTO second_factors (user_id, secret) VALUES ('<users.p2>', 'x'); UPDATE second_factors SET secret = 'y', recovery_codes = '[1]'; DELETE FROM second_factors""", SIGN_INS),
         (NOTHING, f"{AS_P1} UPDATE second_factors SET last_step = 7", SIGN_INS),
+        (1, "owner: UPDATE second_factors SET user_id = '<users.p2>' WHERE user_id = '<users.p1>'", f"{OTHERS_OF_KIND} 'SECOND_FACTOR_SET_UP'"),
         ("RECOVERY_CODES_MADE <users.p1> <users.p1> auth", f"{AS_P1} UPDATE second_factors SET recovery_codes = '[1, 2, 3]'", SIGN_INS),
         ('RECOVERY_CODE_USED <users.p1> <users.p1> auth {"left": 2}', f"{AS_P1} UPDATE second_factors SET recovery_codes = '[1, 2, 3]'; UPDATE second_factors SET recovery_codes = '[1, 3]'", SIGN_INS + " AND action <> 'RECOVERY_CODES_MADE'"),
         (2, f"{AS_P1} UPDATE second_factors SET recovery_codes = '[1, 2, 3]'; UPDATE second_factors SET recovery_codes = '[4, 5]'", f"{OTHERS_OF_KIND} 'RECOVERY_CODES_MADE'"),
@@ -481,6 +482,9 @@ FUNCTIONS = {
         ("d2 doctor BREAK_GLASS patients found unconscious", "doctor/d2: SELECT app.break_glass('<patients.p1>', 'found unconscious')", MINE),
         ("s1 staff UPDATE patients", "staff: UPDATE patients SET phone = 'x' WHERE id = '<patients.p1>'", MINE),
         (3, "staff: UPDATE patients SET phone = 'x'; UPDATE patients SET phone = 'y'; UPDATE patients SET phone = 'z'", "patient: SELECT count(*) FROM app.accesses_of_my_record(3)"),
+        # As older databases have them: of the row alone, and of rows of other tables.
+        ("older", "owner: INSERT INTO audit_logs (action, table_name, record_id, patient_id) VALUES ('older', 'patients', '<patients.p1>', NULL), ('x', 'doctors', '<patients.p1>', NULL), ('y', 'patients', '<patients.p1>', '<patients.p2>')",
+         "patient: SELECT string_agg(action, ' ') FROM app.accesses_of_my_record() WHERE action IN ('older', 'x', 'y')"),
         (5000, "owner: INSERT INTO audit_logs (action, table_name, patient_id) SELECT 'READ', 'patients', '<patients.p1>' FROM generate_series(1, 5001)", "patient: SELECT count(*) FROM app.accesses_of_my_record(6000)"),
         (True, "owner: UPDATE users SET name = 'gone' WHERE id = '<users.s1>'", "staff: UPDATE patients SET phone = 'x' WHERE id = '<patients.p1>'", "owner: DELETE FROM users WHERE id = '<users.s1>'", "patient: SELECT who IS NULL FROM app.accesses_of_my_record() LIMIT 1"),
         *forged(NOTHING, "staff: UPDATE patients SET phone = 'x'", "patient~: SELECT app.accesses_of_my_record()"),
@@ -709,6 +713,8 @@ FUNCTIONS = {
     "audited(text,json,text[])": Function("", False, (
         ('"[redacted]"', """owner: SELECT app.audited('a', '"x"', '{b,a}')::text"""),
         ("null", "owner: SELECT app.audited('a', 'null', '{a}')::text"),
+        *(('"[redacted]"', f"""owner: SELECT app.audited('{name}', '"x"', NULL)::text""") for name in
+          ("own_secret", "resetToken", "passwd", "sms_credentials", "apikey", "API_KEY")),
         ('{"x": 1.50}', """owner: SELECT app.audited('b', '{"x": 1.50}', '{a}')::text"""),
         ("8190 t", "owner: SELECT concat_ws(' ', length(v #>> '{}'), jsonb_typeof(v) = 'string') FROM (SELECT app.audited('b', to_json(repeat('a', 8190)), NULL) AS v) AS x"),
         (f"8191 {'a' * 200} t", "owner: SELECT concat_ws(' ', v ->> 'length', v ->> 'beginning', v ->> 'sha256' = encode(sha256(convert_to(repeat('a', 8191), 'UTF8')), 'hex')) FROM (SELECT app.audited('b', to_json(repeat('a', 8191)), NULL) AS v) AS x"),
@@ -738,6 +744,14 @@ FUNCTIONS = {
         (3, "staff: SELECT set_config('app.audit_suspended', 'on', true); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
         ("INSERT <users.left>, UPDATE <users.p1>, UPDATE <users.left>", "owner: INSERT INTO patients (id, first_name, last_name) VALUES ('<users.left>', 'n', 'n'); UPDATE patients SET id = '<users.p1>' WHERE id = '<users.left>'",
          f"owner: SELECT string_agg(concat_ws(' ', action, record_id), ', ' ORDER BY action, record_id = '<users.p1>' DESC) {LOG} 'patients'"),
+        # By hand, and where a line is to silence what tells of lines.
+        ("INSERT patients, UPDATE doctors, DELETE doctors", "owner: SELECT set_config('app.audit_suspended', '<users.p1>', true); INSERT INTO app.audit_suspensions (id, table_name, work) VALUES ('<users.p1>', 'audit_suspensions', 'x'), ('<users.p1>', 'patients', 'x'); "
+         "UPDATE app.audit_suspensions SET table_name = 'doctors' WHERE table_name = 'patients'; DELETE FROM app.audit_suspensions",
+         f"owner: SELECT string_agg(concat_ws(' ', action, coalesce(new_values, old_values) ->> 'table_name'), ', ' ORDER BY created_at) {LOG} 'audit_suspensions' AND coalesce(new_values, old_values) ->> 'table_name' <> 'audit_suspensions'"),
+        # Two foreign keys change it within one statement.
+        ("contact_id, owner_id", "owner: INSERT INTO patients (id, first_name, last_name) VALUES ('<users.left>', 'n', 'n'); INSERT INTO crm_activities (type, subject, contact_id, owner_id) VALUES ('call', 'n', '<users.left>', '<users.left>'); "
+         "WITH gone AS (DELETE FROM patients WHERE id = '<users.left>') DELETE FROM users WHERE id = '<users.left>'",
+         f"owner: SELECT string_agg(k, ', ' ORDER BY k) FROM (SELECT jsonb_object_keys(new_values) AS k {LOG} 'crm_activities' AND action = 'UPDATE') AS x"),
         (NOT_ALLOWED, "owner: ALTER TABLE audit_logs ADD CONSTRAINT nothing CHECK (false) NOT VALID", "patient: UPDATE patients SET phone = '0500'"),
         ("<patients.p1>", "patient: UPDATE patients SET phone = '0500'", f"owner: SELECT patient_id::text {LOG} 'patients'"),
         ("<patients.p1> <patients.p2>", "owner: UPDATE appointments SET patient_id = '<patients.p2>' WHERE id = '<appointments.p1-d1>'", f"owner: SELECT string_agg(patient_id::text, ' ' ORDER BY patient_id = '<patients.p2>') {LOG} 'appointments'"),
@@ -751,7 +765,8 @@ FUNCTIONS = {
         ("[redacted] [redacted]", "owner: INSERT INTO settings (key, category, value) VALUES ('sms', 'general', '1'); UPDATE settings SET value = '2', category = 'api' WHERE key = 'sms'",
          f"owner: SELECT concat_ws(' ', old_values ->> 'value', new_values ->> 'value') {LOG} 'settings' AND action = 'UPDATE'"),
         (0, "owner: DELETE FROM sessions; DELETE FROM appointments", f"owner: SELECT count(*) {LOG.replace('WHERE', 'CROSS JOIN LATERAL jsonb_each(old_values) AS e WHERE')} 'appointments' AND e.value = 'null'"),
-        ("<patients.p1>", "owner: UPDATE conversations SET patient_id = NULL WHERE id = '<conversations.p1>'", f"owner: SELECT patient_id::text {LOG} 'conversations'"),
+        ("<patients.p1> <patients.p1>", "owner: UPDATE conversations SET patient_id = NULL WHERE id = '<conversations.p1>'; UPDATE conversations SET patient_id = '<patients.p1>' WHERE id = '<conversations.p1>'",
+         f"owner: SELECT string_agg(patient_id::text, ' ') {LOG} 'conversations'"),
         ("[redacted], [redacted], [redacted]", "owner: INSERT INTO settings (key, category, value) VALUES ('sms', 'api', '1'); UPDATE settings SET value = '2', category = 'general' WHERE key = 'sms'",
          f"owner: SELECT string_agg(v ->> 'value', ', ') {LOG.replace('WHERE', 'CROSS JOIN LATERAL (VALUES (old_values), (new_values)) AS x (v) WHERE')} 'settings'"),
     ), settings=("plan_cache_mode=force_generic_plan",)),

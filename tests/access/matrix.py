@@ -332,4 +332,5 @@ AUDITED = {
     "crm_leads": ("", "", "", _EVERY),
     "crm_deals": ("contact_id", "", "", _EVERY),
     "crm_activities": ("contact_id", "", "", _EVERY),
+    "second_factors": ("", "", "", "truncate"),
 }

@@ -35,7 +35,7 @@ EQUIVALENT = {
     ("audit_statement()", "part of AND left out [13: suspension <> '' AND]"): "no suspension has an empty id",
     ("audit_statement()", "part of OR left out [30: rows_with_secrets IS NULL OR]"): _NOT_FALSE,
     ("audit_statement()", "part of OR left out [44: rows_with_secrets IS NULL OR]"): _NOT_FALSE,
-    ("audit_statement()", "part of OR left out [66: rows_with_secrets IS NULL OR]"): _NOT_FALSE,
+    ("audit_statement()", "part of OR left out [67: rows_with_secrets IS NULL OR]"): _NOT_FALSE,
     ("audit_origin()", "part of AND left out [7: left("): "the names of all bound_roles() begin so",
     ("audit_origin()", "IF holds always [9: request IS NOT NULL]"): "of NULL every part is NULL",
     ("bind_request()", "nullif left out [8: "): _EMPTY,

@@ -111,8 +111,13 @@ def _triggers(owner):
                 f"always AFTER {event.upper()} ON public.{table}{rows[event]} FOR EACH STATEMENT "
                 f"EXECUTE FUNCTION app.audit_statement('{patient}', '{hidden}', '{where}')"
             )
+    for event, told in rows.items():
+        wanted[f"audit_suspensions_audit_{event}"] = (
+            f"always AFTER {event.upper()} ON app.audit_suspensions{told} FOR EACH STATEMENT "
+            "EXECUTE FUNCTION app.audit_statement('', '', '')"
+        )
     wanted["audit_logs_stamp"] = (
-        "BEFORE INSERT ON public.audit_logs FOR EACH ROW WHEN ((new.transaction_id IS NULL)) "
+        "always BEFORE INSERT ON public.audit_logs FOR EACH ROW WHEN ((new.transaction_id IS NULL)) "
         "EXECUTE FUNCTION app.stamp_audit_entry()"
     )
     wanted["audit_logs_append_only"] = (

@@ -19,7 +19,7 @@ def connector(
     application: str = "moeen backfill",
 ) -> Callable[[], psycopg.Connection[Any]]:
     """Makes connections: autocommit, as the role that logs in, each for one thread's use. Raises session.Shared."""
-    session.refuse_shared(wrapper, what)  # connects: starts the embedded server, and tells where it listens
+    session.refuse_unfit(wrapper, what)  # connects: starts the embedded server, and tells where it listens
     info = wrapper.connection.info
     params = {
         key: value

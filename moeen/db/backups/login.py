@@ -119,8 +119,8 @@ class Login:
     def connect(self, *, application: str, alone_for: str = "") -> psycopg.Connection[tuple[Any, ...]]:
         """A session in autocommit mode, pinned as an operator's is, but where a pooler shares it with others.
 
-        `alone_for`: what needs a session of its own, whose settings and locks would otherwise stay with others; raises
-        session.Shared (3) behind such a pooler.
+        `alone_for`: what needs a session of its own, whose settings and locks would otherwise stay with others, on a
+        server that takes writes; raises session.Shared (3) behind such a pooler, session.OnStandby (3) in recovery.
         """
         try:
             connection = self._open(application, options=session.startup_options(self.parameters.get("options", "")))
@@ -133,6 +133,8 @@ class Login:
             shared = session.is_shared(connection, lambda: self._open(application))
             if shared and alone_for:
                 raise session.Shared(alone_for)
+            if alone_for:
+                session.refuse_standby(connection, alone_for)
             if not shared:
                 session.pin(connection)
         except BaseException:

@@ -25,6 +25,9 @@ from moeen.db.findings import NO_FIX, Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.sql import compose, fragment
 
+#: MaxHeapAttributeNumber of PostgreSQL.
+MOST_COLUMNS = 1600
+
 
 def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[Finding]:
     """Mismatches of shape that no step can mend."""
@@ -48,6 +51,7 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
             fix = _way_round(item, column.name, stands.type, pattern.type)
             found.append(Finding(where, Kind.COLUMN_TYPE, pattern.type, stands.type, fix=fix))
     found += expression_findings(connection, item)
+    found += _full_of_columns(connection, item)
     populated = has_rows(connection, name)
     for column in item.missing:
         if column.not_null and not column.default and populated:
@@ -66,6 +70,27 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
                 )
             )
     return found
+
+
+def _full_of_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
+    """No room for what is missing: a table counts each column that it ever had, which a twin made of a dump does not.
+
+    Generated columns are counted once more, since they may have to be dropped and made again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(attnum)::int FROM pg_attribute WHERE attrelid = %s", [item.live.oid])
+        (had,) = cursor.fetchone()
+    wanted = len(item.missing) + sum(bool(column.generated) for column in item.live.columns.values())
+    if had + wanted > MOST_COLUMNS:
+        dropped = had - len(item.live.columns)
+        advice = (
+            "a table that is made anew begins to count anew: dump and restore the database, or copy the rows into a "
+            "table of the same shape and let it take this one's name, with what depends on it"
+        )
+        yield Finding(
+            item.name, Kind.NEW_COLUMN, f"room for {wanted} columns, of {MOST_COLUMNS} at most",
+            f"{had}, {dropped} of them dropped ones", fix=Fix(advice=advice),
+        )  # fmt: skip
 
 
 def _way_round(item: Subject, column: str, live: str, want: str) -> Fix:

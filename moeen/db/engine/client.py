@@ -19,7 +19,9 @@ class DatabaseClient(PostgresClient):
     ) -> tuple[list[str], dict[str, str] | None]:
         if not settings_dict.get("EMBEDDED"):
             args, env = super().settings_to_cmd_args_env(settings_dict, list(parameters))
-            return args, env
+            # Django hands on only what concerns TLS; of several hosts psql is to find the same one.
+            wanted = settings_dict.get("OPTIONS", {}).get("target_session_attrs")
+            return args, {**(env or {}), "PGTARGETSESSIONATTRS": wanted} if wanted else env
         server = project.configured_server()
         address = server.ensure_running()
         target = {**settings_dict, "HOST": address.host, "PORT": str(address.port)}

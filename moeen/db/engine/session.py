@@ -61,6 +61,20 @@ class Shared(MoeenError):
         )
 
 
+class OnStandby(MoeenError):
+    """The server replays another one's log and takes no writes, and `what` must write."""
+
+    default_code = Code.READ_ONLY
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The server is a standby, in recovery: {what} needs the primary.",
+            next_step="Nothing was changed. Let DATABASE_URL name the primary; where it names several hosts, "
+            "?target_session_attrs=read-write finds it.",
+            exit_code=FINDINGS,
+        )
+
+
 def startup_options(given: str) -> str:
     """libpq's `options`: what is pinned, from the first moment on, and then what was given."""
     words = [f"-c {name}={value}".replace(" ", "\\ ").replace("-c\\ ", "-c ") for name, value in PINNED.items()]
@@ -94,7 +108,7 @@ def is_shared(connection: psycopg.Connection[Any], connect: Callable[[], psycopg
     seen = set()
     with connect() as other:
         # Where sessions are not shared and none is left, the pooler lets the other one wait.
-        limit = threading.Timer(_WAIT_SECONDS, _hang_up, [other])
+        limit = threading.Timer(_WAIT_SECONDS, hang_up, [other])
         limit.start()
         try:
             for _ in range(_ROUNDS):
@@ -109,14 +123,24 @@ def is_shared(connection: psycopg.Connection[Any], connect: Callable[[], psycopg
     return False
 
 
-def refuse_shared(wrapper: Any, what: str) -> None:
+def refuse_unfit(wrapper: Any, what: str) -> None:
     """Raise Shared where a pooler would take `what` apart: locks, settings and snapshots belong to a session.
+    Raise OnStandby where nothing can be written.
 
     `wrapper`: Django's connection, of this engine; it connects.
     """
     wrapper.ensure_connection()
     if wrapper.is_pooled:
         raise Shared(what)
+    refuse_standby(wrapper, what)
+
+
+def refuse_standby(connection: Any, what: str) -> None:
+    """Raise OnStandby; `connection` is Django's or psycopg's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_is_in_recovery()")
+        if cursor.fetchone() == (True,):
+            raise OnStandby(what)
 
 
 def _pid(connection: psycopg.Connection[Any]) -> int:
@@ -126,6 +150,7 @@ def _pid(connection: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-def _hang_up(connection: psycopg.Connection[Any]) -> None:
+def hang_up(connection: psycopg.Connection[Any]) -> None:
+    """End a connection from another thread: whoever waits for its answer is told that it was lost."""
     with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)

@@ -77,7 +77,7 @@ class Books:
 
     def __init__(self, control: BaseDatabaseWrapper) -> None:
         self._control = control
-        session.refuse_shared(control, "a run over the fleet")
+        session.refuse_unfit(control, "a run over the fleet")
         if not self._one("SELECT to_regclass('public.fleet_turns') IS NOT NULL")[0]:
             raise MoeenError(
                 "The control database, which keeps what a run over the fleet has done, is not migrated yet.",

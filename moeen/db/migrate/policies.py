@@ -24,7 +24,10 @@ COUNT_MS = 5000
 
 @dataclass(frozen=True)
 class ForeignPolicy:
-    """``opens``: how many rows it lets everybody through to now; None where that could not be counted."""
+    """``opens``: how many rows it lets the owner through to now; None where that could not be counted.
+
+    ``by_login``: it asks which login comes, and nothing that a request says of a person.
+    """
 
     table: str
     name: str
@@ -32,6 +35,7 @@ class ForeignPolicy:
     roles: tuple[str, ...]
     condition: str
     opens: int | None
+    by_login: bool
 
     @property
     def words(self) -> str:
@@ -45,7 +49,8 @@ class ForeignPolicy:
 
     @property
     def opens_nothing(self) -> bool:
-        return self.opens == 0 and self.condition != "true"
+        """Whether it is for logins that no role of ours is. Of any other one, rows and people to come decide."""
+        return self.opens == 0 and self.by_login
 
     def finding(self) -> Finding:
         opened = "an unknown number of rows" if self.opens is None else f"{self.opens:,} rows"
@@ -63,7 +68,7 @@ class ForeignPolicy:
 def undecided(connection: BaseDatabaseWrapper, said: Collection[str]) -> Iterator[ForeignPolicy]:
     """Those of which nothing was ``said``, by their name or as TABLE.NAME, now or at adoption.
 
-    One that opens no row at adoption stays without a word. One that was made since is asked about in any case.
+    One for logins that are none of ours stays without a word at adoption. One that was made since is asked about.
     """
     adopted = ledger.records_own_objects(connection)
     with connection.cursor() as cursor:
@@ -82,12 +87,12 @@ def foreign(connection: BaseDatabaseWrapper) -> list[ForeignPolicy]:
         cursor.execute(_QUERY, [list(ROLES), tables])
         rows = cursor.fetchall()
     found = []
-    for table, name, command, roles, using, check in rows:
+    for table, name, command, roles, by_login, using, check in rows:
         older = name.startswith(LEGACY_POLICIES) and roles == ["public"]
         if (table, name) not in ours and not older:
             condition = using or check or "true"
             opens = _count(connection, table, condition)
-            found.append(ForeignPolicy(table, name, command, tuple(roles), condition, opens))
+            found.append(ForeignPolicy(table, name, command, tuple(roles), condition, opens, by_login))
     return found
 
 
@@ -124,12 +129,22 @@ def _count(connection: BaseDatabaseWrapper, table: str, condition: str) -> int |
         return None
 
 
-_QUERY = """
+_QUERY = r"""
     SELECT c.relname::text, p.polname::text,
            CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
                          ELSE 'ALL' END,
            ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r)::text END FROM unnest(p.polroles) AS r
                  ORDER BY 1),
+           -- A function, or a view, may ask whom the claims name.
+           concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+               ~ '\m(CURRENT_USER|SESSION_USER|CURRENT_ROLE|USER)\M'
+               AND concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+                   !~ 'current_setting'
+               AND NOT EXISTS (
+                   SELECT FROM pg_depend AS d LEFT JOIN pg_class AS v
+                       ON d.refclassid = 'pg_class'::regclass AND v.oid = d.refobjid AND v.relkind IN ('v', 'm', 'f')
+                   WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                     AND (d.refclassid = 'pg_proc'::regclass OR v.oid IS NOT NULL)),
            pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
     FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
     WHERE p.polpermissive AND c.relnamespace = 'public'::regnamespace

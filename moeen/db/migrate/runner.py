@@ -137,7 +137,7 @@ class Executor(MigrationExecutor):
         fake_initial: bool = False,
     ) -> ProjectState:
         options = self.options
-        session.refuse_shared(self.connection, "migrate")
+        session.refuse_unfit(self.connection, "migrate")
         # Held until the command ends: Django's own work after the migrations (permissions, content types) races too.
         waited = options.held.enter_context(
             mutex.held(self.connection, wait_seconds=options.lock_wait, tell=options.tell)
@@ -403,7 +403,7 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     losing: tuple[grantees.Grantee, ...] = ()
     mismatches: list[Finding] = []
     try:
-        session.refuse_shared(connection, "migrate")
+        session.refuse_unfit(connection, "migrate")
         if not options.yes_here:
             preflight.refuse_another_application(connection)
         decided = options.hold_triggers or options.fire_triggers

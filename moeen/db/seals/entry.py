@@ -25,8 +25,8 @@ from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.sql import fragment
 
-#: Of entries and seals; a change of what is hashed is a new number.
-FORMAT = 1
+#: Of entries and seals; a change of what is hashed is a new number. Seals of the first state no guards.
+FORMAT = 2
 LEAF_BYTES = 64
 #: (name, type) of each column, without the type's length.
 Columns = tuple[tuple[str, str], ...]

@@ -51,7 +51,7 @@ def prune(
     tell: Tell = silent,
 ) -> Pruned:
     """Remove the entries of all seals whose every entry is older. Raises MoeenError: 3 where the log is not proven."""
-    session.refuse_shared(wrapper, "pruning")
+    session.refuse_unfit(wrapper, "pruning")
     with Login.of_wrapper(wrapper).connect(application="moeen prune") as connection:
         ((before,),) = connection.execute(
             "SELECT now() - make_interval(years => %s, days => %s)", [years, days]

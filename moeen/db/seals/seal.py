@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,12 +42,13 @@ class Seal:
     pruned_through: int = 0
     lost_from: int | None = None
     reason: str = ""
+    guards: dict[str, str] = field(default_factory=dict)
     hash: str = ""
     signature: str = ""
 
     def stated(self) -> dict[str, Any]:
         """All that is hashed, as JSON has it. The time is in microseconds since 1970, which no form changes."""
-        said = {name: getattr(self, name) for name in _STATED}
+        said = {name: getattr(self, name) for name in _STATED - _unstated(self.format)}
         return said | {
             "sealed_at": (self.sealed_at - _EPOCH) // timedelta(microseconds=1),
             "columns": [list(pair) for pair in self.columns],
@@ -68,6 +69,7 @@ class Seal:
     def as_dict(self) -> dict[str, Any]:
         """For people's programs."""
         said = self.stated() | {"sealed_at": self.sealed_at.astimezone(UTC).isoformat()}
+        said.pop("guards", None)  # the catalog has them for whoever asks
         return said | {"hash": self.hash, "signature": self.signature}
 
     def as_line(self) -> str:
@@ -79,7 +81,7 @@ class Seal:
     def of_line(cls, line: str) -> Seal:
         """Raises ValueError for a line that `as_line` did not write."""
         said = json.loads(line)
-        if not isinstance(said, dict) or said.keys() != _NAMES:
+        if not isinstance(said, dict) or said.keys() != _NAMES - _unstated(said.get("format")):
             raise ValueError("no seal")
         try:
             said["columns"] = tuple((str(name), str(kind)) for name, kind in said["columns"])
@@ -90,7 +92,12 @@ class Seal:
 
 
 _NAMES = {part.name for part in fields(Seal)}
-_STATED = [part.name for part in fields(Seal) if part.name not in ("hash", "signature")]
+_STATED = _NAMES - {"hash", "signature"}
+
+
+def _unstated(number: Any) -> set[str]:
+    """What seals of that format do not have."""
+    return {"guards"} if number == 1 else set()
 
 
 def newest(connection: psycopg.Connection[Any]) -> Seal | None:
@@ -112,7 +119,7 @@ def leaves(connection: psycopg.Connection[Any], numbers: Sequence[int]) -> dict[
 def keep(connection: psycopg.Connection[Any], seal: Seal, data: bytes) -> None:
     """Add it to the table. Raises psycopg.errors.UniqueViolation where another has its number."""
     said = {part.name: getattr(seal, part.name) for part in fields(seal)}
-    said |= {"columns": Jsonb([list(pair) for pair in seal.columns]), "leaves": data}
+    said |= {"columns": Jsonb([list(pair) for pair in seal.columns]), "guards": Jsonb(seal.guards), "leaves": data}
     connection.execute(
         sql.SQL("INSERT INTO audit_seals ({}) VALUES ({})").format(
             sql.SQL(", ").join(map(sql.Identifier, said)), sql.SQL(", ").join(map(sql.Placeholder, said))

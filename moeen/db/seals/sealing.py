@@ -26,7 +26,7 @@ from moeen.db.backups.progress import Tell, silent
 from moeen.db.codes import Code
 from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
-from moeen.db.seals import entry, seal
+from moeen.db.seals import entry, guards, seal
 from moeen.db.seals.anchor import Anchor
 from moeen.db.seals.entry import Entry
 from moeen.db.seals.seal import Seal
@@ -141,16 +141,18 @@ def make(
     *,
     anchor: Anchor | None = None,
     lost: str = "",
+    explain: str = "",
     pruned_through: int | None = None,
     reason: str = "",
     tell: Tell = silent,
 ) -> Sealed:
     """Seal what can be sealed, and put what was sealed outside. Stopped anywhere, the next call goes on.
 
-    `lost`: why seals that the anchor knows are gone, after a restore. Raises MoeenError: 3 where another run is at
-    work, or the last seals do not agree with the anchor; 1 where it cannot be reached.
+    `lost`: why seals that the anchor knows are gone, after a restore. `explain`: why triggers of the log, or what they
+    record, were touched between seals. Raises MoeenError: 3 where another run is at work, or the last seals do not
+    agree with the anchor; 2 where there is nothing to explain; 1 where the anchor cannot be reached.
     """
-    session.refuse_shared(wrapper, "sealing")
+    session.refuse_unfit(wrapper, "sealing")
     login = Login.of_wrapper(wrapper)
     signer = keys.signer_or_none()
     with login.connect(application="moeen seal") as writer, login.connect(application="moeen seal") as reader:
@@ -163,6 +165,8 @@ def make(
         changes = _agreed(writer, newest, anchor, lost)
         if pruned_through is not None:
             changes |= {"pruned_through": pruned_through, "reason": reason}
+        if explain:
+            changes |= _explained(writer, explain, changes)
         with snapshot(reader) as horizon:
             run = _Run(writer, horizon, entry.columns(reader), signer, newest, _complete(newest, horizon), changes)
             _seal(reader, run, tell)
@@ -198,6 +202,9 @@ def ranges(seals: Sequence[Seal]) -> list[Range]:
 def _seal(reader: psycopg.Connection[Any], run: _Run, tell: Tell) -> None:
     newest, horizon = run.newest, run.horizon
     seals = seal.every(reader)
+    standing = guards.read(reader)
+    if standing != guards.stated(reader):
+        run.changes["guards"] = standing
     if newest is None or newest.system == horizon.system:
         looked_through = [Range(run.complete, horizon.oldest)]
     else:
@@ -213,7 +220,7 @@ def _seal(reader: psycopg.Connection[Any], run: _Run, tell: Tell) -> None:
             tell("seal", done, total)
         batch.append(one)
     overdue = newest is not None and horizon.at - newest.sealed_at >= QUIET
-    if batch or run.changes or overdue:
+    if batch or (newest and run.changes) or run.changes.keys() - {"guards"} or overdue:
         run.add(batch, complete_below=horizon.oldest)
     tell("seal", total, total)
 
@@ -258,6 +265,13 @@ def _agreed(writer: psycopg.Connection[Any], newest: Seal | None, anchor: Anchor
     if newest and not any(one.number == number and one.hash == newest.hash for one in anchor.read()):
         raise _refused(f"Seal {number}, the last one, is another than the one that is kept outside")
     return {"number": outside.number + 1, "lost_from": number + 1, "reason": lost}
+
+
+def _explained(writer: psycopg.Connection[Any], why: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """What the seal says besides; raises MoeenError (2) where nothing is unexplained, or it has a reason already."""
+    if changes or all(one.why for one in guards.touched(writer)):
+        raise MoeenError("There is nothing to explain.", next_step="Leave --explain out.", exit_code=USAGE)
+    return {"reason": why, "guards": guards.read(writer)}
 
 
 def _put_outside(writer: psycopg.Connection[Any], anchor: Anchor | None) -> int:

@@ -24,7 +24,7 @@ from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding, Severity
 from moeen.db.kinds import Kind
-from moeen.db.seals import chain, entry, seal, tampering
+from moeen.db.seals import chain, entry, guards, seal, tampering
 from moeen.db.seals.anchor import Anchor
 from moeen.db.seals.entry import Entry
 from moeen.db.seals.seal import Seal
@@ -159,7 +159,8 @@ class _Reading:
             tell("verify", min(self.proven, total), total)
         self._look_elsewhere()
         evidence = tampering.judged(self.evidence, sealed_after=self._sealed_after())
-        notes = list(self.links.notes)
+        touched = guards.touched(self.connection)
+        notes = [*self.links.notes, *(one.note() for one in touched if one.why)]
         if self.last and self.last.system != self.horizon.system:
             notes.append(
                 "The database stands on another server than at its last seal: entries since then are unsealed."
@@ -169,7 +170,12 @@ class _Reading:
             proven=self.proven,
             pruned=self.pruned,
             unsealed=self.unsealed,
-            findings=(*self.links.findings, *self.broken, *evidence),
+            findings=(
+                *self.links.findings,
+                *self.broken,
+                *evidence,
+                *(one.finding() for one in touched if not one.why),
+            ),
             notes=tuple(notes),
             last=self.last,
             mentions=tuple(sorted(self.mentions, key=lambda one: one.at)) if self.about else None,

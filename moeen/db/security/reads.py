@@ -175,17 +175,34 @@ def _clinical() -> dict[str, tuple[str, ...]]:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """A clinical column as Django's queries name it."""
-    pairs = (rf'"{table}"\."(?:{"|".join(columns)})"' for table, columns in _clinical().items())
-    return re.compile("|".join(pairs) or "(?!)")
+    """A clinical column as Django's queries name it, by its table or by an alias; a table with an alias."""
+    columns = "|".join(sorted({name for names in _clinical().values() for name in names}))
+    tables = "|".join(_clinical())
+    return re.compile(
+        rf'(?P<of>"?\w+"?)\."(?P<column>{columns})"|"(?P<table>{tables})" (?P<alias>[A-Z]+[0-9]+)\b'
+        if tables
+        else "(?!)"
+    )
 
 
 def _named(statement: Any) -> set[tuple[str, str]]:
-    """The clinical columns that a query names anywhere; what is written is no read."""
-    text = statement if isinstance(statement, str) else ""
+    """The clinical columns that a query names anywhere; what is written is no read.
+
+    Django calls a table T4 that a query joins once more, and U0 within a subquery. What stands there comes out as an
+    expression at most: it is named so as well, and never among the columns that a result shows.
+    """
+    text = statement.lstrip("( ") if isinstance(statement, str) else ""
     if not text.startswith("SELECT"):
         return set()
-    return {tuple(found.replace('"', "").split(".")) for found in _pattern().findall(text)}
+    found = list(_pattern().finditer(text))
+    aliases = {one["alias"]: one["table"] for one in found if one["alias"]}
+    names = set()
+    for one in found:
+        of = (one["of"] or "").strip('"')
+        table = aliases.get(of, of)
+        if one["column"] in _clinical().get(table, ()):
+            names.add((f"{table} ({of})" if of in aliases and not of.startswith("T") else table, one["column"]))
+    return names
 
 
 def _known(connection: Any) -> dict[int, tuple[str, dict[int, str], int]]:

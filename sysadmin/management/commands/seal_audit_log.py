@@ -25,6 +25,8 @@ class Command(SealCommand):
         super().add_arguments(parser)
         words = "the anchor has later seals than the database, which was restored: say so, it is sealed"
         parser.add_argument("--lost", action=Reason, help=words)
+        words = "why the log's triggers, or what they record, were touched, as verify_audit_log says: it is sealed"
+        parser.add_argument("--explain", action=Reason, help=words)
 
     def handle(self, *args: Any, **options: Any) -> None:
         anchor = self.anchor(options)
@@ -33,6 +35,7 @@ class Command(SealCommand):
                 connections[options["database"]],
                 anchor=anchor,
                 lost=options["lost"],
+                explain=options["explain"],
                 tell=tell,
             )
         if options["json"]:

@@ -1,0 +1,1 @@
+-- Before it, 0008_reads.sql and 0009_reads.sql say the functions as they were.

@@ -98,6 +98,8 @@ def _of_check(found: Check) -> list[str]:
         writes = f"{counts.new:,} new, {counts.changed:,} changed, {counts.gone:,} gone, {counts.same:,} the same"
         lines.append(f"{one.table}: {counts.read:,} rows in; {writes}; {counts.refused:,} refused")
     open_ones = f"{len(found.findings)} things are open" if found.findings else "nothing is open"
+    if found.is_sample:
+        open_ones += " in some rows of each table; all rows are looked at when none of it is open"
     return [*lines, f"{found.source}: {open_ones}; nothing was written ({found.seconds:.1f} s)"]
 
 

@@ -13,6 +13,7 @@ from django.db import connections
 
 from moeen.db import importing
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.importing import engine, writing
 from moeen.db.importing.mapping import MappingError
 from moeen.db.importing.source import Source
 from moeen.db.kinds import Kind
@@ -147,6 +148,46 @@ def test_run__triggers_that_speak_for_people__write_one_entry(imported):
     assert len(entries) == len(begun) + len(ended)
 
 
+def test_run__many_rows_for_empty_tables__leaves_the_catalog_as_it_was(source, target, tmp_path, monkeypatch):
+    """Their foreign keys and indexes are set aside meanwhile, those of legacy_keys as well."""
+    monkeypatch.setattr(writing, "BATCH", 50)
+    with target.connect() as connection:
+        connection.execute("COMMENT ON CONSTRAINT patients_email_key ON patients IS 'kept'")
+        connection.execute("CREATE INDEX appointments_own_idx ON appointments (duration) WITH (fillfactor = 80)")
+        before = snapshots.lines(connection)
+        oids = dict(connection.execute("SELECT relname, oid FROM pg_class WHERE relkind = 'i'").fetchall())
+        receipt = generations.run(source, target, MAPPING, tmp_path)
+        assert all(one.ok for one in receipt.tables)  # what is the clinic's own is told, as ever
+        assert snapshots.lines(connection) == before
+        after = dict(connection.execute("SELECT relname, oid FROM pg_class WHERE relkind = 'i'").fetchall())
+        remade = {name for name in oids if oids[name] != after[name]}
+        assert remade >= {"patients_email_key", "patients_user_id_key", "appointments_patient_id_idx"}
+        assert "legacy_keys_source_table_name_old_key_key" in remade
+        assert "appointments_own_idx" not in remade
+        assert connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'import_work'").fetchone() == (0,)
+
+
+def test_run__that_fails_while_a_table_is_filled__leaves_it_empty_with_all_it_had(
+    source, target, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(writing, "BATCH", 50)
+    with target.connect() as connection:
+        before = snapshots.lines(connection)
+        connection.execute(
+            "CREATE FUNCTION public.fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full; END $$;"
+            "CREATE TRIGGER fails AFTER INSERT ON appointments EXECUTE FUNCTION public.fails()"
+        )
+        with pytest.raises(psycopg.errors.DiskFull):
+            generations.run(source, target, MAPPING, tmp_path)
+        assert connection.execute("SELECT count(*) FROM patients").fetchone() == (200,)
+        assert connection.execute("SELECT count(*) FROM appointments").fetchone() == (0,)
+        connection.execute("DROP TRIGGER fails ON appointments; DROP FUNCTION public.fails()")
+        assert snapshots.lines(connection) == before
+    receipt = generations.run(source, target, MAPPING, tmp_path)
+    assert receipt.ok
+    assert generations.counts(receipt)["patients"] == (200, 0, 0, 0, 0, 200)
+
+
 def test_run__a_database_with_other_rows__is_refused(source, target, tmp_path):
     with target.connect() as connection:
         connection.execute("INSERT INTO users (email) VALUES ('clerk@example.test')")
@@ -272,6 +313,32 @@ def test_rejects__where_backups_are_encrypted__are_encrypted_to_the_same(own_sou
     assert b"secret.person" in pyrage.decrypt(sealed, [identity_of])
 
 
+def test_run__again__keys_that_became_ambiguous_are_refused(own_source, target, tmp_path):
+    assert generations.run(own_source, target, MAPPING, tmp_path).ok
+    with own_source.connect() as connection:
+        connection.execute("ALTER TABLE doctors DROP CONSTRAINT doctors_pkey CASCADE, ALTER id DROP NOT NULL")
+        connection.execute("INSERT INTO doctors (id, full_name) VALUES (3, 'x'), (NULL, 'y')")
+    found = generations.refused(generations.check(own_source, target, MAPPING))
+    assert found == {("doctors.(key)", "two rows have this key"): 1, ("doctors.(key)", "no key"): 1}
+
+
+def test_check__of_large_tables__looks_at_some_rows_first(own_source, target, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "LARGE", 100)
+    monkeypatch.setattr(engine, "SAMPLE", 20)
+    with own_source.connect() as connection:
+        connection.execute("ANALYZE; UPDATE users SET role_id = NULL")
+        connection.execute("INSERT INTO claims (patient_id, amount) SELECT 1, 'NaN' FROM generate_series(1, 50)")
+    found = generations.check(own_source, target, MAPPING)
+    assert found.is_sample
+    assert generations.refused(found)["users.role", "a value is missing"] == 20
+    assert generations.counts(found)["users"][0] == 20
+    with own_source.connect() as connection:
+        connection.execute("UPDATE users SET role_id = 1; DELETE FROM claims WHERE amount = 'NaN'")
+    found = generations.check(own_source, target, MAPPING)
+    assert not found.is_sample
+    assert found.findings == ()
+
+
 CHANGES = """
     -- Two people swap their addresses; one who goes leaves hers to one who comes; a duplicate is merged into another.
     UPDATE users SET email = CASE id WHEN 1 THEN 'tmp' WHEN 2 THEN 'User1@Example.test' END WHERE id IN (1, 2);
@@ -331,7 +398,7 @@ def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_p
 
 
 def test_command__from_a_variable__checks_runs_and_says_what_it_did(own_source, target, manage):
-    words = ("import_database", "--from", "env:OLD_URL", "--map", str(MAPPING))
+    words = ("import_database", "--from", "env:OLD_URL", "--map", str(MAPPING), "-v0")
     variables = {"DATABASE_URL": target.url, "OLD_URL": own_source.url}
     checked = manage(*words, "--check", **variables)
     assert (checked.returncode, checked.stderr) == (0, "")

@@ -45,7 +45,7 @@ ROOMS = {
         "server",
     },
     "fleet": {"backups", "catalog", "engine", "history", "migrate", "schema"},
-    "importing": {"backfill", "backups", "catalog", "engine", "history", "schema"},
+    "importing": {"backfill", "backups", "catalog", "converge", "engine", "history", "schema"},
 }
 TOOLKIT_MAY_IMPORT = {
     "sqlparse",

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import catalog
 from moeen.db.actions import Action, Lock
 from moeen.db.names import ObjectName
+from moeen.db.sql import fragment
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ def of_columns(connection: BaseDatabaseWrapper, table: catalog.Table, columns: I
 def of_constraints(connection: BaseDatabaseWrapper, table: catalog.Table, names: Iterable[str]) -> list[Dependent]:
     """What keeps these constraints from being dropped, in the order in which it is taken away."""
     return _found(connection, table, _CONSTRAINTS, list(names))
+
+
+def of_rows(connection: psycopg.Connection[Any], table: str) -> list[Dependent]:
+    """What each row of a table of schema public is checked against or entered in, but the indexes that foreign keys
+    stand on. ``table``: its name. Set aside while many are written, it is made of all at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(fragment(_ROWS), {"table": f'public."{table}"'})
+        return [Dependent(name, drop, tuple(create), reads) for name, drop, create, reads in cursor.fetchall()]
 
 
 def around(table: ObjectName, actions: Sequence[Action], dependents: Sequence[Dependent]) -> tuple[Action, ...]:
@@ -146,6 +157,24 @@ _PARTS = {
 }
 _PARTS["index"] = _PARTS["index"].replace("{constraint}", _PARTS["constraint"])
 
+# What `pg_get_constraintdef` does not tell (storage parameters, a tablespace) leaves an index where it stands.
+_ROWS = r"""
+    SELECT 'foreign key ' || k.conname, format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname),
+           {constraint}, true
+    FROM pg_constraint AS k
+    WHERE k.conrelid = %(table)s::regclass AND k.contype = 'f' AND k.convalidated AND k.conparentid = 0
+      AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O')
+    UNION ALL
+    SELECT 'index ' || i.indexrelid::regclass,
+           CASE WHEN k.oid IS NULL THEN format('DROP INDEX %%s', i.indexrelid::regclass)
+                ELSE format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname) END,
+           {index}, true
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
+    WHERE i.indrelid = %(table)s::regclass AND i.indisvalid AND NOT c.relispartition
+      AND c.reloptions IS NULL AND c.reltablespace = 0
+      AND NOT EXISTS (SELECT FROM pg_constraint AS f WHERE f.contype = 'f' AND f.conindid = i.indexrelid)
+"""
 # The walk: what depends on an object, as the object that can be dropped and made anew: a view for its rule, a column
 # for its generating expression. Depth sorts it, the farthest first. PostgreSQL itself sees to indexes and checks of the
 # column, and to foreign keys of the column where the index behind them stays. Statistics, and the expressions of an
@@ -329,3 +358,4 @@ _QUERY = r"""
 """
 for _part, _statements in _PARTS.items():
     _QUERY = _QUERY.replace(f"{{{_part}}}", _statements)
+    _ROWS = _ROWS.replace(f"{{{_part}}}", _statements)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import psycopg
@@ -42,11 +45,13 @@ from moeen.db.importing.proof import TableProof
 from moeen.db.importing.proposal import Proposal
 from moeen.db.importing.selection import Selection
 from moeen.db.importing.source import Connection, Source
-from moeen.db.importing.staging import Counts, ExpressionFailed, Staging
+from moeen.db.importing.staging import Counts, ExpressionFailed, Sides, Staging, workplace
 from moeen.db.importing.words import Words
 from moeen.db.kinds import Kind
 
 Told = Callable[[str, int, int], None]
+#: A check looks at so many rows of each table first, where some table holds so many that to look at all takes long.
+SAMPLE, LARGE = 1_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -59,17 +64,19 @@ class TableCheck:
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found; nothing was written. ``open``: something is to be decided or corrected."""
+    """What a check found; nothing was written. ``is_sample``: of some rows of each table, which was enough."""
 
     source: str
     tables: tuple[TableCheck, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    is_sample: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "source": self.source,
             "ok": not self.findings,
+            "sample": self.is_sample,
             "seconds": round(self.seconds, 3),
             "tables": [{"table": one.table, **vars(one.counts)} for one in self.tables],
             "findings": [finding.as_dict() for finding in self.findings],
@@ -144,6 +151,8 @@ def check(wrapper: BaseDatabaseWrapper, url: str, file: Path, *, told: Told) -> 
     """Everything but writing. Raises MappingError, and MoeenError where source or target cannot be used."""
     started = time.monotonic()
     with _opened(wrapper, url, file, told) as work:
+        if (found := work.sampled(started)) and found.findings:
+            return found
         work.read()
         return work.found(started)
 
@@ -165,7 +174,6 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
     """Import, or carry over what changed since. Raises Refused (3) before anything is written."""
     started = time.monotonic()
     with _opened(wrapper, url, file, options.told) as work:
-        runs.lock(work.target)
         work.read()
         rejects = refusals.write(options.rejects, work.stagings, recipients=options.recipients)
         found = work.found(started)
@@ -179,8 +187,8 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
         runs.audit(work.target, run_id, {"source": work.mapping.source, "tables": tables})
         try:
             writing.write(work.target, work.stagings, told=options.told)
-            for one in [*(staging.selection.target.name for staging in work.stagings), "legacy_keys"]:
-                work.target.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", one)))
+            for name in _much_changed(counts):
+                work.target.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", name)))
             written = time.monotonic()
             proofs = proof.prove(work.target, work.stagings)
             findings = schema.validate(wrapper).unexpected
@@ -202,6 +210,13 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
         return receipt
 
 
+def _much_changed(counts: dict[str, Counts]) -> list[str]:
+    """Tables of which the planner's statistics tell little any more; the others are the server's own to see to."""
+    changed = {name: count.new + count.changed + count.gone for name, count in counts.items()}
+    found = [name for name, count in counts.items() if changed[name] > count.same // 10]
+    return [*found, "legacy_keys"] if found else []
+
+
 def _end(connection: Connection, run_id: Any, outcome: str, receipt: dict[str, Any], error: str) -> None:
     if not connection.closed:
         runs.end(connection, run_id, outcome=outcome, receipt=receipt, error=error)
@@ -212,17 +227,28 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
     whole = mapping.load(file)
     targets = _targets(wrapper, whole)
     connect = connector(wrapper, what="an import", application="moeen import")
-    with Source.opened(url, schema=whole.schema) as source:
+    with Source.opened(url, schema=whole.schema) as source, source.beside() as other:
         composed = [selection.of_table(whole, whole.tables[name], one, source) for name, one in targets.items()]
         selections = selection.in_order(whole, composed)
-        with connect() as connection:
-            digests.prepare(connection)
-            connection.execute("SET search_path = public")
-            # All that is asked is of whole tables, most of them temporary and without statistics.
-            connection.execute("SET enable_nestloop = off")
-            connection.execute("SET work_mem = '64MB'")
-            connection.execute("SET temp_buffers = '64MB'")
-            yield _Work(whole, source, connection, selections, told)
+        with connect() as connection, connect() as beside:
+            for one in (connection, beside):
+                digests.prepare(one)
+                for name, value in _SETTINGS.items():
+                    one.execute("SELECT set_config(%s, %s, false)", [name, value])
+            runs.lock(connection)
+            with workplace(connection):
+                yield _Work(whole, (Sides(source, connection), Sides(other, beside)), selections, told)
+
+
+#: Of the target's sessions. What is asked is of whole tables, most of them without statistics.
+_SETTINGS = {
+    "search_path": "public",
+    "enable_nestloop": "off",
+    "work_mem": "64MB",
+    "maintenance_work_mem": "128MB",
+    # Others may stand in the way of a change of a table for so long; then the run is stopped, and can be run again.
+    "lock_timeout": "30s",
+}
 
 
 def _targets(wrapper: BaseDatabaseWrapper, whole: Mapping) -> dict[str, target.Target]:
@@ -237,33 +263,84 @@ def _targets(wrapper: BaseDatabaseWrapper, whole: Mapping) -> dict[str, target.T
 
 
 class _Work:
-    """One import, with both sessions open."""
+    """One import, with two sessions of each side open. All but the reading is done in the first ones."""
 
-    def __init__(
-        self, whole: Mapping, source: Source, connection: Connection, selections: list[Selection], told: Told
-    ) -> None:
-        self.mapping, self.source, self.target, self.told = whole, source, connection, told
+    def __init__(self, whole: Mapping, workers: tuple[Sides, Sides], selections: list[Selection], told: Told) -> None:
+        self.mapping, self.workers = whole, workers
+        self.source, self.target = workers[0].source, workers[0].target
         self.selections = selections
+        one_at_a_time = Lock()
+
+        def telling(stage: str, done: int, total: int) -> None:
+            with one_at_a_time:
+                told(stage, done, total)
+
+        self.told = telling
         self.stagings = [
-            Staging(one, number, source=source, target=connection, name=whole.source)
-            for number, one in enumerate(selections)
+            Staging(one, number, sides=workers[0], name=whole.source) for number, one in enumerate(selections)
         ]
 
     def read(self) -> None:
         """Read and judge all tables."""
         self._refuse_strangers()
+        self._fill()
         judged: dict[str, Staging] = {}
         for staging in self.stagings:
-            total = self._estimate(staging)
-            try:
-                staging.fill(partial(self._told, staging.table, total), judged)
-            except ExpressionFailed as error:
-                raise self._culprit(staging.selection, error) from error
+            self._asked(staging, partial(staging.settle, judged, self._telling(staging)))
             judgement.judge(staging, judged)
             judged[staging.table] = staging
 
-    def _told(self, table: str, total: int, rows: int) -> None:
-        self.told(f"read {table}", rows, max(rows, total))
+    def _fill(self) -> None:
+        """Read the tables with two workers, the largest first; none waits for another."""
+        totals = {staging.table: self._estimate(staging) for staging in self.stagings}
+        free: SimpleQueue[Sides] = SimpleQueue()
+        for sides in self.workers:
+            free.put(sides)
+
+        def fill(staging: Staging) -> None:
+            sides = free.get()
+            try:
+                staging.fill(sides, self._telling(staging, totals[staging.table]))
+            finally:
+                free.put(sides)
+
+        with ThreadPoolExecutor(len(self.workers)) as pool:
+            largest_first = sorted(self.stagings, key=lambda staging: -totals[staging.table])
+            futures = {pool.submit(fill, staging): staging for staging in largest_first}
+            failed = set(futures)
+            try:
+                failed = {one for one in wait(futures, return_when=FIRST_EXCEPTION).done if one.exception()}
+            finally:
+                if failed:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    for sides in self.workers:
+                        sides.source.cancel()
+        for future in failed:
+            self._asked(futures[future], future.result)
+
+    def _telling(self, staging: Staging, total: int = 0) -> Callable[[int], None]:
+        return lambda rows: self.told(f"read {staging.table}", rows, max(rows, total))
+
+    def _asked(self, staging: Staging, reading: Callable[[], None]) -> None:
+        """Say which expression of the mapping it is where one fails."""
+        try:
+            reading()
+        except ExpressionFailed as error:
+            raise self._culprit(staging.selection, error) from error
+
+    def sampled(self, started: float) -> Check | None:
+        """What some rows of each table show at once, where to read all takes long; None where it does not."""
+        totals = [self._estimate(staging) for staging in self.stagings]
+        if max(totals) < LARGE:
+            return None
+        tables, findings = [], list(refusals.open_lines(self.mapping))
+        for number, (one, total) in enumerate(zip(self.selections, totals, strict=True)):
+            staging = Staging(one, f"sample_{number}", sides=self.workers[0], name=self.mapping.source)
+            self._asked(staging, partial(staging.sample, SAMPLE, total))
+            judgement.judge_values(staging)
+            findings += refusals.findings(staging)
+            tables.append(TableCheck(staging.table, staging.count()))
+        return Check(self.mapping.source, tuple(tables), tuple(findings), time.monotonic() - started, is_sample=True)
 
     def found(self, started: float) -> Check:
         findings = [finding for staging in self.stagings for finding in refusals.findings(staging)]

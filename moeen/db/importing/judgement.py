@@ -43,6 +43,11 @@ def judge(staging: Staging, parents: Parents) -> None:
     _Judge(staging, parents).run()
 
 
+def judge_values(staging: Staging) -> None:
+    """Fill `refused` by what each row tells alone."""
+    _Judge(staging, {}).values()
+
+
 def rules(staging: Staging, *, raw: bool) -> list[Rule]:
     """Of each column that the mapping fills. ``raw``: the values are text that may be anything."""
     found = []
@@ -118,7 +123,7 @@ class _Judge:
 
     def run(self) -> None:
         self._keys()
-        self._values()
+        self.values()
         self._make_ready()
         self._references()
         self._checks()
@@ -128,16 +133,13 @@ class _Judge:
             self._forget()
 
     def _keys(self) -> None:
-        self._refuse("(key)", "no key", "FROM {stage} AS s WHERE s.k IS NULL")
-        self._refuse(
-            "(key)",
-            "two rows have this key",
-            "FROM {stage} AS s WHERE s.k IS NOT NULL GROUP BY s.k HAVING count(*) > 1",
-        )
+        self._refuse("(key)", "no key", "FROM {incoming} AS s WHERE s.k IS NULL")
+        twice = "FROM {incoming} AS s WHERE s.k IS NOT NULL GROUP BY s.k HAVING count(*) > 1"
+        self._refuse("(key)", "two rows have this key", twice)
         # An entry of an index holds some 2,700 bytes.
-        self._refuse("(key)", "longer than 2,000 bytes", "FROM {stage} AS s WHERE octet_length(s.k) > 2000")
+        self._refuse("(key)", "longer than 2,000 bytes", "FROM {incoming} AS s WHERE octet_length(s.k) > 2000")
 
-    def _values(self) -> None:
+    def values(self) -> None:
         if self.staging.raw:
             self.staging.run(_VALID)
         found = rules(self.staging, raw=self.staging.raw)
@@ -171,13 +173,12 @@ class _Judge:
         orphan = sql.SQL(" OR ").join(orphans) if orphans else sql.SQL("false")
         self.staging.run(
             """
-            CREATE TEMP TABLE {ready} AS SELECT {parts}, {orphan} AS orphan, row_number() OVER () AS n
+            CREATE UNLOGGED TABLE {ready} AS SELECT {parts}, {orphan} AS orphan
             FROM {stage} AS s JOIN {keys} AS w ON w.k = s.k {joins}
-            WHERE NOT w.matched AND s.k NOT IN (SELECT k FROM {refused} WHERE k IS NOT NULL)
+            WHERE NOT w.matched AND NOT EXISTS (SELECT FROM {refused} AS x WHERE x.k = s.k)
             """,
             parts=sql.SQL(", ").join(parts), joins=sql.SQL(" ").join(joins), orphan=orphan,
         )  # fmt: skip
-        self.staging.run("CREATE INDEX ON {ready} (n)")  # rows are written by ranges of it
 
     def _references(self) -> None:
         if not self.staging.rows("SELECT EXISTS (SELECT FROM {ready} WHERE orphan)")[0][0]:
@@ -215,8 +216,10 @@ class _Judge:
         twice = """
             FROM {ready} AS s WHERE ({parts}) IN (
                 SELECT {parts} FROM (SELECT {columns} FROM {ready} UNION ALL
-                                     SELECT {columns} FROM {target} WHERE id NOT IN (
-                                         SELECT id FROM {keys} WHERE verb NOT IN ('same', 'kept') OR matched)) AS every
+                                     SELECT {columns} FROM {target} AS t
+                                     WHERE ({parts}) IN (SELECT {parts} FROM {ready}) AND NOT EXISTS (
+                                         SELECT FROM {keys} AS w WHERE w.id = t.id
+                                         AND (w.verb NOT IN ('same', 'kept') OR w.matched))) AS every
                 WHERE {where} AND {present} GROUP BY {parts} HAVING count(*) > 1) AND {where}
         """
         columns = sql.SQL(", ").join(map(sql.Identifier, unique.columns))
@@ -241,7 +244,7 @@ class _Judge:
                                                 HAVING count(*) > 1)"""),
             ("another row has it", """
                 FROM {ready} AS s JOIN {target} AS t ON t.public_id = s.p AND t.id <> s.id
-                WHERE t.id NOT IN (SELECT id FROM {keys} WHERE verb NOT IN ('same', 'kept'))"""),
+                WHERE NOT EXISTS (SELECT FROM {keys} AS w WHERE w.id = t.id AND w.verb NOT IN ('same', 'kept'))"""),
             ("another row had it before",
              "FROM {ready} AS s JOIN public.public_id_aliases AS a ON a.alias = s.p AND a.row_id <> s.id"),
         ]  # fmt: skip
@@ -254,8 +257,8 @@ class _Judge:
         return sum(
             self._refuse(
                 name, f"{NO_ROW} {self.target.name} that is imported",
-                """FROM {ready} AS s WHERE s.{c} IS NOT NULL AND s.{c} NOT IN (
-                       SELECT id FROM {keys} WHERE verb <> 'gone')""",
+                """FROM {ready} AS s WHERE s.{c} IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM {keys} AS w WHERE w.id = s.{c} AND w.verb <> 'gone')""",
                 c=sql.Identifier(name),
             )
             for name, other in self.selection.references.items() if other == self.target.name

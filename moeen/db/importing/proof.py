@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import sql
-
 from moeen.db.backups.digests import Digest
 from moeen.db.importing.source import Connection
 from moeen.db.importing.staging import Counts, Staging
@@ -54,7 +52,7 @@ def prove(connection: Connection, stagings: Sequence[Staging]) -> list[TableProo
 
 def _of_table(staging: Staging) -> TableProof:
     selection = staging.selection
-    named = {"source": sql.Literal(staging.name), "table": sql.Literal(selection.target.name)}
+    named = staging.named()
     hashed = row_hash(selection.target, list(selection.columns), "t")
     recorded, standing, lost = staging.rows(_STANDING, hash=hashed, **named)[0]
     ((unrecorded,),) = staging.rows(_UNRECORDED, **named)
@@ -80,11 +78,11 @@ _STANDING = """
            count(*) FILTER (WHERE id IS NULL)
     FROM (SELECT l.row_hash, t.id, CASE WHEN t.id IS NOT NULL AND l.row_hash <> 0 THEN {hash} END AS h
           FROM public.legacy_keys AS l LEFT JOIN {target} AS t ON t.id = l.new_id
-          WHERE l.source = {source} AND l.table_name = {table}) AS every
+          WHERE l.source = {name} AND l.table_name = {table}) AS every
 """
 _UNRECORDED = """
     SELECT count(*) FROM (SELECT k, d FROM {keys} WHERE verb <> 'gone') AS r
-    FULL JOIN (SELECT old_key, digest FROM public.legacy_keys WHERE source = {source} AND table_name = {table}) AS l
+    FULL JOIN (SELECT old_key, digest FROM public.legacy_keys WHERE source = {name} AND table_name = {table}) AS l
     ON l.old_key = r.k
     WHERE l.digest IS DISTINCT FROM r.d AND coalesce(l.old_key, r.k) NOT IN (
         SELECT k FROM {refused} WHERE k IS NOT NULL)

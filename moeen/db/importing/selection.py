@@ -41,17 +41,34 @@ class Selection:
 
     def all(self) -> sql.Composed:
         """Key, digest, old public id if there is one, and the columns, in their order."""
-        return self._digested(sql.SQL("k, {digest}{values}"))
-
-    def keys(self) -> sql.Composed:
-        """Key and digest."""
-        return self._digested(sql.SQL("k, {digest}"))
+        return self._digested(_WHOLE)
 
     def only(self, keys: Sequence[str]) -> sql.Composed:
         """The same as `all`, of these keys."""
-        return sql.SQL("{} JOIN unnest({}::text[]) AS wanted (key) ON wanted.key = t.k").format(
-            self.all(), sql.Literal(list(keys))
+        return self._digested(_WHOLE, self.key, keys)
+
+    def some(self, count: int, total: int) -> sql.Composed:
+        """The same as `all`, of so many rows of about ``total``: from all over a large table, else the first."""
+        pages: sql.Composable = sql.SQL("")
+        if total > 100 * count:
+            pages = sql.SQL(" TABLESAMPLE SYSTEM ({})").format(sql.Literal(200.0 * count / total))
+        rows = sql.SQL("(SELECT * FROM {} AS s{} LIMIT {})").format(self.rows, pages, sql.Literal(count))
+        return self._digested(_WHOLE, rows=rows)
+
+    def blocks(self) -> sql.Composed:
+        """Of all rows, by blocks of keys: block, how many, and the sum of their digests."""
+        return sql.SQL("SELECT {}, count(*), sum({}) FROM ({}) AS every GROUP BY 1").format(
+            self.block(sql.Identifier("k")), part_of_digest(sql.Identifier("d")), self._digested(_KEYS)
         )
+
+    def keys(self, blocks: Sequence[str]) -> sql.Composed:
+        """Key and digest, of these blocks."""
+        return self._digested(_KEYS, self.block(self.key), blocks)
+
+    def block(self, key: sql.Composable) -> sql.Composed:
+        """SQL for the block that a key, as text, is in: numbers and codes that differ in their last character, uuids
+        that begin alike. What changes at a time is often of few blocks."""
+        return sql.SQL("coalesce(left({}, {}), '')").format(key, sql.Literal(4 if self.keeps_keys else -1))
 
     def value(self, column: str, condition: sql.Composable) -> sql.Composed:
         """A query for people: the keys of all rows whose text for the column, `v`, fits the condition."""
@@ -80,7 +97,15 @@ class Selection:
         query = [self.table.source] if self.table.is_query else []
         return [*query, *(column.sql for column in self.table.columns.values() if column.sql)]
 
-    def _digested(self, what: sql.SQL) -> sql.Composed:
+    def _digested(
+        self,
+        what: sql.SQL,
+        of: sql.Composable = sql.NULL,
+        wanted: Sequence[str] | None = None,
+        *,
+        rows: sql.Composable | None = None,
+    ) -> sql.Composed:
+        """``wanted``: only rows of which ``of`` is one of these; ``rows``: others than all."""
         parts = [self.key, *([self.public_id] if self.public_id else []), *self.columns.values()]
         names = [sql.Identifier("k"), *(sql.Identifier(f"c{n}") for n in range(1, len(parts)))]
         inner = [sql.SQL("{} AS {}").format(part, name) for part, name in zip(parts, names, strict=True)]
@@ -90,10 +115,24 @@ class Selection:
         digest = sql.SQL("md5(ROW({}, {})::text)").format(
             sql.Literal(hashlib.md5(purpose.encode(), usedforsecurity=False).hexdigest()[:8]), sql.SQL(", ").join(names)
         )
+        rows = sql.SQL("{} AS s").format(rows or self.rows)
+        if wanted is not None:
+            # A name that no column has, since expressions name columns alone.
+            rows = sql.SQL("{} JOIN unnest({}::text[]) AS {w} ({w}) ON {w}.{w} = {}").format(
+                rows, sql.Literal(list(wanted)), of, w=sql.Identifier("import_wanted")
+            )
         # OFFSET 0: each expression is computed once, and not again for the digest.
-        return sql.SQL("SELECT {what} FROM (SELECT {inner} FROM {rows} AS s OFFSET 0) AS t").format(
-            what=what.format(digest=digest, values=values), inner=sql.SQL(", ").join(inner), rows=self.rows
+        return sql.SQL("SELECT {what} FROM (SELECT {inner} FROM {rows} OFFSET 0) AS t").format(
+            what=what.format(digest=digest, values=values), inner=sql.SQL(", ").join(inner), rows=rows
         )
+
+
+_WHOLE, _KEYS = sql.SQL("k, {digest}{values}"), sql.SQL("k, {digest} AS d")
+
+
+def part_of_digest(digest: sql.Composable) -> sql.Composed:
+    """SQL for the number that the first half of a digest is, written in hexadecimal digits."""
+    return sql.SQL("('x' || left({}, 16))::bit(64)::bigint").format(digest)
 
 
 def of_table(whole: mapping.Mapping, table: mapping.Table, target: Target, source: Source) -> Selection:

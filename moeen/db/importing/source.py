@@ -6,8 +6,8 @@ Any PostgreSQL from 10 on. Everything is set for the one transaction alone, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,8 @@ from moeen.db.sql import fragment
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST = 100000
+#: So many bytes of rows are handed on at once.
+_CHUNK = 1 << 17
 #: Values are written in one form; rows that policies would hide are an error; no limit of theirs ends the reading.
 _SETTINGS = {
     "TimeZone": "UTC",
@@ -78,16 +80,19 @@ def url_of(words: str) -> str:
 
 
 class Source:
-    """An open snapshot of a database. Not for two threads at once."""
+    """An open snapshot of a database. Not for two threads at once: `beside` opens another of the same."""
 
-    def __init__(self, connection: Connection, schema: str) -> None:
-        self.connection, self.schema = connection, schema
+    def __init__(self, connection: Connection, url: str, schema: str) -> None:
+        self.connection, self.url, self.schema = connection, url, schema
         self._tables: dict[str, dict[str, SourceTable]] = {}
 
     @classmethod
     @contextmanager
-    def opened(cls, url: str, *, schema: str) -> Iterator[Source]:
-        """Connect and begin; raises MoeenError where the server, the database or the schema cannot be had."""
+    def opened(cls, url: str, *, schema: str, snapshot: str = "") -> Iterator[Source]:
+        """Connect and begin; raises MoeenError where the server, the database or the schema cannot be had.
+
+        ``snapshot``: one that another session exported, to see what it sees.
+        """
         try:
             conninfo_to_dict(url)
         except psycopg.Error as error:
@@ -107,10 +112,17 @@ class Source:
             step = (known.next_step if known else "").replace("DATABASE_URL", "--from")
             raise MoeenError(f"The source: {cause}", next_step=step, code=Code.IMPORT_SOURCE) from error
         with connection:
-            yield cls._begun(connection, schema)
+            yield cls._begun(connection, url, schema, snapshot)
+
+    @contextmanager
+    def beside(self) -> Iterator[Source]:
+        """Another session that sees the same snapshot."""
+        ((snapshot,),) = self.connection.execute("SELECT pg_export_snapshot()").fetchall()
+        with Source.opened(self.url, schema=self.schema, snapshot=snapshot) as other:
+            yield other
 
     @classmethod
-    def _begun(cls, connection: Connection, schema: str) -> Source:
+    def _begun(cls, connection: Connection, url: str, schema: str, snapshot: str) -> Source:
         if connection.info.server_version < OLDEST:
             raise MoeenError(
                 "The source is older than PostgreSQL 10.",
@@ -118,6 +130,8 @@ class Source:
                 code=Code.OLD_SERVER,
             )
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if snapshot:
+            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
         known = {name for (name,) in connection.execute("SELECT name FROM pg_settings").fetchall()}
         for name, value in _SETTINGS.items():
             if name in known:
@@ -126,7 +140,7 @@ class Source:
         row = connection.execute("SELECT to_regnamespace(quote_ident(%s))", [schema]).fetchone()
         if row is None or row[0] is None:
             raise MoeenError(f"The source has no schema {schema}.", exit_code=USAGE)
-        return cls(connection, schema)
+        return cls(connection, url, schema)
 
     def described(self, query: sql.Composable) -> list[tuple[str, str]]:
         """(name, type) of what a query gives. Raises psycopg's error for one that is none."""
@@ -140,6 +154,43 @@ class Source:
         assert row is not None
         return str(row[0])
 
+    def copied(self, query: sql.Composable) -> Generator[tuple[int, bytes]]:
+        """What COPY gives of a query: (rows so far, some whole rows)."""
+        rows, more = 0, True
+        # A savepoint: when whoever takes the rows refuses one, the statement is cancelled, and the snapshot must stay.
+        with (
+            self.connection.transaction(),
+            self.connection.cursor().copy(sql.SQL("COPY ({}) TO STDOUT").format(query)) as leaving,
+        ):
+            while more:
+                chunk, more = self._chunk(leaving)
+                rows += len(chunk)
+                yield rows, b"".join(chunk)
+
+    def _chunk(self, leaving: psycopg.Copy) -> tuple[list[Any], bool]:
+        """Rows, each a message of COPY, and whether more may follow.
+
+        psycopg waits for one; those that came with it are taken from libpq, at a tenth of the cost.
+        """
+        chunk, size, connection = list[Any](), 0, self.connection.pgconn
+        while size < _CHUNK:
+            row = leaving.read()
+            if not row:
+                return chunk, False
+            length = len(row)
+            while length > 0:
+                chunk.append(row)
+                size += length
+                length, row = connection.get_copy_data(1)
+            if length < 0:
+                result = connection.get_result()
+                while connection.get_result():
+                    pass
+                if result and result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                    raise errors.error_from_result(result)
+                return chunk, False
+        return chunk, True
+
     def rows(self, query: sql.SQL | sql.Composed) -> list[tuple[Any, ...]]:
         """All rows of a query; it may fail and leaves the snapshot as it is."""
         try:
@@ -147,6 +198,11 @@ class Source:
                 return self.connection.execute(query).fetchall()
         except psycopg.OperationalError as error:
             raise self.lost(error) from error
+
+    def cancel(self) -> None:
+        """End what another thread is asking."""
+        with suppress(psycopg.Error):
+            self.connection.cancel_safe()
 
     def lost(self, error: psycopg.Error) -> MoeenError:
         """What to say of an error of this connection."""
@@ -156,7 +212,11 @@ class Source:
                 next_step="Run the command again; what was written stays, and is not written twice.",
             )
         known = explain(error)
-        return MoeenError(f"The source: {known.cause if known else type(error).__name__}", code=Code.IMPORT_SOURCE)
+        return MoeenError(
+            f"The source: {known.cause if known else type(error).__name__}",
+            next_step=known.next_step if known else "Look into its server's log, then run the command again.",
+            code=Code.IMPORT_SOURCE,
+        )
 
     def identifier(self, name: str) -> str:
         """A name as it stands in SQL for people: quoted only where it must be."""

@@ -1,9 +1,12 @@
-"""Temporary tables of one session of the target: what was read, which rows that are, and what is to be written.
+"""Tables of a run in a schema of their own: what was read, which rows that are, and what is to be written.
 
-They go with the session, so nothing is left of them however a run ends. Of each table of ours:
+No temporary ones: those have one session and one process, and here two sessions read, and the server's workers join.
+They are unlogged, gone at the end of the run, and after a kill at the beginning of the next one. Of each table of ours:
 
 ========  ====================================================================================================
 stage     the rows as they were read: key k, digest d, old public id p, and the columns, wide enough for all values
+changing  key and digest of what may have changed since an earlier run; the first run has the stage for it
+blocks    how many rows of the source are in each block of keys, and a sum of their digests; `differ`: those that differ
 keys      every old key of the source and of earlier runs, its row here, and what is to be done: `verb`
 refused   key, column, reason: rows that are not to be written
 ready     the rows as they will stand: values in our types, references resolved
@@ -12,7 +15,8 @@ ready     the rows as they will stand: values in our types, references resolved
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +25,11 @@ from psycopg import sql
 
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
-from moeen.db.importing import conversions
-from moeen.db.importing.selection import Selection
+from moeen.db.importing import conversions, made
+from moeen.db.importing.selection import Selection, part_of_digest
 from moeen.db.importing.source import Connection, Source
 from moeen.db.sql import fragment
 
-#: A message of COPY is a row; so many bytes of them are handed on at once.
-_CHUNK = 1 << 17
 #: Up to this share of the rows is fetched by key; for more, everything is read.
 _FEW = 0.2
 Told = Callable[[int], None]
@@ -39,7 +41,10 @@ class ExpressionFailed(MoeenError):
     default_code = Code.MAPPING
 
     def __init__(self, error: psycopg.Error) -> None:
-        super().__init__(f"An expression fails at some row: {type(error).__name__}.")
+        super().__init__(
+            f"An expression fails at some row: {type(error).__name__}.",
+            next_step="`manage.py import_database --check` names its line in the mapping, and a query for such rows.",
+        )
         self.kind = type(error).__name__
 
 
@@ -55,43 +60,93 @@ class Counts:
     same: int
 
 
-class Staging:
-    """The temporary tables for one table of ours."""
+@dataclass(frozen=True)
+class Sides:
+    """A session of the source and one of the target, for one thread's use."""
 
-    def __init__(self, selection: Selection, number: int, *, source: Source, target: Connection, name: str) -> None:
+    source: Source
+    target: Connection
+
+
+@contextmanager
+def workplace(connection: Connection) -> Iterator[None]:
+    """The schema of a run's tables; whoever makes it holds the lock of imports."""
+    drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(made.WORK))
+    connection.execute("SET client_min_messages = warning")  # of each table that goes with it, else
+    connection.execute(drop)
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(made.WORK)))
+    made.prepare(connection)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute(drop)
+
+
+class Staging:
+    """The tables of a run for one table of ours."""
+
+    def __init__(self, selection: Selection, number: int | str, *, sides: Sides, name: str) -> None:
         """``name`` is the source's, as `legacy_keys` knows it."""
-        self.selection, self.source, self.connection, self.name = selection, source, target, name
+        self.selection, self.sides, self.name = selection, sides, name
         self.table = selection.target.name
-        self.stage, self.keys, self.refused, self.ready = (
-            sql.Identifier("pg_temp", f"import_{number}_{what}") for what in ("stage", "keys", "refused", "ready")
+        self.stage, self.changing, self.keys, self.refused, self.ready, self.blocks, self.differ = (
+            sql.Identifier(made.WORK, f"{what}_{number}")
+            for what in ("stage", "changing", "keys", "refused", "ready", "blocks", "differ")
         )
-        self.incoming = sql.Identifier("pg_temp", f"import_{number}_incoming")
+        #: Key and digest of what was read: of all rows, but after an earlier run of what may have changed.
+        self.incoming = self.stage
         #: Rows as text, because some value is none of its column's type.
         self.raw = False
         self.read = 0
 
+    @property
+    def connection(self) -> Connection:
+        return self.sides.target
+
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def fill(self, told: Told, parents: Mapping[str, Staging]) -> None:
-        """Read what is needed of the source into stage, and settle the keys. ``parents``: those judged before."""
-        known = self._number(
-            "SELECT count(*) FROM public.legacy_keys WHERE source = %s AND table_name = %s", [self.name, self.table]
-        )
-        self.run("CREATE TEMP TABLE {refused} (k text, c text, reason text)")
-        if not known or self.selection.table.match:
-            self._read_all(told)
-            self._settle(self.stage)
-            return
-        self.run("CREATE TEMP TABLE {incoming} (k text, d uuid)")
-        self.read = self._copy(self.selection.keys(), self.incoming, told)
-        self._settle(self.incoming)
-        self.unmoor(parents, verb="same", becomes="changed")
-        wanted = [key for (key,) in self.rows("SELECT k FROM {keys} WHERE verb IN ('new', 'changed')")]
-        if len(wanted) > _FEW * max(self.read, 5_000):
-            self._read_all(told)
-            self.run("DELETE FROM {stage} AS s USING {keys} AS w WHERE w.k = s.k AND w.verb = 'same'")
-        else:
-            self._stage(lambda: self._copy(self.selection.only(wanted), self.stage, told) if wanted else 0)
+    def fill(self, sides: Sides, told: Told) -> None:
+        """Read what is needed of the source; ``sides``: the sessions of the thread that does."""
+        own, self.sides = self.sides, sides
+        try:
+            known = self.rows(
+                "SELECT FROM public.legacy_keys WHERE source = {name} AND table_name = {table} LIMIT 1", **self.named()
+            )
+            self.run("CREATE UNLOGGED TABLE {refused} (k text, c text, reason text)")
+            if not known or self.selection.table.match:
+                self._read_all(told)
+            else:
+                self._read_differences(told)
+        finally:
+            self.sides = own
+
+    def sample(self, count: int, total: int) -> None:
+        """Read about so many rows, of about so many, and all of each."""
+        self.run("CREATE UNLOGGED TABLE {refused} (k text, c text, reason text)")
+        self.run("CREATE UNLOGGED TABLE {keys} (k text, verb text)")  # nothing is to be done with any
+        self.read = self._stage(lambda: self._copy(self.selection.some(count, total), self.stage, lambda rows: None))
+
+    def _read_differences(self, told: Told) -> None:
+        """Keys and digests of those blocks of keys that do not stand as they did: most do, and are not sent."""
+        self.run("CREATE UNLOGGED TABLE {blocks} (b text, rows bigint, digests numeric)")
+        self._copy(self.selection.blocks(), self.blocks, lambda rows: None)
+        self.run(
+            """
+            CREATE UNLOGGED TABLE {differ} AS SELECT coalesce(i.b, l.b) AS b FROM {blocks} AS i
+            FULL JOIN (SELECT {block} AS b, count(*) AS rows, sum({digest}) AS digests FROM public.legacy_keys
+                       WHERE source = {name} AND table_name = {table} GROUP BY 1) AS l ON l.b = i.b
+            WHERE (i.rows, i.digests) IS DISTINCT FROM (l.rows, l.digests)
+            """,
+            block=self.selection.block(sql.Identifier("old_key")),
+            digest=part_of_digest(sql.SQL("replace(digest::text, '-', '')")), **self.named(),
+        )  # fmt: skip
+        self.incoming = self.changing
+        self.run('CREATE UNLOGGED TABLE {incoming} (k text COLLATE "C", d uuid)')
+        differ = [block for (block,) in self.rows("SELECT b FROM {differ}")]
+        if differ:
+            self._copy(self.selection.keys(differ), self.incoming, told)
+        self.read = int(self.rows("SELECT coalesce(sum(rows), 0) FROM {blocks}")[0][0])
 
     def _read_all(self, told: Told) -> None:
         self.read = self._stage(lambda: self._copy(self.selection.all(), self.stage, told))
@@ -110,13 +165,13 @@ class Staging:
             return copy()
 
     def _make_stage(self) -> None:
-        columns: list[sql.Composable] = [sql.SQL("k text, d uuid")]
+        columns: list[sql.Composable] = [sql.SQL('k text COLLATE "C", d uuid')]
         if self.selection.public_id is not None:
             columns.append(sql.SQL("p text"))
         for name in self.selection.columns:
             kind = "text" if self.raw else self.wide_type(name)
             columns.append(sql.SQL("{} {}").format(sql.Identifier(name), fragment(kind)))
-        self.run("CREATE TEMP TABLE {stage} ({columns})", columns=sql.SQL(", ").join(columns))
+        self.run("CREATE UNLOGGED TABLE {stage} ({columns})", columns=sql.SQL(", ").join(columns))
 
     def wide_type(self, name: str) -> str:
         """A type that holds what is too long or too exact for the column, too, so that it is seen and not cut."""
@@ -126,55 +181,65 @@ class Staging:
         return "text" if kind in ("character varying", "character") else kind
 
     def _copy(self, query: sql.Composable, into: sql.Identifier, told: Told) -> int:
-        chunk: list[bytes] = []
-        rows = size = 0
-        out = sql.SQL("COPY ({}) TO STDOUT").format(query)
+        rows = 0
         take = sql.SQL("COPY {} FROM STDIN").format(into)
-        # A savepoint: when the target refuses a row, the source's statement is cancelled, and its snapshot must stay.
-        with (
-            self.source.connection.transaction(),
-            self.source.connection.cursor().copy(out) as leaving,
-            self.connection.cursor().copy(take) as coming,
-        ):
-            for row in self._leaving(leaving):
-                chunk.append(row)
-                size += len(row)
-                rows += 1
-                if size > _CHUNK:
-                    coming.write(b"".join(chunk))
-                    chunk, size = [], 0
-                    told(rows)
-            coming.write(b"".join(chunk))
-        told(rows)
+        with closing(self._leaving(query)) as leaving, self.connection.cursor().copy(take) as coming:
+            for rows, chunk in leaving:
+                coming.write(chunk)
+                told(rows)
         return rows
 
-    def _leaving(self, rows: Iterable[Any]) -> Iterator[Any]:
+    def _leaving(self, query: sql.Composable) -> Generator[tuple[int, bytes]]:
         """The rows of the source; what it fails with is told apart from what the target refuses."""
         try:
-            yield from rows
+            with closing(self.sides.source.copied(query)) as chunks:
+                yield from chunks
         except psycopg.Error as error:
             raise self._failed(error) from error
 
     def _failed(self, error: psycopg.Error) -> MoeenError:
-        if self.source.connection.closed or not isinstance(error, psycopg.DataError):
-            return self.source.lost(error)
+        if self.sides.source.connection.closed or not isinstance(error, psycopg.DataError):
+            return self.sides.source.lost(error)
         return ExpressionFailed(error)
 
-    def _settle(self, incoming: sql.Identifier) -> None:
-        """What is to be done with each key: new, changed, same or gone. A uuid stays the key that it is."""
-        made = "i.k::uuid" if self.selection.keeps_keys else "gen_random_uuid()"
+    # --- what is to be done ---------------------------------------------------------------------------------------
+
+    def settle(self, parents: Mapping[str, Staging], told: Told) -> None:
+        """Say of each key what is to be done, and fetch what changed. ``parents``: those judged before."""
+        self._settle()
+        if self.incoming is self.stage:
+            return
+        self.unmoor(parents, verb="same", becomes="changed")
+        wanted = [key for (key,) in self.rows("SELECT k FROM {keys} WHERE verb IN ('new', 'changed')")]
+        if len(wanted) > _FEW * max(self.read, 5_000):
+            self._read_all(told)
+            self.run("DELETE FROM {stage} AS s USING {keys} AS w WHERE w.k = s.k AND w.verb = 'same'")
+        else:
+            self._stage(lambda: self._copy(self.selection.only(wanted), self.stage, told) if wanted else 0)
+
+    def _settle(self) -> None:
+        """Each key is new, changed, same or gone. A uuid stays the key that it is."""
+        made_of = sql.SQL("{} || i.k").format(sql.Literal(f"{self.table} "))
+        new = sql.SQL("i.k::uuid") if self.selection.keeps_keys else made.row_id(made_of, sql.SQL("i.n"))
+        # What no block that differs holds stands as it did.
+        within: sql.Composable = sql.SQL("true")
+        if self.incoming is not self.stage:
+            within = sql.SQL("{} IN (SELECT b FROM {})").format(
+                self.selection.block(sql.Identifier("l", "old_key")), self.differ
+            )
         self.run(
             """
-            CREATE TEMP TABLE {keys} AS
-            SELECT coalesce(i.k, l.old_key) AS k, i.d, coalesce(l.new_id, {made}) AS id, coalesce(l.row_hash = 0, false)
-                   AS matched,
-                   CASE WHEN l.old_key IS NULL THEN 'new' WHEN i.k IS NULL THEN 'gone' WHEN l.digest <> i.d
-                        THEN 'changed' ELSE 'same' END AS verb
-            FROM (SELECT DISTINCT ON (k) k, d FROM {incoming} WHERE k IS NOT NULL ORDER BY k) AS i
+            CREATE UNLOGGED TABLE {keys} AS
+            SELECT coalesce(i.k, l.old_key) AS k, coalesce(i.d, l.digest) AS d, coalesce(l.new_id, {new}) AS id,
+                   coalesce(l.row_hash = 0, false) AS matched,
+                   CASE WHEN l.old_key IS NULL THEN 'new' WHEN l.digest <> i.d THEN 'changed'
+                        WHEN i.k IS NULL AND {within} THEN 'gone' ELSE 'same' END AS verb
+            FROM (SELECT k, d, row_number() OVER () AS n
+                  FROM (SELECT DISTINCT ON (k) k, d FROM {incoming} WHERE k IS NOT NULL ORDER BY k) AS once) AS i
             FULL JOIN (SELECT old_key, new_id, digest, row_hash FROM public.legacy_keys
                        WHERE source = {name} AND table_name = {table}) AS l ON l.old_key = i.k
             """,
-            incoming=incoming, made=fragment(made), name=sql.Literal(self.name), table=sql.Literal(self.table),
+            new=new, within=within, **self.named(),
         )  # fmt: skip
         if self.selection.table.match:
             self._match()
@@ -212,15 +277,14 @@ class Staging:
 
     def _parts(self, **more: sql.Composable) -> dict[str, sql.Composable]:
         return {"stage": self.stage, "keys": self.keys, "refused": self.refused, "ready": self.ready,
-                "incoming": self.incoming, "target": self.selection.target.relation, **more}  # fmt: skip
+                "incoming": self.incoming, "blocks": self.blocks, "differ": self.differ,
+                "target": self.selection.target.relation, **more}  # fmt: skip
+
+    def named(self) -> dict[str, sql.Composable]:
+        return {"name": sql.Literal(self.name), "table": sql.Literal(self.table)}
 
     def run(self, template: Any, **more: sql.Composable) -> int:
         return self.connection.execute(sql.SQL(template).format(**self._parts(**more))).rowcount
 
     def rows(self, template: Any, **more: sql.Composable) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql.SQL(template).format(**self._parts(**more))).fetchall()
-
-    def _number(self, query: Any, parameters: list[Any]) -> int:
-        row = self.connection.execute(query, parameters).fetchone()
-        assert row is not None
-        return int(row[0])

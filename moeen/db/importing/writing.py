@@ -1,20 +1,26 @@
 """The rows that were found good go to their tables, each with its old key, and what is gone goes.
 
-New rows alone are written in batches, each a transaction; a run that was stopped goes on with those that are missing.
-Where rows changed or went, all is one transaction: another state of the source is taken over whole, or not.
+Where new rows alone are written, an empty table is filled in one transaction, with its foreign keys and indexes set
+aside: whole, or still empty. More are added in batches, each a transaction. Either way a run that was stopped goes on
+with those that are missing. Where rows changed or went, all is one transaction: another state of the source is taken
+over whole, or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import LiteralString
 
 from psycopg import sql
 
 from moeen.db.backups import digests
+from moeen.db.converge import dependents
+from moeen.db.importing import made
 from moeen.db.importing.source import Connection
 from moeen.db.importing.staging import Staging
 from moeen.db.importing.target import ID, PUBLIC_ID, Target
+from moeen.db.sql import fragment
 
 BATCH = 10_000
 Told = Callable[[str, int, int], None]
@@ -25,7 +31,8 @@ def write(connection: Connection, stagings: Sequence[Staging], *, told: Told) ->
     only_new = not any(count.changed or count.gone for count in (staging.count() for staging in stagings))
     if only_new:
         for staging in stagings:
-            _Writer(connection, staging, told).insert(in_batches=True)
+            writer = _Writer(connection, staging, told)
+            (writer.fill if writer.may_fill() else writer.insert)()
         return
     with connection.transaction():
         writers = [_Writer(connection, staging, told) for staging in stagings]
@@ -37,7 +44,7 @@ def write(connection: Connection, stagings: Sequence[Staging], *, told: Told) ->
         for writer in inner:
             writer.vacate()
         for writer in writers:
-            writer.insert(in_batches=False)
+            writer.insert(at_once=True)
             writer.update()
         for writer in reversed(inner):
             writer.delete()
@@ -67,51 +74,91 @@ class _Writer:
         #: References to the same table: its rows come in no order, so they are written at once.
         self.own = [name for name, other in self.selection.references.items() if other == self.target.name]
 
-    def insert(self, *, in_batches: bool) -> None:
-        total = self.staging.rows("SELECT coalesce(max(n), 0) FROM {ready}")[0][0]
-        step = BATCH if in_batches and not self.own else max(total, 1)
-        for first in range(1, total + 1, step):
+    def may_fill(self) -> bool:
+        """Whether there is much for a table that holds nothing."""
+        query = "SELECT count(*) >= {n} AND NOT EXISTS (SELECT FROM {target}) FROM {ready}"
+        return bool(self.staging.rows(query, n=sql.Literal(BATCH))[0][0])
+
+    def fill(self) -> None:
+        """An empty table. Its foreign keys and indexes are made when it is full, which is many times faster."""
+        ((total, keys),) = self.staging.rows("SELECT count(*), (SELECT count(*) FROM public.legacy_keys) FROM {ready}")
+        with self.connection.transaction(), ExitStack() as aside:
+            aside.enter_context(self._without(_SPEAKING))
+            aside.enter_context(self._aside(self.target.name))
+            if keys < 4 * total:  # else the rows cost less in its indexes than these would, made anew
+                aside.enter_context(self._aside("legacy_keys"))
+            self.told(self.target.name, 0, total)
+            self._insert(sql.SQL("true"))
+            self._matched()
+        self.told(self.target.name, total, total)
+
+    @contextmanager
+    def _aside(self, table: str) -> Iterator[None]:
+        """Within it the table bears nothing that is asked of each row and can be asked of all at once."""
+        found = dependents.of_rows(self.connection, table)
+        for one in found:
+            self.connection.execute(fragment(one.drop))
+        yield
+        for one in reversed(found):
+            for statement in one.create:
+                self.connection.execute(fragment(statement))
+
+    def insert(self, *, at_once: bool = False) -> None:
+        """In batches, each a range of the pages of what is ready; a table that refers to itself at once."""
+        ((total, pages),) = self.staging.rows(
+            "SELECT count(*), pg_relation_size({name}) / current_setting('block_size')::int + 1 FROM {ready}",
+            name=sql.Literal(self.staging.ready.as_string(None)),
+        )
+        step = pages if at_once or self.own else max(1, pages * BATCH // max(total, 1))
+        done = 0
+        for first in range(0, pages, step):
             with self.connection.transaction():
-                self._insert(first, first + step)
-            self.told(self.target.name, min(first + step - 1, total), total)
+                done += self._insert(sql.SQL("r.ctid >= {} AND r.ctid < {}").format(_page(first), _page(first + step)))
+            self.told(self.target.name, done, total)
         with self.connection.transaction():
             self._matched()
 
-    def _insert(self, first: int, end: int) -> None:
-        part = sql.SQL("r.verb = 'new' AND r.n >= {} AND r.n < {}").format(sql.Literal(first), sql.Literal(end))
+    def _insert(self, part: sql.Composable) -> int:
+        part = sql.SQL("r.verb = 'new' AND {}").format(part)
         names = [ID, *self.columns]
-        values = [sql.Identifier("r", name) for name in names]
-        if self.selection.public_id is not None:
+        values: list[sql.Composable] = [sql.Identifier("r", name) for name in names]
+        if self.target.prefix:
             names.append(PUBLIC_ID)
-            values.append(self._public_id())  # type: ignore[arg-type]
-        self.staging.run(
+            values.append(self._public_id())
+        count = self.staging.run(
             "INSERT INTO {target} ({names}) SELECT {values} FROM {ready} AS r WHERE {part}",
             names=sql.SQL(", ").join(map(sql.Identifier, names)), values=sql.SQL(", ").join(values), part=part,
         )  # fmt: skip
         self._aliases(part)
+        own = made.row_id(sql.SQL("{} || r.id").format(sql.Literal(f"legacy_keys {self.target.name} ")), sql.SQL("r.n"))
         self.staging.run(
             """
-            INSERT INTO public.legacy_keys (source, table_name, old_key, new_id, digest, row_hash)
-            SELECT {source}, {table}, r.k, r.id, r.d, {hash} FROM {ready} AS r WHERE {part}
+            INSERT INTO public.legacy_keys (id, source, table_name, old_key, new_id, digest, row_hash)
+            SELECT {own}, {name}, {table}, r.k, r.id, r.d, {hash}
+            FROM (SELECT *, row_number() OVER () AS n FROM {ready} AS r WHERE {part}) AS r
             """,
-            part=part, hash=row_hash(self.target, self.columns, "r"), **self._named(),
+            own=own, part=part, hash=row_hash(self.target, self.columns, "r"), **self.staging.named(),
         )  # fmt: skip
+        return count
 
     def _matched(self) -> None:
         """Keys of rows that stood here before: their hash is 0, and the proof does not ask what they hold."""
         self.staging.run(
             """
             INSERT INTO public.legacy_keys (source, table_name, old_key, new_id, digest, row_hash)
-            SELECT {source}, {table}, w.k, w.id, w.d, 0 FROM {keys} AS w WHERE w.matched AND w.verb = 'new'
+            SELECT {name}, {table}, w.k, w.id, w.d, 0 FROM {keys} AS w WHERE w.matched AND w.verb = 'new'
             """,
-            **self._named(),
+            **self.staging.named(),
         )  # fmt: skip
 
     def _public_id(self) -> sql.Composed:
         """The old one where it has our form, else a new one."""
-        return sql.SQL("CASE WHEN r.p ~ {} THEN r.p ELSE app.generate_public_id({}) END").format(
-            sql.Literal(self.target.pattern), sql.Literal(self.target.prefix)
+        new = made.public_id(
+            self.target.prefix, sql.SQL("{} || r.id").format(sql.Literal(f"{PUBLIC_ID} {self.target.name} "))
         )
+        if self.selection.public_id is None:
+            return new
+        return sql.SQL("CASE WHEN r.p ~ {} THEN r.p ELSE {} END").format(sql.Literal(self.target.pattern), new)
 
     def _aliases(self, part: sql.Composable) -> None:
         if self.selection.public_id is not None:
@@ -161,17 +208,17 @@ class _Writer:
         self.staging.run(
             """
             UPDATE public.legacy_keys AS l SET digest = r.d, row_hash = {hash} FROM {ready} AS r
-            WHERE l.source = {source} AND l.table_name = {table} AND l.old_key = r.k AND {part}
+            WHERE l.source = {name} AND l.table_name = {table} AND l.old_key = r.k AND {part}
             """,
-            part=part, hash=row_hash(self.target, self.columns, "r"), **self._named(),
+            part=part, hash=row_hash(self.target, self.columns, "r"), **self.staging.named(),
         )  # fmt: skip
         self.staging.run(
             """
             UPDATE public.legacy_keys AS l SET digest = w.d FROM {keys} AS w
-            WHERE l.source = {source} AND l.table_name = {table} AND l.old_key = w.k
+            WHERE l.source = {name} AND l.table_name = {table} AND l.old_key = w.k
               AND w.matched AND w.verb = 'changed'
             """,
-            **self._named(),
+            **self.staging.named(),
         )  # fmt: skip
 
     def _former_ids(self) -> None:
@@ -192,20 +239,21 @@ class _Writer:
             self.staging.run(
                 """
                 DELETE FROM public.legacy_keys AS l USING {keys} AS w
-                WHERE l.source = {source} AND l.table_name = {table} AND l.old_key = w.k AND w.verb = 'gone'
+                WHERE l.source = {name} AND l.table_name = {table} AND l.old_key = w.k AND w.verb = 'gone'
                 """,
-                **self._named(),
+                **self.staging.named(),
             )
 
     # --- small helps ----------------------------------------------------------------------------------------------
 
-    def _named(self) -> dict[str, sql.Composable]:
-        return {"source": sql.Literal(self.staging.name), "table": sql.Literal(self.target.name)}
+    def _updates(self) -> AbstractContextManager[None]:
+        """Within it the time of the last change is the source's to say, and no trigger of ours sets it."""
+        return self._without(_CLOCKS)
 
     @contextmanager
-    def _updates(self) -> Iterator[None]:
-        """Within it the time of the last change is the source's to say, and no trigger of ours sets it."""
-        names = [name for (name,) in self.connection.execute(_CLOCKS, [f'public."{self.target.name}"']).fetchall()]
+    def _without(self, triggers: LiteralString) -> Iterator[None]:
+        """Within it, in one transaction, these triggers of the table do not fire."""
+        names = [name for (name,) in self.connection.execute(triggers, [f'public."{self.target.name}"']).fetchall()]
         with self.connection.transaction():
             for name in names:
                 self.staging.run("ALTER TABLE {target} DISABLE TRIGGER {name}", name=sql.Identifier(name))
@@ -214,7 +262,19 @@ class _Writer:
                 self.staging.run("ALTER TABLE {target} ENABLE TRIGGER {name}", name=sql.Identifier(name))
 
 
-_CLOCKS = """
+def _page(number: int) -> sql.Composed:
+    """SQL for the place before the first row of a page."""
+    return sql.SQL("{}::tid").format(sql.Literal(f"({number},0)"))
+
+
+_CLOCKS: LiteralString = """
     SELECT tgname::text FROM pg_trigger
     WHERE tgrelid = %s::regclass AND tgfoid = 'app.set_updated_at()'::regprocedure AND tgenabled = 'O'
+"""
+#: Of those that tell of rows after they were written: the audit trail is suspended for the run, and one entry tells of
+#: it; before that they would have all rows kept for them.
+_SPEAKING: LiteralString = """
+    SELECT t.tgname::text FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+    WHERE t.tgrelid = %s::regclass AND p.pronamespace = 'app'::regnamespace AND NOT t.tgisinternal
+      AND t.tgenabled = 'O' AND t.tgtype & 6 = 4 -- AFTER INSERT
 """

@@ -81,7 +81,8 @@ class Command(BaseCommand):
             with options["map"].open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError as error:
-            raise MoeenError(f"{options['map']} is there already.", exit_code=USAGE) from error
+            step = "Name another file, or remove this one: what people decided in it would be lost."
+            raise MoeenError(f"{options['map']} is there already.", next_step=step, exit_code=USAGE) from error
         document = {"map": str(options["map"]), "placed": made.placed, "open": made.open}
         told = f"{options['map']}: {made.placed} columns have a place, {made.open} lines are to be decided"
         self.stdout.write(as_json(document) if options["json"] else told)
@@ -98,6 +99,8 @@ def _of_check(found: Check) -> list[str]:
         writes = f"{counts.new:,} new, {counts.changed:,} changed, {counts.gone:,} gone, {counts.same:,} the same"
         lines.append(f"{one.table}: {counts.read:,} rows in; {writes}; {counts.refused:,} refused")
     open_ones = f"{len(found.findings)} things are open" if found.findings else "nothing is open"
+    if found.is_sample:
+        open_ones += " in some rows of each table; all rows are looked at when none of it is open"
     return [*lines, f"{found.source}: {open_ones}; nothing was written ({found.seconds:.1f} s)"]
 
 

@@ -19,6 +19,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    except KeyboardInterrupt:  # nothing was begun
+        print("Cancelled.", file=sys.stderr)
+        return 130
     return run(sys.argv)
 
 

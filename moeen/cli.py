@@ -11,17 +11,19 @@ import os
 import sys
 import threading
 from contextlib import nullcontext
+from difflib import get_close_matches
 from functools import partial
-from typing import TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 
 import django
-from django.core.management import ManagementUtility
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management import ManagementUtility, get_commands
+from django.core.management.base import BaseCommand, CommandParser
 
 from moeen import dry_run
 from moeen.db import logs
 from moeen.db.archiving import keeping
-from moeen.db.errors import DONE, FAILED, USAGE
+from moeen.db.errors import DONE, FAILED, USAGE, MoeenError
 from moeen.db.interruption import interruptible
 from moeen.db.security import identity
 from moeen.ending import Ending, Watched, database, log, tell
@@ -33,7 +35,8 @@ ARCHIVED = {"migrate", "embedded_server", "backup_database", "list_backups", "do
 
 
 class CommandLine(ManagementUtility):
-    """Django's, except that an unknown command is wrong usage, as a wrong option is, and `version` is a command."""
+    """Django's, but what it would print of an error and end with is raised, and told by `main` as any other is; and
+    `version` is a command."""
 
     def execute(self) -> None:
         if self.argv[1:2] == ["version"] or self.argv[1:] == ["--version"]:
@@ -45,25 +48,54 @@ class CommandLine(ManagementUtility):
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         try:
+            if subcommand not in get_commands():
+                raise _unknown(subcommand)
             command = super().fetch_command(subcommand)
             if self.argv[1:2] == [subcommand]:  # it is to run; `help` fetches a command to tell of it
                 self.argv[2:2] = dry_run.words(command, subcommand, given=self.argv[2:])
+            command.create_parser = partial(_parser, command.create_parser)  # type: ignore[method-assign]
             return command
-        except SystemExit:
-            sys.exit(USAGE)
         finally:
             # Everything is loaded; none of it is garbage, and the collector need never look at it again.
             gc.freeze()
             gc.enable()
 
 
+def _unknown(command: str) -> MoeenError:
+    _ = settings.INSTALLED_APPS  # where the settings are malformed, no app's commands are known: that is told
+    near = get_close_matches(command, get_commands(), n=1)
+    return MoeenError(
+        f"There is no command {command!r}.{f' Did you mean {near[0]}?' if near else ''}",
+        next_step="`manage.py help` lists them.",
+        exit_code=USAGE,
+    )
+
+
+def _parser(create: Any, program: str, command: str, **kwargs: Any) -> CommandParser:
+    """The command's parser. Wrong usage is raised; so is a CommandError, as where --traceback asks for it."""
+
+    def refuse(message: str) -> NoReturn:
+        raise MoeenError(
+            f"{message[:1].upper()}{message[1:].rstrip('.')}.",
+            next_step=f"`manage.py {command} --help` shows how it is called.",
+            exit_code=USAGE,
+        )
+
+    parser: CommandParser = create(program, command, **kwargs)
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.set_defaults(traceback=True)
+    return parser
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run a command of `manage.py` and return its exit code. Usage errors leave through SystemExit, as in
-    Django."""
+    """Run a command of `manage.py` and return its exit code. What a command ends by itself leaves through SystemExit,
+    as in Django."""
     words = list(sys.argv if argv is None else argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moeen.settings")
     if SERVING.isdisjoint(words[1:2]):
         identity.operate()
+    if os.environ.get("NO_COLOR"):  # rich hears it by itself
+        os.environ["DJANGO_COLORS"] = "nocolor"
     if "--traceback" not in words:
         # runserver works in a thread, where an error would otherwise end in the interpreter's own traceback.
         threading.excepthook = _report_thread

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,12 +14,13 @@ from typing import TextIO
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, SystemCheckError
 
 from moeen.db import alarm, logs
 from moeen.db.codes import Code
 from moeen.db.errors import DONE, FAILED, FINDINGS, INTERRUPTED, USAGE
 from moeen.db.explain import explain
+from moeen.db.version import project_version
 from moeen.env import Environment
 
 #: Command -> the log that gets a line about each of its ends, refusals and failed connections included.
@@ -29,6 +31,7 @@ LOGS = {
     "validate_schema": "validation",
     **dict.fromkeys(("backup_database", "verify_backup", "restore_database", "prune_backups"), "backup"),
 }
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ASKING = {"-h", "--help", "--version"}
 
 
@@ -45,19 +48,20 @@ class Ending:
 
     @classmethod
     def of(cls, error: BaseException | None) -> Ending:
-        """As the error says; Django prints a CommandError itself and exits, so what is known then is its text."""
+        """As the error says."""
         if error is None:
             return cls()
-        if isinstance(error, SystemExit) and isinstance(error.__context__, CommandError):
-            error = error.__context__
         if isinstance(error, SystemExit):
             return cls._of_exit(error)
         known = explain(error)
         if known is not None:
             return cls(known.exit_code, type(error).__name__, known.code, known.cause, known.next_step)
         if isinstance(error, CommandError):
-            code = Code.USAGE if error.returncode == USAGE else Code.UNFORESEEN
-            return cls(error.returncode, type(error).__name__, code, str(error))
+            code = Code.CHECKS if isinstance(error, SystemCheckError) else Code.DJANGO
+            code = Code.USAGE if error.returncode == USAGE else code
+            step = "`manage.py help COMMAND` shows how a command is called; `manage.py help` lists them."
+            words = _COLOUR.sub("", str(error)).removeprefix("SystemCheckError: ").strip()
+            return cls(error.returncode, type(error).__name__, code, words, step)
         step = "Run the command again with --traceback, and report it."
         return cls(FAILED, type(error).__name__, Code.UNFORESEEN, _unforeseen(error), step)
 
@@ -78,7 +82,7 @@ class Ending:
 
     def as_json(self) -> str:
         said = {name: value for name, value in asdict(self).items() if name != "kind"}
-        return json.dumps({"error": said}, ensure_ascii=False, indent=2)
+        return json.dumps({"version": project_version(), "error": said}, ensure_ascii=False, indent=2)
 
 
 class Watched:

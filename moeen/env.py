@@ -23,6 +23,8 @@ from moeen.db.security import signing
 
 _TRUE = frozenset(("true", "on", "yes", "y", "1"))
 _FALSE = frozenset(("false", "off", "no", "n", "0"))
+#: More days than this no calendar has.
+MOST = 100_000_000
 # The port on which hosted poolers share server connections between transactions.
 _TRANSACTION_POOLER_PORT = "6543"
 
@@ -59,8 +61,8 @@ class Environment:
 
     def integer(self, name: str, *, default: int, least: int = 0) -> int:
         value = self.text(name)
-        if value and not (value.isascii() and value.isdigit() and int(value) >= least):
-            raise _malformed(name, f"a whole number of at least {least}")
+        if value and not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= MOST):
+            raise _malformed(name, f"a whole number from {least} to {MOST}")
         return int(value) if value else default
 
     def words(self, name: str) -> list[str]:

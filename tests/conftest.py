@@ -16,7 +16,7 @@ from django.db import connections
 from moeen.db.security import identity, signing
 from moeen.db.security.access import web_role_sql
 from moeen.env import parse_database_url
-from tests import servers, templates
+from tests import documents, servers, templates
 
 _numbers = itertools.count(1)
 
@@ -206,12 +206,13 @@ def server_versions(request):
 def manage():
     """`manage("command", "--option", NAME="value")`: a finished `manage.py` process with its output as text.
 
-    The variables are added to the environment of the session; `None` takes one away.
+    The variables are added to the environment of the session; `None` takes one away. What `--json` prints, failures
+    included, is as its schema says.
     """
 
     def run(*words, stdin="", **variables):
         environment = {**os.environ, "PYTHONWARNINGS": "default", **variables}
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=servers.PROJECT,
             env={name: value for name, value in environment.items() if value is not None},
@@ -221,5 +222,8 @@ def manage():
             timeout=120,
             check=False,
         )
+        if "--json" in words:
+            documents.hold(words[0], done.stdout)
+        return done
 
     return run

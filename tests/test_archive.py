@@ -510,6 +510,8 @@ def test_manage__embedded_server__archived_by_itself_until_it_stops(manage, tmp_
         pid = int(pid_file.read_text())
         status = json.loads(manage("archive", "status", "--json", **words).stdout)
         assert (status["on"], status["pid"]) == (True, pid)
+        assert json.loads(manage("archive", "start", "--json", **words).stdout)["pid"] == pid
+        wait_for(lambda: "ok" in json.loads(manage("archive", "check", "--json", **words).stdout))
     finally:
         assert manage("embedded_server", "stop", **words).returncode == 0
     assert not is_alive(pid)

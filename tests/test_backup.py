@@ -501,7 +501,7 @@ def test_take__terminated__pg_dump_ended_and_nothing_left(filled, tmp_path):
 
 @pytest.mark.parametrize("jobs", ["0", "33", "100000", "1" * 5000])
 def test_jobs__beyond_reason__wrong_usage(jobs):
-    with pytest.raises(ArgumentTypeError, match="no number of jobs"):
+    with pytest.raises(ArgumentTypeError, match="no whole number from 1 to 32"):
         arguments.jobs(jobs)
     assert arguments.jobs("32") == 32
 

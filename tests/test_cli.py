@@ -1,15 +1,20 @@
 """manage.py from outside: exit codes, one message, no traceback, no secret."""
 
 import json
+import runpy
 import subprocess
 import sys
+import threading
+from argparse import ArgumentTypeError
 
 import pytest
 from django.core.management import load_command_class
 
-from sysadmin.management import reference
+from moeen import cli
+from moeen.db import logs
+from sysadmin.management import arguments, reference
 from sysadmin.management.arguments import Reason
-from tests import servers
+from tests import documents, servers
 
 # Django's commands run the system checks first; this one goes straight to the database.
 ASK = ("inspectdb",)
@@ -112,9 +117,63 @@ def test_usage__reason_without_words__exit_2(manage):
     assert len(told) > 5
 
 
-@pytest.mark.parametrize("words", [("nosuchcommand",), ("migrate", "--nosuchoption"), ("embedded_server", "fly")])
-def test_usage__unknown_command_or_option__exit_2(manage, words):
-    assert manage(*words).returncode == 2
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (("migrat",), "There is no command 'migrat'. Did you mean migrate?"),
+        (("migrate", "--nosuchoption"), "Unrecognized arguments: --nosuchoption."),
+        (("embedded_server", "fly"), "Argument action: invalid choice: 'fly' "),
+        (("migrate", "nosuchapp"), "No installed app with label 'nosuchapp'."),
+        (("migrate", "--database", "nowhere"), "Argument --database: invalid choice: 'nowhere' "),
+    ],
+)
+def test_usage__unknown_word__is_one_error_that_leads_to_help(manage, words, cause):
+    done = manage(*words, "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"], error["cause"].startswith(cause)) == (2, "MOEEN-USAGE-1", True), error
+    assert (done.stderr.count("Error"), "help" in error["next_step"]) == (1, True)
+    assert done.stderr == f"Error: {error['cause']} [MOEEN-USAGE-1]\n{error['next_step']}\n"
+
+
+@pytest.fixture
+def inside(monkeypatch, capsys, settings, tmp_path):
+    """`manage.py` in this process, for what ends before a database is asked: (exit code, stdout, stderr)."""
+    settings.LOG_DIR = tmp_path
+
+    def run(*words):
+        for place, name in ((sys, "stdout"), (threading, "excepthook"), (logs, "_database")):
+            monkeypatch.setattr(place, name, getattr(place, name))
+        code = cli.main(["manage.py", *words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.parametrize("name", reference.own_commands())
+def test_usage__of_every_command__is_told_once_and_in_json(inside, name):
+    code, out, said = inside(name, "--nosuchoption", "--json")
+    assert (code, documents.hold("error", out)["error"]["code"]) == (2, "MOEEN-USAGE-1")
+    assert (said.count("Error"), "usage:" in said, len(said.splitlines())) == (1, False, 2), said
+
+
+def test_usage__numbers_out_of_range__are_refused_before_anything_is_done():
+    numbers = (arguments.whole, arguments.positive, arguments.jobs, arguments.seconds)
+    found = 0
+    for name, app in reference.own_commands().items():
+        for action in load_command_class(app, name).create_parser("manage.py", name)._actions:
+            assert action.type is not int or action.choices, (name, action.dest)
+            assert action.metavar not in ("N", "MS", "SECONDS") or action.type in numbers, (name, action.dest)
+            for text in ("-1", "", "x", "1e99", "nan", "9" * 20, "٣") if action.type in numbers else ():
+                if (action.type, text) == (arguments.seconds, "٣"):
+                    continue  # float() reads it
+                with pytest.raises(ArgumentTypeError, match="is no"):
+                    action.type(text)
+                found += 1
+    assert found > 100
+    for kind in (arguments.positive, arguments.jobs):
+        with pytest.raises(ArgumentTypeError):
+            kind("0")
 
 
 def test_configuration__malformed_variable__help_still_works(manage):
@@ -123,9 +182,31 @@ def test_configuration__malformed_variable__help_still_works(manage):
     assert (done.returncode, first_line(done)) == (2, "Error: DEBUG is malformed. [MOEEN-CONFIG-1]")
 
 
-def test_interrupt__ctrl_c__exit_130_without_traceback(manage):
-    done = manage("shell", "-v0", "-c", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupt__any_signal__exit_130_and_how_to_go_on(manage, name):
+    done = manage("shell", "-v0", "-c", f"import os, signal; os.kill(os.getpid(), signal.{name})")
     assert (done.returncode, first_line(done)) == (130, "Cancelled.")
+    assert "The same command goes on where it was" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_interrupt__while_the_program_loads__is_quiet(monkeypatch, capsys):
+    class Loading:
+        __path__ = []
+
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "moeen.cli", Loading())
+    manage = runpy.run_path(str(servers.PROJECT / "manage.py"), run_name="manage")
+    assert manage["main"]() == 130
+    assert capsys.readouterr().err == "Cancelled.\n"
+
+
+def test_output__no_color__has_none(manage):
+    coloured = ("showmigrations", "crm", "--force-color")
+    assert "\x1b[" in manage(*coloured).stdout
+    assert "\x1b[" not in manage(*coloured, NO_COLOR="1").stdout
 
 
 def test_failure__with_json__is_one_object_and_the_message_besides(manage):
@@ -158,7 +239,7 @@ def test_failure__unforeseen__place_but_not_the_words(manage):
 def test_failure__command_error__djangos_words_and_code(manage):
     script = "from django.core.management.base import CommandError; raise CommandError('so it is', returncode=3)"
     done = manage("shell", "-v0", "-c", script)
-    assert (done.returncode, first_line(done).removeprefix("CommandError: ")) == (3, "so it is")
+    assert (done.returncode, first_line(done)) == (3, "Error: so it is [MOEEN-DJANGO-1]")
 
 
 def test_output__reader_has_gone__no_traceback():

@@ -104,6 +104,7 @@ def test_database_url__any_password_encoded__comes_out_unchanged(password):
         ("flag", {"default": False}, "maybe-s3cret"),
         ("integer", {"default": 0}, "12s3cret"),
         ("integer", {"default": 0}, "-1"),
+        ("integer", {"default": 0}, "9" * 5000),
         ("origins", {}, "s3cret.example"),
         ("header", {}, "s3cret"),
         ("web_address", {}, "s3cret"),

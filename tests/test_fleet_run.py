@@ -22,7 +22,7 @@ from moeen.db.fleet.clinics import Clinic, Fleet
 from moeen.db.fleet.stalls import Stalls
 from moeen.db.fleet.workers import Job, Outcome
 from sysadmin.management.backup_console import Found
-from tests import fleets, servers
+from tests import documents, fleets, servers
 
 
 def clinic(name, *tags, server="one"):
@@ -286,7 +286,7 @@ def run(fleet, manage):
     return run
 
 
-def test_fleet__failing_canary_then_killed_then_run_again__each_ends_migrated_or_named(fleet, run):
+def test_fleet__failing_canary_then_killed_then_run_again__each_ends_migrated_or_named(fleet, run, manage):
     stands = fleet.databases
     with stands["canary"].connect() as owner:
         owner.execute(fleets.FAILING)
@@ -296,6 +296,9 @@ def test_fleet__failing_canary_then_killed_then_run_again__each_ends_migrated_or
     assert {one["state"] for name, one in found.items() if name != "canary"} == {"waiting"}
     assert not migrated(stands["east"])
     assert "wave 1 is not clean: canary did not go through" in done.stderr
+    for word in ("pause", "resume"):
+        asked = manage("fleet", word, "--json", DATABASE_URL=fleet.control.url)
+        assert json.loads(asked.stdout)["paused"] is (word == "pause")
 
     with stands["canary"].connect() as owner:
         owner.execute(fleets.MENDED)
@@ -341,7 +344,7 @@ def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_de
                 )  # fmt: skip
             except Found as found:
                 code = found.code
-            out[action] = code, {one["clinic"]: one for one in json.loads(said.getvalue())["clinics"]}
+            out[action] = code, {one["clinic"]: one for one in documents.hold("fleet", said.getvalue())["clinics"]}
     assert out["validate"][0] == 3  # one migration is to go
     assert f"missing migration {'.'.join(fleets.NEWEST)}" in out["validate"][1]["east"]["reason"]
     assert out["backup"][0] == 0

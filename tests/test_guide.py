@@ -24,6 +24,14 @@ def test_guide__migrations_named__stand():
     assert len(rows) == 5
 
 
+def test_guide__older_settings__are_taken_as_they_are(manage):
+    (block,) = re.findall(r"```text\n(DATABASE_URL=.*?)```", GUIDE, re.S)
+    settings = dict(line.split("=", 1) for line in block.splitlines())
+    assert len(settings) == 5
+    done = manage("check", **settings)
+    assert (done.returncode, "The database is moeen_db on this machine" in done.stderr) == (0, True), done.stderr
+
+
 def test_guide__its_commands__run_as_written(new_database, manage, tmp_path):
     database = states.database(new_database, "core")
     lines = re.findall(

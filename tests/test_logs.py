@@ -30,6 +30,15 @@ def test_log__line__is_one_object_with_its_time_in_utc(fresh, settings, tmp_path
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", said["at"])
 
 
+def test_log__disk_is_full__says_so_once_and_goes_on(fresh, settings, tmp_path, capsys, request):
+    settings.LOG_DIR = tmp_path
+    (tmp_path / f"{request.node.name}.log").symlink_to("/dev/full")
+    fresh().info("nobody reads this")
+    fresh().info("nor this")
+    said = capsys.readouterr().err
+    assert (said.count("No log is kept"), "Traceback" in said, len(said.splitlines())) == (1, False, 1)
+
+
 def test_log__folder_that_cannot_be__says_so_once_and_goes_on(fresh, settings, tmp_path, capsys):
     (tmp_path / "file").touch()
     settings.LOG_DIR = tmp_path / "file" / "logs"

@@ -19,12 +19,13 @@ from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, lint, operations, schema, sql_files
 from moeen.db.actions import Lock
-from moeen.db.converge import locks
+from moeen.db.converge import declared, locks
 from moeen.db.errors import MoeenError
 from moeen.db.history import edits, files, ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.migrate import invariants, plan, refusals, runner
 from moeen.db.migrate.outline import outline
+from moeen.db.migrate.states import State
 from moeen.db.migrate.watch import Seen, Touched
 from tests import servers, states
 
@@ -163,7 +164,7 @@ def test_plan__core_database__names_locks_and_sizes_and_changes_nothing(new_data
     before = catalog.read(connections[database.alias])
     done = manage("migrate", "--plan", "--json", DATABASE_URL=database.url)
     assert done.returncode == 0, done.stderr
-    statements = json.loads(done.stdout)
+    statements = json.loads(done.stdout)["statements"]
     retyping = next(s for s in statements if s["table"] == "patients" and '"created_at" TYPE' in s["sql"])
     assert (retyping["lock"], retyping["rewrites"], retyping["verdict"]) == ("ACCESS EXCLUSIVE", False, "short")
     assert retyping["blocks_reads"]
@@ -290,6 +291,22 @@ def test_invariants__one_broken__is_found(copy, break_it, kind):
     assert [finding.kind for finding in invariants.findings(connections[copy.alias])] == [kind]
 
 
+def test_states__models_that_are_asked_for__are_declared_as_among_all_models():
+    state = MigrationLoader(None).project_state()
+    part = State.of(state.clone())
+    with connections["default"].schema_editor(collect_sql=True, atomic=False) as editor:
+        for key in state.models:
+            alone, among_all = (each.apps.get_model(*key) for each in (part, state))
+            assert declared.compile_table(alone, editor) == declared.compile_table(among_all, editor)
+    patient = "healthcare", "patient"
+    assert "doctor" not in {model._meta.model_name for model in part.apps.get_model(*patient)._meta.apps.get_models()}
+    after = part.clone()
+    after.add_field(*patient, "extra", models.TextField(null=True), preserve_default=True)
+    for changed, fields in ((part, 0), (after, 1)):
+        names = [field.name for field in changed.apps.get_model(*patient)._meta.local_fields]
+        assert names.count("extra") == fields
+
+
 # --- the ledger ---
 
 
@@ -375,7 +392,8 @@ def test_migrate__reversing_off_a_terminal__wants_to_be_told_that_nobody_is_ther
 
 def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeypatch, manage):
     """The reverse of an applied migration is asked of its own file, and of the states about it."""
-    planned = json.loads(manage("migrate", "crm", "0001", "--plan", "--json", DATABASE_URL=copy.url).stdout)
+    told = json.loads(manage("migrate", "crm", "0001", "--plan", "--json", DATABASE_URL=copy.url).stdout)
+    planned = told["statements"]
     assert {s["migration"] for s in planned} == {
         "crm.0002_indexes",
         "crm.0003_rls",

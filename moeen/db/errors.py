@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -39,15 +39,18 @@ class MoeenError(Exception):
     default_code: ClassVar[Code] = Code.UNFORESEEN
 
     def __init__(self, cause: str, *, next_step: str = "", exit_code: int = FAILED, code: Code | None = None) -> None:
-        self.cause = shown(cause)
-        self.next_step = shown(next_step)
-        super().__init__(self.cause)
         self.exit_code = exit_code
         usual = self.default_code
         self.code = code or (Code.USAGE if exit_code == USAGE and usual is Code.UNFORESEEN else usual)
+        self.cause = shown(cause)
+        self.next_step = shown(next_step or ("`--help` shows how it is called." if self.code is Code.USAGE else ""))
+        super().__init__(self.cause)
 
     def __str__(self) -> str:
         return f"{self.cause}\n{self.next_step}" if self.next_step else self.cause
+
+    def as_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("exit_code", "code", "cause", "next_step")}
 
 
 class ConfigurationError(MoeenError, ImproperlyConfigured):

@@ -147,6 +147,11 @@ _TOO_MANY = (
     Code.SERVER_BUSY,
 )
 
+_MIGRATE_FIRST = (
+    "If DATABASE_URL names the intended database, it is not migrated: `manage.py validate_schema --adoption` says what "
+    "`manage.py migrate` will do to it."
+)
+
 _STATES: dict[str, tuple[str, str, Code]] = {
     "25006": (
         "The database is read-only: {primary}.",
@@ -191,12 +196,12 @@ _STATES: dict[str, tuple[str, str, Code]] = {
     ),
     "42P01": (
         "Something that should stand in the database does not: {primary}.",
-        "Run `manage.py migrate`, and check that DATABASE_URL names the intended database.",
+        _MIGRATE_FIRST,
         Code.NOT_MIGRATED,
     ),
     "42703": (
         "Something that should stand in the database does not: {primary}.",
-        "Run `manage.py migrate`, and check that DATABASE_URL names the intended database.",
+        _MIGRATE_FIRST,
         Code.NOT_MIGRATED,
     ),
     "3D000": (

@@ -41,6 +41,19 @@ class _About(logging.Filter):
         return True
 
 
+class _File(RotatingFileHandler):
+    """A disk that is full, or a file that is gone, is told in one line; what is being done goes on without its log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name is logging's)
+        error = sys.exc_info()[1]
+        _say_none(Path(self.baseFilename), error.strerror if isinstance(error, OSError) else type(error).__name__)
+        self.setLevel(logging.CRITICAL + 1)  # once is enough
+
+
+def _say_none(file: Path, why: str | None) -> None:
+    sys.stderr.write(f"No log is kept: {file} cannot be written ({why}). See LOG_DIR.\n")
+
+
 def logger(name: str) -> logging.Logger:
     """The logger that writes ``<LOG_DIR>/<name>.log``: migration, backfill, backup or validation."""
     log = logging.getLogger(f"moeen.file.{name}")
@@ -52,13 +65,11 @@ def logger(name: str) -> logging.Logger:
     file = folder / f"{name}.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handler: logging.Handler = RotatingFileHandler(
-            file, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
-        )
+        handler: logging.Handler = _File(file, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True)
         if not os.access(file if file.exists() else folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        sys.stderr.write(f"No log is kept: {file} cannot be written ({error.strerror}). See LOG_DIR.\n")
+        _say_none(file, error.strerror)
         handler = logging.NullHandler()
     formatter = JsonFormatter(
         "%(asctime)s %(levelname)s %(message)s",

@@ -102,7 +102,10 @@ def _told() -> Iterator[tuple[AppConfig, DatabaseFacts]]:
         if isinstance(said, DatabaseFacts):
             yield config, said
         elif said is not None:
-            raise ConfigurationError(f"{config.label}: database_facts is no DatabaseFacts but {type(said).__name__}.")
+            raise ConfigurationError(
+                f"{config.label}: database_facts is no DatabaseFacts but {type(said).__name__}.",
+                next_step=f"Correct {config.name}/apps.py; docs/extending.md shows one.",
+            )
 
 
 def _together(config: AppConfig, name: str, before: Any, said: Any) -> Any:

@@ -27,7 +27,8 @@ def led_to(words: str, *, folder: Path) -> str:
     if kind == "file" and name:
         return _private(folder / Path(name).expanduser())
     raise ConfigurationError(
-        "A secret is named, never written out: env:VARIABLE, or file:PATH of a file that only its owner may read."
+        "A secret is named, never written out.",
+        next_step="env:VARIABLE, or file:PATH of a file that only its owner may read.",
     )
 
 
@@ -38,14 +39,16 @@ def _private(path: Path) -> str:
             text = file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no text"
-        raise ConfigurationError(f"The secret file {path} cannot be read: {why}.") from error
+        raise ConfigurationError(
+            f"The secret file {path} cannot be read: {why}.", next_step="Name a file that this user may read."
+        ) from error
     if facts.st_mode & _OTHERS:
         raise ConfigurationError(
             f"The secret file {path} is open to others.",
             next_step=f"chmod 600 {path}, and change the password: it may have been read.",
         )
     if not text:
-        raise ConfigurationError(f"The secret file {path} is empty.")
+        raise ConfigurationError(f"The secret file {path} is empty.", next_step="Write the secret into it.")
     return text
 
 

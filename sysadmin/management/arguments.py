@@ -6,40 +6,43 @@ from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError, N
 from collections.abc import Sequence
 from typing import Any
 
+#: As large as PostgreSQL's integers are.
+MOST = 2**31 - 1
+#: More connections at once than this make nothing faster, and leave the database's users none.
+MOST_JOBS = 32
+#: Longer than anybody waits; the system's clocks count further.
+MOST_SECONDS = 10_000_000
+
+
+def _number(text: str, *, least: int, most: int = MOST) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or not least <= int(text) <= most:
+        raise ArgumentTypeError(f"{text!r} is no whole number from {least} to {most}")
+    return int(text)
+
 
 def whole(text: str) -> int:
     """A whole number from 0 on."""
-    if not text.isascii() or not text.isdigit():
-        raise ArgumentTypeError(f"{text!r} is no whole number from 0 on")
-    return int(text)
-
-
-#: More connections at once than this make nothing faster, and leave the database's users none.
-MOST_JOBS = 32
-
-
-def jobs(text: str) -> int:
-    """A number of parallel jobs, from 1 to MOST_JOBS."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MOST_JOBS or len(text) > 9:
-        raise ArgumentTypeError(f"{text!r} is no number of jobs from 1 to {MOST_JOBS}")
-    return int(text)
+    return _number(text, least=0)
 
 
 def positive(text: str) -> int:
     """A whole number from 1 on."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)
+    return _number(text, least=1)
+
+
+def jobs(text: str) -> int:
+    """A number of parallel jobs, from 1 to MOST_JOBS."""
+    return _number(text, least=1, most=MOST_JOBS)
 
 
 def seconds(text: str) -> float:
-    """A number of seconds, from 0 on."""
+    """A number of seconds, from 0 to MOST_SECONDS."""
     try:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is no number of seconds")
+    if not 0 <= number <= MOST_SECONDS:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {MOST_SECONDS}")
     return number
 
 

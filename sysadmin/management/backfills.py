@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backfill
 from moeen.db.errors import FINDINGS
-from sysadmin.management.arguments import positive
+from sysadmin.management.arguments import jobs, positive
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
 
@@ -33,7 +33,7 @@ class BackfillCommand(BaseCommand):
             "--target-ms", type=positive, default=500, metavar="MS", help="How long a batch should take (default: 500)."
         )
         parser.add_argument("--max-rows-per-second", type=positive, metavar="N", help="Go no faster than this.")
-        parser.add_argument("--workers", type=positive, default=1, metavar="N", help="Connections (default: 1).")
+        parser.add_argument("--workers", type=jobs, default=1, metavar="N", help="Connections (default: 1).")
         parser.add_argument("--pause-file", type=Path, metavar="F", help="Wait as long as this file exists.")
         parser.add_argument("--json", action="store_true", help="Print the result as one JSON object.")
         if self.finalizes:

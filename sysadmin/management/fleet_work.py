@@ -93,7 +93,7 @@ def _migrate(clinic: _Clinic) -> str:
 
 
 def _plan(clinic: _Clinic) -> str:
-    statements = clinic.call("migrate", plan=True, interactive=False, **clinic.given)
+    statements = clinic.call("migrate", plan=True, interactive=False, **clinic.given)["statements"]
     clinic.receipt["applied"] = sorted({one["migration"] for one in statements})
     blocking = sum(one["verdict"] == "blocking" for one in statements)
     if not statements:

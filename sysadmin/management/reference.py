@@ -32,7 +32,8 @@ def commands() -> str:
         "# Commands",
         "Made by `make docs` from what `manage.py COMMAND --help` says. Exit codes: 0 done, 1 failed, 2 wrong usage\n"
         "or configuration, 3 findings or a refusal with nothing changed, 130 cancelled. Every command has Django's\n"
-        "own options besides, such as `--traceback`, which shows where an error comes from.",
+        "own options besides, such as `--traceback`, which shows where an error comes from. With `--json` a failure\n"
+        "is one object, too ([schema](schemas/error.json)); nothing else stands on stdout.",
     ]
     common = {word for action in BaseCommand().create_parser("", "")._actions for word in action.option_strings}
     for name, app in own_commands().items():
@@ -51,6 +52,8 @@ def _told(parser: argparse.ArgumentParser, common: Set[str]) -> Iterator[str]:
         elif action.help != argparse.SUPPRESS and common.isdisjoint(action.option_strings):
             words = [f"{word} {_value(action)}".strip() for word in action.option_strings] or [_value(action)]
             said = " ".join(formatter._expand_help(action).split()) if action.help else ""
+            if "--json" in action.option_strings:
+                said += f" ([schema](schemas/{parser.prog.split()[-1]}.json))"
             rows.append(f"| `{_cell(', '.join(words))}` | {_cell(said)} |")
     if rows:
         yield "\n".join(["| | |", "| --- | --- |", *rows])

@@ -59,6 +59,7 @@ def create(connection: psycopg.Connection[Any], name: str, wanted: Settings, *, 
             refused = error
     raise MoeenError(
         f"A database of encoding {wanted.encoding} cannot be made there. Nothing was changed.",
+        next_step="Restore into a server that has this encoding and its locale (`locale -a`).",
         exit_code=FINDINGS,
         code=Code.TARGET_UNFIT,
     ) from refused

@@ -83,7 +83,11 @@ def failure(program: str, said: str, code: int) -> MoeenError:
         return MoeenError(
             f"{program} was ended by signal {-code}.", next_step="Run the command again.", code=Code.PROGRAM_FAILED
         )
-    return MoeenError(f"{program} failed: {_first_error(said) or f'exit code {code}'}.", code=Code.PROGRAM_FAILED)
+    return MoeenError(
+        f"{program} failed: {_first_error(said) or f'exit code {code}'}.",
+        next_step="The server's log may say more. Mend that, then run the command again.",
+        code=Code.PROGRAM_FAILED,
+    )
 
 
 def _first_error(said: str) -> str:

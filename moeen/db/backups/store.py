@@ -203,6 +203,7 @@ class Store:
                 if done[-1] != goal:
                     raise MoeenError(
                         f"The storage {self.name} renamed {goal} to {done[-1]}; it cannot hold backups.",
+                        next_step="Set its option that lets a file keep its name, or name another BACKUP_STORAGE.",
                         code=Code.STORAGE,
                     )
         except BaseException:

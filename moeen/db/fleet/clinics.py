@@ -69,9 +69,13 @@ def read(path: Path) -> Fleet:
         step = "Write one (docs/fleet.md), or let FLEET_FILE or --fleet name it."
         raise ConfigurationError(f"There is no {path}.", next_step=step) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {type(error).__name__}.") from error
+        raise ConfigurationError(
+            f"{path} cannot be read: {type(error).__name__}.", next_step="Let this user read it, as UTF-8."
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path.name} is no TOML: {error}.") from error
+        raise ConfigurationError(
+            f"{path.name} is no TOML: {error}.", next_step="docs/fleet.md shows how it is written."
+        ) from error
     return _Reader(path).fleet(document)
 
 

@@ -212,7 +212,11 @@ class Source:
                 next_step="Run the command again; what was written stays, and is not written twice.",
             )
         known = explain(error)
-        return MoeenError(f"The source: {known.cause if known else type(error).__name__}", code=Code.IMPORT_SOURCE)
+        return MoeenError(
+            f"The source: {known.cause if known else type(error).__name__}",
+            next_step=known.next_step if known else "Look into its server's log, then run the command again.",
+            code=Code.IMPORT_SOURCE,
+        )
 
     def identifier(self, name: str) -> str:
         """A name as it stands in SQL for people: quoted only where it must be."""

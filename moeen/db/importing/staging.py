@@ -41,7 +41,10 @@ class ExpressionFailed(MoeenError):
     default_code = Code.MAPPING
 
     def __init__(self, error: psycopg.Error) -> None:
-        super().__init__(f"An expression fails at some row: {type(error).__name__}.")
+        super().__init__(
+            f"An expression fails at some row: {type(error).__name__}.",
+            next_step="`manage.py import_database --check` names its line in the mapping, and a query for such rows.",
+        )
         self.kind = type(error).__name__
 
 

@@ -149,7 +149,12 @@ def run(name: str, text: str, *, config: Path) -> list[Violation]:
     try:
         found = json.loads(done.stdout)
     except ValueError:
-        raise MoeenError(f"squawk failed on {name}: {done.stderr.strip()}", exit_code=FAILED, code=Code.LINT) from None
+        raise MoeenError(
+            f"squawk failed on {name}: {done.stderr.strip()}",
+            next_step=f"`manage.py lint_migrations {name} --sql` prints what it was given.",
+            exit_code=FAILED,
+            code=Code.LINT,
+        ) from None
     return [
         Violation(name, v["rule_name"], v["level"], v["line"] + 1, v["message"], v.get("help") or "") for v in found
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -29,6 +29,9 @@ class TableAdoption:
     drop: tuple[str, ...]
     refused: tuple[Finding, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        return vars(self) | {"refused": [finding.as_dict() for finding in self.refused]}
+
 
 @dataclass(frozen=True)
 class AdoptionReport:
@@ -45,7 +48,8 @@ class AdoptionReport:
     losing: tuple[Grantee, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        parts = {name: [one.as_dict() for one in getattr(self, name)] for name in ("tables", "others", "losing")}
+        return vars(self) | parts
 
     def pretty(self) -> str:
         lines = []

@@ -103,6 +103,10 @@ class Grantee:
             name = _named(f"{self.name}_keeps_{number}")
             yield CreatePolicy(at.has(name), old.command, roles, old.using, old.check)
 
+    def as_dict(self) -> dict[str, Any]:
+        losses = [vars(loss) | {"policies": [policy.name for policy in loss.policies]} for loss in self.losses]
+        return vars(self) | {"losses": losses}
+
     def finding(self) -> Finding:
         tables = "1 table" if len(self.losses) == 1 else f"{len(self.losses)} tables"
         lines = [f"today {loss.pretty()}" for loss in self.losses]

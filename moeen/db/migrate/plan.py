@@ -23,6 +23,7 @@ from moeen.db.catalog.sizes import estimate_sizes, has_rows
 from moeen.db.codes import Code
 from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.migrate.states import State, shown
 from moeen.db.migrate.watch import Seen
 from moeen.db.sql import compose, fragment
 from moeen.db.statements import Statement, split
@@ -46,6 +47,9 @@ _ADVICE = {
     Lock.ACCESS_EXCLUSIVE: "constraints NOT VALID, then VALIDATE in another transaction; other values in a new column, "
     "by a backfill",
 }
+
+#: A table of a schema of ours that a file of SQL takes away on the way back.
+_DROPS_TABLE = re.compile(r"^DROP TABLE IF EXISTS (\w+)\.(\w+);$", re.MULTILINE)
 
 Sizes = Mapping[str, tuple[int, int]]
 #: (migration, statement) -> what it did on the twin.
@@ -149,6 +153,9 @@ def losses(
     for migration in reversed_ones:
         state = loader.project_state((migration.app_label, migration.name))
         for operation in migration.operations:
+            if isinstance(operation, operations.RunSQLFile):
+                dropped = _DROPS_TABLE.findall(operation.texts[1])
+                found += [f"table {schema}.{name}" for schema, name in dropped if _holds(connection, schema, name)]
             if not isinstance(operation, operations.CreateTable | operations.AddColumn):
                 continue
             name = operation.name if isinstance(operation, operations.CreateTable) else operation.model_name
@@ -160,6 +167,15 @@ def losses(
                     what = f"column {table}.{model._meta.get_field(operation.name).column}"
                 found.append(f"{what} (about {sizes[table][0]:,} rows)")
     return found
+
+
+def _holds(connection: BaseDatabaseWrapper, schema: str, table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", [schema, table])
+        if cursor.fetchone() == (False,):
+            return False
+        cursor.execute(compose("SELECT EXISTS (SELECT FROM {s}.{t})", s=schema, t=table))
+        return bool(cursor.fetchone()[0])
 
 
 def large_tables_stand(connection: BaseDatabaseWrapper) -> bool:
@@ -217,11 +233,11 @@ def _statements(
     sizes = estimate_sizes(connection, count_to=THRESHOLD_ROWS)
     seen: set[tuple[str, Action | str]] = set()
     applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
-    state = loader.project_state(applied, at_end=True)
+    state = State.of(loader.project_state(applied, at_end=True))
     for migration, backwards in plan:
         key = f"{migration.app_label}.{migration.name}"
         if backwards:
-            state = loader.project_state((migration.app_label, migration.name), at_end=False)
+            state = State.of(loader.project_state((migration.app_label, migration.name), at_end=False))
         moves = []
         for operation in migration.operations:
             after = state.clone()
@@ -281,7 +297,7 @@ def _work_of(
         return
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         move = operation.database_backwards if backwards else operation.database_forwards
-        move(migration.app_label, editor, before, after)
+        move(migration.app_label, editor, shown(operation, before), shown(operation, after))
         collected = list(editor.collected_sql)
     if not collected:
         yield f"-- {operation.describe()}"

@@ -81,7 +81,11 @@ class NotConfirmed(MoeenError):
     default_code = Code.NOT_CONFIRMED
 
     def __init__(self) -> None:
-        super().__init__("Nothing was changed: losing these was not confirmed.", exit_code=FINDINGS)
+        super().__init__(
+            "Nothing was changed: losing these was not confirmed.",
+            next_step="`migrate APP NAME --plan` lists them; a backup is made first. Type yes, or say --no-input.",
+            exit_code=FINDINGS,
+        )
 
 
 class MissingPrivileges(MoeenError):

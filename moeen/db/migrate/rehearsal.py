@@ -98,7 +98,8 @@ def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True
     except Exception as error:
         # Whatever it was: nobody knows now whether the run would go through.
         raise CannotRehearse(
-            explain(error) or MoeenError(f"{type(error).__name__} was raised.", code=Code.UNFORESEEN)
+            explain(error)
+            or MoeenError(f"{type(error).__name__} was raised.", next_step="Report it.", code=Code.UNFORESEEN)
         ) from error
 
 

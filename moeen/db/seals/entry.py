@@ -67,7 +67,12 @@ def table() -> sql.Identifier:
     """The audit log. Raises MoeenError where no app has one."""
     name = registry.facts().audit_table
     if not name:
-        raise MoeenError("No app of this project has an audit log.", exit_code=FINDINGS, code=Code.NOT_MIGRATED)
+        raise MoeenError(
+            "No app of this project has an audit log.",
+            next_step="An app names it by `audit_table` of its database_facts.",
+            exit_code=FINDINGS,
+            code=Code.NOT_MIGRATED,
+        )
     return sql.Identifier("public", name)
 
 
@@ -135,7 +140,10 @@ def _type(kind: str) -> sql.SQL:
     # As format_type() wrote it; in a seal, anybody who could change the table may have written anything.
     if not kind.replace(" ", "").replace("_", "").replace("[]", "").isalnum():
         raise MoeenError(
-            f"A seal names {kind!r}, which is no type of a column.", exit_code=FINDINGS, code=Code.AUDIT_DIFFERS
+            f"A seal names {kind!r}, which is no type of a column.",
+            next_step="Somebody changed the seal: keep the database and its backups as they are, and find out who.",
+            exit_code=FINDINGS,
+            code=Code.AUDIT_DIFFERS,
         )
     return fragment(kind)
 

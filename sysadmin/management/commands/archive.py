@@ -39,11 +39,15 @@ class Command(BackupCommand):
         self._refuse_off()
         keeping.login()  # the embedded server is started; another one's troubles are told here and not in a log
         pid = keeping.start()
+        if options["json"]:
+            self.print_json({"running": True, "pid": pid})
         self.stderr.write(f"Archiving runs (process {pid}), into {settings.ARCHIVE_DIR}.")
         self.stderr.write(f"At most {settings.ARCHIVE_DAYS} days and about {settings.ARCHIVE_GB} GB are kept.")
 
     def stop(self, options: dict[str, Any]) -> None:
         stopped = keeping.stop()
+        if options["json"]:
+            self.print_json({"running": False, "pid": None})
         self.stderr.write("Stopped." if stopped else "It was not running.")
         if stopped and settings.ARCHIVE and keeping.is_embedded():
             self.stderr.write("The next command starts it again; ARCHIVE=false turns it off.")

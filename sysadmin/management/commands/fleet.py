@@ -71,6 +71,8 @@ class Command(BackupCommand):
         action = options["action"]
         if action in ("pause", "resume"):
             command = runs.Books(connections[DEFAULT_DB_ALIAS]).pause(paused=action == "pause")
+            if options["json"]:
+                self.print_json({"command": command, "paused": action == "pause"})
             begun = "begins no further clinic" if action == "pause" else "goes on"
             self.stderr.write(f"The run of {command} {begun}.")
             return

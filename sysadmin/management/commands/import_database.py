@@ -81,7 +81,8 @@ class Command(BaseCommand):
             with options["map"].open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError as error:
-            raise MoeenError(f"{options['map']} is there already.", exit_code=USAGE) from error
+            step = "Name another file, or remove this one: what people decided in it would be lost."
+            raise MoeenError(f"{options['map']} is there already.", next_step=step, exit_code=USAGE) from error
         document = {"map": str(options["map"]), "placed": made.placed, "open": made.open}
         told = f"{options['map']}: {made.placed} columns have a place, {made.open} lines are to be decided"
         self.stdout.write(as_json(document) if options["json"] else told)

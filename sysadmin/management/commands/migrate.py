@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import sys
 import time
 from functools import partial
@@ -19,7 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import backups
 from moeen.db.converge import zones
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.migrate import grantees, plan, receipt, runner
 from moeen.db.migrate.outline import outline
 from moeen.db.migrate.refusals import Findings
@@ -166,11 +165,13 @@ class Command(migrate.Command):
         )
         self.run, self.done, self.began = run, 0, 0.0
         started, stdout = time.monotonic(), self.stdout
-        if options["json"] or options["plan"]:
+        if options["json"] or options["plan"] or options["check_unapplied"]:
             self.stdout = OutputWrapper(io.StringIO())  # Django's own lines
         try:
             with display, zones.said(said), runner.safely(migrate, run):
-                super().handle(*args, **options)
+                # Asked what is pending, Django would say it by an exit code alone, which is that of a failure, too.
+                asking = options["plan"] or options["check_unapplied"]
+                super().handle(*args, **options | {"plan": asking, "check_unapplied": False})
         except CommandError as error:
             if run.loader is None:  # no plan yet: what was asked for is not there
                 error.returncode = USAGE
@@ -179,14 +180,20 @@ class Command(migrate.Command):
             self.stdout = stdout
         if options["plan"]:
             with zones.said(said):
-                self._plan(connection, run, as_json=options["json"])
-        elif not options["check_unapplied"]:
+                self._plan(connection, run, in_json=options["json"])
+        elif options["check_unapplied"]:
+            names = [str(migration) for migration, _ in run.plan]
+            lines = [f"{name} is not applied." for name in names] or ["Nothing is to be applied."]
+            self.stdout.write(as_json({"unapplied": names}) if options["json"] else "\n".join(lines))
+        else:
             if settings.IDENTITY_KEY_FILE and connection.settings_dict.get("EMBEDDED"):
                 signing.keep(connection, settings.IDENTITY_KEY_FILE)
             seconds = time.monotonic() - started
             done = receipt.migrated(connection, run=run.run, validation=run.validation, seconds=seconds)
             if options["json"] or not quiet:
                 self.stdout.write(as_json(done.as_dict()) if options["json"] else done.pretty())
+        if options["check_unapplied"] and run.plan:
+            raise SystemExit(FINDINGS)
 
     def migration_progress_callback(self, action: str, migration: Any = None, fake: bool = False) -> None:
         if self.verbosity == 0 or not action.startswith(("apply", "unapply")):
@@ -198,7 +205,7 @@ class Command(migrate.Command):
         words = f"{migration}{' faked' if fake else ''} ({time.monotonic() - self.began:.1f} s)"
         self.display.show("migrations", self.done, len(self.run.plan), words=words, each=True)
 
-    def _plan(self, connection: BaseDatabaseWrapper, run: runner.MigrateOptions, *, as_json: bool) -> None:
+    def _plan(self, connection: BaseDatabaseWrapper, run: runner.MigrateOptions, *, in_json: bool) -> None:
         """What would be done; where migrate would refuse it, so does the plan, with its reasons."""
         runner.refuse_changed_history(connection, run.loader)
         with self.display:
@@ -208,21 +215,27 @@ class Command(migrate.Command):
         seen = verdict.rehearsal.seen if verdict.rehearsal else ()
         refused = verdict.refusal is not None
         told = plan.describe(connection, run.plan, run.loader, seen=seen, counting=True, refused=refused)
-        self._print_plan(told, as_json=as_json)
-        if not as_json and any(backwards for _, backwards in run.plan):
-            lost = plan.losses(connection, run.plan, run.loader)
-            self.stdout.write("\n  ".join(["Going back loses:", *lost]) if lost else "Going back loses no rows.")
-        for grantee in () if as_json else verdict.grantees:
-            self.stdout.write(grantee.pretty(kept=grantee.name in run.keeps))
+        lost = plan.losses(connection, run.plan, run.loader)
+        if in_json:
+            document: dict[str, Any] = {
+                "statements": [statement.as_dict() for statement in told],
+                "losses": lost,
+                "grantees": [grantee.as_dict() for grantee in verdict.grantees],
+                "refusal": verdict.refusal.as_dict() if verdict.refusal else None,
+            }
+            self.stdout.write(as_json(document))
+        else:
+            self._print_plan(told)
+            if any(backwards for _, backwards in run.plan):
+                self.stdout.write("\n  ".join(["Going back loses:", *lost]) if lost else "Going back loses no rows.")
+            for grantee in verdict.grantees:
+                self.stdout.write(grantee.pretty(kept=grantee.name in run.keeps))
         if verdict.refusal is not None:
             raise verdict.refusal
-        if verdict.rehearsal is not None and not as_json:
+        if verdict.rehearsal is not None and not in_json:
             self.stdout.write(verdict.rehearsal.pretty())
 
-    def _print_plan(self, statements: list[plan.PlannedStatement], *, as_json: bool) -> None:
-        if as_json:
-            self.stdout.write(json.dumps([statement.as_dict() for statement in statements], indent=2))
-            return
+    def _print_plan(self, statements: list[plan.PlannedStatement]) -> None:
         if not statements:
             self.stdout.write("Planned operations:\n  No planned migration operations.")
             return

@@ -142,7 +142,8 @@ class Command(BackupCommand):
             raise MoeenError(cause, next_step=f"Say --yes --expect {name} if it is meant.", exit_code=USAGE)
         self.stderr.write("Its name again to go on: ", ending="")
         if input().strip() != name:
-            raise MoeenError("Not confirmed; nothing was changed.", exit_code=USAGE)
+            step = f"Type {name}, or say --yes --expect {name}, if that is meant."
+            raise MoeenError("Not confirmed; nothing was changed.", next_step=step, exit_code=USAGE)
 
     @staticmethod
     def _row(loss: Loss) -> tuple[str, str, str, str]:

@@ -178,8 +178,13 @@ class Values:
         return Guess(sql=query, sure=sure, why=f"{why}; text", uses=(column,))
 
     def _all(self, of: SourceTable, column: str, pattern: str) -> bool:
-        query = "SELECT coalesce(bool_and({c} ~ {p}), false) FROM {t} WHERE {c} IS NOT NULL"
+        query = "SELECT coalesce(bool_and({c}::text ~ {p}), false) FROM {t} WHERE {c} IS NOT NULL"
         return bool(self.source.rows(self._select(query, of, column, p=sql.Literal(pattern)))[0][0])
+
+    def looks_like(self, of: SourceTable, column: str, name: str) -> bool:
+        """Whether all that stands in a column of theirs looks like a value of this column of ours."""
+        pattern = self.words.contents.get(name, "")
+        return bool(pattern) and group(of.columns[column]) == "text" and self._all(of, column, pattern)
 
     def count(self, of: SourceTable) -> int:
         """How many rows it holds."""

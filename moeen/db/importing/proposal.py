@@ -110,6 +110,7 @@ class _Proposer:
             for ours in self.targets.values()
             for theirs in self.theirs.values()
         }
+        self._drop_impossible(scores)
         found: dict[str, tuple[str, float]] = {}
         taken: set[str] = set()
         for (ours, theirs), score in sorted(scores.items(), key=lambda one: (-one[1], one[0])):
@@ -124,6 +125,22 @@ class _Proposer:
             if ours in self.targets and ours not in found and known.of in found:
                 found[ours] = found[known.of][0], 0.7
         return found
+
+    def _drop_impossible(self, scores: dict[tuple[str, str], float]) -> None:
+        """A table of ours whose rows must refer to those of another has no source where that one has none."""
+        while True:
+            possible = {ours for (ours, _), score in scores.items() if score >= LEAST}
+            possible |= {name for name, part in self.words.parts.items() if part.of in possible}
+            lost = [pair for pair in scores if not self._required(self.targets[pair[0]]) <= possible]
+            if not lost:
+                return
+            for pair in lost:
+                del scores[pair]
+
+    def _required(self, ours: Target) -> set[str]:
+        """The tables that each of its rows must refer to."""
+        refers = {other for column, other in ours.references.items() if ours.columns[column].not_null}
+        return refers & self.targets.keys()
 
     def _alike(self, ours: Target, theirs: SourceTable) -> float:
         name = self.words.table(ours.name, theirs.name)
@@ -169,6 +186,7 @@ class _Proposer:
         if made.is_part:
             self._only_the_part(made)
         else:
+            self._by_contents(made)
             self._join(made)
             made.public_id = self._public_id(made) if target.prefix else None
         if target.name in self.full:
@@ -257,8 +275,13 @@ class _Proposer:
         ours, of, said = made.target, made.of, self.words.full_name
         both, name = (said.first, said.last), self.source.identifier
         apart = [self._best(made, column) for column in both] if set(both) <= set(ours.writable) else []
-        wholes = [column for column in of.columns if self.words.holds_full_name(column)]
-        if apart and not all(apart) and wholes:
+        wholes = [column for column in of.columns if self.words.holds_full_name(column, of=of.name)]
+        alone = [column for column in wholes if self.words.is_bare_name(column, of=of.name)]
+        if alone and any(apart) and not all(apart):
+            # What is called a name beside a first name is the last one, and the other way about.
+            missing = next(column for column, found in zip(both, apart, strict=True) if not found)
+            made.columns[missing] = Guess(column=alone[0], sure=0.8, why="beside the other name", uses=(alone[0],))
+        elif apart and not all(apart) and wholes:
             whole = name(wholes[0])
             first = f"split_part({whole}, ' ', 1)"
             rest = f"ltrim(substr({whole}, length({first}) + 1))"
@@ -349,6 +372,15 @@ class _Proposer:
             return True
         kinds = [group(made.target.columns[one].type) for one in (name, *sharing)]
         return sorted(kinds) == ["date", "time"]
+
+    def _by_contents(self, made: ProposedTable) -> None:
+        """What is called like nothing of ours, and alone looks like it."""
+        for name in made.target.writable:
+            if name not in made.columns and name in self.words.contents:
+                left = [one for one in made.of.columns if one not in made.used]
+                found = [column for column in left if self.values.looks_like(made.of, column, name)]
+                if len(found) == 1:
+                    made.columns[name] = Guess(column=found[0], sure=0.7, why="it looks like one", uses=(found[0],))
 
     def _join(self, made: ProposedTable) -> None:
         """What a table of another schema, to whose row the key leads, holds for columns that have nothing yet."""

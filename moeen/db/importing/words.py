@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
@@ -38,7 +39,8 @@ class Words:
     """The file. ``columns`` and ``values`` are by the column's name, or by `table.column`.
 
     ``hundredths``: how names of columns end that count hundredths. ``everywhere``: columns of ours that say nothing of
-    what a table is about.
+    what a table is about. ``words`` and ``arabic``: English words in other languages, the latter in Latin letters;
+    ``empty``: words that say nothing. ``contents``: column of ours -> what each value looks like, a regular expression.
     """
 
     tables: Mapping[str, Sequence[str]]
@@ -48,6 +50,10 @@ class Words:
     hundredths: Sequence[str]
     everywhere: Sequence[str]
     values: Mapping[str, Mapping[str, Sequence[str]]]
+    words: Mapping[str, Sequence[str]]
+    arabic: Mapping[str, Sequence[str]]
+    empty: Sequence[str]
+    contents: Mapping[str, str]
 
     @classmethod
     def load(cls, path: Path) -> Words:
@@ -57,10 +63,15 @@ class Words:
         return cls(
             tables=said["tables"], parts=parts, columns=said["columns"], full_name=name, values=said["values"],
             hundredths=said["hundredths"]["endings"], everywhere=said["everywhere"]["columns"],
+            words=said["words"], arabic=said["arabic"], empty=said["empty"]["words"],
+            contents=said["contents"],
         )  # fmt: skip
 
     def table(self, ours: str, theirs: str) -> float:
         """How alike the names of two tables are: from 0 to 1."""
+        return max(self._table(ours, theirs), 0.95 * self._table(ours, self.english(theirs)))
+
+    def _table(self, ours: str, theirs: str) -> float:
         if letters(ours) == letters(theirs):
             return 1.0
         if singular(ours) == singular(theirs):
@@ -69,39 +80,89 @@ class Words:
         for place, word in enumerate(known):
             if singular(word) == singular(theirs):
                 return 0.9 - 0.005 * place
+        if any(_singulars(word) == _singulars(theirs) for word in (ours, *known)):
+            return 0.85
         bare = re.sub(r"^(tbl|t|app|clinic|hms|hospital)_|_(tbl|table|master|info|data|list)$", "", theirs.lower())
-        return 0.85 * self.table(ours, bare) if bare != theirs.lower() else 0.0
+        return 0.85 * self._table(ours, bare) if bare != theirs.lower() else 0.0
 
     def column(self, table: str, ours: str, theirs: str, *, of: str) -> tuple[float, str]:
         """How alike two columns' names are, and why. ``of``: the table that theirs belongs to."""
+        bare = _without(theirs, of)
+        tries = [
+            (1.0, self._column(table, ours, theirs)),
+            (0.95, self._column(table, ours, bare)),
+            (0.95, self._column(table, ours, self.english(theirs))),
+            (0.93, self._column(table, ours, self.english(bare))),
+        ]
+        return max(((factor * sure, why) for factor, (sure, why) in tries), key=lambda one: one[0])
+
+    def _column(self, table: str, ours: str, theirs: str) -> tuple[float, str]:
         if ours == theirs:
             return 0.99, "the same name"
+        if not letters(theirs):
+            return 0.0, ""
         if letters(ours) == letters(theirs):
             return 0.97, "the same letters"
-        bare = _without(theirs, singular(of))
         # The words of one table tell more than those of all, the first ones more than the last.
-        for known, most in ((self.columns.get(f"{table}.{ours}", ()), 0.93), (self.columns.get(ours, ()), 0.9)):
+        special, usual = self.columns.get(f"{table}.{ours}", ()), self.columns.get(ours, ())
+        said = self._said(theirs)
+        best = (0.0, "")
+        for known, most in ((special, 0.93), (usual, 0.9)):
             for place, word in enumerate(known):
                 if letters(word) == letters(theirs):
-                    return most - 0.004 * place, "a known synonym"
-                if bare and letters(word) == letters(bare):
-                    return most - 0.05 - 0.004 * place, "a known synonym"
-        if bare and letters(bare) == letters(ours):
-            return 0.88, "the same name after its table's"
-        said = set(_parts(theirs))
-        known = (ours, *self.columns.get(f"{table}.{ours}", ()), *self.columns.get(ours, ()))
-        if any(said >= set(_parts(word)) for word in known):
+                    best = max(best, (most - 0.004 * place, "a known synonym"))
+        if best[0]:
+            return best
+        for known, most in (((ours,), 0.95), (special, 0.9), (usual, 0.87)):
+            for place, word in enumerate(known):
+                if said and self._said(word) == said:
+                    return most - 0.004 * place, "the same words"
+        if any(set(_parts(theirs)) > set(_parts(word)) for word in (ours, *special, *usual)):
             return 0.65, "it is part of the name"
         alike = SequenceMatcher(None, letters(ours), letters(theirs)).ratio()
         return (0.6 * alike, "a name like it") if alike >= 0.8 else (0.0, "")
 
-    def holds_full_name(self, column: str) -> bool:
-        """Whether a column is called like one that holds a whole name."""
-        return letters(column) in self._full_names
+    def _said(self, name: str) -> frozenset[str]:
+        """The words of a name that say something, in whatever order."""
+        return frozenset(_parts(name)) - frozenset(self.empty)
+
+    def english(self, name: str) -> str:
+        """A name in English, word for word; words that are not known stay."""
+        whole = self._translated(letters(name))
+        return whole if whole != letters(name) else "_".join(map(self._translated, _parts(name)))
+
+    def _translated(self, word: str) -> str:
+        if word in self._own_words:
+            return word
+        return self._dictionary.get(stem(word)) or self._sounds.get(sound(word)) or word
 
     @cached_property
-    def _full_names(self) -> frozenset[str]:
-        return frozenset(map(letters, self.full_name.columns))
+    def _dictionary(self) -> dict[str, str]:
+        return _meanings(self.words, stem)
+
+    @cached_property
+    def _sounds(self) -> dict[str, str]:
+        return _meanings(self.arabic, sound)
+
+    @cached_property
+    def _own_words(self) -> frozenset[str]:
+        """What needs no translation."""
+        known = [*self.columns, *self.tables, *self.words, *self.arabic, *self.empty]
+        known += [word for words in (*self.columns.values(), *self.tables.values()) for word in words]
+        return frozenset(part for name in known for part in _parts(name))
+
+    def is_bare_name(self, column: str, *, of: str) -> bool:
+        """Whether a column is called "name" and no more."""
+        return "name" in {self.english(column), self.english(_without(column, of))}
+
+    def holds_full_name(self, column: str, *, of: str) -> bool:
+        """Whether a column is called like one that holds a whole name."""
+        tries = (column, self.english(column), self.english(_without(column, of)))
+        return not {self._said(one) for one in tries}.isdisjoint(self._full_names)
+
+    @cached_property
+    def _full_names(self) -> frozenset[frozenset[str]]:
+        return frozenset(map(self._said, self.full_name.columns))
 
     def meant(self, key: str, allowed: Sequence[str], theirs: Mapping[str, str]) -> dict[str, str | None]:
         """Which of our values others mean, None where none is known. ``key``: that of `values`.
@@ -112,6 +173,7 @@ class Words:
         may = {
             one: [ours for ours in allowed if letters(ours) == letters(said)]
             or [ours for ours in allowed if letters(said) in map(letters, known.get(ours, ()))]
+            or [ours for ours in allowed if letters(self.english(said)) in map(letters, (ours, *known.get(ours, ())))]
             for one, said in theirs.items()
         }
         found: dict[str, str | None] = {}
@@ -130,6 +192,11 @@ def letters(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
+def _singulars(name: str) -> frozenset[str]:
+    """The words of the name of a table, in whatever order."""
+    return frozenset(map(singular, _parts(name)))
+
+
 def singular(name: str) -> str:
     word = letters(name)
     if word.endswith("ies"):
@@ -137,10 +204,42 @@ def singular(name: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
 
 
+def _meanings(words: Mapping[str, Sequence[str]], form: Callable[[str], str]) -> dict[str, str]:
+    """Form of a word -> what it means; the first meaning stands."""
+    found: dict[str, str] = {}
+    for english, others in words.items():
+        for word in others:
+            found.setdefault(form(word), english)
+    return found
+
+
+def stem(word: str) -> str:
+    """A word of a Romance language without marks, and without the ending that tells gender and number."""
+    plain = unicodedata.normalize("NFKD", word.casefold()).encode("ascii", "ignore").decode()
+    return re.sub(r"(?<=.{2})[aeo]*s?$", "", plain)
+
+
+def sound(word: str) -> str:
+    """The consonants of an Arabic word in Latin letters, as people spell them; the ending that tells number is none."""
+    heard = re.sub(r"(?<=.{3})(een|oon|in|un|at|ah|iya|iyya)$", "", word.casefold())
+    for spelled, meant in _SPELLED:
+        heard = heard.replace(spelled, meant)
+    return re.sub(r"[aeiouy'\W\d_]", "", re.sub(r"(.)\1+", r"\1", heard))
+
+
+_SPELLED = (("kh", "x"), ("gh", "g"), ("sh", "c"), ("ch", "c"), ("th", "t"), ("dh", "d"), ("q", "k"), ("7", "h"))
+
+
 def _without(column: str, table: str) -> str:
-    """The name of a column without that of its table before it, "" where there is none."""
+    """The name of a column without that of its table before it, which may be short for it; "" where there is none."""
     first, *rest = _parts(column) or [""]
-    return "_".join(rest) if first in (table, table[:4], table[:3]) else ""
+    return "_".join(rest) if any(_stands_for(first, word) for word in (*_parts(table), singular(table))) else ""
+
+
+def _stands_for(short: str, word: str) -> bool:
+    """Whether it is the word or short for it: it begins alike, and has its letters in their order."""
+    left = iter(singular(word)[1:])
+    return len(short) > 1 and short[0] == word[0] and all(letter in left for letter in short[1:])
 
 
 def _parts(name: str) -> list[str]:

@@ -46,7 +46,8 @@ def test_environment__asks_for_a_dry_run__migrate_and_backfill_change_nothing(ne
     with database.connect() as connection:
         assert connection.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,)
 
-    assert manage("migrate", "--no-backup", "a test", "--no-input", **there).returncode == 0
+    words = ("--no-backup", "a test", "--no-rehearsal", "a test", "--no-input")
+    assert manage("migrate", *words, **there).returncode == 0
     before = pending(database)
     assert before[1] < before[0]
     asked = manage("backfill_public_ids", "--dry-run", "--json", **there)

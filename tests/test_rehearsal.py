@@ -15,6 +15,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections, transaction
 
+from moeen.db import catalog
 from moeen.db.actions import Lock, strongest
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.kinds import Kind
@@ -270,4 +271,38 @@ def test_rehearsal__of_a_migration__takes_the_locks_and_writes_anew_what_the_rea
     assert {name for (name, _), it in done.items() if it.rewrites} == {
         "0002_value_for_each_row", "0003_type", "0007_block",
     }  # fmt: skip
+    new_database.drop(database)
+
+
+def test_watch__transactions_of_one_migration__each_is_told_what_it_did_itself(new_database):
+    database = new_database()
+    connection = connections[database.alias]
+
+    def run(script, *, undone=False):
+        with transaction.atomic(using=database.alias), connection.cursor() as cursor:
+            cursor.execute(script)
+            transaction.set_rollback(undone, using=database.alias)
+
+    with database.admin() as keeper, database.connect() as owner:
+        owner.execute("CREATE TABLE a (x int); CREATE TABLE b (x int)")
+        watch = Watch(keeper)
+        with watch.over(connection, "m"):
+            run("ALTER TABLE a ALTER x TYPE bigint")
+            run("COMMENT ON TABLE a IS 'a'")
+            run("ALTER TABLE b ALTER x TYPE bigint", undone=True)
+            run("COMMENT ON TABLE b IS 'b'")
+            run("CREATE TABLE c (x int)")
+            run("ALTER TABLE c ADD CONSTRAINT more CHECK (x > 0)")
+            run("ALTER TABLE c RENAME x TO y")
+            with catalog.looking():
+                run("ALTER TABLE c RENAME y TO z", undone=True)
+    told = [(one.table, one.lock, one.scans, one.rewrites) for seen in watch.seen for one in seen.touched]
+    assert told == [
+        ("a", Lock.ACCESS_EXCLUSIVE, True, True),
+        ("a", Lock.SHARE_UPDATE_EXCLUSIVE, False, False),
+        ("b", Lock.ACCESS_EXCLUSIVE, True, True),
+        ("b", Lock.SHARE_UPDATE_EXCLUSIVE, False, False),
+        ("c", Lock.ACCESS_EXCLUSIVE, True, False),
+        ("c", Lock.ACCESS_EXCLUSIVE, False, False),
+    ]
     new_database.drop(database)

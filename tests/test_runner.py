@@ -19,12 +19,13 @@ from django.db.migrations.loader import MigrationLoader
 
 from moeen.db import catalog, lint, operations, schema, sql_files
 from moeen.db.actions import Lock
-from moeen.db.converge import locks
+from moeen.db.converge import declared, locks
 from moeen.db.errors import MoeenError
 from moeen.db.history import edits, files, ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.migrate import invariants, plan, refusals, runner
 from moeen.db.migrate.outline import outline
+from moeen.db.migrate.states import State
 from moeen.db.migrate.watch import Seen, Touched
 from tests import servers, states
 
@@ -288,6 +289,22 @@ def test_invariants__one_broken__is_found(copy, break_it, kind):
     with copy.admin() as connection:
         connection.execute(break_it)
     assert [finding.kind for finding in invariants.findings(connections[copy.alias])] == [kind]
+
+
+def test_states__models_that_are_asked_for__are_declared_as_among_all_models():
+    state = MigrationLoader(None).project_state()
+    part = State.of(state.clone())
+    with connections["default"].schema_editor(collect_sql=True, atomic=False) as editor:
+        for key in state.models:
+            alone, among_all = (each.apps.get_model(*key) for each in (part, state))
+            assert declared.compile_table(alone, editor) == declared.compile_table(among_all, editor)
+    patient = "healthcare", "patient"
+    assert "doctor" not in {model._meta.model_name for model in part.apps.get_model(*patient)._meta.apps.get_models()}
+    after = part.clone()
+    after.add_field(*patient, "extra", models.TextField(null=True), preserve_default=True)
+    for changed, fields in ((part, 0), (after, 1)):
+        names = [field.name for field in changed.apps.get_model(*patient)._meta.local_fields]
+        assert names.count("extra") == fields
 
 
 # --- the ledger ---

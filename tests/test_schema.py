@@ -35,7 +35,7 @@ def migrated(new_database, state="fresh", place="here"):
     if state == "fresh":
         return states.migrated(new_database, place=place)
     made = states.database(new_database, state, place=place)
-    call_command("migrate", database=made.alias, verbosity=0)
+    call_command("migrate", database=made.alias, verbosity=0, no_backup="test", no_rehearsal="test")
     return made
 
 

@@ -1,6 +1,7 @@
 """Sessions of operators: pinned against what a database, a login or the environment says; poolers known by fact."""
 
 import json
+from contextlib import nullcontext
 
 import psycopg
 import pytest
@@ -122,4 +123,17 @@ def test_socket__address_in_the_environment__does_not_lead_elsewhere(new_databas
         if database.target.server:
             server = database.target.server
             server.connect_as_superuser(server.ensure_running()).close()
+    new_database.drop(database)
+
+
+def test_session__unhurried__commits_wait_for_the_disk_again_afterwards(new_database):
+    database = new_database()
+    with database.connect() as owner:
+        owner.execute(f"ALTER DATABASE {database.name} SET synchronous_commit TO on")
+    connection = connections[database.alias]
+    with acting_as_operator(), connection.cursor() as cursor:
+        for scope, waits in ((session.unhurried(connection), "off"), (nullcontext(), "on")):
+            with scope:
+                cursor.execute("SHOW synchronous_commit")
+                assert cursor.fetchone() == (waits,)
     new_database.drop(database)

@@ -7,6 +7,8 @@ from moeen.db.errors import ConfigurationError
 from moeen.db.kinds import Kind
 from tests import states
 
+#: The run itself, for a twin has no rows.
+ALONE = ("--no-input", "--no-backup", "test", "--no-rehearsal", "test")
 RIYADH, NEW_YORK = "Asia/Riyadh", "America/New_York"
 TIMES = "SELECT min(created_at AT TIME ZONE 'UTC'), max(created_at AT TIME ZONE 'UTC') FROM appointments"
 #: created_at is of no type with a zone yet.
@@ -38,7 +40,7 @@ def ask(database, query):
 def test_migrate__sessions_count_in_another_zone__is_refused_until_it_is_said(local, manage):
     there = {"DATABASE_URL": local.url}
     first, last = ask(local, OLDER_TIMES)
-    for words in (("migrate", "--no-input"), ("validate_schema", "--adoption")):
+    for words in (("migrate", *ALONE), ("validate_schema", "--adoption")):
         done = manage(*words, **there)
         assert done.returncode == 3
         said = done.stdout + done.stderr
@@ -47,7 +49,7 @@ def test_migrate__sessions_count_in_another_zone__is_refused_until_it_is_said(lo
         assert "--times-are" in said
     assert ask(local, "SELECT to_regclass('django_migrations')") == (None,)
 
-    done = manage("migrate", "--no-input", "--no-backup", "test", "--times-are", "UTC", **there)
+    done = manage("migrate", *ALONE, "--times-are", "UTC", **there)
     assert done.returncode == 0, done.stderr
     assert ask(local, TIMES) == (first, last)
 
@@ -56,7 +58,7 @@ def test_migrate__zone_is_said__each_time_stays_the_moment_that_it_was(local, ma
     words = [f"--times-are={zone}" for zone in (RIYADH, f"patients.created_at={NEW_YORK}", "doctors.created_at=UTC")]
     places = {"appointments": RIYADH, "patients": NEW_YORK, "doctors": "UTC"}
     before = {table: ask(local, f"SELECT min(created_at) FROM {table}") for table in places}
-    done = manage("migrate", "--no-input", "--no-backup", "test", *words, DATABASE_URL=local.url)
+    done = manage("migrate", *ALONE, *words, DATABASE_URL=local.url)
     assert done.returncode == 0, done.stderr
     for table, zone in places.items():
         assert ask(local, f"SELECT min(created_at) AT TIME ZONE '{zone}' FROM {table}") == before[table]
@@ -68,11 +70,11 @@ def test_migrate__rows_would_lie_in_the_future__is_refused_until_it_is_said(olde
             """UPDATE patients SET created_at = (now() AT TIME ZONE 'UTC') + interval '3 hours'
                WHERE id IN (SELECT id FROM patients LIMIT 2)"""
         )
-    done = manage("migrate", "--no-input", DATABASE_URL=older.url)
+    done = manage("migrate", *ALONE, DATABASE_URL=older.url)
     assert done.returncode == 3
     assert f"patients.created_at: {Kind.TIMES_AHEAD}" in done.stderr
     assert "found 2 rows" in done.stderr
-    done = manage("migrate", "--no-input", "--no-backup", "test", "--times-are", RIYADH, DATABASE_URL=older.url)
+    done = manage("migrate", *ALONE, "--times-are", RIYADH, DATABASE_URL=older.url)
     assert done.returncode == 0, done.stderr
     assert ask(older, "SELECT count(*) FROM patients WHERE created_at > now()") == (0,)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 # A character beyond ASCII is a letter to PostgreSQL, a blank one too; only ASCII blanks separate words, and a comment
@@ -70,6 +71,15 @@ class Token:
 
 def split(text: str, *, block: bool = False) -> Iterator[Statement]:
     """The statements of a script; with ``block``, of the body of a DO block, plain and inside IF and LOOP."""
+    return iter(_split(text, block=block))
+
+
+@lru_cache(maxsize=4096)  # the same files are looked through by many rules, and run by many migrations
+def _split(text: str, *, block: bool) -> tuple[Statement, ...]:
+    return tuple(_statements(text, block=block))
+
+
+def _statements(text: str, *, block: bool) -> Iterator[Statement]:
     said: list[Token] = []
     inside, atomic = 0, False
     for token in tokens(text):

@@ -19,6 +19,8 @@ from moeen.db.catalog.objects import (
     Type,
 )
 from moeen.db.catalog.reading import (
+    is_looking,
+    looking,
     read,
     read_tables,
     read_temporary_table,
@@ -41,6 +43,8 @@ __all__ = [
     "Table",
     "Trigger",
     "Type",
+    "is_looking",
+    "looking",
     "read",
     "read_tables",
     "read_temporary_table",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from psycopg import sql
 
 from moeen.db.catalog.normal import expression
 from moeen.db.catalog.objects import (
@@ -51,19 +53,25 @@ from moeen.db.catalog.queries import (
     TYPES,
 )
 from moeen.db.names import ObjectName
+from moeen.db.scoped import scoped
+from moeen.db.sql import compose
+
+_looking: ContextVar[bool] = ContextVar("looking", default=False)
+
+
+def looking() -> AbstractContextManager[bool]:
+    """Meanwhile statements only find something out: what they make is temporary or rolled back."""
+    return scoped(_looking, value=True)
+
+
+def is_looking() -> bool:
+    return _looking.get()
 
 
 def read(connection: BaseDatabaseWrapper, *, schemas: Collection[str] = SCHEMAS) -> Catalog:
     """The whole catalog of these schemas, in a handful of queries."""
     with _reading(connection) as cursor:
-        cursor.execute(
-            """
-            SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-            """,
-            [list(schemas)],
-        )
-        tables = _tables(cursor, [oid for (oid,) in cursor.fetchall()])
+        tables = _tables(cursor, compose(_STANDING, schemas=_literal(schemas)))
         functions = _functions(cursor, schemas)
     names = {t.identity.pretty(): t for t in tables}
     return Catalog(tables=dict(sorted(names.items())), functions={f.signature: f for f in functions})
@@ -107,7 +115,7 @@ def read_whole_with(
     standing = [(oid, ObjectName(schema, name).pretty()) for oid, schema, name in cursor.fetchall()]
     known = [oid for oid, name in standing if only is None or name in only]
     beside = [oid for oid, name in standing if only is not None and name not in only]
-    tables = _tables(cursor, known, beside=beside, whole=True)
+    tables = _tables(cursor, _these(known), beside=_these(beside), whole=True)
     functions = _functions(cursor, [*schemas, "auth"], grants=True)
     cursor.execute(NAMESPACES, [schemas])
     found_schemas = {row[0]: Schema(row[0], row[1], row[2], _grants(row[3])) for row in cursor.fetchall()}
@@ -147,29 +155,31 @@ def read_whole_with(
 
 def read_tables(connection: BaseDatabaseWrapper, names: Iterable[str], *, schema: str = "public") -> dict[str, Table]:
     """Those of the named relations that exist, by name."""
+    which = compose(f"{_STANDING} AND c.relname = ANY ({{names}})", schemas=_literal([schema]), names=_literal(names))
     with _reading(connection) as cursor:
-        cursor.execute(
-            """
-            SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = %s AND c.relname = ANY (%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-            """,
-            [schema, list(names)],
-        )
-        return {t.name: t for t in _tables(cursor, [oid for (oid,) in cursor.fetchall()])}
+        return {t.name: t for t in _tables(cursor, which)}
 
 
 def read_temporary_table(connection: BaseDatabaseWrapper, name: str) -> Table:
     """A temporary table of this session; LookupError when there is none of the name."""
+    which = "SELECT oid FROM pg_class WHERE relname = {n} AND relnamespace = pg_my_temp_schema()"
     with _reading(connection) as cursor:
-        cursor.execute(
-            "SELECT oid FROM pg_class WHERE relname = %s AND relnamespace = pg_my_temp_schema()",
-            [name],
-        )
-        row = cursor.fetchone()
-        if row is None:
-            raise LookupError(f"No temporary table {name}.")
-        (table,) = _tables(cursor, [row[0]])
-        return table
+        for table in _tables(cursor, compose(which, n=sql.Literal(name))):
+            return table
+    raise LookupError(f"No temporary table {name}.")
+
+
+#: Relations with rows or a query, of some schemas.
+_STANDING = """SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = ANY ({schemas}) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"""
+
+
+def _literal(words: Iterable[str]) -> sql.Literal:
+    return sql.Literal(list(words))
+
+
+def _these(oids: Iterable[int]) -> str:
+    return compose("SELECT unnest({o}::oid[])", o=sql.Literal([*oids]))
 
 
 @contextmanager
@@ -178,26 +188,34 @@ def _reading(connection: BaseDatabaseWrapper) -> Iterator[CursorWrapper]:
 
     RELEASE SAVEPOINT keeps what was set inside, so a nested reading puts the path back by hand.
     """
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    nested = connection.in_atomic_block
+    with looking(), transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('search_path'), set_config('search_path', '', true)")
         (path, _) = cursor.fetchone()
         yield cursor
-        cursor.execute("SELECT set_config('search_path', %s, true)", [path])
+        if nested:
+            cursor.execute("SELECT set_config('search_path', %s, true)", [path])
 
 
-def _tables(
-    cursor: CursorWrapper, oids: list[int], *, beside: Collection[int] = (), whole: bool = False
-) -> list[Table]:
-    """These tables with their parts, and those ``beside`` them without; ``whole``: grants and rules as well."""
-    columns = _grouped(cursor, COLUMNS, oids)
-    constraints = _grouped(cursor, CONSTRAINTS, oids)
-    indexes = _grouped(cursor, INDEXES, oids)
-    triggers = _grouped(cursor, TRIGGERS, oids)
-    policies = _grouped(cursor, POLICIES, oids)
-    rules = _grouped(cursor, RULES, oids) if whole else defaultdict(list)
-    granted = {(oid, name): given for oid, name, given in _rows(cursor, COLUMN_GRANTS, oids)} if whole else {}
-    on_tables = dict(_rows(cursor, TABLE_GRANTS, [*oids, *beside])) if whole else {}
-    cursor.execute(TABLES, [[*oids, *beside]])
+def _tables(cursor: Any, which: str, *, beside: str = "", whole: bool = False) -> list[Table]:
+    """These tables with their parts, and those ``beside`` them without; ``whole``: grants and rules as well.
+
+    ``which`` and ``beside`` are queries for their oids.
+    """
+    both = f"{which} UNION ALL {beside}" if beside else which
+    asked = dict.fromkeys((COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, POLICIES), which) | {TABLES: both}
+    if whole:
+        asked |= {RULES: which, COLUMN_GRANTS: which, TABLE_GRANTS: both}
+    # In one go: there are many such readings, and each is short.
+    cursor.execute(";".join(query.replace("%s", f"ARRAY({oids})") for query, oids in asked.items()))
+    answers = {}
+    for query in asked:
+        answers[query] = cursor.fetchall()
+        cursor.nextset()
+    columns, constraints, indexes, triggers, policies = map(_grouped, [answers[query] for query in list(asked)[:5]])
+    rules = _grouped(answers.get(RULES, ()))
+    granted = {(oid, name): given for oid, name, given in answers.get(COLUMN_GRANTS, ())}
+    on_tables = dict(answers.get(TABLE_GRANTS, ()))
     return [
         Table(
             oid=oid,
@@ -224,13 +242,8 @@ def _tables(
         for (
             oid, schema, name, kind, owner, row_security, forced, comment, options, unlogged, definition,
             replica_identity, parents,
-        ) in cursor.fetchall()
+        ) in answers[TABLES]
     ]  # fmt: skip
-
-
-def _rows(cursor: CursorWrapper, query: str, oids: list[int]) -> list[tuple[Any, ...]]:
-    cursor.execute(query, [oids])
-    return list(cursor.fetchall())
 
 
 def _grants(given: Iterable[str]) -> Grants:
@@ -262,11 +275,10 @@ def _constraint(row: tuple[Any, ...]) -> Constraint:
     return Constraint(*parts)
 
 
-def _grouped(cursor: CursorWrapper, query: str, oids: list[int]) -> dict[int, list[tuple[Any, ...]]]:
-    """Rows of ``query`` by their first column, the table's oid, which is cut off."""
-    cursor.execute(query, [oids])
+def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
+    """Rows by their first column, the table's oid, which is cut off."""
     groups: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    for oid, *rest in cursor.fetchall():
+    for oid, *rest in rows:
         groups[oid].append(tuple(rest))
     return groups
 

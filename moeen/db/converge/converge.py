@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import partial
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -37,8 +36,9 @@ def converge(
         )
         return
     item = subject.examine(connection, want, live, legacy, later=later)
-    references = {key.to_table for key in want.foreign_keys}
-    found = obstacles.findings(connection, [item], catalog.read_tables(connection, references))
+    references = {key.to_table for key in obstacles.unproven_keys(item)}
+    others = catalog.read_tables(connection, references) if references else {}
+    found = obstacles.findings(connection, [item], others)
     if found:
         raise Refused(want.name, tuple(finding.pretty() for finding in unique(found)))
     # Read anew in between: the plan is made for the table as it stands then.
@@ -53,9 +53,12 @@ def converge(
 
 
 def run_together(editor: BaseDatabaseSchemaEditor, statements: Sequence[str]) -> None:
-    with nullcontext() if editor.collect_sql else locks.short_transaction(editor.connection):
+    if editor.collect_sql:
         for statement in statements:
             editor.execute(statement, None)
+    else:
+        with locks.short_transaction(editor.connection):
+            editor.execute(";\n".join(statements), None)
 
 
 class Refused(MoeenError):

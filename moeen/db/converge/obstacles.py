@@ -313,9 +313,7 @@ def _unproven_foreign_keys(
     item: Subject, live_tables: Mapping[str, catalog.Table]
 ) -> Iterator[tuple[declared.ForeignKey, sql.Composable]]:
     """Foreign keys that nothing live guarantees yet, with the condition that finds orphans."""
-    for key in item.want.foreign_keys:
-        if not set(key.columns) <= item.live.columns.keys() or any(same_reference(c, key) for c in _valid_keys(item)):
-            continue
+    for key in unproven_keys(item):
         there = live_tables.get(key.to_table)
         filled = [sql.SQL("{} IS NOT NULL").format(sql.Identifier(item.name, name)) for name in key.columns]
         given = sql.SQL(" AND ").join(filled)
@@ -334,6 +332,15 @@ def _unproven_foreign_keys(
                 given, sql.Identifier(key.to_table), same
             ),
         )
+
+
+def unproven_keys(item: Subject) -> list[declared.ForeignKey]:
+    """The foreign keys of columns that stand which nothing live guarantees yet."""
+    return [
+        key
+        for key in item.want.foreign_keys
+        if set(key.columns) <= item.live.columns.keys() and not any(same_reference(c, key) for c in _valid_keys(item))
+    ]
 
 
 def _valid_keys(item: Subject) -> list[catalog.Constraint]:

@@ -100,7 +100,7 @@ def _plain_types(connection: BaseDatabaseWrapper, live: catalog.Table) -> dict[s
 
 def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defaults: bool = True) -> catalog.Table:
     """The table as PostgreSQL shows it when it is made as declared, foreign keys aside; nothing of it stays."""
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    with catalog.looking(), transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for statement in declared.create_table(want if defaults else want.without_defaults(), temporary=True):
             cursor.execute(statement)
         table = catalog.read_temporary_table(connection, want.name)
@@ -111,7 +111,7 @@ def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defau
 def tried_index(connection: BaseDatabaseWrapper, want: declared.Table, index: catalog.Index) -> BaseException | None:
     """What PostgreSQL says when a live index is made on the pattern, None where it can be; nothing of it stays."""
     said: BaseException | None = None
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    with catalog.looking(), transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for statement in declared.create_table(want.without_defaults(), temporary=True):
             cursor.execute(statement)
         create = compose("CREATE INDEX ON pg_temp.{t} USING {d}", t=want.name, d=fragment(index.definition))

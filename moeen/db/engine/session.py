@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -141,6 +141,23 @@ def refuse_standby(connection: Any, what: str) -> None:
         cursor.execute("SELECT pg_is_in_recovery()")
         if cursor.fetchone() == (True,):
             raise OnStandby(what)
+
+
+@contextmanager
+def unhurried(wrapper: Any) -> Iterator[None]:
+    """Meanwhile commits do not wait for the disk; the first one afterwards waits for all of them.
+
+    A crash of the server takes back the newest, and never one without those after it. `wrapper`: Django's connection,
+    of a session of its own.
+    """
+    with wrapper.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+    try:
+        yield
+    finally:
+        if wrapper.is_usable():
+            with wrapper.cursor() as cursor:
+                cursor.execute("RESET synchronous_commit")
 
 
 def _pid(connection: psycopg.Connection[Any]) -> int:

@@ -13,7 +13,7 @@ import json
 import socket
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.history import edits
 from moeen.db.kinds import Kind
 from moeen.db.operations import RunSQLFile
+from moeen.db.sql import compose, fragment
 
 Key = tuple[str, str]
 
@@ -47,6 +48,14 @@ class MigrationStep:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Written:
+    """What of a run is in its tables: its row, and how many of its steps."""
+
+    row: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 0
+
+
 @dataclass
 class Run:
     """One call of migrate. ``versions``: the newest migration of each app before it, as ``app.name`` words."""
@@ -64,6 +73,7 @@ class Run:
     fingerprint: str = ""
     lock_wait_seconds: float = 0.0
     steps: list[MigrationStep] = field(default_factory=list)
+    written: Written = field(default_factory=Written)
 
 
 def actor() -> str:
@@ -108,70 +118,60 @@ class SQLDigest:
 def stands(connection: BaseDatabaseWrapper) -> bool:
     """Whether the ledger's tables exist."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('public.migration_steps') IS NOT NULL")
+        cursor.execute(f"SELECT {_STANDS}")
         (answer,) = cursor.fetchone()
     return bool(answer)
 
 
 def write(connection: BaseDatabaseWrapper, run: Run) -> None:
     """Bring the tables to what the run says, if they stand; called after every step."""
-    if not stands(connection):
+    with connection.cursor() as cursor:
+        # Columns of a later migration, which this run may be about to make.
+        cursor.execute(f"SELECT {_STANDS}, {_RECORDED}")
+        standing, decided = cursor.fetchone()
+    if not standing:
+        run.written = Written()
         return
-    # A column of a later migration, which this run may be about to make.
-    decided = records_own_objects(connection)
-    finished = None if run.outcome == "running" else datetime.now(UTC)
+    row = _row(run) | (_decided(run) if decided else {})
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO migration_runs AS r (id, started_at, finished_at, actor, database_role, from_version, outcome,
-                                             error, backup_id, no_backup_reason, lock_wait_seconds, fingerprint)
-            VALUES (%s, %s, %s, %s, current_user, %s, %s, %s, %s, %s, %s, %s)
-            ON CONFLICT (id) DO UPDATE SET finished_at = excluded.finished_at, outcome = excluded.outcome,
-                error = excluded.error, backup_id = excluded.backup_id,
-                lock_wait_seconds = excluded.lock_wait_seconds, fingerprint = excluded.fingerprint
-            """,
-            [
-                run.id,
-                run.started_at,
-                finished,
-                run.actor,
-                run.from_version,
-                run.outcome,
-                run.error,
-                run.backup_id,
-                run.no_backup_reason,
-                run.lock_wait_seconds,
-                run.fingerprint,
-            ],
-        )
-        cursor.execute("SELECT count(*) FROM migration_steps WHERE run_id = %s", [run.id])
-        (written,) = cursor.fetchone()
-        for step in run.steps[written:]:
-            cursor.execute(
-                """
-                INSERT INTO migration_steps (run_id, app, name, outcome, started_at, seconds, retries,
-                                             lock_wait_seconds, file_checksum, sql_checksum, note)
-                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-                """,
-                [
-                    run.id,
-                    step.app,
-                    step.name,
-                    step.outcome,
-                    step.started_at,
-                    step.seconds,
-                    step.retries,
-                    step.lock_wait_seconds,
-                    step.file_checksum,
-                    step.sql_checksum,
-                    step.note,
-                ],
-            )
-        if decided:
-            cursor.execute(
-                "UPDATE migration_runs SET decisions = %s, own_objects = %s::jsonb WHERE id = %s",
-                [run.decisions, json.dumps(run.own_objects), run.id],
-            )
+        if row != run.written.row:
+            cursor.execute(_upsert(tuple(row)), list(row.values()))
+        for step in run.steps[run.written.steps :]:
+            cursor.execute(_INSERT_STEP, [run.id, *astuple(step)])
+    run.written = Written(row, len(run.steps))
+
+
+def _row(run: Run) -> dict[str, Any]:
+    ends = None if run.outcome == "running" else run.written.row.get("finished_at") or datetime.now(UTC)
+    return {
+        "id": run.id,
+        "started_at": run.started_at,
+        "finished_at": ends,
+        "actor": run.actor,
+        "from_version": run.from_version,
+        "outcome": run.outcome,
+        "error": run.error,
+        "backup_id": run.backup_id,
+        "no_backup_reason": run.no_backup_reason,
+        "lock_wait_seconds": run.lock_wait_seconds,
+        "fingerprint": run.fingerprint,
+    }
+
+
+def _decided(run: Run) -> dict[str, Any]:
+    return {"decisions": run.decisions, "own_objects": json.dumps(run.own_objects)}
+
+
+def _upsert(columns: tuple[str, ...]) -> str:
+    """``columns``: the key first."""
+    return compose(
+        "INSERT INTO migration_runs ({names}, database_role) VALUES ({values}, current_user)"
+        " ON CONFLICT (id) DO UPDATE SET ({changed}) = ROW({new})",
+        names=columns,
+        values=fragment(", ".join(["%s"] * len(columns))),
+        changed=columns[1:],
+        new=fragment(", ".join(compose("excluded.{c}", c=column) for column in columns[1:])),
+    )
 
 
 def records_own_objects(connection: BaseDatabaseWrapper) -> bool:
@@ -191,6 +191,11 @@ def own_objects(cursor: Any) -> frozenset[str]:
     return frozenset(words for (words,) in cursor.fetchall())
 
 
+_INSERT_STEP = f"""
+    INSERT INTO migration_steps (run_id, {", ".join(each.name for each in fields(MigrationStep))})
+    VALUES (%s{", %s" * len(fields(MigrationStep))})
+"""  # noqa: S608 - our own words
+_STANDS = "pg_catalog.to_regclass('public.migration_steps') IS NOT NULL"
 _RECORDED = """EXISTS (SELECT FROM pg_catalog.pg_attribute
                        WHERE attrelid = pg_catalog.to_regclass('public.migration_runs')
                          AND attname = 'own_objects' AND NOT attisdropped)"""

@@ -23,6 +23,7 @@ from moeen.db.catalog.sizes import estimate_sizes, has_rows
 from moeen.db.codes import Code
 from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.migrate.states import State, shown
 from moeen.db.migrate.watch import Seen
 from moeen.db.sql import compose, fragment
 from moeen.db.statements import Statement, split
@@ -232,11 +233,11 @@ def _statements(
     sizes = estimate_sizes(connection, count_to=THRESHOLD_ROWS)
     seen: set[tuple[str, Action | str]] = set()
     applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
-    state = loader.project_state(applied, at_end=True)
+    state = State.of(loader.project_state(applied, at_end=True))
     for migration, backwards in plan:
         key = f"{migration.app_label}.{migration.name}"
         if backwards:
-            state = loader.project_state((migration.app_label, migration.name), at_end=False)
+            state = State.of(loader.project_state((migration.app_label, migration.name), at_end=False))
         moves = []
         for operation in migration.operations:
             after = state.clone()
@@ -296,7 +297,7 @@ def _work_of(
         return
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         move = operation.database_backwards if backwards else operation.database_forwards
-        move(migration.app_label, editor, before, after)
+        move(migration.app_label, editor, shown(operation, before), shown(operation, after))
         collected = list(editor.collected_sql)
     if not collected:
         yield f"-- {operation.describe()}"

@@ -32,6 +32,7 @@ from moeen.db.migrate.refusals import (
     StrangersSchema,
     UnfitSession,
 )
+from moeen.db.migrate.states import State
 from moeen.db.names import ObjectName
 from moeen.db.operations import CONVERGING, CreateTable
 from moeen.db.schema import load_expected
@@ -323,7 +324,7 @@ def _subjects(
     live: dict[str, catalog.Table],
 ) -> Iterator[subject.Subject]:
     """Each table to adopt, beside what it will be when all pending migrations have run."""
-    state = loader.project_state([(migration.app_label, migration.name) for migration in pending])
+    state = _after(pending, loader)
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         for migration in pending:
             for operation in migration.operations:
@@ -344,8 +345,12 @@ def _changed_models(pending: Sequence[Migration], loader: MigrationLoader) -> li
     }
     if not named:
         return []
-    state = loader.project_state([(migration.app_label, migration.name) for migration in pending])
+    state = _after(pending, loader)
     return [state.apps.get_model(*key) for key in sorted(named & state.models.keys())]
+
+
+def _after(pending: Sequence[Migration], loader: MigrationLoader) -> State:
+    return State.of(loader.project_state([(migration.app_label, migration.name) for migration in pending]))
 
 
 def _altered(

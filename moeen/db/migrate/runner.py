@@ -172,7 +172,8 @@ class Executor(MigrationExecutor):
         )
         run.own_objects = sorted(self._own_objects())
         kept = options.keep_policies.keys()
-        with self._recorded(run):
+        # What is done again after a crash need not wait for the disk; the record that all is done does.
+        with self._recorded(run), session.unhurried(self.connection):
             self._back_up(run)
             for role in options.kept:
                 grantees.keep(self.connection, role)
@@ -181,7 +182,8 @@ class Executor(MigrationExecutor):
             for policy in policies.drop(self.connection, options.drop_policies):
                 options.tell(f"Dropped policy {policy.name} on {policy.table}, as told.")
             with triggers.holding(options.hold_triggers):
-                after = super().migrate(targets, list(plan), None, fake, fake_initial)
+                before = states.State.of(self._create_project_state(with_applied_migrations=True))
+                after = super().migrate(targets, list(plan), before, fake, fake_initial)
             own = {policy.words for policy in policies.foreign(self.connection) if policy.is_named & kept}
             if own or run.own_objects or options.kept:
                 # What stood before and was of the older scripts is gone by now.
@@ -191,7 +193,7 @@ class Executor(MigrationExecutor):
                 ledger.write(self.connection, run)
             self._make_web_login()
             self._validate(run)
-            return after.clone()  # Django renders into it; ours is kept
+            return states.whole(after).clone()  # Django renders into it; ours is kept
 
     def _create_project_state(self, with_applied_migrations: bool = False) -> ProjectState:
         make: Callable[[], ProjectState] = partial(
@@ -212,7 +214,9 @@ class Executor(MigrationExecutor):
             # Where Django may leave an operation out, or all of them, it goes its own way.
 
             def fake_it(base: ProjectState) -> ProjectState:
-                return MigrationExecutor.apply_migration(self, base.clone(), migration, fake, fake_initial)
+                return MigrationExecutor.apply_migration(
+                    self, states.whole(base).clone(), migration, fake, fake_initial
+                )
 
             return self._step(migration, state, fake_it, "faked" if fake else "applied")
         ready = states.ready(migration, states.steps(migration, state=state, behind=self._behind))

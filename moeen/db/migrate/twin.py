@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db.backups import database_settings, inventory, program_errors, scratch, tools
 from moeen.db.backups.login import Login
 from moeen.db.migrate import likeness, standins
+from moeen.db.server.programs import major_of
 
 NAME = "moeen_twin"
 ALIAS = "moeen_twin"
@@ -41,6 +43,19 @@ class Twin:
 
 
 @contextmanager
+def begun(connection: BaseDatabaseWrapper) -> Iterator[Future[Login]]:
+    """The server of a twin, which is being made meanwhile, and is gone afterwards: the way in of its superuser."""
+    connection.ensure_connection()
+    major = connection.connection.info.server_version // 10000
+    with ExitStack() as held, ThreadPoolExecutor(max_workers=1) as beside:
+
+        def make() -> Login:
+            return held.enter_context(scratch.server(tools.find_server(major), purpose="twin"))
+
+        yield beside.submit(make)
+
+
+@contextmanager
 def standing(connection: BaseDatabaseWrapper) -> Iterator[Twin]:
     """The twin of the connected database, gone afterwards.
 
@@ -48,24 +63,26 @@ def standing(connection: BaseDatabaseWrapper) -> Iterator[Twin]:
     read.
     """
     login = Login.of_wrapper(connection)
-    with login.connect(application="moeen twin") as source:
+    with begun(connection) as server, login.connect(application="moeen twin") as source:
         source.execute("SET default_transaction_read_only = on")
         source.execute("SET search_path = pg_catalog")
         folder = tools.find_server(source.info.server_version // 10000)
-        with scratch.server(folder, purpose="twin") as keeper:
-            with keeper.connect(application="moeen twin") as server:
-                standins.make_roles(source, server)
-            _make_database(source, keeper)
-            with keeper.to(NAME).connect(application="moeen twin") as made:
-                made.execute("SET search_path = pg_catalog")
-                stood_in = standins.make_objects(source, made)
-                said = _copy_schema(login, keeper.to(NAME), standins.unreadable(source))
-                standins.make_unreadable(source, made)
-                likeness.finish(source, made)
-                lacking = tuple(likeness.lacking(source, made, said=said, stood_in=stood_in))
-                server_version = made.info.parameter_status("server_version") or ""
-                with keeper.to(NAME, user=login.user).in_django(ALIAS) as twin:
-                    yield Twin(twin, made, server_version.split()[0], lacking)
+        programs = tools.find(major_of(folder) or 0, tls=login.tls)
+        dumped = _dump(login, programs, left_out=standins.unreadable(source))
+        keeper = server.result()
+        with keeper.connect(application="moeen twin") as administrator:
+            standins.make_roles(source, administrator)
+        _make_database(source, keeper)
+        with keeper.to(NAME).connect(application="moeen twin") as made:
+            made.execute("SET search_path = pg_catalog")
+            stood_in = standins.make_objects(source, made)
+            said = _restore(keeper.to(NAME), programs, dumped)
+            standins.make_unreadable(source, made)
+            likeness.finish(source, made)
+            lacking = tuple(likeness.lacking(source, made, said=said, stood_in=stood_in))
+            server_version = made.info.parameter_status("server_version") or ""
+            with keeper.to(NAME, user=login.user).in_django(ALIAS) as twin:
+                yield Twin(twin, made, server_version.split()[0], lacking)
 
 
 def _make_database(source: Connection, server: Login) -> None:
@@ -96,26 +113,28 @@ def _give_settings(source: Connection, made: Connection) -> None:
         )
 
 
-def _copy_schema(source: Login, target: Login, left_out: Sequence[str]) -> str:
-    """pg_dump into pg_restore; what pg_restore says of objects that it could not make."""
-    with target.connect(application="moeen twin") as connection:
-        major = connection.info.server_version // 10000
-    programs = tools.find(major, tls=source.tls)
+def _dump(source: Login, programs: tools.Tools, *, left_out: Sequence[str]) -> bytes:
+    """The schema, as pg_dump writes it."""
     dump = [
         programs.program("pg_dump"), "--no-password", "--schema-only", "--format=custom", "--no-tablespaces",
         "--no-subscriptions", "--no-security-labels", "--compress=0", f"--lock-wait-timeout={LOCK_WAIT_SECONDS * 1000}",
         *(f"--exclude-table={name}" for name in left_out),
     ]  # fmt: skip
-    restore = [
-        programs.program("pg_restore"), "--no-password", "--no-tablespaces", "--no-subscriptions",
-        f"--dbname={target.dbname}",
-    ]  # fmt: skip
     environment = {**source.environment(application="moeen twin"), **programs.environment}
     dumped = subprocess.run(dump, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if dumped.returncode:
         raise program_errors.failure("pg_dump", dumped.stderr.decode("utf-8", "replace"), dumped.returncode)
+    return dumped.stdout
+
+
+def _restore(target: Login, programs: tools.Tools, dumped: bytes) -> str:
+    """Make what was dumped; gives what pg_restore says of objects that it could not make."""
+    restore = [
+        programs.program("pg_restore"), "--no-password", "--no-tablespaces", "--no-subscriptions",
+        f"--dbname={target.dbname}",
+    ]  # fmt: skip
     restored = subprocess.run(
-        restore, env=target.environment(application="moeen twin"), input=dumped.stdout, capture_output=True, check=False
+        restore, env=target.environment(application="moeen twin"), input=dumped, capture_output=True, check=False
     )
     # It goes on after an error; what is missing afterwards is found by comparing.
     return restored.stderr.decode("utf-8", "replace")

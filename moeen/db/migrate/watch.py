@@ -21,6 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
+from moeen.db import catalog
 from moeen.db.actions import Lock, strongest
 from moeen.db.converge.failures import explained
 from moeen.db.sql import compose
@@ -103,15 +104,19 @@ class Watch:
         self._migration = ""
         #: The tables at the end of the statement before, in the same transaction.
         self._before: _Tables | None = None
+        #: The tables as the transaction before left them, where that is known to have been committed.
+        self._left: _Tables | None = None
 
     @contextmanager
     def over(self, connection: BaseDatabaseWrapper, migration: str) -> Iterator[None]:
         """What runs meanwhile is of this migration."""
-        self._migration = migration
+        self._migration, self._before, self._left = migration, None, None
         with connection.execute_wrapper(self):
             yield
 
     def __call__(self, execute: Callable[..., Any], text: Any, params: Any, many: bool, context: Any) -> Any:
+        if catalog.is_looking():
+            return execute(text, params, many, context)
         connection: BaseDatabaseWrapper = context["connection"]
         whole, outcome = str(text), None
         parts = [whole] if params or many else [part.text for part in split(whole)] or [whole]
@@ -125,6 +130,8 @@ class Watch:
         status, word = session.info.transaction_status, text.split(None, 1)[0].upper()
         if word == "ROLLBACK" or status != TransactionStatus.INTRANS:
             self._before = None
+        if status == TransactionStatus.IDLE and connection.in_atomic_block:
+            self._before = self._begin(connection, session)
         if word in ("ROLLBACK", *_IDLE) or status == TransactionStatus.INERROR or (asks and word == "SELECT"):
             return run()
         if not connection.in_atomic_block:
@@ -139,6 +146,20 @@ class Watch:
         self._note(text, _changes(before, locked))
         return outcome
 
+    def _begin(self, connection: BaseDatabaseWrapper, session: Connection) -> _Tables:
+        """The tables at the beginning of a transaction: as the one before left them, where that was committed."""
+        left, self._left = self._left, None
+        transaction.on_commit(self._keep, using=connection.alias)
+        if left is None:
+            return _standing(session)
+        # The count is of several transactions, until the server takes it over and begins anew.
+        with session.cursor() as cursor:
+            scans: dict[int, int] = dict(cursor.execute(_SCANNED, [list(left)], prepare=True).fetchall())
+        return {oid: replace(table, scans=scans.get(oid, 0), modes=frozenset()) for oid, table in left.items()}
+
+    def _keep(self) -> None:
+        self._left = self._before
+
     def _watch_alone(self, connection: BaseDatabaseWrapper, run: Callable[[], Any], text: str) -> Any:
         """In a transaction all the same, where the statement goes into one."""
         known = len(self.seen)
@@ -149,6 +170,7 @@ class Watch:
             if not isinstance(error.__cause__, psycopg.errors.ActiveSqlTransaction):
                 raise
             del self.seen[known:]
+        self._left = None
         before = _standing(self._keeper)
         with self._noting_errors(text), self._held_up(connection.connection) as locked:
             outcome = run()
@@ -203,6 +225,9 @@ _STANDING = """
     SELECT c.oid, n.nspname, c.relname, c.relfilenode, coalesce(pg_stat_get_xact_numscans(c.oid), 0)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname !~ '^(pg_|information_schema$)'
+"""
+_SCANNED = """
+    SELECT oid, pg_stat_get_xact_numscans(oid) FROM unnest(%s::oid[]) AS oid WHERE pg_stat_get_xact_numscans(oid) > 0
 """
 _LOCKED = """
     SELECT c.oid, n.nspname, c.relname, c.relfilenode, coalesce(pg_stat_get_xact_numscans(c.oid), 0), array_agg(l.mode)

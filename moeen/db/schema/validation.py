@@ -275,8 +275,15 @@ def expected_path() -> Path:
 
 
 def load_expected() -> Objects:
-    """The expected catalog."""
-    return canonical.load(expected_path().read_text(encoding="utf-8"))
+    """The expected catalog, which nobody may change: it is read once."""
+    path = expected_path()
+    return _loaded(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(path: Path, changed: int) -> Objects:
+    """``changed``: when the file was, in nanoseconds."""
+    return canonical.load(path.read_text(encoding="utf-8"))
 
 
 def write_expected(connection: BaseDatabaseWrapper, path: Path) -> Form:

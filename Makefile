@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-fleet test-ha bench-fleet
+.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation release test-fleet test-ha bench-fleet
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -149,6 +149,9 @@ bench-validate: development  ## measure validate_schema against pg_dump --schema
 
 docs: development  ## write docs/commands.md and docs/configuration.md anew
 	@$(BIN)/python -m sysadmin.management.reference
+
+release: development  ## keep the version that pyproject.toml states: its migrations' checksums and its database, in tests/releases
+	@$(BIN)/python -m tests.releases && $(BIN)/python -m pytest tests/test_releases.py
 
 lock:  ## pin requirements*.in anew, with hashes and without naming an index
 	@[ -x .moeen/lock/bin/pip-compile ] || { $(PYTHON) -m venv --clear .moeen/lock && \

@@ -629,11 +629,17 @@ def test_prune__another_databases_backups__are_counted_by_themselves():
 
 def test_list__newest_is_another_databases__speaks_of_ours():
     found = [entry(0, verified=True, database="copy"), entry(9, verified=True)]
-    (said,) = retention.warnings(found, database="d", max_age=timedelta(hours=26), now=NOW)
+    (said,) = retention.warnings(found, origin.Origin("d"), max_age=timedelta(hours=26), now=NOW)
     assert "9 days old" in said
-    assert retention.warnings(found[:1], database="d", max_age=timedelta(hours=26), now=NOW) == [
+    assert retention.warnings(found[:1], origin.Origin("d"), max_age=timedelta(hours=26), now=NOW) == [
         "There is no backup of d."
     ]
+
+
+def test_list__newest_is_of_a_database_of_that_name_on_another_server__speaks_of_ours():
+    found = [entry(0, verified=True, system="2"), entry(9, verified=True, system="1")]
+    (said,) = retention.warnings(found, origin.Origin("d", "1"), max_age=timedelta(hours=26), now=NOW)
+    assert "9 days old" in said
 
 
 @pytest.mark.parametrize("signature", [trust.UNSIGNED, trust.WRONG])
@@ -647,8 +653,10 @@ def test_prune_and_list__backups_that_nobody_known_has_signed__stand_for_no_othe
     assert change not in retention.doomed([honest[0], change, later], daily=1, weekly=0, monthly=0, now=NOW)
     old = entry(9, verified=True, signature=trust.SIGNED)
     hours = {"max_age": timedelta(hours=26), "now": NOW}
-    assert [said for said in retention.warnings([forged[0], old], database="d", **hours) if "9 days old" in said]
-    assert "There is no backup of d that a known key has signed." in retention.warnings(forged, database="d", **hours)
+    assert [said for said in retention.warnings([forged[0], old], origin.Origin("d"), **hours) if "9 days old" in said]
+    assert "There is no backup of d that a known key has signed." in retention.warnings(
+        forged, origin.Origin("d"), **hours
+    )
 
 
 def test_prune__nothing_to_keep__newest_and_last_verified_stay():
@@ -676,10 +684,12 @@ def test_prune__failed_its_verification__does_not_stand_for_its_day():
     ],
 )
 def test_list__something_worrying__warned_of(found, word):
-    (said,) = [w for w in retention.warnings(found, database="d", max_age=timedelta(hours=26), now=NOW) if word in w]
+    (said,) = [
+        w for w in retention.warnings(found, origin.Origin("d"), max_age=timedelta(hours=26), now=NOW) if word in w
+    ]
     assert said.endswith(".")
     fine = [entry(0, verified=True), entry(1, verified=True)]
-    assert retention.warnings(fine, database="d", max_age=timedelta(hours=26), now=NOW) == []
+    assert retention.warnings(fine, origin.Origin("d"), max_age=timedelta(hours=26), now=NOW) == []
 
 
 def test_list_and_prune__through_the_commands__exit_codes_and_json(filled, manage, tmp_path):

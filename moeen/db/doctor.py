@@ -23,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from moeen.db import alarm, registry, roles, schema, standbys
 from moeen.db.archiving import standing
 from moeen.db.backups import retention, store
+from moeen.db.backups.origin import Origin
 from moeen.db.codes import Code
 from moeen.db.errors import DONE, MoeenError
 from moeen.db.explain import explain
@@ -301,10 +302,10 @@ class _Examination:
         return OK, says, ""
 
     def backups(self) -> Answer:
-        database = str(self.wrapper.settings_dict["NAME"])
+        here = Origin.of_wrapper(self.wrapper)
         everything = retention.entries(store.of())
-        worries = retention.warnings(everything, database=database, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
-        found = [entry for entry in everything if entry.database == database]
+        worries = retention.warnings(everything, here, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+        found = [entry for entry in everything if entry.origin.same(here)]
         if not found:
             return WARN, "none was ever made", "manage.py backup_database, then manage.py verify_backup latest"
         newest = max(found, key=lambda entry: entry.created_at)

@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from moeen.db.backups import retention, store
+from moeen.db.backups.origin import Origin
 from moeen.db.backups.retention import Entry
 from moeen.db.errors import MoeenError
 from moeen.db.history import reports
@@ -211,17 +212,17 @@ def _backfills(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _backups() -> dict[str, Any]:
     """As far as this process sees where they lie; a machine that serves need not."""
-    database = str(connections[router.db_for_read(OperatorReport)].settings_dict["NAME"])
+    here = Origin.of_wrapper(connections[router.db_for_read(OperatorReport)])
     try:
         every = list(islice(retention.newest_first(store.of()), BACKUPS))
-        found = [entry for entry in every if entry.damage or entry.database == database]
+        found = [entry for entry in every if entry.damage or entry.origin.same(here)]
     except (MoeenError, OSError) as error:
         found, why = [], f"the place of backups cannot be read: {type(error).__name__}"
     else:
         why = "this process sees no backup of this database"
     if not found:
         return {"fact": Fact(_("backups"), UNKNOWN, why, "manage.py list_backups"), "bars": []}
-    worries = retention.warnings(found, database=database, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
+    worries = retention.warnings(found, here, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
     whole = [entry for entry in found if not entry.damage]
     failed = any(entry.damage or entry.verified_ok is False for entry in found[:1])
     state = FAIL if failed else WARN if worries else OK

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.backups import digests, inventory
@@ -33,6 +35,16 @@ class Origin:
         """Of the login's database, or of another on the same server, which may not stand yet."""
         with login.connect(application="moeen backups") as connection:
             return cls(database or login.database, inventory.system(connection))
+
+    @classmethod
+    def of_wrapper(cls, wrapper: BaseDatabaseWrapper) -> Origin:
+        """Of Django's connection; known by its name alone where the server cannot be asked."""
+        name = str(wrapper.settings_dict["NAME"])
+        try:
+            wrapper.ensure_connection()
+        except (DatabaseError, MoeenError):
+            return cls(name)
+        return cls(name, inventory.system(wrapper.connection))
 
     @classmethod
     def of_backup(cls, paper: Manifest) -> Origin:

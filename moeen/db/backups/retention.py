@@ -9,6 +9,7 @@ from typing import Any
 
 from moeen.db.backups import trust
 from moeen.db.backups.manifest import CHANGE, NIGHTLY, PRE_ADOPTION, RESTORE, Damaged, Pin
+from moeen.db.backups.origin import Origin
 from moeen.db.backups.store import Store
 from moeen.db.errors import MoeenError
 from moeen.db.logs import logger
@@ -41,6 +42,11 @@ class Entry:
     verified_at: str = ""
     verified_ok: bool | None = None
     damage: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """Which database it is of."""
+        return Origin(self.database, self.system)
 
     @property
     def counts(self) -> bool:
@@ -76,9 +82,7 @@ def newest_first(store: Store) -> Iterator[Entry]:
     return (_entry(store, backup_id) for backup_id in reversed(store.ids()))
 
 
-def warnings(
-    found: Sequence[Entry], *, database: str, system: str = "", max_age: timedelta, now: datetime | None = None
-) -> list[str]:
+def warnings(found: Sequence[Entry], of: Origin, *, max_age: timedelta, now: datetime | None = None) -> list[str]:
     """What the operator of a database must hear: no backup, too old, never verified, failed, shrunk, damaged.
 
     One that no known key has signed is no backup.
@@ -87,11 +91,10 @@ def warnings(
     said = [f"Backup {entry.id} is damaged: {entry.damage}." for entry in found if entry.damage]
     said += [f"Backup {entry.id} is signed by no key that is known here." for entry in found
              if entry.signature == trust.WRONG]  # fmt: skip
-    same = [entry for entry in found if not entry.damage and entry.database == database
-            and (not system or entry.system in ("", system))]  # fmt: skip
+    same = [entry for entry in found if not entry.damage and entry.origin.same(of)]
     whole = [entry for entry in same if entry.counts]
     if not whole:
-        return [*said, f"There is no backup of {database}{' that a known key has signed' if same else ''}."]
+        return [*said, f"There is no backup of {of.database}{' that a known key has signed' if same else ''}."]
     newest = whole[0]
     age = now - newest.created_at
     if age > max_age:

@@ -28,13 +28,9 @@ class Command(BackupCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = retention.entries(store.of(options["store"]))
-        database = str(connections[options["database"]].settings_dict["NAME"])
-        system = Origin.parse(options["database_identity"]).system if options["database_identity"] else ""
-        if options["database_identity"]:
-            database = Origin.parse(options["database_identity"]).database
-        warnings = retention.warnings(
-            found, database=database, system=system, max_age=timedelta(hours=settings.BACKUP_MAX_AGE)
-        )
+        identity = options["database_identity"]
+        of = Origin.parse(identity) if identity else Origin.of_wrapper(connections[options["database"]])
+        warnings = retention.warnings(found, of, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
         archive = standing.look(connections[options["database"]])
         warnings += [f"archive: {worry}" for worry in archive.worries]
         if options["json"]:

@@ -246,6 +246,8 @@ _SETTINGS = {
     "enable_nestloop": "off",
     "work_mem": "64MB",
     "maintenance_work_mem": "128MB",
+    # A statement may take minutes; of one whose import was killed the server learns so, and the next may begin.
+    "client_connection_check_interval": "2s",
     # Others may stand in the way of a change of a table for so long; then the run is stopped, and can be run again.
     "lock_timeout": "30s",
 }

@@ -71,7 +71,7 @@ def is_looking() -> bool:
 def read(connection: BaseDatabaseWrapper, *, schemas: Collection[str] = SCHEMAS) -> Catalog:
     """The whole catalog of these schemas, in a handful of queries."""
     with _reading(connection) as cursor:
-        tables = _tables(cursor, compose(_STANDING, schemas=_literal(schemas)))
+        tables = _tables(cursor, _oids(cursor, compose(_STANDING, schemas=_literal(schemas))))
         functions = _functions(cursor, schemas)
     names = {t.identity.pretty(): t for t in tables}
     return Catalog(tables=dict(sorted(names.items())), functions={f.signature: f for f in functions})
@@ -115,7 +115,7 @@ def read_whole_with(
     standing = [(oid, ObjectName(schema, name).pretty()) for oid, schema, name in cursor.fetchall()]
     known = [oid for oid, name in standing if only is None or name in only]
     beside = [oid for oid, name in standing if only is not None and name not in only]
-    tables = _tables(cursor, _these(known), beside=_these(beside), whole=True)
+    tables = _tables(cursor, known, beside=beside, whole=True)
     functions = _functions(cursor, [*schemas, "auth"], grants=True)
     cursor.execute(NAMESPACES, [schemas])
     found_schemas = {row[0]: Schema(row[0], row[1], row[2], _grants(row[3])) for row in cursor.fetchall()}
@@ -157,14 +157,14 @@ def read_tables(connection: BaseDatabaseWrapper, names: Iterable[str], *, schema
     """Those of the named relations that exist, by name."""
     which = compose(f"{_STANDING} AND c.relname = ANY ({{names}})", schemas=_literal([schema]), names=_literal(names))
     with _reading(connection) as cursor:
-        return {t.name: t for t in _tables(cursor, which)}
+        return {t.name: t for t in _tables(cursor, _oids(cursor, which))}
 
 
 def read_temporary_table(connection: BaseDatabaseWrapper, name: str) -> Table:
     """A temporary table of this session; LookupError when there is none of the name."""
     which = "SELECT oid FROM pg_class WHERE relname = {n} AND relnamespace = pg_my_temp_schema()"
     with _reading(connection) as cursor:
-        for table in _tables(cursor, compose(which, n=sql.Literal(name))):
+        for table in _tables(cursor, _oids(cursor, compose(which, n=sql.Literal(name)))):
             return table
     raise LookupError(f"No temporary table {name}.")
 
@@ -178,8 +178,13 @@ def _literal(words: Iterable[str]) -> sql.Literal:
     return sql.Literal(list(words))
 
 
-def _these(oids: Iterable[int]) -> str:
-    return compose("SELECT unnest({o}::oid[])", o=sql.Literal([*oids]))
+def _oids(cursor: Any, query: str) -> list[int]:
+    cursor.execute(query)
+    return [oid for (oid,) in cursor.fetchall()]
+
+
+def _array(oids: Iterable[int]) -> str:
+    return compose("{o}::oid[]", o=sql.Literal([*oids]))
 
 
 @contextmanager
@@ -197,17 +202,17 @@ def _reading(connection: BaseDatabaseWrapper) -> Iterator[CursorWrapper]:
             cursor.execute("SELECT set_config('search_path', %s, true)", [path])
 
 
-def _tables(cursor: Any, which: str, *, beside: str = "", whole: bool = False) -> list[Table]:
-    """These tables with their parts, and those ``beside`` them without; ``whole``: grants and rules as well.
-
-    ``which`` and ``beside`` are queries for their oids.
-    """
-    both = f"{which} UNION ALL {beside}" if beside else which
-    asked = dict.fromkeys((COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, POLICIES), which) | {TABLES: both}
+def _tables(cursor: Any, oids: list[int], *, beside: Collection[int] = (), whole: bool = False) -> list[Table]:
+    """These tables with their parts, and those ``beside`` them without; ``whole``: grants and rules as well."""
+    if not oids and not beside:
+        return []
+    both = [*oids, *beside]
+    asked = dict.fromkeys((COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, POLICIES), oids) | {TABLES: both}
     if whole:
-        asked |= {RULES: which, COLUMN_GRANTS: which, TABLE_GRANTS: both}
-    # In one go: there are many such readings, and each is short.
-    cursor.execute(";".join(query.replace("%s", f"ARRAY({oids})") for query, oids in asked.items()))
+        asked |= {RULES: oids, COLUMN_GRANTS: oids, TABLE_GRANTS: both}
+    # In one go: there are many such readings, and each is short. With the oids themselves the server plans by their
+    # number; of a query for them it would expect more, and read whole catalogs through.
+    cursor.execute(";".join(query.replace("%s", _array(these)) for query, these in asked.items()))
     answers = {}
     for query in asked:
         answers[query] = cursor.fetchall()

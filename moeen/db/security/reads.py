@@ -114,7 +114,7 @@ def accessing(patient: Any, *, purpose: str, using: str = DEFAULT_DB_ALIAS) -> I
                 exit_code=FINDINGS,
             )
         who = identity.current()
-        with recorded() as reads:
+        with recorded(purpose=purpose) as reads:
             reads.note(*opened)
             reads.store(who, using=using)
             try:

@@ -127,9 +127,11 @@ def _as_default(database):
     default = connections["default"]
     default.close()
     before, default.settings_dict["NAME"] = default.settings_dict["NAME"], database.name
-    yield
-    default.close()
-    default.settings_dict["NAME"] = before
+    try:
+        yield
+    finally:
+        default.close()
+        default.settings_dict["NAME"] = before
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def test_failure__url__gets_names_outcome_and_cause_and_no_secret(manage, listen
 def test_failure__command__gets_it_on_stdin_and_in_variables_without_our_environment(manage, tmp_path):
     done = manage("backup_database", "--jobs", "no", ON_FAILURE=keeping(tmp_path), **SECRETS)
     told = json.loads((tmp_path / "input").read_text())
-    assert (done.returncode, told["outcome"], told["kind"]) == (2, "wrong usage", "usage")
+    assert (done.returncode, told["outcome"], told["kind"]) == (2, "wrong usage", "MoeenError")
     environment = (tmp_path / "environment").read_text()
     assert "MOEEN_COMMAND=backup_database\n" in environment
     assert "MOEEN_EXIT_CODE=2\n" in environment

@@ -286,10 +286,10 @@ def test_migrate__columns_and_tables_of_the_clinics_own__stay(new_database):
             INSERT INTO own_branches (name) VALUES ('الفرع الأول');
             CREATE VIEW patient_names AS SELECT id, first_name, last_name FROM patients;
             CREATE FUNCTION own_function() RETURNS int LANGUAGE sql AS 'SELECT 1';
-            CREATE POLICY own_policy ON patients FOR SELECT USING (national_id = 'x');
+            CREATE POLICY own_policy ON patients FOR SELECT USING (CURRENT_USER = 'own_login');
             """
         )
-        mine = re.compile(r"national_id|file_no|own_branches|patient_names|own_function")
+        mine = re.compile(r"national_id|file_no|own_branches|patient_names|own_function|own_policy")
         kept = {line for line in snapshots.lines(connection) if mine.search(line)}
         rows = connection.execute("SELECT id, national_id, file_no FROM patients ORDER BY id").fetchall()
         own_branches = snapshots.digest(connection, "own_branches")

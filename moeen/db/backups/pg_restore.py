@@ -183,7 +183,7 @@ class _Run:
         if self.failed is not None and blamed and not general:
             self.failed.extend(blamed)
             return
-        failure = program_errors.failure("pg_restore", said, code)
+        failure = program_errors.failure("pg_restore", said, code, otherwise=_ALL)
         next_step = failure.next_step or ("" if general else _ALL)
         raise MoeenError(failure.cause, next_step=next_step, exit_code=failure.exit_code, code=failure.code)
 

@@ -68,8 +68,14 @@ def is_general(said: str) -> bool:
     return any(re.search(pattern, said) for pattern, cause, *_ in _KNOWN if cause in _GENERAL)
 
 
-def failure(program: str, said: str, code: int) -> MoeenError:
-    """`said` is the program's standard error, `code` how it ended (negative: the signal)."""
+_OTHERWISE = "The server's log may say more. Mend that, then run the command again."
+
+
+def failure(program: str, said: str, code: int, *, otherwise: str = _OTHERWISE) -> MoeenError:
+    """`said` is the program's standard error, `code` how it ended (negative: the signal).
+
+    `otherwise`: what is to be done about an error that is not known.
+    """
     for pattern, cause, step, exit_code in _KNOWN:
         found = re.search(pattern, said)
         if found:
@@ -85,7 +91,7 @@ def failure(program: str, said: str, code: int) -> MoeenError:
         )
     return MoeenError(
         f"{program} failed: {_first_error(said) or f'exit code {code}'}.",
-        next_step="The server's log may say more. Mend that, then run the command again.",
+        next_step=otherwise,
         code=Code.PROGRAM_FAILED,
     )
 

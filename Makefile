@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-pages test-stranger release test-fleet test-ha bench-fleet
+.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-pages test-stranger release test-fleet test-ha bench-fleet test-browser test-hostile bench-admin
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -103,6 +103,12 @@ test-ha: development  ## kill a primary under Patroni while eight write, a migra
 test-demo: development  ## make demo from nothing: every role signs in over HTTP, within a minute and a half
 	@$(BIN)/python -m pytest -s -m long tests/test_demo.py $(ARGS)
 
+test-browser: development  ## the admin in Debian's Chromium, over a demo clinic: what people do there (PICTURES=folder)
+	@PICTURES=$(PICTURES) $(BIN)/python -m pytest -m long tests/test_browser.py $(ARGS)
+
+test-hostile: development  ## two thousand made-up filters, ids, JSON texts and forms: no page of the admin fails (SEED=2, HOSTILE=500)
+	@SEED=$(SEED) HOSTILE=$(HOSTILE) $(BIN)/python -m pytest -s -m long tests/test_hostile_input.py $(ARGS)
+
 check: development  ## lint, formatting, types, missing migrations, Django's own checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -134,6 +140,9 @@ bench-backfill: development  ## measure the backfill of public ids against a bar
 
 bench-live: development  ## adopt a million patients under load: ours, plain Django, the older scripts
 	@$(BIN)/python -m tests.bench.bench_live $(ARGS)
+
+bench-admin: development  ## measure every page of the admin at a million rows
+	@$(BIN)/python -m tests.bench.bench_admin $(ARGS)
 
 bench-rls: development  ## measure what row security costs at a million appointments
 	@$(BIN)/python -m tests.bench.bench_rls $(ARGS)

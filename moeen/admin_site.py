@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from moeen import search, second_factor
+from moeen import looking, search, second_factor
 from moeen.db import public_ids
 from moeen.db.roles import PEOPLE
 from moeen.db.security import identity
@@ -46,9 +46,12 @@ class MoeenAdminSite(AdminSite):
 
     def get_urls(self) -> list[Any]:
         switch = self.admin_view(require_POST(self.switch_role))
+        look, stop = (self.admin_view(require_POST(view)) for view in (looking.begin, looking.stop))
         searched = self.admin_view(lambda request: search.answer(request, self))
         return [
             path("role/", switch, name="switch_role"),
+            path("look/<uuid:person>/", look, name="look_as"),
+            path("look/stop/", stop, name="stop_looking"),
             path("search/", searched, name="search"),
             path("login/code/", second_factor.CodePage.as_view(site=self), name="second_factor_code"),
             path("second-factor/", second_factor.SetUpPage.as_view(site=self), name="second_factor"),
@@ -89,6 +92,7 @@ class MoeenAdminSite(AdminSite):
             "held_roles": [(name, labels[name]) for name in held],
             "acting_role": acting,
             "acting_role_label": labels[acting],
+            "looks": "look" in request.__dict__,
         }
 
     def switch_role(self, request: HttpRequest) -> HttpResponse:

@@ -57,6 +57,12 @@ def expired(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page(request, 403, why=why)
 
 
+def looking(request: HttpRequest) -> HttpResponse:
+    """Whoever looks as another person changes nothing, and opens none of the pages of their account."""
+    why = _("You look at everything as somebody else: nothing can be changed, and their account is not shown.")
+    return _page(request, 403, why=why)
+
+
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Says what the acting role may not do, and offers those of the person's other roles that may."""
     user = getattr(request, "user", None)

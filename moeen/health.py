@@ -1,13 +1,17 @@
 """Two addresses for whoever watches the service: `/healthz`, the process answers; `/readyz`, so does the database.
 
+A database that lacks migrations of this code does not count as answering.
+
 They stand before everything else: a watcher knows no host name of ours, no https and no session.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -32,10 +36,17 @@ class HealthMiddleware:
 
 
 def is_ready() -> bool:
-    """Whether a statement of nobody's comes back signed: server, login, roles and key are right."""
+    """Whether a signed statement comes back (server, login, roles and key are right) and no migration is missing."""
     try:
-        with identity.bound(identity.ANONYMOUS), connection.cursor() as cursor:
-            cursor.execute("SELECT app.is_bound()")
+        with identity.acting_as_auth(), connection.cursor() as cursor:
+            cursor.execute("SELECT app.is_bound() AND app.has_migrations(%s)", [_newest()])
             return bool(cursor.fetchone() == (True,))
     except (DatabaseError, MoeenError):
         return False
+
+
+@cache
+def _newest() -> list[str]:
+    """The last migration of each app, as the code has them: what stands before is applied where these are."""
+    graph = MigrationLoader(None, ignore_no_migrations=True).graph
+    return [f"{app}.{name}" for app, name in graph.leaf_nodes()]

@@ -13,7 +13,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,14 @@ ACTING_ROLE = "acting_role"
 WRITTEN = "written"
 
 
+@dataclass(frozen=True)
+class Look:
+    """Of a request that somebody makes as another person (moeen/looking.py): who they are, and who they look as."""
+
+    looker: identity.Identity
+    who: identity.Identity
+
+
 class IdentityMiddleware:
     """Stands after AuthenticationMiddleware, and binds what comes after it."""
 
@@ -56,7 +64,7 @@ class IdentityMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self.__acall__(request)
-        with identity.requested(**origin(request)), reads.recorded() as read:
+        with identity.requested(**origin(request)), reads.recorded(purpose=_purpose(request)) as read:
             who = _identity(request, request.user)
             standby = _begin(request, who)
             with identity.bound(who):
@@ -64,11 +72,11 @@ class IdentityMiddleware:
                     response: HttpResponseBase = self.get_response(request)
                 if _end(request, standby):
                     standby, response = "", self.get_response(request)
-            stored = _stored(read, who)
+            stored = _stored(read, _reader(request, who))
             return _noted(request, _bind_body(response, who, read, standby) if stored else unrecorded(request))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        with identity.requested(**origin(request)), reads.recorded() as read:
+        with identity.requested(**origin(request)), reads.recorded(purpose=_purpose(request)) as read:
             who = await sync_to_async(_identity)(request, await request.auser())
             standby = await sync_to_async(_begin)(request, who)
             with identity.bound(who):
@@ -76,7 +84,7 @@ class IdentityMiddleware:
                     response: HttpResponseBase = await self.get_response(request)
                 if await sync_to_async(_end)(request, standby):
                     standby, response = "", await self.get_response(request)
-            stored = await sync_to_async(_stored)(read, who)
+            stored = await sync_to_async(_stored)(read, _reader(request, who))
             answer = _bind_body(response, who, read, standby) if stored else unrecorded(request)
             return await sync_to_async(_noted)(request, answer)
 
@@ -141,8 +149,26 @@ def _stored(read: reads.Reads, who: identity.Identity) -> bool:
     return True
 
 
+def _look(request: HttpRequest) -> Look | None:
+    found: Look | None = request.__dict__.get("look")
+    return found
+
+
+def _purpose(request: HttpRequest) -> str:
+    """Why records are opened, where it is not the usual purpose of the role."""
+    return "operations" if _look(request) else ""
+
+
+def _reader(request: HttpRequest, who: identity.Identity) -> identity.Identity:
+    """Who has read what was shown."""
+    look = _look(request)
+    return look.looker if look else who
+
+
 def _identity(request: HttpRequest, user: Any) -> identity.Identity:
-    if not user.is_authenticated:
+    if look := _look(request):
+        who = look.who
+    elif not user.is_authenticated:
         who = identity.ANONYMOUS
     else:
         session: Any = getattr(request, "session", {})  # who came by another way than a session has none

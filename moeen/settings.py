@@ -206,6 +206,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "moeen.sessions.SessionLimitsMiddleware",
+    "moeen.preferences.PreferencesMiddleware",
+    "moeen.looking.LookingMiddleware",
     "moeen.middleware.IdentityMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

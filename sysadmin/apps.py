@@ -53,10 +53,12 @@ class SysadminConfig(AppConfig):
         from sysadmin import (
             auth,
             checks,  # noqa: F401 - they register by being imported
+            preferences,
         )
 
         # In place of Django's receiver, which is connected later and is dropped for having the same name.
         user_logged_in.connect(auth.note_sign_in, dispatch_uid="update_last_login")
+        user_logged_in.connect(preferences.note_sign_in, dispatch_uid="sysadmin.note_preferences")
         user_login_failed.connect(auth.note_failure, dispatch_uid="sysadmin.note_failure")
         user_logged_out.connect(auth.note_sign_out, dispatch_uid="sysadmin.note_sign_out")
         role_switched.connect(auth.note_role, dispatch_uid="sysadmin.note_role")

@@ -12,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import hashers
 from django.core.cache import cache
 from django.db import DatabaseError, connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import RequestFactory
 from django.urls import reverse
 
@@ -571,6 +572,14 @@ def test_health__asked_by_a_watcher__tells_the_process_from_the_database(client,
         assert client.get("/readyz").status_code == 503
         transaction.set_rollback(True)
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("app", ["sysadmin", "chatbot", "sessions"])
+def test_health__migration_missing__is_not_ready(client, app):
+    assert client.get("/readyz").status_code == 200
+    newest = MigrationRecorder.Migration.objects.filter(app=app).order_by("-id").first()
+    MigrationRecorder.Migration.objects.filter(pk=newest.pk).delete()
+    assert client.get("/readyz").status_code == 503
 
 
 def test_access_log__of_a_request__names_the_page_and_no_row(client, boss, caplog, monkeypatch):

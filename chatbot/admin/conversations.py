@@ -14,6 +14,7 @@ from sysadmin.admin.base import ModelAdmin
 class ConversationAdmin(PatientNameMixin, ModelAdmin):
     """Talks between the bot and people."""
 
+    moment_fields = ("started_at",)
     list_display = (
         "shown_public_id",
         "channel",

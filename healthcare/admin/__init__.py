@@ -154,6 +154,7 @@ class DoctorAdmin(PersonAdmin):
 class AppointmentAdmin(PatientNameMixin, ModelAdmin):
     """Times at which patients are to see doctors."""
 
+    moment_fields = ("appointment_date", "appointment_time")
     list_display = (
         "appointment_date",
         "appointment_time",
@@ -177,6 +178,7 @@ class AppointmentAdmin(PatientNameMixin, ModelAdmin):
 class SessionAdmin(PatientNameMixin, ModelAdmin):
     """Consultations are written by their doctor; administrators look."""
 
+    moment_fields = ("session_date", "session_time")
     list_display = (
         "session_date",
         "session_time",
@@ -200,6 +202,7 @@ class SessionAdmin(PatientNameMixin, ModelAdmin):
 class InsuranceClaimAdmin(PatientNameMixin, ModelAdmin):
     """What insurers were asked to pay."""
 
+    moment_fields = ("submitted_date",)
     list_display = (
         "shown_public_id",
         "claim_number",

@@ -1,4 +1,4 @@
-"""Pages about who opens a patient's record: the way in outside of one's care, and who has been there."""
+"""Pages about a patient's record: what is kept of them, the way in outside of one's care, and who has been there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, connections, router, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.formats import localize
@@ -16,6 +16,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from healthcare.admin import timeline
 from healthcare.models import Patient
 from moeen.db.public_ids import PublicIdError, parse
 from moeen.db.security import identity
@@ -54,6 +55,7 @@ class RecordPages:
         view = self.admin_site.admin_view
         own = [
             path("break-glass/", view(self.break_glass_view), name="healthcare_patient_break_glass"),
+            path("<uuid:patient_id>/timeline/", view(self.timeline_view), name="healthcare_patient_timeline"),
             path("<uuid:patient_id>/accesses/", view(self.accesses_view), name="healthcare_patient_accesses"),
         ]
         return own + super().get_urls()  # type: ignore[misc]
@@ -67,6 +69,21 @@ class RecordPages:
         acts = identity.acting_role(request.user)
         extra = {"may_see_accesses": acts in ("patient", "admin")} | (extra_context or {})
         return super().change_view(request, object_id, form_url, extra)  # type: ignore[misc]
+
+    def timeline_view(self, request: HttpRequest, patient_id: Any) -> HttpResponse:
+        """What is kept of a patient whom the person may see."""
+        page: Any = self
+        if not page.has_view_permission(request):
+            raise PermissionDenied
+        patient = page.get_queryset(request).filter(pk=patient_id).first()
+        if patient is None:
+            raise Http404
+        found = timeline.of(request, self.admin_site, patient)
+        name = page.choice_label(patient)
+        return self._page(
+            request, "timeline.html", gettext("Timeline"), subtitle=name, patient=patient, name=name,
+            days=found.days(), more=found.more,
+        )  # fmt: skip
 
     def break_glass_view(self, request: HttpRequest) -> HttpResponse:
         """A doctor opens the record of a patient whom they do not treat, for a reason."""

@@ -69,7 +69,7 @@ class BackfillRunAdmin(ModelAdmin):
     readonly_fields = ("shown_table", "shown_status", "progress", "shown_rate", "refused")
 
     def all_record_fields(self) -> tuple[str, ...]:
-        return ("id",)
+        return ("shown_id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BackfillRun]:
         lives = RawSQL(*runs.lives(), output_field=BooleanField())
@@ -143,7 +143,7 @@ class PublicIdAliasAdmin(ModelAdmin):
     readonly_fields = ("shown_alias", "shown_table")
 
     def all_record_fields(self) -> tuple[str, ...]:
-        return ("id",)
+        return ("shown_id",)
 
     def search_by_id(self, request: HttpRequest, term: str) -> Any:
         return None  # its own uuid is nothing that anybody would look for

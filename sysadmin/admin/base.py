@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.admin import utils
 from django.contrib.admin.views.main import ERROR_FLAG
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationError
 from django.db import DatabaseError, models, router, transaction
@@ -26,12 +27,14 @@ from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
 from moeen.db.models import lean, without_withheld
-from sysadmin.admin import history, refusals, writing
+from sysadmin.admin import history, refusals, showing, writing
 from sysadmin.admin.forms import JSONFormField, RowForm
-from sysadmin.admin.lists import ChangeList
+from sysadmin.admin.lists import ChangeList, Paginator
 
 #: What a filter made by hand may end in: a value of no use to the field, or to the database.
 UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, FieldError, ValidationError)
+#: Of a public id, so many characters tell the rows of a list apart.
+SHOWN_OF_ID = 10
 #: Fields whose texts read from left to right in every language: +966 ... would be turned round.
 LTR_NAMES = re.compile(r"(phone|_url|_number|_id|^key|^timezone|^currency)$")
 
@@ -46,9 +49,25 @@ class NestedObjects(utils.NestedObjects):
 utils.NestedObjects = NestedObjects  # type: ignore[misc]  # Django's own name for it is the only way in
 
 
+def is_key(text: Any) -> bool:
+    """Whether it can be the key of a row: a uuid."""
+    try:
+        uuid.UUID(str(text))
+    except ValueError:
+        return False
+    return True
+
+
 def row_page(model: type[models.Model], key: Any) -> str:
     """The address of a row's page."""
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[key])
+
+
+class LookUp(AutocompleteSelect):
+    """A field that looks rows up; what was sent and is no key is shown as nothing chosen."""
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        return super().optgroups(name, [key for key in value if is_key(key)], attrs)
 
 
 class ReadOnlyInline(admin.TabularInline):
@@ -84,11 +103,14 @@ class ModelAdmin(admin.ModelAdmin):
     }
     empty_value_display = "-"
     list_per_page = 50
+    paginator = Paginator
     show_full_result_count = False  # a second count(*) over the whole table for every search
     ordering = ("-created_at",)  # a heap of one page's rows: what is new is what people look for
     search_fields: ClassVar[tuple[str, ...]] = ("public_id__exact",)
     #: Whether the search box of every page looks here.
     found_by_name: ClassVar[bool] = False
+    #: Of rows that refer to a patient: when it was, a date and a time or a moment. So they stand in the timeline.
+    moment_fields: ClassVar[tuple[str, ...]] = ()
     #: The field that a new row's author goes into, if there is one.
     author_field: str | None = None
     #: Fields that the database fills, besides the four of every record.
@@ -96,11 +118,21 @@ class ModelAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("internal id"))
     def shown_id(self, obj: Any) -> str:
-        return ltr(str(obj.pk))
+        return showing.copied(str(obj.pk))
 
     @admin.display(description=_("public id"), ordering="public_id")
-    def shown_public_id(self, obj: Any) -> str:
-        return ltr(obj.public_id)
+    def shown_public_id(self, obj: Any) -> str | SafeString:
+        """In lists: as much as tells rows apart, and all of it to be copied."""
+        return showing.copied(obj.public_id, f"{obj.public_id[:SHOWN_OF_ID]}…") if obj.public_id else "-"
+
+    @admin.display(description=_("public id"), ordering="public_id")
+    def linked_public_id(self, obj: Any) -> str:
+        """Where the list has nothing else that leads to the row."""
+        return ltr(obj.public_id and f"{obj.public_id[:SHOWN_OF_ID]}…")
+
+    @admin.display(description=_("public id"))
+    def whole_public_id(self, obj: Any) -> str | SafeString:
+        return showing.copied(obj.public_id) if obj.public_id else "-"
 
     @admin.display(description=_("created at"), ordering="created_at")
     def shown_created_at(self, obj: Any) -> Any:
@@ -117,7 +149,7 @@ class ModelAdmin(admin.ModelAdmin):
     def all_record_fields(self) -> tuple[str, ...]:
         present = {field.name for field in self.opts.concrete_fields}
         times = tuple(f"shown_{name}" for name in ("created_at", "updated_at") if name in present)
-        return ("shown_id", "shown_public_id", *self.record_fields, *times)
+        return ("shown_id", "whole_public_id", *self.record_fields, *times)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, "view")  # a row that may not be seen is not found
@@ -153,6 +185,10 @@ class ModelAdmin(admin.ModelAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
         form.refused = request.__dict__.get("_refused", "")  # type: ignore[attr-defined]  # a class made for this request
+        for name, field in form.base_fields.items():
+            day = getattr(obj, name, None) if isinstance(field, writing.DateField) else None
+            if day is not None and (hijri := showing.hijri(day)):
+                field.help_text = format_html('{} <bdi dir="ltr">{}</bdi>', _("Hijri:"), hijri)
         return form
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -218,7 +254,11 @@ class ModelAdmin(admin.ModelAdmin):
         return table is None or (table, "S") in request.user.rights()  # type: ignore[union-attr]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        return [name for name in super().get_list_display(request) if self.is_seen(request, name)]
+        names = [name for name in super().get_list_display(request) if self.is_seen(request, name)]
+        if names[:1] == ["shown_public_id"]:
+            names[0] = "linked_public_id"
+        fields: dict[Any, Any] = {field.name: field for field in self.opts.concrete_fields}
+        return [(name in fields and showing.column(fields[name])) or name for name in names]
 
     def get_list_select_related(self, request: HttpRequest) -> list[str]:
         named: Any = super().get_list_select_related(request) or ()
@@ -336,6 +376,8 @@ class ModelAdmin(admin.ModelAdmin):
         return field
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", LookUp(db_field, self.admin_site))
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and field.queryset is not None:
             field.queryset = lean(field.queryset)

@@ -76,7 +76,7 @@ class FleetRunAdmin(ModelAdmin):
     )  # fmt: skip
 
     def all_record_fields(self) -> tuple[str, ...]:
-        return ("id",)
+        return ("shown_id",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FleetRun]:
         over = Count("turns", filter=~Q(turns__state__in=("waiting", "running")))

@@ -32,6 +32,8 @@ KINDS = {
     "SECOND_FACTOR_FAILED": _("Wrong code of a second factor"),
     "RECOVERY_CODE_USED": _("Recovery code used"),
     "RECOVERY_CODES_MADE": _("New recovery codes"),
+    "LOOKED_AS": _("Looked as this person"),
+    "LOOKED_AWAY": _("Looked as this person no longer"),
     "PASSWORD_RESET_ASKED": _("New password asked for by mail"),
 }
 

@@ -99,7 +99,7 @@ class MigrationRunAdmin(ModelAdmin):
     )
 
     def all_record_fields(self) -> tuple[str, ...]:
-        return ("id",)
+        return ("shown_id",)
 
     def get_queryset(self, request: HttpRequest) -> Any:
         lives = RawSQL(*mutex.lives(), output_field=BooleanField())

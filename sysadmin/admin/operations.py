@@ -31,7 +31,7 @@ from moeen.db.errors import MoeenError
 from moeen.db.history import reports
 from moeen.db.seals.age import OVERDUE
 from sysadmin.admin import backfills
-from sysadmin.admin.base import ModelAdmin
+from sysadmin.admin.base import ModelAdmin, is_key
 from sysadmin.models import AuditSeal, BackfillRun, MigrationRun, MigrationStep, OperatorReport
 
 OK, WARN, FAIL, UNKNOWN = "ok", "warn", "fail", "unknown"
@@ -96,7 +96,7 @@ class OperationsAdmin(ModelAdmin):
         return [path("backfill/", view, name="sysadmin_operatorreport_pause"), *super().get_urls()]
 
     def all_record_fields(self) -> tuple[str, ...]:
-        return ("id",)
+        return ("shown_id",)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not self.has_view_permission(request):
@@ -128,7 +128,7 @@ class OperationsAdmin(ModelAdmin):
         if not page.has_pause_permission(request):
             raise PermissionDenied
         run, paused = request.POST.get("run", ""), request.POST.get("pause") == "yes"
-        page.tell(request, BackfillRun.objects.filter(pk=run), paused=paused)
+        page.tell(request, BackfillRun.objects.filter(pk__in=[run] if is_key(run) else []), paused=paused)
         return HttpResponseRedirect(reverse("admin:sysadmin_operatorreport_changelist"))
 
 

@@ -82,13 +82,9 @@ class PersonPages:
         ]
         return own + super().get_urls()  # type: ignore[misc]
 
-    def may_look_into(self, request: HttpRequest) -> bool:
-        """Whoever gives people their roles may ask what comes of it."""
-        right = request.user.rights().get((self.opts.db_table, "U"))  # type: ignore[union-attr]
-        return right is not None and {"role", "is_active"} <= right.columns
-
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        extra = {"may_look_into": self.may_look_into(request)} | (extra_context or {})
+        user: Any = request.user
+        extra = {"may_look_into": user.gives_roles()} | (extra_context or {})
         return super().change_view(request, object_id, form_url, extra)  # type: ignore[misc]
 
     def access_view(self, request: HttpRequest, person: Any) -> HttpResponse:
@@ -101,6 +97,7 @@ class PersonPages:
         return self._page(
             request, "access.html", user,
             held=held, role=role, role_label=dict(held)[role], matrix=lines, commands=matrix.COMMANDS.values(),
+            may_look_as=user.is_active and user != request.user,
             differs=any(line.differs for line in lines), others=others, linked=self._linked(user),
             sessions=[(one, kinds.role(one.role or user.role)) for one in sessions.of(user.pk)],
             current=sessions.handle(request.session.session_key) if user == request.user else "",
@@ -142,7 +139,7 @@ class PersonPages:
         return HttpResponseRedirect(reverse("admin:sysadmin_user_access", args=[user.pk]))
 
     def _person(self, request: HttpRequest, person: Any) -> User:
-        if not self.may_look_into(request):
+        if not request.user.gives_roles():  # type: ignore[union-attr]
             raise PermissionDenied
         user: User | None = self.get_queryset(request).filter(pk=person).first()
         if user is None:

@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from sysadmin import sessions
+from sysadmin import preferences, sessions
 from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import RowForm
 from sysadmin.admin.people import PersonPages
@@ -176,6 +176,11 @@ class UserPreferenceAdmin(ModelAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"user": request.user.pk} | super().get_changeform_initial_data(request)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if obj.user_id == request.user.pk:
+            preferences.keep(request.session, obj)
 
     @admin.display(description=_("time zone"), ordering="timezone")
     def shown_timezone(self, obj: UserPreference) -> str:

@@ -128,6 +128,11 @@ class User(AbstractBaseUser, TimestampedModel):
             known[role] = {(right.table, right.command): right for right in found}
         return known[role]
 
+    def gives_roles(self) -> bool:
+        """Whether they give people their roles here: then they may ask, and look at, what comes of it."""
+        right = self.rights().get((self._meta.db_table, "U"))
+        return right is not None and {"role", "is_active"} <= right.columns
+
     def has_perm(self, perm: str, obj: Any = None) -> bool:
         """Whether grants and policies give the role anything of ``perm``, such as ``sysadmin.view_role``.
 

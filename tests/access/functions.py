@@ -361,6 +361,8 @@ FUNCTIONS = {
         ('ROLE_SWITCHED <users.d2> <users.d2> auth {"role": "doctor"} {"role": "staff"}', "auth{\"sub\": \"<users.d2>\"}: SELECT app.record_sign_in('ROLE_SWITCHED', before => 'doctor', after => 'staff')", SIGN_INS),
         ('SESSION_ENDED <users.p1> <users.a1> auth {"why": "administrator"}', "auth{\"sub\": \"<users.a1>\"}: SELECT app.record_sign_in('SESSION_ENDED', person => '<users.p1>', after => 'administrator')", SIGN_INS),
         ('SESSION_ENDED <users.p1> auth {"why": "idle"}', "auth: SELECT app.record_sign_in('SESSION_ENDED', person => '<users.p1>', after => 'idle')", SIGN_INS),
+        ('LOOKED_AS <users.p1> <users.a1> auth {"role": "patient"}', "auth{\"sub\": \"<users.a1>\"}: SELECT app.record_sign_in('LOOKED_AS', person => '<users.p1>', after => 'patient')", SIGN_INS),
+        ("LOOKED_AWAY <users.p1> <users.a1> auth", "auth{\"sub\": \"<users.a1>\"}: SELECT app.record_sign_in('LOOKED_AWAY', person => '<users.p1>', after => 'x')", SIGN_INS),
         *((f'{event} <users.p1> auth {{"account": " P1@example.test "}}', f"auth: SELECT app.record_sign_in('{event}', ' P1@example.test ')", SIGN_INS) for event in ("SIGN_IN_FAILED", "SIGN_IN_LOCKED_OUT", "PASSWORD_RESET_ASKED")),
         ('SIGN_IN_FAILED auth {"account": "nobody@example.com"}', "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'nobody@example.com')", SIGN_INS),
         *(('SIGN_IN_FAILED auth {"account": "[no e-mail address]"}', f"auth: SELECT app.record_sign_in('SIGN_IN_FAILED', '{typed}')", SIGN_INS) for typed in ("", "s3cret", "p@ssword", "a b@c.de", "s3@cret.1")),
@@ -377,9 +379,16 @@ FUNCTIONS = {
         (501, LONG_AGO + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("'users'", "'elsewhere'").replace("now() - interval '20 minutes'", "now()") + "NULL FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
         (501, LONG_AGO.replace("now() - interval '20 minutes'", "now()") + "'<users.p1>' FROM generate_series(1, 500)", "auth: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')", "owner: SELECT count(*) FROM audit_logs WHERE action = 'SIGN_IN_FAILED'"),
-        *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "SECOND_FACTOR_FAILED", "INSERT")),
+        *((INVALID, f"auth: SELECT app.record_sign_in('{event}')") for event in ("SIGNED_IN", "SIGNED_OUT", "ROLE_SWITCHED", "SESSION_ENDED", "LOOKED_AS", "LOOKED_AWAY", "SECOND_FACTOR_FAILED", "INSERT")),
         (INVALID, "auth: SELECT app.record_sign_in('SIGN_IN_OTHERWISE')"),
         *forged(REFUSED, "auth~: SELECT app.record_sign_in('SIGN_IN_FAILED', 'a@example.com')"),
+    )),
+    "has_migrations(text[])": Function("auth", True, (
+        (True, "auth: SELECT app.has_migrations(ARRAY['sysadmin.0001_users', 'healthcare.0001_core_tables'])"),
+        (True, "auth: SELECT app.has_migrations('{}')"),
+        (False, "auth: SELECT app.has_migrations(ARRAY['sysadmin.0001_users', 'sysadmin.9999_later'])"),
+        (False, "owner: DELETE FROM django_migrations WHERE app = 'sysadmin' AND name = '0001_users'", "auth: SELECT app.has_migrations(ARRAY['sysadmin.0001_users'])"),
+        *forged(REFUSED, "auth~: SELECT app.has_migrations('{}')"),
     )),
     "record_second_factor()": Function("", True, (
         # The rows of p1 and a1 are set up; each in their own name, administrators others'.

@@ -141,7 +141,7 @@ def acting_as_service() -> Iterator[Identity]:
 
 @contextmanager
 def acting_as_auth() -> Iterator[Identity]:
-    """The scope of signing in and of web sessions. Nothing else may use it."""
+    """The scope of signing in, of web sessions and of readiness. Nothing else may use it."""
     with bound(AUTH) as identity:
         yield identity
 

@@ -72,9 +72,12 @@ _purpose: ContextVar[str] = ContextVar("purpose", default="")
 
 
 @contextmanager
-def recorded() -> Iterator[Reads]:
-    """A scope that collects what is read in it. Whoever opens it stores it before anybody sees anything."""
-    with scoped(_reads, Reads()) as reads:
+def recorded(*, purpose: str = "") -> Iterator[Reads]:
+    """A scope that collects what is read in it. Whoever opens it stores it before anybody sees anything.
+
+    `purpose`: of PURPOSES, "" for the one that the role usually has.
+    """
+    with scoped(_reads, Reads()) as reads, scoped(_purpose, purpose):
         yield reads
 
 

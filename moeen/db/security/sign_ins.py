@@ -17,6 +17,9 @@ FAILED = "SIGN_IN_FAILED"
 LOCKED_OUT = "SIGN_IN_LOCKED_OUT"
 SECOND_FACTOR_FAILED = "SECOND_FACTOR_FAILED"
 PASSWORD_RESET_ASKED = "PASSWORD_RESET_ASKED"
+#: Somebody looks at the admin as another person, and no longer does.
+LOOKED_AS = "LOOKED_AS"
+LOOKED_AWAY = "LOOKED_AWAY"
 
 
 def door(user: Any) -> identity.Identity:
@@ -36,7 +39,7 @@ def record(
     after: str | None = None,
     using: str = DEFAULT_DB_ALIAS,
 ) -> None:
-    """Write an entry, see app.record_sign_in(). `by`: the user who acts; `person`: the id of whose session ended.
+    """Write an entry, see app.record_sign_in(). `by`: the user who acts; `person`: the id of whom it concerns.
 
     Raises DatabaseError where it cannot be written: let it end the request.
     """

@@ -1,0 +1,1 @@
+-- Before it, 0024_sign_ins.sql says again which events there are; nothing else is to be taken away.

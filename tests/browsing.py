@@ -1,0 +1,68 @@
+"""A browser for tests: Debian's Chromium, driven by Playwright, which downloads none."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+#: A folder for pictures of the pages, if they are wanted.
+PICTURES = os.environ.get("PICTURES", "")
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+LOCALES = {"ar": "ar-SA", "en": "en-GB"}
+
+
+@contextmanager
+def chromium():
+    """The running browser. Raises RuntimeError where there is none: nothing is left out in silence."""
+    if not Path(CHROMIUM).exists():
+        raise RuntimeError(f"{CHROMIUM} is not there (Debian: apt-get install chromium; elsewhere say CHROMIUM=...).")
+    with sync_playwright() as playwright:
+        # Root's Chromium has no sandbox of its own.
+        words = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=words)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """Somebody with a browser of their own. `faults`: what the console said of errors, and answers that failed."""
+
+    def __init__(self, browser, site, *, language="en", size=WIDE, dark=False, bypass_csp=False):
+        self.context = browser.new_context(
+            base_url=site,
+            locale=LOCALES[language],
+            viewport=size,
+            color_scheme="dark" if dark else "light",
+            bypass_csp=bypass_csp,
+        )
+        # The switch's choice: what somebody's preferences say is another test's.
+        self.context.add_cookies([{"name": "django_language", "value": language, "url": site}])
+        self.faults = []
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.page.on("console", lambda said: said.type == "error" and self.faults.append(said.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on(
+            "response", lambda answer: answer.status >= 400 and self.faults.append(f"{answer.status} {answer.url}")
+        )
+
+    def sign_in(self, address, password, *, then="/admin/"):
+        self.page.goto(f"/admin/login/?next={then}")
+        self.page.fill("#id_username", address)
+        self.page.fill("#id_password", password)
+        self.page.click("#login-form [type=submit]")
+        return self
+
+    def go(self, address):
+        self.page.goto(address)
+        return self.page
+
+    def picture(self, name):
+        if PICTURES:
+            Path(PICTURES).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+
+    def close(self):
+        self.context.close()

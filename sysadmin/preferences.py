@@ -14,7 +14,7 @@ def keep(session: Any, wanted: UserPreference) -> None:
 
 def note_sign_in(sender: Any, request: Any, user: User, **kwargs: Any) -> None:
     """Receiver of user_logged_in."""
-    if request is None:
+    if request is None or not user.is_active:
         return
     with identity.acting_as(user):
         wanted = UserPreference.objects.filter(user=user.pk).first()

@@ -492,8 +492,8 @@ FUNCTIONS = {
         ("s1 staff UPDATE patients", "staff: UPDATE patients SET phone = 'x' WHERE id = '<patients.p1>'", MINE),
         (3, "staff: UPDATE patients SET phone = 'x'; UPDATE patients SET phone = 'y'; UPDATE patients SET phone = 'z'", "patient: SELECT count(*) FROM app.accesses_of_my_record(3)"),
         # As older databases have them: of the row alone, and of rows of other tables.
-        ("older", "owner: INSERT INTO audit_logs (action, table_name, record_id, patient_id) VALUES ('older', 'patients', '<patients.p1>', NULL), ('x', 'doctors', '<patients.p1>', NULL), ('y', 'patients', '<patients.p1>', '<patients.p2>')",
-         "patient: SELECT string_agg(action, ' ') FROM app.accesses_of_my_record() WHERE action IN ('older', 'x', 'y')"),
+        ("older", "owner: INSERT INTO audit_logs (action, table_name, record_id, patient_id) VALUES ('older', 'patients', '<patients.p1>', NULL), ('x', 'doctors', '<patients.p1>', NULL), ('y', 'patients', '<patients.p1>', '<patients.p2>'), ('z', 'patients', '<patients.p2>', NULL)",
+         "patient: SELECT string_agg(action, ' ') FROM app.accesses_of_my_record() WHERE action IN ('older', 'x', 'y', 'z')"),
         (5000, "owner: INSERT INTO audit_logs (action, table_name, patient_id) SELECT 'READ', 'patients', '<patients.p1>' FROM generate_series(1, 5001)", "patient: SELECT count(*) FROM app.accesses_of_my_record(6000)"),
         (True, "owner: UPDATE users SET name = 'gone' WHERE id = '<users.s1>'", "staff: UPDATE patients SET phone = 'x' WHERE id = '<patients.p1>'", "owner: DELETE FROM users WHERE id = '<users.s1>'", "patient: SELECT who IS NULL FROM app.accesses_of_my_record() LIMIT 1"),
         *forged(NOTHING, "staff: UPDATE patients SET phone = 'x'", "patient~: SELECT app.accesses_of_my_record()"),
@@ -753,6 +753,9 @@ FUNCTIONS = {
         (3, "staff: SELECT set_config('app.audit_suspended', 'on', true); UPDATE patients SET phone = '0500'", f"owner: SELECT count(*) {LOG} 'patients'"),
         ("INSERT <users.left>, UPDATE <users.p1>, UPDATE <users.left>", "owner: INSERT INTO patients (id, first_name, last_name) VALUES ('<users.left>', 'n', 'n'); UPDATE patients SET id = '<users.p1>' WHERE id = '<users.left>'",
          f"owner: SELECT string_agg(concat_ws(' ', action, record_id), ', ' ORDER BY action, record_id = '<users.p1>' DESC) {LOG} 'patients'"),
+        # A table that names no patient.
+        ("<users.left> <users.p1>", "owner: INSERT INTO roles (id, name) VALUES ('<users.left>', 'n')", "owner: UPDATE roles SET id = '<users.p1>' WHERE id = '<users.left>'",
+         f"owner: SELECT string_agg(record_id::text, ' ' ORDER BY record_id = '<users.p1>') {LOG} 'roles' AND action = 'UPDATE'"),
         # By hand, and where a line is to silence what tells of lines.
         ("INSERT patients, UPDATE doctors, DELETE doctors", "owner: SELECT set_config('app.audit_suspended', '<users.p1>', true); INSERT INTO app.audit_suspensions (id, table_name, work) VALUES ('<users.p1>', 'audit_suspensions', 'x'), ('<users.p1>', 'patients', 'x'); "
          "UPDATE app.audit_suspensions SET table_name = 'doctors' WHERE table_name = 'patients'; DELETE FROM app.audit_suspensions",

@@ -183,10 +183,6 @@ def _oids(cursor: Any, query: str) -> list[int]:
     return [oid for (oid,) in cursor.fetchall()]
 
 
-def _array(oids: Iterable[int]) -> str:
-    return compose("{o}::oid[]", o=sql.Literal([*oids]))
-
-
 @contextmanager
 def _reading(connection: BaseDatabaseWrapper) -> Iterator[CursorWrapper]:
     """A cursor that reads with an empty search path, and leaves the caller's as it was.
@@ -210,9 +206,8 @@ def _tables(cursor: Any, oids: list[int], *, beside: Collection[int] = (), whole
     asked = dict.fromkeys((COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, POLICIES), oids) | {TABLES: both}
     if whole:
         asked |= {RULES: oids, COLUMN_GRANTS: oids, TABLE_GRANTS: both}
-    # In one go: there are many such readings, and each is short. With the oids themselves the server plans by their
-    # number; of a query for them it would expect more, and read whole catalogs through.
-    cursor.execute(";".join(query.replace("%s", _array(these)) for query, these in asked.items()))
+    # In one go: there are many such readings, and each is short.
+    cursor.execute(";".join(asked), [list(these) for these in asked.values()])
     answers = {}
     for query in asked:
         answers[query] = cursor.fetchall()

@@ -34,7 +34,6 @@ BEGIN
             told := jsonb_build_object('role', after);
         WHEN 'LOOKED_AWAY' THEN
             concerned := person;
-            told := '{}';
         WHEN 'SECOND_FACTOR_FAILED' THEN
             concerned := app.user_id();
             told := '{}';

@@ -66,7 +66,7 @@ EQUIVALENT = {
     ("record_sign_in(text,text,uuid,text,text)", "statement left out [9: "): _TRAIL,
     (
         "record_sign_in(text,text,uuid,text,text)",
-        "statement left out [35: ",
+        "statement left out [34: ",
     ): "it concerns nobody, which is refused next",
     ("reveal_setting(uuid)", "statement left out [5: "): _TRAIL,
     ("lock_away(text)", "part of AND left out [18: AND d.classid = 'pg_catalog.pg_class'::regclass]"): _COLLISION,

@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation release test-fleet test-ha bench-fleet test-browser test-hostile bench-admin
+.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-pages test-stranger release test-fleet test-ha bench-fleet test-browser test-hostile bench-admin
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -87,6 +87,12 @@ test-audit: development  ## attack a sealed audit log in two hundred ways, and s
 
 test-import: development  ## kill imports at fifty random moments (KILLS=10 for fewer), and run again at size
 	@IMPORT_EXAMPLES=100 $(BIN)/python -m pytest -s -m "long or not long" tests/test_import_long.py tests/test_import_values.py $(ARGS)
+
+test-pages: development  ## run every block of commands in README.md and docs/ as it is written, each page on a clinic of its own
+	@$(BIN)/python -m pytest -s -m "long or not long" tests/test_pages.py $(ARGS)
+
+test-stranger: development  ## somebody with nothing but the text: README and guide word by word, on Python 3.11, 3.12 and 3.13 (ARGS="-k 3.11")
+	@$(BIN)/python -m pytest -s -m long tests/test_newcomer.py $(ARGS)
 
 test-fleet: development  ## two hundred clinics, some in every kind of trouble, and a run killed twenty times (CLINICS=20 KILLS=4 for less)
 	@$(BIN)/python -m pytest -s -m long tests/test_fleet_long.py $(ARGS)

@@ -1,4 +1,4 @@
-"""Somebody with nothing but the text: a fresh folder, an ordinary user, README.md and the guide word by word."""
+"""Somebody with nothing but the text: a fresh folder, an ordinary user, the first commands of README.md."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers, states
+from tests import servers
 from tests.test_pages import blocks, lines_of, typed
 
 #: How long the README's first commands may take, in seconds, on a machine that has nothing of the project yet.
@@ -82,7 +82,7 @@ def demo(folder, environment, user):
 
 @pytest.mark.long
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
-def test_newcomer__readme_and_guide__work_word_by_word(version, newcomer, new_database):
+def test_newcomer__first_commands_of_the_readme__work_word_by_word_and_in_time(version, newcomer):
     folder, environment, user = newcomer
     first, *_ = blocks("README.md")[0]
     assert [line.partition("#")[0].strip() for line in lines_of(first)][:2] == list(GOALS)
@@ -94,10 +94,3 @@ def test_newcomer__readme_and_guide__work_word_by_word(version, newcomer, new_da
     seconds["make demo"] = demo(folder, environment, user)
     print(f"Python {version}: " + ", ".join(f"{what} {taken:.0f} s" for what, taken in seconds.items()))
     assert {what: taken for what, taken in seconds.items() if taken > GOALS[what]} == {}
-
-    older = states.database(new_database, "core")
-    lines = [line for block in blocks("docs/guide.md")[0] for line in lines_of(block)]
-    done = typed(lines, folder=folder, environment=environment | {"DATABASE_URL": older.url}, user=user)
-    assert [(line, code, said[-2000:]) for line, code, said in done if code] == []
-    assert len(done) > 7
-    new_database.drop(older)

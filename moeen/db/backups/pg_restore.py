@@ -38,10 +38,6 @@ class Rights:
     unavailable: tuple[str, ...] = ()
 
 
-#: What names roles alone and runs nothing.
-_GRANTS = ("ACL", "DEFAULT ACL")
-
-
 def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> bytes:
     """The plain bytes of the content's file."""
     path = folder / paper.content
@@ -88,12 +84,13 @@ def restore(
     jobs = 1 if paper.encrypted else jobs or min(4, os.cpu_count() or 1)
     run = _Run(folder / paper.dump, paper, content, into, programs, rights, keys, tell, [] if keep_going else None)
     others = [entry for entry in chosen.run if into.power and _takes_power(entry, into)]
-    entries = [entry for entry in chosen.run if entry in others or _can(entry, rights)]
+    entries = [entry for entry in chosen.run if entry not in others and _can(entry, rights)]
     schemas = [entry for entry in entries if entry.kind == "SCHEMA"]
     # What a schema allows is set last, and what is computed from rows after it.
     last = [entry for entry in entries if entry.kind == "ACL" and entry.name.startswith("SCHEMA ")]
     last += [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
-    rest = [entry for entry in entries if entry not in {*schemas, *last, *others}]
+    apart = {*schemas, *last}
+    rest = [entry for entry in entries if entry not in apart]
     with _without_default_grants(into.login):
         run.these(schemas)
         with _owners_may_create(into.login, entries, needed=rights.owners and not rights.superuser):
@@ -196,7 +193,7 @@ _ALL = "manage.py verify_backup names all that cannot be restored; restore_datab
 
 def _takes_power(entry: Entry, into: Restorer) -> bool:
     """Whether who lent the restorer makes it."""
-    if entry.kind in _GRANTS:
+    if entry.kind in ("ACL", "DEFAULT ACL"):
         return _BY_OTHERS in entry.create or into.keeps(entry.owner)
     return entry.kind in allowed.PUBLICATIONS
 

@@ -49,11 +49,7 @@ class Restorer:
         """Give what is left in the restorer's hands to whom it belongs."""
         if self.power is not None and self.withheld:
             with self.power.connect(application=swap.APPLICATION) as connection, connection.transaction():
-                connection.execute(
-                    sql.SQL("REASSIGN OWNED BY {} TO {}").format(
-                        sql.Identifier(self.login.user), sql.Identifier(self.withheld)
-                    )
-                )
+                _give(connection, self.login.user, self.withheld)
                 # The database was among it.
                 _own(connection, self.login.user)
 
@@ -137,11 +133,16 @@ def _own(connection: psycopg.Connection[Any], owner: str) -> None:
     )
 
 
+def _give(connection: psycopg.Connection[Any], name: str, owner: str) -> None:
+    change = sql.SQL("REASSIGN OWNED BY {} TO {}")
+    connection.execute(change.format(sql.Identifier(name), sql.Identifier(owner)))
+
+
 def _remove(connection: psycopg.Connection[Any], name: str, former: str) -> None:
     """The database goes back to its owner, and so does what of a restore that failed is left in it."""
     _own(connection, former)
     role = sql.Identifier(name)
-    connection.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(role, sql.Identifier(former)))
+    _give(connection, name, former)
     connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
     connection.execute(sql.SQL("DROP ROLE {}").format(role))
 

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import psycopg
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -206,8 +207,9 @@ def _tables(cursor: Any, oids: list[int], *, beside: Collection[int] = (), whole
     asked = dict.fromkeys((COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, POLICIES), oids) | {TABLES: both}
     if whole:
         asked |= {RULES: oids, COLUMN_GRANTS: oids, TABLE_GRANTS: both}
-    # In one go: there are many such readings, and each is short.
-    cursor.execute(";".join(asked), [list(these) for these in asked.values()])
+    # In one go: there are many such readings, and each is short. Several statements go without parameters beside them.
+    filled = psycopg.ClientCursor(cursor.connection).mogrify
+    cursor.execute(";".join(filled(query, [list(these)]) for query, these in asked.items()))
     answers = {}
     for query in asked:
         answers[query] = cursor.fetchall()

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -67,7 +68,8 @@ def create(connection: psycopg.Connection[Any], owners: Iterable[str], *, passwo
     if password:
         # Hashed here: a server may log statements. It is of no use after a day, also where a killed run left it.
         hashed = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
-        words += sql.SQL(" PASSWORD {} VALID UNTIL {}").format(sql.Literal(hashed), sql.Literal(_tomorrow(connection)))
+        tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+        words += sql.SQL(" PASSWORD {} VALID UNTIL {}").format(sql.Literal(hashed), sql.Literal(tomorrow))
     connection.execute(words)
     for owner in owners:
         connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(owner), sql.Identifier(name)))
@@ -114,15 +116,9 @@ def lent(login: Login, owners: Collection[str]) -> Iterator[Restorer]:
 
 def sweep(connection: psycopg.Connection[Any]) -> None:
     """Remove the roles of killed restores that own nothing any more."""
-    rows = connection.execute(
-        """
-        SELECT r.rolname FROM pg_roles AS r WHERE r.rolname ~ %s AND NOT EXISTS (
-            SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.objsubid = 2
-               AND l.classid::bigint = %s AND l.objid::bigint = hashtext(r.rolname)::bigint & 4294967295)
-        """,
-        [f"^{_PREFIX}[0-9a-f]{{16}}$", swap.LOCK],
-    ).fetchall()
-    for (name,) in rows:
+    made = f"^{_PREFIX}[0-9a-f]{{16}}$"
+    rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname ~ %s", [made]).fetchall()
+    for name in swap.unclaimed(connection, [name for (name,) in rows]):
         with suppress(psycopg.errors.DependentObjectsStillExist, psycopg.errors.InsufficientPrivilege):
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
@@ -145,11 +141,6 @@ def _remove(connection: psycopg.Connection[Any], name: str, former: str) -> None
     _give(connection, name, former)
     connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
     connection.execute(sql.SQL("DROP ROLE {}").format(role))
-
-
-def _tomorrow(connection: psycopg.Connection[Any]) -> str:
-    ((moment,),) = connection.execute("SELECT (now() + interval '1 day')::text").fetchall()
-    return str(moment)
 
 
 def _note(login: Login, reason: str) -> str:

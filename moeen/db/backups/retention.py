@@ -122,8 +122,8 @@ def doomed(
     whole = [entry for entry in ordered if not entry.damage]
     kept = {entry.id for entry in ordered if entry.damage}
     now = now or datetime.now(UTC)
-    for group in {(entry.database, entry.system, entry.counts) for entry in whole}:
-        same = [entry for entry in whole if (entry.database, entry.system, entry.counts) == group]
+    for group in {(entry.origin, entry.counts) for entry in whole}:
+        same = [entry for entry in whole if (entry.origin, entry.counts) == group]
         kept |= _kept(same, daily, weekly, monthly)
         kept |= {entry.id for entry in same if _has_a_reason(entry, same, now)}
     return [entry for entry in reversed(ordered) if entry.id not in kept]

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -65,6 +65,20 @@ def claimed(login: Login, database: str, fresh: str) -> Iterator[None]:
         yield
 
 
+def unclaimed(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
+    """Those of the names that are the work of no run that lives, in their order."""
+    rows = connection.execute(
+        """
+        SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS n (name, place) WHERE NOT EXISTS (
+            SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
+               AND l.classid::bigint = %s AND l.objid::bigint = hashtext(name)::bigint & 4294967295)
+        ORDER BY place
+        """,
+        [list(names), LOCK],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
 def sweep(login: Login, database: str, *, say: Callable[[str], None]) -> list[str]:
     """Remove what killed restores to that database left beside it; returns the names of those removed."""
     removed = []
@@ -84,16 +98,9 @@ def sweep(login: Login, database: str, *, say: Callable[[str], None]) -> list[st
 
 def _abandoned(connection: psycopg.Connection[Any], database: str) -> list[str]:
     rows = connection.execute(
-        """
-        SELECT d.datname FROM pg_database d
-        WHERE d.datname ~ '_restoring_[0-9]{14}_[0-9]+$' AND NOT EXISTS (
-            SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
-               AND l.classid::bigint = %s AND l.objid::bigint = hashtext(d.datname)::bigint & 4294967295)
-        ORDER BY 1
-        """,
-        [LOCK],
+        "SELECT datname FROM pg_database WHERE datname ~ '_restoring_[0-9]{14}_[0-9]+$' ORDER BY 1"
     ).fetchall()
-    found = [(name, _LEFT.fullmatch(name)) for (name,) in rows]
+    found = [(name, _LEFT.fullmatch(name)) for name in unclaimed(connection, [name for (name,) in rows])]
     return [name for name, match in found if match and name == _cut(database, match["ending"])]
 
 

@@ -14,11 +14,11 @@ QUERIES, P95_MS = 12, 300
 FILL = """
     SET session_replication_role = replica;
     INSERT INTO users (id, email, role, name, phone)
-    SELECT md5('u' || n)::uuid, 'u' || n || '@example.test', 'patient', {name}, '+9665' || lpad((n * 7919 % 100000000)::text, 8, '0')
+    SELECT md5('u' || n)::uuid, 'u' || n || '@example.test', 'patient', {name}, '+9665' || lpad((n * 7919::bigint % 100000000)::text, 8, '0')
     FROM generate_series(1, {rows} / 10) n;
     INSERT INTO doctors (id, first_name, last_name) SELECT md5('d' || n)::uuid, {first}, {last} FROM generate_series(1, {rows} / 1000) n;
     INSERT INTO patients (id, first_name, last_name, email, phone, date_of_birth, created_at)
-    SELECT md5('p' || n)::uuid, {first}, {last}, 'p' || n || '@example.test', '+9665' || lpad((n * 7919 % 100000000)::text, 8, '0'),
+    SELECT md5('p' || n)::uuid, {first}, {last}, 'p' || n || '@example.test', '+9665' || lpad((n * 7919::bigint % 100000000)::text, 8, '0'),
            date '1940-01-01' + n % 29000, timestamptz '2020-01-01' + n * interval '3 minutes'
     FROM generate_series(1, {rows}) n;
     INSERT INTO appointments (id, patient_id, doctor_id, appointment_date, appointment_time, status, created_at)

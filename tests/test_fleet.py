@@ -1,9 +1,12 @@
 """Many clinics at one look: which file names them, and how each stands."""
 
 import json
+import os
 import socket
 import threading
+from contextlib import suppress
 from io import StringIO
+from urllib.parse import quote
 
 import pytest
 from django.core.management import call_command
@@ -33,6 +36,9 @@ def secrets(tmp_path, monkeypatch):
         path = tmp_path / name
         path.write_text(f"{URL}-{name}\n", encoding="ascii")
         path.chmod(mode)
+    (tmp_path / "lines").write_text(f"{URL}\n{URL}", encoding="ascii")
+    (tmp_path / "lines").chmod(0o600)
+    os.mkfifo(tmp_path / "pipe", 0o600)
     return tmp_path
 
 
@@ -76,6 +82,8 @@ ONE = '[clinics.one]\ndatabase = "env:ONE_URL"\n'
         ('[clinics.one]\ndatabase = "env:NO_SUCH"', "clinic one: env:NO_SUCH names nothing"),
         ('[clinics.one]\ndatabase = "file:none"', "clinic one: The secret file .*none cannot be read"),
         ('[clinics.one]\ndatabase = "file:open"', "clinic one: The secret file .*open is open to others"),
+        ('[clinics.one]\ndatabase = "file:pipe"', "clinic one: The secret file .*pipe cannot be read: no plain file"),
+        ('[clinics.one]\ndatabase = "file:lines"', "clinic one: The URL of the database is malformed"),
         (f'{ONE}[clinics.two]\ndatabase = "env:ONE_URL"', "clinics one and two are one database, at 127.0.0.1:1"),
     ],
 )
@@ -219,10 +227,44 @@ def test_status__backups__the_newest_of_the_same_database_with_its_proof(fleet, 
     assert [name for name, backup in backups.items() if backup] == ["fine"]
 
 
+def elsewhere(folder, urls):
+    for name, url in urls.items():
+        (folder / name).write_text(url, encoding="ascii")
+        (folder / name).chmod(0o600)
+    return written(folder, "".join(f'[clinics.{name}]\ndatabase = "file:{name}"\n' for name in urls))
+
+
+def looked_at(path):
+    with suppress(Found):
+        call_command("fleet", "status", "--json", fleet=path, stdout=(out := StringIO()), stderr=StringIO())
+    return json.loads(out.getvalue())
+
+
+def test_status__one_database_at_two_addresses__unknown_and_both_named(fleet, look, tmp_path):
+    url = fleet.databases["fine"].url
+    host = fleet.databases["fine"].target.host
+    urls = {"one": url, "two": url.replace(quote(host, safe=""), quote(f"{host}/.", safe=""))}
+    assert len(set(urls.values())) == 2
+    report = looked_at(elsewhere(tmp_path, urls))
+    assert [(one["state"], one["says"]) for one in report["clinics"]] == [
+        ("unknown", "one database with two"), ("unknown", "one database with one"),
+    ]  # fmt: skip
+
+
+def test_status__many_clinics_of_a_server_that_says_nothing__are_not_waited_for_in_turn(look, tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/"
+        report = looked_at(elsewhere(tmp_path, {f"c{number}": f"{url}c{number}" for number in range(30)}))
+    assert {one["state"] for one in report["clinics"]} == {"unreachable"}
+    assert report["seconds"] < 2 * status.CONNECT_SECONDS + 1
+
+
 def test_status__look_that_hangs__is_left_behind_and_the_others_are_told(fleet, look, monkeypatch):
     real, over = status._look_at, threading.Event()
     monkeypatch.setattr(status, "SILENT_SECONDS", 2.0)
-    monkeypatch.setattr(status, "_look_at", lambda one, ex: over.wait() if one.name == "mended" else real(one, ex))
+    monkeypatch.setattr(status, "_look_at", lambda one, ex: (one.name != "mended" or over.wait()) and real(one, ex))
     code, out, _ = look("--where", "fine", "--where", "mended", "--json")
     over.set()
     states = {one["clinic"]: (one["state"], one["says"]) for one in json.loads(out)["clinics"]}

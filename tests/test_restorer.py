@@ -1,5 +1,9 @@
 """A restore by a superuser: what a signed backup holds runs without that power, and everything is as it was."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from moeen.db.backups import dump, keys, restore, restorer
@@ -38,22 +42,42 @@ PLANTED = """
         END IF;
         INSERT INTO app.identity_keys (id, secret) VALUES ($1, $2);
     END $$;
+    -- The planner computes conditions of indexes, and a cast of one's own stands between a value and its text.
+    CREATE FUNCTION reach() RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        EXECUTE $c$COPY (SELECT 1) TO PROGRAM 'touch {cage}/reached'$c$;
+    EXCEPTION WHEN OTHERS THEN NULL;
+    END $$;
+    CREATE FUNCTION planned() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN PERFORM public.reach(); RETURN true; END $$;
+    CREATE INDEX taken_planned_idx ON taken (n) WHERE planned();
+    CREATE TYPE pair AS (a integer);
+    CREATE FUNCTION telling(pair) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN PERFORM public.reach(); RETURN 'pair'; END $$;
+    CREATE CAST (pair AS text) WITH FUNCTION telling(pair);
+    CREATE TABLE pairs (p pair);
+    INSERT INTO pairs VALUES (ROW(1));
     INSERT INTO app.identity_keys VALUES ('0123abcd', decode(repeat('ab', 32), 'hex'));
 """
 
 
 @pytest.fixture(scope="module")
-def planted(new_database, tmp_path_factory):
+def planted(new_database):
     """A database whose owner is no superuser, and the folder in which a program would leave a file."""
-    cage = tmp_path_factory.mktemp("cage")
+    cage = Path(tempfile.mkdtemp(prefix="moeen-cage-"))
     cage.chmod(0o777)
     database = new_database()
+    with database.admin() as connection:
+        connection.execute(f"COPY (SELECT 1) TO PROGRAM 'touch {cage}/control'")
+    (cage / "control").unlink()
     backups.fill(database, rows=20)
     with database.connect() as connection:
         connection.execute(PLANTED.replace("{cage}", str(cage)))
         connection.execute("INSERT INTO taken SELECT generate_series(1, 6)")
     yield database, cage
-    assert list(cage.iterdir()) == []
+    found = list(cage.iterdir())
+    shutil.rmtree(cage)
+    assert found == []
 
 
 def powers_login(database):

@@ -78,7 +78,14 @@ def work(job: Job, tell: Tell) -> Outcome:
     else:
         stall = stalls.longest
     receipt = {key: clinic.receipt[key] for key in _KEPT if key in clinic.receipt}
-    return Outcome(exit_code=exit_code, reason=reason, seconds=time.monotonic() - started, stall=stall, receipt=receipt)
+    return Outcome(
+        exit_code=exit_code,
+        reason=reason,
+        seconds=time.monotonic() - started,
+        stall=stall,
+        receipt=receipt,
+        place=stalls.place,
+    )
 
 
 def _migrate(clinic: _Clinic) -> str:

@@ -39,7 +39,7 @@ from moeen.db.backups import (
     trust,
     verify,
 )
-from moeen.db.backups.content import read_content
+from moeen.db.backups.content import Rows, read_content
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import RESTORE, Content, Manifest
@@ -352,11 +352,12 @@ def _put_back(
             with restorer.lent(goal, {entry.owner for entry in chosen.run} - {""}) as into:
                 with into.login.connect(application=swap.APPLICATION) as connection:
                     rights = pg_restore.rights_of(connection, content, unavailable=unavailable, withheld=into.withheld)
-                losses = pg_restore.restore(
-                    folder, paper, content, chosen, into=into, programs=programs, rights=rights, keys=opening,
+                losses, rows = pg_restore.restore(
+                    folder, paper, content, chosen, into=into, programs=programs, rights=rights,
+                    read=lambda reader: verify.rows_of(reader, content, tell), keys=opening,
                     jobs=jobs, keep_going=salvaging, tell=tell,
                 )  # fmt: skip
-                findings, found = _compared(goal, paper, content, rights, major, tell)
+                findings, found = _compared(goal, paper, content, rights, major, rows)
                 # By a function of the backup's.
                 powerless = not into.keeps(content.inventory["owner"].get("relation app.identity_keys", ""))
                 own_key = identity_keys.settle(
@@ -429,10 +430,10 @@ def _create(login: Login, name: str, content: Content) -> None:
 
 
 def _compared(
-    goal: Login, paper: Manifest, content: Content, rights: pg_restore.Rights, major: int, tell: progress.Tell
+    goal: Login, paper: Manifest, content: Content, rights: pg_restore.Rights, major: int, rows: Rows
 ) -> tuple[list[Finding], Content]:
     with goal.connect(application=swap.APPLICATION) as connection:
-        found = verify.read_restored(connection, content, tell)
+        found = verify.read_restored(connection, content, rows)
     findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
     if not rights.superuser:
         # What was created here belongs to this role already; grants of its own are no difference.

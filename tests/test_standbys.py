@@ -286,7 +286,7 @@ def test_get__standby_of_a_copy_that_knows_our_key__left_out_and_told(pair, capl
     """A copy of a clinic has its identity key, and positions in two logs can be compared, whatever they say."""
     client, database = pair.sign_in("s1"), pair.database
     here = where == "on the same server"
-    other = database.target if here else servers.target_of(servers.start())
+    other = database.target if here else with_roles_of(database, servers.start(shape=None))
     follower = pair.follower if here else servers.follow(other.server)
     name = "copied" if here else database.name
     other.create(name, owner=database.owner)
@@ -316,6 +316,16 @@ def test_get__standby_of_a_copy_that_knows_our_key__left_out_and_told(pair, capl
         else:
             servers.stop(follower)
             servers.stop(other.server)
+
+
+def with_roles_of(database, server):
+    """The other server's target: a cluster of its own making, as a copy of files would have the same number."""
+    target = servers.target_of(server)
+    query = "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname LIKE 'moeen%' AND rolname NOT IN ('moeen', 'moeen_web')"
+    with database.admin() as here, target.connect() as there:
+        for (name,) in here.execute(query).fetchall():
+            there.execute(f"CREATE ROLE {name}")
+    return target
 
 
 def bring_over(database, other, name):

@@ -95,13 +95,13 @@ def restore(
     last += [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
     apart = {*schemas, *last}
     rest = [entry for entry in entries if entry not in apart]
+    into.see_all()
     with _without_default_grants(into.login):
         run.these(schemas)
         with _owners_may_create(into.login, entries, needed=rights.owners and not rights.superuser):
             run.these(rest, jobs=jobs)
         run.these(last)
         losses = run.mended(entries)
-    into.see_all()
     found = read(into.login)
     into.hand_over()
     if into.power is not None:

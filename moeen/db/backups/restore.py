@@ -349,22 +349,22 @@ def _put_back(
             with goal.connect(application=swap.APPLICATION) as connection:
                 unavailable = pg_restore.create_extensions(connection, content)
                 stood_in = stubs.create(connection, content.stubs)
-            with restorer.lent(goal, {entry.owner for entry in chosen.run} - {""}) as into:
+            owners = {entry.owner for entry in chosen.run} - {""}
+            with restorer.lent(goal, owners, always=bool(unsigned)) as into:
                 with into.login.connect(application=swap.APPLICATION) as connection:
                     rights = pg_restore.rights_of(connection, content, unavailable=unavailable, withheld=into.withheld)
-                losses, rows = pg_restore.restore(
-                    folder, paper, content, chosen, into=into, programs=programs, rights=rights,
-                    read=lambda reader: verify.rows_of(reader, content, tell), keys=opening,
-                    jobs=jobs, keep_going=salvaging, tell=tell,
+                place = None if target.empty else login.to(target.database)
+                is_same = origin.Origin.of_backup(paper).same(target.origin)
+
+                def read(reader: Login) -> tuple[Rows, str]:
+                    rows = verify.rows_of(reader, content, tell)
+                    return rows, identity_keys.settle(reader, place=place, is_same=is_same)
+
+                losses, (rows, own_key) = pg_restore.restore(
+                    folder, paper, content, chosen, into=into, programs=programs, rights=rights, read=read,
+                    keys=opening, jobs=jobs, keep_going=salvaging, tell=tell,
                 )  # fmt: skip
                 findings, found = _compared(goal, paper, content, rights, major, rows)
-                # By a function of the backup's.
-                powerless = not into.keeps(content.inventory["owner"].get("relation app.identity_keys", ""))
-                own_key = identity_keys.settle(
-                    into.login if powerless else goal,
-                    place=None if target.empty else login.to(target.database),
-                    is_same=origin.Origin.of_backup(paper).same(target.origin),
-                )
             differing, unset = database_settings.apply(goal, content.settings)
             findings += differing
             bill = salvage.bill(losses, findings, content, found) if salvaging else ()

@@ -15,6 +15,7 @@ from moeen.db.catalog.mark import mark
 from moeen.db.errors import ConfigurationError, MoeenError
 from moeen.db.fleet import clinics, memory, status
 from moeen.db.fleet.status import State
+from moeen.db.roles import ROLES
 from sysadmin.management.backup_console import Found
 
 URL = "postgresql://u:s3cret@127.0.0.1:1/one"
@@ -218,6 +219,35 @@ def test_status__catalog_met_before__is_not_read_again_until_it_changes(fleet, l
     assert read == [1, 1]
 
 
+def test_status__members_that_count_because_of_another_database__are_noticed(fleet, look, new_database):
+    """A login that belongs to a neighbour is none of ours; when the neighbour has gone it is."""
+    fine = fleet.databases["fine"]
+    with fine.admin() as administrator:
+        administrator.execute("CREATE ROLE passing LOGIN; GRANT moeen_staff TO passing")
+        administrator.execute(f'GRANT CONNECT ON DATABASE "{fine.name}" TO PUBLIC')
+        administrator.execute(f'GRANT CONNECT ON DATABASE "{fleet.databases["empty"].name}" TO passing')
+        try:
+            assert look("--where", "fine")[0] == 0
+            administrator.execute(f'REVOKE CONNECT ON DATABASE "{fleet.databases["empty"].name}" FROM passing')
+            code, out, _ = look("--where", "fine")
+            assert (code, "moeen_staff" in out) == (3, True)
+        finally:
+            administrator.execute("DROP OWNED BY passing; DROP ROLE passing")
+
+
+def test_status__web_login_is_another__memory_of_the_old_one_is_not_asked(fleet, look, settings):
+    with fleet.databases["fine"].admin() as administrator:
+        administrator.execute("CREATE ROLE serving LOGIN NOINHERIT; GRANT moeen_staff TO serving")
+        administrator.execute(f'GRANT CONNECT ON DATABASE "{fleet.databases["fine"].name}" TO serving')
+        try:
+            settings.WEB_LOGIN = "serving"
+            assert look("--where", "fine")[0] == 0
+            settings.WEB_LOGIN = "another"
+            assert look("--where", "fine")[0] == 3
+        finally:
+            administrator.execute("DROP OWNED BY serving; DROP ROLE serving")
+
+
 def test_status__backups__the_newest_of_the_same_database_with_its_proof(fleet, look, tmp_path):
     place, quiet = f"{tmp_path}/backups", {"stdout": StringIO(), "stderr": StringIO()}
     call_command("backup_database", database=fleet.databases["fine"].alias, store=place, **quiet)
@@ -295,17 +325,17 @@ CHANGES = (
 def test_mark__changed_catalog__is_another_and_rows_and_vacuum_leave_it(new_database):
     database = new_database.migrated()
     with database.connect() as owner:
-        before = mark(owner.cursor())
+        before = mark(owner.cursor(), roles=ROLES)
         owner.execute("INSERT INTO roles (name) VALUES ('mark')")
         owner.execute("VACUUM (FREEZE, ANALYZE)")
-        assert mark(owner.cursor()) == before
+        assert mark(owner.cursor(), roles=ROLES) == before
         seen = [before]
         for change in CHANGES:
             owner.execute(change)
-            seen.append(mark(owner.cursor()))
+            seen.append(mark(owner.cursor(), roles=ROLES))
         pairs = zip(CHANGES, seen[:-1], seen[1:], strict=True)
         assert [change for change, one, following in pairs if one == following] == []
     with database.admin() as administrator:
         administrator.execute(f'GRANT CONNECT ON DATABASE "{database.name}" TO moeen_staff')
         with database.connect() as owner:
-            assert mark(owner.cursor()) != seen[-1]
+            assert mark(owner.cursor(), roles=ROLES) != seen[-1]

@@ -378,7 +378,8 @@ def test_fleet__option_that_the_action_would_pass_over__wrong_usage(words, told)
     assert refused.value.exit_code == 2
 
 
-def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_default, monkeypatch, tmp_path):
+def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_default, monkeypatch, tmp_path, settings):
+    settings.BASE_DIR = tmp_path
     monkeypatch.setenv("BACKUP_DIR", str(tmp_path / "backups"))
     out = {}
     with as_default(fleet.control):
@@ -391,6 +392,8 @@ def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_de
             except Found as found:
                 code = found.code
             out[action] = code, {one["clinic"]: one for one in documents.hold("fleet", said.getvalue())["clinics"]}
+    # What the validation has read the next look knows.
+    assert len(json.loads((tmp_path / ".moeen" / "fleet.json").read_text())) == 1
     assert out["validate"][0] == 3  # one migration is to go
     assert f"missing migration {'.'.join(fleets.NEWEST)}" in out["validate"][1]["east"]["reason"]
     assert out["backup"][0] == 0

@@ -321,7 +321,7 @@ def test_get__standby_of_a_copy_that_knows_our_key__left_out_and_told(pair, capl
 def with_roles_of(database, server):
     """The other server's target: a cluster of its own making, as a copy of files would have the same number."""
     target = servers.target_of(server)
-    query = "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname LIKE 'moeen%' AND rolname NOT IN ('moeen', 'moeen_web')"
+    query = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'moeen#_%' ESCAPE '#' AND rolname <> 'moeen_web'"
     with database.admin() as here, target.connect() as there:
         for (name,) in here.execute(query).fetchall():
             there.execute(f"CREATE ROLE {name}")

@@ -26,7 +26,8 @@ class Options:
     """How to run. ``given``: to the command, for each clinic; ``gated``: wave after wave, each only after a clean one.
 
     ``stall_limit``: seconds that no client may have waited longer; ``skip``: clinic -> the reason why it is left out.
-    ``tell`` takes lines for people, with ``verbose`` also what the commands say meanwhile.
+    ``tell`` takes lines for people, with ``verbose`` also what the commands say meanwhile; ``learn`` what the memory of
+    catalogs keeps.
     """
 
     command: str
@@ -42,6 +43,7 @@ class Options:
     skip: Mapping[str, str] = field(default_factory=dict)
     verbose: bool = False
     tell: Callable[[str], None] = lambda line: None
+    learn: Callable[[Sequence[str]], None] = lambda keys: None
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,7 @@ class _Rollout:
         state = {DONE: State.DONE, FINDINGS: State.REFUSED}.get(outcome.exit_code, State.FAILED)
         turn.seconds, turn.stall, turn.receipt = outcome.seconds, outcome.stall, outcome.receipt
         reason = outcome.reason
+        self.options.learn(outcome.known)
         twin = self.places.setdefault(outcome.place, turn.clinic) if outcome.place else turn.clinic
         if twin != turn.clinic:
             # The clinic that is meant may have had no turn at all.

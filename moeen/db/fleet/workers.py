@@ -38,7 +38,7 @@ class Job:
 class Outcome:
     """``exit_code`` as the single command's. ``stall``: seconds a client waited longest for a lock of ours, None: it
     was not watched. ``receipt``: what the command said of itself; ``place``: which database it was, by whatever
-    address."""
+    address; ``known``: what the memory of catalogs learns of it."""
 
     exit_code: int
     reason: str = ""
@@ -46,6 +46,7 @@ class Outcome:
     stall: float | None = None
     receipt: Mapping[str, Any] = field(default_factory=dict)
     place: str = ""
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

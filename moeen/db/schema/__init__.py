@@ -24,6 +24,7 @@ from moeen.db.schema.validation import (
     log,
     own_objects,
     read,
+    told,
     validate,
     write_expected,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "log",
     "own_objects",
     "read",
+    "told",
     "validate",
     "write_expected",
 ]

@@ -100,8 +100,7 @@ class Command(BackupCommand):
                 raise MoeenError(f"{option} means nothing to {action}.", exit_code=USAGE)
 
     def _status(self, fleet: clinics.Fleet, options: dict[str, Any]) -> None:
-        memory = Memory(Path(settings.BASE_DIR) / ".moeen" / "fleet.json")
-        report = status.look(fleet, store=store.of(options["store"]), memory=memory)
+        report = status.look(fleet, store=store.of(options["store"]), memory=_memory())
         if options["json"]:
             self.print_json(report.as_dict())
         else:
@@ -117,6 +116,7 @@ class Command(BackupCommand):
         if bool(skipped) != bool(options["reason"]):
             raise MoeenError("--skip needs --reason, and --reason --skip.", exit_code=USAGE)
         books = runs.Books(connections[DEFAULT_DB_ALIAS])
+        memory = _memory()
         books.lock()
         try:
             with Display(self.stderr) as display:
@@ -131,9 +131,11 @@ class Command(BackupCommand):
                         skip={clinic.name: options["reason"] for clinic in skipped},
                         verbose=options["verbosity"] > 1,
                         tell=display.tell if options["verbosity"] else lambda line: None,
+                        learn=memory.learn,
                     ),
                 )  # fmt: skip
         finally:
+            memory.keep()
             books.unlock()
         if options["json"]:
             self.print_json(report.as_dict())
@@ -169,6 +171,10 @@ def _given(action: str, options: dict[str, Any]) -> dict[str, Any]:
     if action == "backfill" and options["dry_run"]:
         given["dry_run"] = True
     return given
+
+
+def _memory() -> Memory:
+    return Memory(Path(settings.BASE_DIR) / ".moeen" / "fleet.json")
 
 
 def _newest() -> str:

@@ -395,16 +395,16 @@ def test_restore__grants_and_owners_of_several__all_as_they_were(new_database, t
     """What took a superuser before: owners who may not create in a schema, and grants that others made."""
     database = new_database()
     with database.admin() as connection:
-        connection.execute("DO $$ BEGIN CREATE ROLE other_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        connection.execute("DO $$ BEGIN CREATE ROLE second_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
         connection.execute("DO $$ BEGIN CREATE ROLE third; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
         connection.execute(
             """
-            CREATE SCHEMA own AUTHORIZATION moeen; CREATE TABLE own.t (a int); ALTER TABLE own.t OWNER TO other_owner;
+            CREATE SCHEMA own AUTHORIZATION moeen; CREATE TABLE own.t (a int); ALTER TABLE own.t OWNER TO second_owner;
             CREATE TABLE public.u (a int); ALTER TABLE public.u OWNER TO third;
-            GRANT USAGE ON SCHEMA own TO other_owner;
-            GRANT SELECT ON public.u TO other_owner WITH GRANT OPTION;
-            SET ROLE other_owner; GRANT SELECT ON public.u TO moeen; RESET ROLE;
-            GRANT other_owner, third TO moeen;
+            GRANT USAGE ON SCHEMA own TO second_owner;
+            GRANT SELECT ON public.u TO second_owner WITH GRANT OPTION;
+            SET ROLE second_owner; GRANT SELECT ON public.u TO moeen; RESET ROLE;
+            GRANT second_owner, third TO moeen;
             """
         )
     at = backups.place(tmp_path)

@@ -188,15 +188,15 @@ def test_restore__unsigned_by_a_role_that_may_make_none__is_told(new_database, t
     at = backups.place(tmp_path)
     taken = backups.take(database, at)
     with database.admin() as connection:
-        connection.execute("DROP ROLE IF EXISTS plain_owner")
-        connection.execute("CREATE ROLE plain_owner LOGIN")
-        connection.execute("CREATE DATABASE plain_owned OWNER plain_owner")
-    login = Login.of_url(database.target.url("plain_owned", user="plain_owner"))
-    done = restore.put_back(at, taken.id, restore.Target(login, "plain_owned", True, True), unsigned="by the test")
-    assert "ran with the powers of plain_owner: it may not make a role for it" in " ".join(done.notes)
-    database.target.drop("plain_owned")
+        connection.execute("DROP ROLE IF EXISTS maker_of_none")
+        connection.execute("CREATE ROLE maker_of_none LOGIN")
+        connection.execute("CREATE DATABASE made_by_none OWNER maker_of_none")
+    login = Login.of_url(database.target.url("made_by_none", user="maker_of_none"))
+    done = restore.put_back(at, taken.id, restore.Target(login, "made_by_none", True, True), unsigned="by the test")
+    assert "ran with the powers of maker_of_none: it may not make a role for it" in " ".join(done.notes)
+    database.target.drop("made_by_none")
     with database.admin() as connection:
-        connection.execute("DROP ROLE plain_owner")
+        connection.execute("DROP ROLE maker_of_none")
 
 
 # What only a superuser could give away, and what stands in its name beside what is an ordinary owner's.

@@ -114,7 +114,7 @@ class Command(BackupCommand):
     def _run(self, action: str, fleet: clinics.Fleet, options: dict[str, Any]) -> None:
         skipped = fleet.where(options["skip"]).clinics if options["skip"] else ()
         if bool(skipped) != bool(options["reason"]):
-            raise MoeenError("--skip needs --reason, and --reason --skip.", exit_code=USAGE)
+            raise MoeenError("--skip and --reason go together.", exit_code=USAGE)
         books = runs.Books(connections[DEFAULT_DB_ALIAS])
         memory = _memory()
         books.lock()

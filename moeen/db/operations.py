@@ -23,9 +23,11 @@ from psycopg import sql
 from moeen.db import registry
 from moeen.db.adoption import Legacy
 from moeen.db.catalog import sizes
+from moeen.db.codes import Code
 from moeen.db.converge import declared, failures, locks, offline, values
 from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
+from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.public_ids import alphabets
 from moeen.db.sql import compose
 from moeen.db.sql_files import read_scripts, read_texts, statements
@@ -53,6 +55,10 @@ class Ours:
     The apps whose migrations use one are the project's: what they applied is recorded, and a file that was edited since
     is noticed.
     """
+
+    def dropped_on_the_way_back(self, app_label: str, state: ProjectState) -> tuple[ObjectName, ...]:
+        """The tables and columns that go, with what they hold, where it is reversed. ``state``: the one after it."""
+        return ()
 
 
 class _Converging(Ours):
@@ -141,6 +147,9 @@ class CreateTable(_Converging, migrations.CreateModel):
         else:
             self.converge(app_label, schema_editor, from_state, to_state)
 
+    def dropped_on_the_way_back(self, app_label: str, state: ProjectState) -> tuple[ObjectName, ...]:
+        return (ObjectName(PUBLIC, state.apps.get_model(app_label, self.name)._meta.db_table),)
+
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
@@ -152,6 +161,10 @@ class AddColumn(_Converging, migrations.AddField):
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         self.converge(app_label, schema_editor, from_state, to_state)
+
+    def dropped_on_the_way_back(self, app_label: str, state: ProjectState) -> tuple[ObjectName, ...]:
+        model = state.apps.get_model(app_label, self.model_name)
+        return (ObjectName(PUBLIC, model._meta.db_table, model._meta.get_field(self.name).column),)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
@@ -191,6 +204,7 @@ class AlterColumn(Symmetric, migrations.AlterField):
                 "application that runs meanwhile still asks for the old name.",
                 next_step="Keep db_column, or add a new column and fill it by a backfill.",
                 exit_code=USAGE,
+                code=Code.LINT,
             )
         super().database_forwards(app_label, schema_editor, from_state, to_state)
 
@@ -281,6 +295,10 @@ class RunSQLFile(Ours, migrations.RunSQL):
             kwargs["replaces"] = self.replaces
         return self.__class__.__name__, [self.app_label, self.name], kwargs
 
+    def dropped_on_the_way_back(self, app_label: str, state: ProjectState) -> tuple[ObjectName, ...]:
+        names = registry.facts().tables_of_files.get(f"{self.app_label}/{self.name}", ())
+        return tuple(ObjectName.of("table", name) for name in names)
+
     def _run_sql(self, schema_editor: Any, sqls: Any) -> None:
         if schema_editor.collect_sql:
             super()._run_sql(schema_editor, sqls)  # type: ignore[misc]
@@ -332,6 +350,7 @@ class RunIndexFile(_Converging, RunSQLFile):
                 next_step="Each index is a CREATE INDEX CONCURRENTLY name ON table (...) in the file, a DROP INDEX "
                 "CONCURRENTLY IF EXISTS name in its .reverse.sql, and an AddIndex in state_operations; nothing else.",
                 exit_code=USAGE,
+                code=Code.LINT,
             )
 
     @property
@@ -352,6 +371,7 @@ class RunIndexFile(_Converging, RunSQLFile):
                     f"{', '.join(sorted(told ^ asked))}.",
                     next_step="Name the same table in the file and by the model in state_operations.",
                     exit_code=USAGE,
+                    code=Code.LINT,
                 )
         ours = {index.name: index for index in self.indexes}
         for was, want in shapes:

@@ -129,9 +129,7 @@ def test_newcomer__readme_then_guide__work_word_by_word_and_in_time(version, new
     assert done[1] == 0, done[2]
     assert re.search(r"^Database: .*\nThe schema is as expected", done[2], re.M), done[2]
     seconds["make demo"] = demo(folder, environment, user)
-    busy = (
-        os.getloadavg()[0] > (os.cpu_count() or 1) + 1
-    )  # others are at work here, and it takes as long as they let it
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1) + 1  # it takes as long as others let it
     print(f"Python {version}: " + ", ".join(f"{what} {taken:.0f} s" for what, taken in seconds.items()),
           "(not judged: the machine is busy)" if busy else "")  # fmt: skip
     assert follow_guide(folder, environment, user) == []

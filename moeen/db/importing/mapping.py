@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from moeen.db.codes import Code
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.errors import USAGE, MoeenError, of_file
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _ASSIGNMENT = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
@@ -96,7 +96,7 @@ def load(path: Path) -> Mapping:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MappingError(
-            f"The mapping {path} cannot be read.",
+            f"The mapping {path} cannot be read: {of_file(error)}.",
             next_step="import_database --propose writes a first one.",
             exit_code=USAGE,
         ) from error

@@ -26,7 +26,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.engine.session import hang_up
-from moeen.db.errors import MoeenError
+from moeen.db.errors import ConfigurationError, MoeenError
 from moeen.db.explain import explain
 from moeen.db.scoped import scoped
 from moeen.db.security import identity
@@ -244,7 +244,7 @@ def _ask(alias: str, least: str, written: str) -> tuple[bool, bool]:
         with _answering(connection), identity.acting_as_operator(), connection.cursor() as cursor:
             cursor.execute(_WHOSE)
             if cursor.fetchone()[0] != _primary.whose:
-                raise MoeenError("It holds another database than the primary.")
+                raise ConfigurationError("It holds another database than the primary.")
     # Before the transaction: its first statement may already fix what it sees.
     with _answering(connection), identity.acting_as_operator(), connection.cursor() as cursor:
         cursor.execute(_ASK, [least, written])

@@ -17,7 +17,6 @@ from moeen.db.backups.digests import Digest
 from moeen.db.backups.manifest import Content
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
-from moeen.db.history import ledger
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -70,7 +69,7 @@ def read_rows(
 ) -> Rows:
     """Count and digest every table; the caller has prepared the session."""
     tables = digests.of_tables(connection, digests.tables(connection, schemas), told=told)
-    return Rows(tables, ledger.own_objects(connection.cursor()))
+    return Rows(tables, schema.recorded_with(connection.cursor()))
 
 
 def read_content(

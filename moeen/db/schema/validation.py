@@ -248,6 +248,11 @@ def fingerprint_with(cursor: psycopg.ClientCursor[Any], *, recorded: Collection[
     return _form_with(cursor, load_expected(), recorded).fingerprint
 
 
+def recorded_with(cursor: Any) -> frozenset[str]:
+    """What the database records as the clinic's own objects; a table of its owner's is read for it."""
+    return ledger.own_objects(cursor)
+
+
 def differences_with(cursor: psycopg.ClientCursor[Any]) -> tuple[str, list[Finding]]:
     """The same fingerprint, and what of the catalog differs from the expected one; rows are not looked at."""
     expected = load_expected()

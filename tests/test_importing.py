@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 
@@ -212,6 +213,7 @@ def test_mapping__a_mistake__is_told_with_its_line_and_nothing_is_changed(source
         generations.run(source, database, mapping, tmp_path)
     assert refusal.value.exit_code == USAGE
     assert re.search(r"changed.toml, line \d+: |at line \d+", str(refusal.value))
+    assert "نورة" not in str(refusal.value)
     assert query(database, "SELECT id::text FROM import_runs") == [(receipt.id,)]
 
 
@@ -443,6 +445,49 @@ def test_source__that_goes_away_while_it_is_read__is_one_message_and_nothing_is_
     assert "Run the command again" in error.value.next_step
     assert query(target, "SELECT (SELECT count(*) FROM legacy_keys) + (SELECT count(*) FROM users)") == [(0,)]
     assert generations.run(source, target, MAPPING, tmp_path).ok
+
+
+def test_expression__that_makes_a_large_object__leaves_none(new_database, target, server_versions, tmp_path):
+    """Before 16 a transaction that is READ ONLY makes them; it is never committed."""
+    source = generations.source(new_database, "integer_keys", server=server_versions)
+    makes = ('address = "street"', "address = { sql = \"lo_from_bytea(0, 'x')::text\" }")
+    with source.admin() as connection, generations.changed(MAPPING, tmp_path, makes) as mapping:
+        with suppress(MappingError):
+            generations.check(source, target, mapping)
+        assert connection.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone() == (0,)
+
+
+def test_source__tables_that_its_role_may_not_read__are_told_and_not_asked(own_source, target):
+    with own_source.admin() as connection:
+        connection.execute("CREATE TABLE payroll (id int); CREATE TABLE diaries (id int)")
+        connection.execute(
+            "CREATE ROLE import_clerk LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO import_clerk"
+        )
+        connection.execute("REVOKE SELECT ON payroll FROM import_clerk; ALTER TABLE diaries ENABLE ROW LEVEL SECURITY")
+    try:
+        url = own_source.target.url(own_source.name, user="import_clerk")
+        found = importing.check(connections[target.alias], url, MAPPING, told=lambda *_: None)
+        assert {finding.object: finding.found for finding in found.findings} == {
+            "payroll": "what its role may not read", "diaries": "what its role may not read"
+        }  # fmt: skip
+        words = importing.Words.load(generations.SYNONYMS)
+        _, text = importing.propose(connections[target.alias], url, words, schema="public", zone="UTC")
+        assert '"payroll" = "?"  # to decide: the source\'s role may not read it' in text
+        with own_source.admin() as connection:
+            connection.execute("REVOKE SELECT ON doctors FROM import_clerk")
+        with pytest.raises(
+            MappingError, match=r"line \d+: the source has no such rows: permission denied for table doctors"
+        ):
+            importing.check(connections[target.alias], url, MAPPING, told=lambda *_: None)
+    finally:
+        with own_source.admin() as connection:
+            connection.execute("DROP OWNED BY import_clerk; DROP ROLE import_clerk")
+
+
+def test_mapping__with_a_mark_at_its_beginning_and_ends_of_lines_of_two__is_read(source, target, tmp_path):
+    text = MAPPING.read_text(encoding="utf-8").replace("\n", "\r\n")
+    (tmp_path / "edited.toml").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert generations.check(source, target, tmp_path / "edited.toml").findings == ()
 
 
 FULL_DISK = """

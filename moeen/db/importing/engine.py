@@ -45,7 +45,7 @@ from moeen.db.importing.proof import TableProof
 from moeen.db.importing.proposal import Proposal
 from moeen.db.importing.selection import Selection
 from moeen.db.importing.source import Connection, Source
-from moeen.db.importing.staging import Counts, ExpressionFailed, Sides, Staging, workplace
+from moeen.db.importing.staging import Counts, ExpressionFailed, Sides, Staging, why, workplace
 from moeen.db.importing.words import Words
 from moeen.db.kinds import Kind
 
@@ -228,6 +228,8 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
     targets = _targets(wrapper, whole)
     connect = connector(wrapper, what="an import", application="moeen import")
     with Source.opened(url, schema=whole.schema) as source, source.beside() as other:
+        if whole.zone and not source.knows_zone(whole.zone):
+            raise whole.error(whole.lines["zone"], f"the source knows no time zone {whole.zone}.")
         composed = [selection.of_table(whole, whole.tables[name], one, source) for name, one in targets.items()]
         selections = selection.in_order(whole, composed)
         with connect() as connection, connect() as beside:
@@ -384,13 +386,18 @@ class _Work:
 
     def _culprit(self, one: Selection, error: ExpressionFailed) -> MoeenError:
         """Which of the expressions fails, by trying each of them alone."""
+        table = one.table
+        tries = [(table.lines["from"], "the SELECT", sql.SQL("1")), (table.lines["key"], "the key", one.key)]
+        if table.public_id and one.public_id:
+            tries.append((table.public_id.line, "the expression for public_id", one.public_id))
         for name, expression in one.columns.items():
+            tries.append((table.columns[name].line, f"the expression for {name}", expression))
+        for line, what, expression in tries:
             try:
                 self.source.rows(sql.SQL("SELECT count({}) FROM {} AS s").format(expression, one.rows))
-            except psycopg.DataError as found:
+            except psycopg.Error as found:
                 return self.mapping.error(
-                    one.table.columns[name].line,
-                    f"the expression for {name} fails at some row of the source: {type(found).__name__}.",
+                    line, f"{what} fails at some row of the source: {why(found)}.",
                     next_step="Nothing was changed. The row is not shown: it may be a patient's.",
-                )
+                )  # fmt: skip
         return error

@@ -145,7 +145,8 @@ class Values:
     def _meant(self, of: SourceTable, column: str) -> dict[str, str] | None:
         """What stands in a list of words -> the word itself; for another table's key, what that table calls it."""
         for key in of.foreign_keys:
-            if key.columns == (column,) and (other := self.source.tables().get(key.table)):
+            other = self.source.tables().get(key.table)
+            if key.columns == (column,) and other and other.readable:
                 named = next(
                     (one for one in other.columns if one not in other.key and group(other.columns[one]) == "text"), ""
                 )

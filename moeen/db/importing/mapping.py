@@ -93,7 +93,7 @@ class Mapping:
 def load(path: Path) -> Mapping:
     """Read and check the form of a mapping. Raises MappingError (2) with the line of what is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise MappingError(
             f"The mapping {path} cannot be read.",
@@ -236,7 +236,7 @@ def _lines(text: str) -> dict[str, int]:
     """Dotted path of TOML -> the line it begins at."""
     found: dict[str, int] = {}
     header, inside = "", False
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not inside:
             if match := _HEADER.fullmatch(line):
                 header = ".".join(_parts(match[1]))

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-
-import psycopg
+from dataclasses import dataclass, field, replace
 
 from moeen.db.importing.guesses import Guess, Values, fits, group, listed
 from moeen.db.importing.mapping import UNDECIDED
+from moeen.db.importing.selection import fits as named
 from moeen.db.importing.source import ForeignKey, Source, SourceTable
 from moeen.db.importing.target import ID, PUBLIC_ID, Target
 from moeen.db.importing.words import Words
@@ -96,10 +95,20 @@ class _Proposer:
         placed = {table.of.name for table in self.made.values()}
         left = {}
         for name, other in self.theirs.items():
-            if name not in placed and other.kind in ("r", "p") and (count := self.values.count(other)):
+            if name in placed or other.kind not in ("r", "p"):
+                continue
+            if not other.readable:
+                left[name] = "the source's role may not read it"
+            elif count := self.values.count(other):
                 views = sorted(view for view in placed if name in self.shown.get(view, ()))
                 left[name] = f"{count:,} rows" + (f"; what {', '.join(views)} shows of it is taken" if views else "")
+        for schema, names in self.source.elsewhere().items():
+            if unread := [name for name in names if not self._reads(schema, name)]:
+                left[f"{schema}.*"] = f"tables of another schema that hold rows: {', '.join(unread)}"
         return Proposal(tuple(self.made[name] for name in sorted(self.made)), left)
+
+    def _reads(self, schema: str, table: str) -> bool:
+        return any(named(f"{schema}.{table}", made.source) for made in self.made.values())
 
     # --- tables -----------------------------------------------------------------------------------------------------
 
@@ -109,6 +118,7 @@ class _Proposer:
             (ours.name, theirs.name): self._alike(ours, theirs)
             for ours in self.targets.values()
             for theirs in self.theirs.values()
+            if theirs.readable
         }
         self._drop_impossible(scores)
         found: dict[str, tuple[str, float]] = {}
@@ -389,16 +399,11 @@ class _Proposer:
             return
         schema, _, other = key.table.rpartition(".")
         beside = self.source.tables(schema).get(other)
-        if beside is None:
+        if beside is None or not beside.readable:
             return
-        before = dict(made.columns)
+        before = set(made.columns)
         columns = {name: kind for name, kind in beside.columns.items() if name not in made.of.columns}
-        new = SourceTable(beside.schema, beside.name, beside.kind, beside.rows, columns)
-        try:
-            self._by_name(made, new)
-        except psycopg.errors.InsufficientPrivilege:
-            made.columns = before
-            return
+        self._by_name(made, replace(beside, columns=columns, key=(), foreign_keys=()))
         more = sorted({one for name, guess in made.columns.items() if name not in before for one in guess.uses})
         if more:
             start = f"SELECT s.*, {', '.join('b.' + self.source.identifier(column) for column in more)} "

@@ -23,7 +23,7 @@ from moeen.db.kinds import Kind
 
 def findings(staging: Staging) -> list[Finding]:
     """One a column and reason: how many rows, five of their keys, and the query that finds all of them."""
-    queries = {(rule.column, rule.reason): rule.query for rule in rules(staging, raw=False)}
+    queries = {(rule.column, rule.reason): rule.query for rule in rules(staging)}
     found = []
     for column, reason, count, keys in staging.rows(_REFUSED):
         condition = queries.get((column, reason))
@@ -59,8 +59,8 @@ def _values(staging: Staging, column: str) -> str:
 def undecided(source: Source, selections: Sequence[Selection], left_out: Container[str]) -> Iterator[Finding]:
     """Columns and tables of the source that hold something, and of which the mapping does not tell.
 
-    ``left_out``: tables, and columns as `table.column`. A column that one of the tables takes, or leaves out with a
-    reason, is told of, whichever other tables read it. Of tables in other schemas nothing is asked.
+    ``left_out``: tables, columns as `table.column`, those of other schemas as `schema.table` or `schema.*`. A column
+    that one of the tables takes, or leaves out with a reason, is told of, whichever other tables read it.
     """
     tables = source.tables()
     for one in selections:
@@ -80,9 +80,20 @@ def undecided(source: Source, selections: Sequence[Selection], left_out: Contain
         if readers:
             left = [one for one in table.columns if one not in told and f"{name}.{one}" not in left_out]
             where = next((one.table.name for one in readers if one.table.source == name), readers[0].table.name)
-            yield from _columns_of(source, relation, name, left, f"[tables.{where}]")
-        elif source.rows(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation))[0][0]:
+            if table.readable:
+                yield from _columns_of(source, relation, name, left, f"[tables.{where}]")
+            else:
+                yield from (_left(f"{name}.{one}", _HIDDEN, f"[tables.{where}]") for one in left)
+        elif not table.readable:
+            yield _left(name, _HIDDEN, "the mapping")
+        elif source.holds_rows(table):
             yield _left(name, "rows", "the mapping")
+    for schema, names in source.elsewhere().items():
+        dotted = [f"{schema}.{name}" for name in names]
+        left = [one for one in dotted if one not in left_out and not any(other.reads({one}) for other in selections)]
+        if left and f"{schema}.*" not in left_out:
+            what = "table that holds" if len(left) == 1 else "tables that hold"
+            yield _left(f"{schema}.*", f"{len(left)} {what} rows: {', '.join(left)}", "the mapping")
 
 
 def _columns(source: Source, one: Selection, what: str, left: Sequence[str]) -> Iterator[Finding]:
@@ -103,6 +114,10 @@ def open_lines(mapping: Mapping) -> Iterator[Finding]:
     """Lines of the mapping where somebody has yet to decide."""
     for what, line in mapping.undecided.items():
         yield _left(what, f'"{UNDECIDED}" in line {line}', f"line {line}")
+
+
+#: Of what the source's role may not read: it may hold something.
+_HIDDEN = "what its role may not read"
 
 
 def _left(what: str, found: str, where: str) -> Finding:

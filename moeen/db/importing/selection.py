@@ -79,7 +79,8 @@ class Selection:
 
     def reads(self, tables: Iterable[str]) -> list[str]:
         """Those of the source's tables that its SQL reads: by their letters, which is enough to not ask about them."""
-        return [name for name in tables if self.table.source == name or any(fits(name, text) for text in self._texts)]
+        texts = [text.replace('"', "") for text in self._texts]
+        return [name for name in tables if self.table.source == name or any(fits(name, text) for text in texts)]
 
     def tells_of(self, table: str, column: str) -> bool:
         """Whether the mapping takes this column of the source's table, or leaves it out with a reason."""

@@ -273,6 +273,7 @@ class _Work:
         self.mapping, self.workers = whole, workers
         self.source, self.target = workers[0].source, workers[0].target
         self.selections = selections
+        self._by_name = {one.target.name: one for one in selections}
         one_at_a_time = Lock()
 
         def telling(stage: str, done: int, total: int) -> None:
@@ -342,12 +343,12 @@ class _Work:
             staging = Staging(one, f"sample_{number}", sides=self.workers[0], name=self.mapping.source)
             self._asked(staging, partial(staging.sample, SAMPLE, total))
             judgement.judge_values(staging)
-            findings += refusals.findings(staging)
+            findings += refusals.findings(staging, self._by_name)
             tables.append(TableCheck(staging.table, staging.count()))
         return Check(self.mapping.source, tuple(tables), tuple(findings), time.monotonic() - started, is_sample=True)
 
     def found(self, started: float) -> Check:
-        findings = [finding for staging in self.stagings for finding in refusals.findings(staging)]
+        findings = [one for staging in self.stagings for one in refusals.findings(staging, self._by_name)]
         findings += refusals.open_lines(self.mapping)
         findings += refusals.undecided(self.source, self.selections, self.mapping.left_out)
         tables = tuple(TableCheck(staging.table, staging.count()) for staging in self.stagings)

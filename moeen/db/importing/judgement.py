@@ -20,6 +20,7 @@ from moeen.db.sql import fragment
 
 NO_SUCH_VALUE = "the map has no such value"
 NO_ROW = "refers to no row of"
+TWICE = "two rows have this key"
 _TEXTS = ("text", "character varying", "character")
 _MODIFIER = re.compile(r"\((\d+)(?:,\s*(-?\d+))?\)")
 Parents = dict[str, Staging]
@@ -60,20 +61,25 @@ def rules(staging: Staging) -> list[Rule]:
         if name in staging.selection.references:
             continue
         kind = conversions.base(column.type)
-        if staging.selection.table.columns[name].values is not None and (raw or kind in _TEXTS):
+        has_map = staging.selection.table.columns[name].values is not None
+        if has_map and (raw or kind in _TEXTS):
             marked = sql.SQL("starts_with({}, {})").format(value, sql.Literal(UNMAPPED))
-            # Without the control character that it begins with: people copy it.
-            of_source = sql.SQL("strpos(v, {}) = 2").format(sql.Literal(UNMAPPED[1:]))
+            # starts_with is PostgreSQL 11's.
+            of_source = sql.SQL("strpos(v, {}) = 1").format(sql.Literal(UNMAPPED))
             found.append(Rule(name, NO_SUCH_VALUE, marked, of_source))
         checked, there = sql.Composed([value]), sql.SQL("v::{}").format(fragment(kind))
         if raw and kind not in _TEXTS:
-            said = {"k": sql.Literal(kind), "kind": fragment(kind), "mark": sql.Literal(UNMAPPED), "v": value}
-            wrong = sql.SQL("NOT starts_with({v}, {mark}) AND NOT pg_temp.import_is_valid({v}, {k})").format(**said)
+            said = {"k": sql.Literal(kind), "kind": fragment(kind), "v": value}
+            wrong = sql.SQL("NOT pg_temp.import_is_valid({v}, {k})").format(**said)
             checked = sql.SQL("CASE WHEN pg_temp.import_is_valid({v}, {k}) THEN {v}::{kind} END").format(**said)
             valid = _valid_in_source(kind, staging.sides.source.connection.info.server_version)
             if valid:
                 there = sql.SQL("CASE WHEN {} THEN {} END").format(valid, there)
-                valid = sql.SQL("NOT {} AND strpos(v, {}) <> 2").format(valid, sql.Literal(UNMAPPED[1:]))
+                valid = sql.SQL("NOT {}").format(valid)
+            if has_map:  # what it lacks is told already
+                known = sql.SQL("strpos({}, {}) <> 1 AND {}")
+                wrong = known.format(value, sql.Literal(UNMAPPED), wrong)
+                valid = valid and known.format(sql.SQL("v"), sql.Literal(UNMAPPED), valid)
             found.append(Rule(name, f"no {kind}", wrong, valid))
         found += [
             Rule(name, reason, condition.format(v=checked, t=checked), condition.format(v=there, t=v))
@@ -145,8 +151,8 @@ class _Judge:
 
     def _keys(self) -> None:
         self._refuse("(key)", "no key", "FROM {incoming} AS s WHERE s.k IS NULL")
-        twice = "FROM {incoming} AS s WHERE s.k IS NOT NULL GROUP BY s.k HAVING count(*) > 1"
-        self._refuse("(key)", "two rows have this key", twice)
+        twice = "SELECT k FROM {incoming} WHERE k IS NOT NULL GROUP BY k HAVING count(*) > 1"
+        self._refuse("(key)", TWICE, f"FROM {{incoming}} AS s WHERE s.k IN ({twice})")
         # An entry of an index holds some 2,700 bytes.
         self._refuse("(key)", "longer than 2,000 bytes", "FROM {incoming} AS s WHERE octet_length(s.k) > 2000")
 

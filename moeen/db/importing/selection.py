@@ -77,6 +77,15 @@ class Selection:
             "SELECT k FROM (SELECT {key} AS k, {value} AS v FROM {rows} AS s) AS t WHERE {condition}"
         ).format(key=self.key, value=expression or sql.NULL, rows=self.rows, condition=condition)
 
+    def twice(self) -> sql.Composed:
+        """A query for people: the keys that two rows have."""
+        return sql.SQL("SELECT {} AS k FROM {} AS s GROUP BY 1 HAVING count(*) > 1").format(self.key, self.rows)
+
+    def lost(self, column: str, other: Selection) -> sql.Composed:
+        """A query for people: the keys of the rows whose reference leads to no row of the other table."""
+        keys = sql.SQL("SELECT {key} FROM {rows} AS s WHERE {key} IS NOT NULL").format(key=other.key, rows=other.rows)
+        return self.value(column, sql.SQL("v NOT IN ({})").format(keys))
+
     def reads(self, tables: Iterable[str]) -> list[str]:
         """Those of the source's tables that its SQL reads: by their letters, which is enough to not ask about them."""
         texts = [text.replace('"', "") for text in self._texts]
@@ -295,8 +304,8 @@ class _Composer:
         return self.whole.error(line, cause, next_step=next_step)
 
 
-#: Stands before a value that a map does not hold.
-UNMAPPED = "\x01no such value in the map: "
+#: Stands before a value that a map does not hold, in the place of what would stand for it.
+UNMAPPED = "no such value in the map: "
 
 
 def fits(name: str, text: str) -> bool:

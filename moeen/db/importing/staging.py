@@ -279,7 +279,12 @@ class Staging:
     def count(self) -> Counts:
         """Of the keys, once they are judged."""
         found = dict(self.rows("SELECT verb, count(*) FROM {keys} GROUP BY 1"))
-        (refused,) = self.rows("SELECT count(DISTINCT coalesce(k, '')) FROM {refused}")[0]
+        # A row may be entered for several reasons, and several rows by one key, or by none.
+        ((refused,),) = self.rows(
+            """SELECT coalesce(sum(most), 0)::bigint FROM (
+                   SELECT max(n) AS most FROM (SELECT k, count(*) AS n FROM {refused} GROUP BY k, c, reason) AS entered
+                   GROUP BY k) AS of_key"""
+        )
         return Counts(self.read, refused, *(found.get(verb, 0) for verb in ("new", "changed", "gone", "same")))
 
     # --- small helps ----------------------------------------------------------------------------------------------

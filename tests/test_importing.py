@@ -497,6 +497,24 @@ def test_mapping__with_a_mark_at_its_beginning_and_ends_of_lines_of_two__is_read
     assert generations.check(source, target, tmp_path / "edited.toml").findings == ()
 
 
+LEAKING = (
+    (
+        'date_of_birth = "dob"',
+        """date_of_birth = { sql = "CASE id WHEN 1 THEN repeat('secret ', 50000) ELSE pg_sleep(5)::text END" }""",
+    ),
+    ('notes = "remarks"', 'notes = { sql = "(1 / (id - 20))::text" }'),
+)
+
+
+def test_run__that_fails_in_two_places_at_once__is_one_message_without_a_value(source, target, manage, tmp_path):
+    """The target has refused a value when what else fails ends the reading of it."""
+    with generations.changed(MAPPING, tmp_path, *LEAKING) as mapping:
+        words = ("import_database", "--from", "env:OLD_URL", "--map", str(mapping), "-v0")
+        failed = manage(*words, DATABASE_URL=target.url, OLD_URL=source.url)
+    assert failed.returncode == USAGE
+    assert re.fullmatch(r"Error: changed.toml, line \d+: the expression for notes .*\nNothing was.*\n", failed.stderr)
+
+
 FULL_DISK = """
     CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         RAISE EXCEPTION 'could not extend file "base/1/2": No space left on device' USING ERRCODE = 'disk_full';

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ from moeen.db.importing.mapping import Mapping
 from moeen.db.importing.proof import TableProof
 from moeen.db.importing.proposal import Proposal
 from moeen.db.importing.selection import Selection
-from moeen.db.importing.source import Connection, Source
+from moeen.db.importing.source import Connection, NoSchema, Source
 from moeen.db.importing.staging import Counts, ExpressionFailed, Sides, Staging, why, workplace
 from moeen.db.importing.words import Words
 from moeen.db.kinds import Kind
@@ -227,7 +227,7 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
     whole = mapping.load(file)
     targets = _targets(wrapper, whole)
     connect = connector(wrapper, what="an import", application="moeen import")
-    with Source.opened(url, schema=whole.schema) as source, source.beside() as other:
+    with _source(url, whole) as source, source.beside() as other:
         if whole.zone and not source.knows_zone(whole.zone):
             raise whole.error(whole.lines["zone"], f"the source knows no time zone {whole.zone}.")
         composed = [selection.of_table(whole, whole.tables[name], one, source) for name, one in targets.items()]
@@ -240,6 +240,16 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
             runs.lock(connection)
             with workplace(connection):
                 yield _Work(whole, (Sides(source, connection), Sides(other, beside)), selections, told)
+
+
+@contextmanager
+def _source(url: str, whole: Mapping) -> Iterator[Source]:
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(Source.opened(url, schema=whole.schema))
+        except NoSchema as error:
+            raise whole.error(whole.lines.get("schema", 1), error.cause) from error
+        yield source
 
 
 #: Of the target's sessions. What is asked is of whole tables, most of them without statistics.
@@ -263,7 +273,13 @@ def _targets(wrapper: BaseDatabaseWrapper, whole: Mapping) -> dict[str, target.T
                 table.line, f"there is no table {table.name} here to be filled.",
                 next_step="Run `manage.py migrate` first; describe_schema lists the tables.",
             )  # fmt: skip
+        if table.name in _OWN | registry.facts().append_only:
+            raise whole.error(table.line, f"{table.name} is written by the database itself, and takes no others' rows.")
     return found
+
+
+#: Tables that an import keeps its own record in.
+_OWN = frozenset({"legacy_keys", "import_runs", "public_id_aliases"})
 
 
 class _Work:

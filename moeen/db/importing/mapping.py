@@ -18,6 +18,7 @@ from moeen.db.errors import USAGE, MoeenError
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _ASSIGNMENT = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
 _PART = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
+_NUL = re.compile(r"\\(u0000|U00000000)")
 _MULTILINE = re.compile(r'"""|\'\'\'')
 _NAME = re.compile(r"[\w .-]{1,100}")
 #: Stands where somebody has yet to decide: for a constant, a value, what becomes of NULL, a reason.
@@ -95,11 +96,9 @@ def load(path: Path) -> Mapping:
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
-        raise MappingError(
-            f"The mapping {path} cannot be read.",
-            next_step="import_database --propose writes a first one.",
-            exit_code=USAGE,
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        step = "import_database --propose writes a first one." if isinstance(error, FileNotFoundError) else ""
+        raise MappingError(f"The mapping {path} cannot be read: {why}.", next_step=step, exit_code=USAGE) from error
     return parse(text, path=path)
 
 
@@ -109,6 +108,11 @@ def parse(text: str, *, path: Path) -> Mapping:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"{path.name} is no TOML: {error}.", exit_code=USAGE) from error
+    except RecursionError as error:
+        raise MappingError(f"{path.name} is nested too deeply.", exit_code=USAGE) from error
+    if nothing := _NUL.search(text):
+        line = text.count("\n", 0, nothing.start()) + 1
+        raise MappingError(f"{path.name}, line {line}: PostgreSQL knows no character 0.", exit_code=USAGE)
     return _Reader(path, text, document).mapping()
 
 

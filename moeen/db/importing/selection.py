@@ -177,11 +177,15 @@ class _Composer:
         self.rows = self._rows()
         line = table.lines["from"]
         try:
-            self.known = dict(source.described(sql.SQL("SELECT * FROM {} AS s").format(self.rows)))
+            described = source.described(sql.SQL("SELECT * FROM {} AS s").format(self.rows))
         except psycopg.OperationalError as error:
             raise source.lost(error) from error
         except psycopg.Error as error:
             raise whole.error(line, f"the source has no such rows: {_said(error)}.") from error
+        self.known = dict(described)
+        for name in self.known:
+            if [one for one, _ in described].count(name) > 1:
+                raise whole.error(line, f"the SELECT gives two columns named {name}.", next_step="Name them with AS.")
 
     def _rows(self) -> sql.Composable:
         if self.table.is_query:

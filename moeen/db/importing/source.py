@@ -51,6 +51,10 @@ class SourceLost(MoeenError):
     default_code = Code.IMPORT_SOURCE
 
 
+class NoSchema(MoeenError):
+    """The source has no schema of that name."""
+
+
 @dataclass(frozen=True)
 class ForeignKey:
     """Columns that refer to those of another table of the source."""
@@ -143,7 +147,7 @@ class Source:
         connection.execute(sql.SQL("SET LOCAL search_path = {}, pg_catalog").format(sql.Identifier(schema)))
         row = connection.execute("SELECT to_regnamespace(quote_ident(%s))", [schema]).fetchone()
         if row is None or row[0] is None:
-            raise MoeenError(f"The source has no schema {schema}.", exit_code=USAGE)
+            raise NoSchema(f"The source has no schema {schema}.", exit_code=USAGE)
         return cls(connection, url, schema)
 
     def described(self, query: sql.Composable) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from moeen.db.codes import Code
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.errors import USAGE, MoeenError, of_file
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _ASSIGNMENT = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
@@ -96,9 +96,10 @@ def load(path: Path) -> Mapping:
     try:
         text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         step = "import_database --propose writes a first one." if isinstance(error, FileNotFoundError) else ""
-        raise MappingError(f"The mapping {path} cannot be read: {why}.", next_step=step, exit_code=USAGE) from error
+        raise MappingError(
+            f"The mapping {path} cannot be read: {of_file(error)}.", next_step=step, exit_code=USAGE
+        ) from error
     return parse(text, path=path)
 
 

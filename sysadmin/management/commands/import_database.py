@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backups, importing
-from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.errors import FINDINGS, USAGE, MoeenError, of_file
 from moeen.db.importing import Check, Receipt
 from sysadmin.management.arguments import whole
 from sysadmin.management.json_output import as_json
@@ -89,6 +89,10 @@ class Command(BaseCommand):
         except FileExistsError as error:
             step = "Name another file, or remove this one: what people decided in it would be lost."
             raise MoeenError(f"{options['map']} is there already.", next_step=step, exit_code=USAGE) from error
+        except OSError as error:
+            step = "Name a file in a folder that this user may write."
+            cause = f"{options['map']} cannot be written: {of_file(error)}."
+            raise MoeenError(cause, next_step=step, exit_code=USAGE) from error
         document = {"map": str(options["map"]), "placed": made.placed, "open": made.open}
         told = f"{options['map']}: {made.placed} columns have a place, {made.open} lines are to be decided"
         self.stdout.write(as_json(document) if options["json"] else told)

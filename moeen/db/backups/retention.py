@@ -56,7 +56,7 @@ class Entry:
         return self.signature in _COUNTING
 
     def is_ahead(self, now: datetime) -> bool:
-        """Whether it is dated in the future: a clock was wrong when it was made, or is now. Then it is no newest one."""
+        """Whether it is dated in the future: a clock was wrong when it was made, or is now. Then it is no newest."""
         return self.created_at > now + AHEAD
 
     def as_dict(self) -> dict[str, Any]:

@@ -404,6 +404,18 @@ def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_p
     assert not again.ok
     assert [one.table for one in again.tables if not one.ok] == ["patients"]
     assert query(target, "SELECT count(*) FROM import_runs WHERE outcome = 'failed'") == [(1,)]
+    ((key, phone),) = query(
+        target,
+        "SELECT old_key, phone FROM patients AS p JOIN legacy_keys AS l ON l.new_id = p.id ORDER BY p.id::text LIMIT 1",
+    )
+    (told,) = [one for one in again.tables if one.altered]
+    assert (told.table, told.altered, told.altered_keys, phone) == ("patients", 1, (key,), "1")
+    retaken = generations.run(own_source, target, MAPPING, tmp_path, retake=True)
+    assert retaken.ok
+    assert sum(one.counts.changed for one in retaken.tables) == 1
+    theirs = query(own_source, "SELECT mobile FROM patients WHERE id = %s", int(key))
+    assert query(target, "SELECT phone FROM patients AS p JOIN legacy_keys ON new_id = p.id WHERE old_key = %s "
+                 "AND table_name = 'patients'", key) == theirs  # fmt: skip
 
 
 def test_command__from_a_variable__checks_runs_and_says_what_it_did(own_source, target, manage):

@@ -120,10 +120,14 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """``rejects``: where refused rows go, at most ``max_rejects``; ``recipients``: whom they are encrypted to."""
+    """``rejects``: where refused rows go, at most ``max_rejects``; ``recipients``: whom they are encrypted to.
+
+    ``retake``: rows that were changed here since they came are taken anew.
+    """
 
     rejects: Path
     max_rejects: int = 0
+    retake: bool = False
     recipients: Sequence[str] = ()
     told: Told = lambda stage, done, total: None
 
@@ -147,13 +151,13 @@ class Refused(MoeenError):
         self.check = found
 
 
-def check(wrapper: BaseDatabaseWrapper, url: str, file: Path, *, told: Told) -> Check:
+def check(wrapper: BaseDatabaseWrapper, url: str, file: Path, *, told: Told, retake: bool = False) -> Check:
     """Everything but writing. Raises MappingError, and MoeenError where source or target cannot be used."""
     started = time.monotonic()
     with _opened(wrapper, url, file, told) as work:
         if (found := work.sampled(started)) and found.findings:
             return found
-        work.read()
+        work.read(retake=retake)
         return work.found(started)
 
 
@@ -174,7 +178,7 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
     """Import, or carry over what changed since. Raises Refused (3) before anything is written."""
     started = time.monotonic()
     with _opened(wrapper, url, file, options.told) as work:
-        work.read()
+        work.read(retake=options.retake)
         rejects = refusals.write(options.rejects, work.stagings, recipients=options.recipients)
         found = work.found(started)
         counts = {one.table: one.counts for one in found.tables}
@@ -301,13 +305,15 @@ class _Work:
             Staging(one, number, sides=workers[0], name=whole.source) for number, one in enumerate(selections)
         ]
 
-    def read(self) -> None:
-        """Read and judge all tables."""
+    def read(self, *, retake: bool = False) -> None:
+        """Read and judge all tables. ``retake``: with the rows that were changed here since they came."""
         self._refuse_strangers()
         self._fill()
         judged: dict[str, Staging] = {}
         for staging in self.stagings:
-            self._asked(staging, partial(staging.settle, judged, self._telling(staging)))
+            hashed = writing.row_hash(staging.selection.target, list(staging.selection.columns), "t")
+            settling = partial(staging.settle, judged, self._telling(staging), retaken=hashed if retake else None)
+            self._asked(staging, settling)
             judgement.judge(staging, judged)
             judged[staging.table] = staging
 

@@ -20,7 +20,8 @@ from moeen.db.importing.writing import row_hash
 class TableProof:
     """One table. ``unrecorded``: rows that were read and are not recorded as they were read, or recorded and not read.
 
-    ``unresolved``: old keys and old public ids that lead to no row.
+    ``unresolved``: old keys and old public ids that lead to no row; ``altered``: rows that were changed here since they
+    came, and ``altered_keys`` some of their old keys.
     """
 
     table: str
@@ -29,6 +30,8 @@ class TableProof:
     standing: Digest
     unrecorded: int
     unresolved: int
+    altered: int = 0
+    altered_keys: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -42,6 +45,7 @@ class TableProof:
                      "gone": counts.gone, "same": counts.same},
             "read": vars(self.read), "standing": vars(self.standing),
             "unrecorded": self.unrecorded, "unresolved": self.unresolved,
+            "altered": self.altered, "altered_keys": list(self.altered_keys),
         }  # fmt: skip
 
 
@@ -56,7 +60,9 @@ def _of_table(staging: Staging) -> TableProof:
     hashed = row_hash(selection.target, list(selection.columns), "t")
     recorded, standing, lost = staging.rows(_STANDING, hash=hashed, **named)[0]
     ((unrecorded,),) = staging.rows(_UNRECORDED, **named)
-    unresolved = lost
+    unresolved, altered, keys = lost, 0, list[str]()
+    if recorded != standing:
+        ((altered, keys),) = staging.rows(_ALTERED, hash=hashed, **named)
     if selection.public_id is not None:
         ((more,),) = staging.rows(_ALIASES, **named)
         unresolved += more
@@ -67,6 +73,8 @@ def _of_table(staging: Staging) -> TableProof:
         standing=Digest(int(standing[0]), *standing[1:]),
         unrecorded=unrecorded,
         unresolved=unresolved,
+        altered=altered,
+        altered_keys=tuple(keys or ()),
     )
 
 
@@ -79,6 +87,11 @@ _STANDING = """
     FROM (SELECT l.row_hash, t.id, CASE WHEN t.id IS NOT NULL AND l.row_hash <> 0 THEN {hash} END AS h
           FROM public.legacy_keys AS l LEFT JOIN {target} AS t ON t.id = l.new_id
           WHERE l.source = {name} AND l.table_name = {table}) AS every
+"""
+_ALTERED = """
+    SELECT count(*), (array_agg(l.old_key ORDER BY length(l.old_key), l.old_key))[1:5]
+    FROM public.legacy_keys AS l JOIN {target} AS t ON t.id = l.new_id
+    WHERE l.source = {name} AND l.table_name = {table} AND l.row_hash <> 0 AND l.row_hash <> {hash}
 """
 _UNRECORDED = """
     SELECT count(*) FROM (SELECT k, d FROM {keys} WHERE verb <> 'gone') AS r

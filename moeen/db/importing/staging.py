@@ -213,9 +213,22 @@ class Staging:
 
     # --- what is to be done ---------------------------------------------------------------------------------------
 
-    def settle(self, parents: Mapping[str, Staging], told: Told) -> None:
-        """Say of each key what is to be done, and fetch what changed. ``parents``: those judged before."""
+    def settle(self, parents: Mapping[str, Staging], told: Told, *, retaken: sql.Composable | None = None) -> None:
+        """Say of each key what is to be done, and fetch what changed. ``parents``: those judged before.
+
+        ``retaken``: the hash of a row of ours, ``t``; those that do not stand as they were written are taken anew.
+        """
         self._settle()
+        if retaken is not None:
+            self.run(
+                """
+                UPDATE {keys} AS w SET verb = 'changed'
+                FROM public.legacy_keys AS l JOIN {target} AS t ON t.id = l.new_id
+                WHERE l.source = {name} AND l.table_name = {table} AND l.old_key = w.k AND w.verb = 'same'
+                  AND NOT w.matched AND l.row_hash <> {hash}
+                """,
+                hash=retaken, **self.named(),
+            )  # fmt: skip
         if self.incoming is self.stage:
             return
         self.unmoor(parents, verb="same", becomes="changed")

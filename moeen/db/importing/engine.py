@@ -191,11 +191,8 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
         runs.audit(work.target, run_id, {"source": work.mapping.source, "tables": tables})
         try:
             writing.write(work.target, work.stagings, told=options.told)
-            for name in _much_changed(counts):
-                work.target.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", name)))
             written = time.monotonic()
-            proofs = proof.prove(work.target, work.stagings)
-            findings = schema.validate(wrapper).unexpected
+            proofs, findings = work.prove(counts, wrapper)
         except BaseException as error:
             known = explain(error)
             _end(work.target, run_id, "failed", {}, known.cause if known else type(error).__name__)
@@ -217,8 +214,7 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
 def _much_changed(counts: dict[str, Counts]) -> list[str]:
     """Tables of which the planner's statistics tell little any more; the others are the server's own to see to."""
     changed = {name: count.new + count.changed + count.gone for name, count in counts.items()}
-    found = [name for name, count in counts.items() if changed[name] > count.same // 10]
-    return [*found, "legacy_keys"] if found else []
+    return [name for name, count in counts.items() if changed[name] > count.same // 10]
 
 
 def _end(connection: Connection, run_id: Any, outcome: str, receipt: dict[str, Any], error: str) -> None:
@@ -318,30 +314,62 @@ class _Work:
             judged[staging.table] = staging
 
     def _fill(self) -> None:
-        """Read the tables with two workers, the largest first; none waits for another."""
+        """Read the tables, and judge what each tells alone."""
         totals = {staging.table: self._estimate(staging) for staging in self.stagings}
+
+        def fill(staging: Staging) -> None:
+            staging.fill(self._telling(staging, totals[staging.table]))
+            staging.know(twice=judgement.judge_keys(staging))
+            if staging.is_whole:
+                judgement.judge_values(staging)
+
+        largest_first = sorted(self.stagings, key=lambda staging: -totals[staging.table])
+        with self._each(largest_first, fill):
+            pass
+
+    def prove(self, counts: dict[str, Counts], wrapper: BaseDatabaseWrapper) -> tuple[list[TableProof], Any]:
+        """Of each table that what was read is what stands; and what stands in the schema that should not."""
+        changed = _much_changed(counts)
+        proofs: dict[str, TableProof] = {}
+
+        def prove(staging: Staging) -> None:
+            if staging.table in changed:
+                staging.connection.execute(sql.SQL("ANALYZE {}").format(staging.selection.target.relation))
+            proofs[staging.table] = proof.of_table(staging)
+
+        if changed:
+            self.target.execute("ANALYZE public.legacy_keys")
+        with self._each(sorted(self.stagings, key=lambda staging: -staging.read), prove):
+            findings = schema.validate(wrapper).unexpected
+        return [proofs[staging.table] for staging in self.stagings], findings
+
+    @contextmanager
+    def _each(self, stagings: Sequence[Staging], doing: Callable[[Staging], None]) -> Iterator[None]:
+        """Do something with each table in turn, with two workers; none waits for another. Within it the caller does
+        something else meanwhile."""
         free: SimpleQueue[Sides] = SimpleQueue()
         for sides in self.workers:
             free.put(sides)
 
-        def fill(staging: Staging) -> None:
+        def do(staging: Staging) -> None:
             sides = free.get()
             try:
-                staging.fill(sides, self._telling(staging, totals[staging.table]))
+                with staging.at(sides):
+                    doing(staging)
             finally:
                 free.put(sides)
 
         with ThreadPoolExecutor(len(self.workers)) as pool:
-            largest_first = sorted(self.stagings, key=lambda staging: -totals[staging.table])
-            futures = {pool.submit(fill, staging): staging for staging in largest_first}
+            futures = {pool.submit(do, staging): staging for staging in stagings}
             failed = set(futures)
             try:
+                yield
                 failed = {one for one in wait(futures, return_when=FIRST_EXCEPTION).done if one.exception()}
             finally:
                 if failed:
                     pool.shutdown(wait=False, cancel_futures=True)
                     for sides in self.workers:
-                        sides.source.cancel()
+                        sides.cancel()
         for future in failed:
             self._asked(futures[future], future.result)
 

@@ -6,12 +6,10 @@ the rows of the table now. Digests as of backups: number of rows, sum and exclus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from moeen.db.backups.digests import Digest
-from moeen.db.importing.source import Connection
 from moeen.db.importing.staging import Counts, Staging
 from moeen.db.importing.writing import row_hash
 
@@ -49,12 +47,8 @@ class TableProof:
         }  # fmt: skip
 
 
-def prove(connection: Connection, stagings: Sequence[Staging]) -> list[TableProof]:
-    """Look at each table once. The session's settings are those of `digests.prepare`."""
-    return [_of_table(staging) for staging in stagings]
-
-
-def _of_table(staging: Staging) -> TableProof:
+def of_table(staging: Staging) -> TableProof:
+    """Look at the table once. The session's settings are those of `digests.prepare`."""
     selection = staging.selection
     named = staging.named()
     hashed = row_hash(selection.target, list(selection.columns), "t")

@@ -16,7 +16,7 @@ ready     the rows as they will stand: values in our types, references resolved
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,12 @@ class Sides:
     source: Source
     target: Connection
 
+    def cancel(self) -> None:
+        """End what another thread is asking."""
+        self.source.cancel()
+        with suppress(psycopg.Error):
+            self.target.cancel_safe()
+
 
 @contextmanager
 def workplace(connection: Connection) -> Iterator[None]:
@@ -114,20 +120,30 @@ class Staging:
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def fill(self, sides: Sides, told: Told) -> None:
-        """Read what is needed of the source; ``sides``: the sessions of the thread that does."""
+    @contextmanager
+    def at(self, sides: Sides) -> Iterator[None]:
+        """Within it the work is done in these sessions: those of another thread."""
         own, self.sides = self.sides, sides
         try:
-            known = self.rows(
-                "SELECT FROM public.legacy_keys WHERE source = {name} AND table_name = {table} LIMIT 1", **self.named()
-            )
-            self.run("CREATE UNLOGGED TABLE {refused} (k text, c text, reason text)")
-            if not known or self.selection.table.match:
-                self._read_all(told)
-            else:
-                self._read_differences(told)
+            yield
         finally:
             self.sides = own
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows of the source were read; else some may be, once it is settled which."""
+        return self.incoming is self.stage
+
+    def fill(self, told: Told) -> None:
+        """Read what is needed of the source."""
+        known = self.rows(
+            "SELECT FROM public.legacy_keys WHERE source = {name} AND table_name = {table} LIMIT 1", **self.named()
+        )
+        self.run("CREATE UNLOGGED TABLE {refused} (k text, c text, reason text)")
+        if not known or self.selection.table.match:
+            self._read_all(told)
+        else:
+            self._read_differences(told)
 
     def sample(self, count: int, total: int) -> None:
         """Read about so many rows, of about so many, and all of each."""
@@ -218,7 +234,6 @@ class Staging:
 
         ``retaken``: the hash of a row of ours, ``t``; those that do not stand as they were written are taken anew.
         """
-        self._settle()
         if retaken is not None:
             self.run(
                 """
@@ -229,7 +244,7 @@ class Staging:
                 """,
                 hash=retaken, **self.named(),
             )  # fmt: skip
-        if self.incoming is self.stage:
+        if self.is_whole:
             return
         self.unmoor(parents, verb="same", becomes="changed")
         wanted = [key for (key,) in self.rows("SELECT k FROM {keys} WHERE verb IN ('new', 'changed')")]
@@ -239,13 +254,16 @@ class Staging:
         else:
             self._stage(lambda: self._copy(self.selection.only(wanted), self.stage, told) if wanted else 0)
 
-    def _settle(self) -> None:
-        """Each key is new, changed, same or gone. A uuid stays the key that it is."""
+    def know(self, *, twice: bool) -> None:
+        """Each key is new, changed, same or gone. A uuid stays the key that it is. ``twice``: rows share a key."""
         made_of = sql.SQL("{} || i.k").format(sql.Literal(f"{self.table} "))
         new = sql.SQL("i.k::uuid") if self.selection.keeps_keys else made.row_id(made_of, sql.SQL("i.n"))
+        once = sql.SQL("SELECT k, d FROM {} WHERE k IS NOT NULL")
+        if twice:
+            once = sql.SQL("SELECT DISTINCT ON (k) k, d FROM {} WHERE k IS NOT NULL ORDER BY k")
         # What no block that differs holds stands as it did.
         within: sql.Composable = sql.SQL("true")
-        if self.incoming is not self.stage:
+        if not self.is_whole:
             within = sql.SQL("{} IN (SELECT b FROM {})").format(
                 self.selection.block(sql.Identifier("l", "old_key")), self.differ
             )
@@ -256,12 +274,11 @@ class Staging:
                    coalesce(l.row_hash = 0, false) AS matched,
                    CASE WHEN l.old_key IS NULL THEN 'new' WHEN l.digest <> i.d THEN 'changed'
                         WHEN i.k IS NULL AND {within} THEN 'gone' ELSE 'same' END AS verb
-            FROM (SELECT k, d, row_number() OVER () AS n
-                  FROM (SELECT DISTINCT ON (k) k, d FROM {incoming} WHERE k IS NOT NULL ORDER BY k) AS once) AS i
+            FROM (SELECT k, d, row_number() OVER () AS n FROM ({once}) AS once) AS i
             FULL JOIN (SELECT old_key, new_id, digest, row_hash FROM public.legacy_keys
                        WHERE source = {name} AND table_name = {table}) AS l ON l.old_key = i.k
             """,
-            new=new, within=within, **self.named(),
+            new=new, within=within, once=once.format(self.incoming), **self.named(),
         )  # fmt: skip
         if self.selection.table.match:
             self._match()

@@ -396,6 +396,23 @@ def test_run__again_after_changes__carries_them_over_and_keeps_what_stood(own_so
             assert all(one.counts.read == one.counts.same for one in same.tables)
 
 
+def test_run__of_another_database_under_the_same_name__deletes_nothing_unless_it_is_said(own_source, target, tmp_path):
+    assert generations.run(own_source, target, MAPPING, tmp_path).ok
+    with own_source.connect() as connection:
+        connection.execute("DELETE FROM claims; DELETE FROM consultations; DELETE FROM appointments")
+    found = generations.check(own_source, target, MAPPING)
+    assert [(one.object, one.kind, one.found) for one in found.findings] == [
+        ("appointments", Kind.IMPORT_LOSES, "500 of 500 are gone"),
+        ("sessions", Kind.IMPORT_LOSES, "125 of 125 are gone"),
+    ]
+    with pytest.raises(importing.Refused, match="625 rows that came before are gone from it") as refusal:
+        generations.run(own_source, target, MAPPING, tmp_path, max_gone=624)
+    assert refusal.value.exit_code == FINDINGS
+    assert query(target, "SELECT count(*) FROM appointments") == [(500,)]
+    assert generations.run(own_source, target, MAPPING, tmp_path, max_gone=625).ok
+    assert query(target, "SELECT count(*) FROM appointments") == [(0,)]
+
+
 def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_path):
     assert generations.run(own_source, target, MAPPING, tmp_path).ok
     with target.connect() as connection:

@@ -122,11 +122,13 @@ class Receipt:
 class Options:
     """``rejects``: where refused rows go, at most ``max_rejects``; ``recipients``: whom they are encrypted to.
 
-    ``retake``: rows that were changed here since they came are taken anew.
+    ``retake``: rows that were changed here since they came are taken anew. ``max_gone``: so many rows may be gone from
+    the source where it has lost most of a table: it may be another database under the same name.
     """
 
     rejects: Path
     max_rejects: int = 0
+    max_gone: int = 0
     retake: bool = False
     recipients: Sequence[str] = ()
     told: Told = lambda stage, done, total: None
@@ -137,11 +139,13 @@ class Refused(MoeenError):
 
     default_code = Code.NOT_IMPORTABLE
 
-    def __init__(self, found: Check, rejects: Path | None) -> None:
+    def __init__(self, found: Check, rejects: Path | None, max_gone: int = 0) -> None:
         count = sum(table.counts.refused for table in found.tables)
         undecided = sum(finding.kind is Kind.IMPORT_LEAVES_OUT for finding in found.findings)
+        gone = sum(table.counts.gone for table in found.tables if table.counts.has_lost_most)
         words = [f"{count:,} rows of the source would not be written"] if count else []
         words += [f"the mapping leaves {undecided:,} columns, tables or lines undecided"] * bool(undecided)
+        words += [f"{gone:,} rows that came before are gone from it"] * (gone > max_gone)
         step = "import_database --check tells of each kind. Correct the rows, or the mapping."
         super().__init__(
             f"{'; '.join(words)}. Nothing was changed.",
@@ -151,14 +155,16 @@ class Refused(MoeenError):
         self.check = found
 
 
-def check(wrapper: BaseDatabaseWrapper, url: str, file: Path, *, told: Told, retake: bool = False) -> Check:
+def check(
+    wrapper: BaseDatabaseWrapper, url: str, file: Path, *, told: Told, retake: bool = False, max_gone: int = 0
+) -> Check:
     """Everything but writing. Raises MappingError, and MoeenError where source or target cannot be used."""
     started = time.monotonic()
     with _opened(wrapper, url, file, told) as work:
         if (found := work.sampled(started)) and found.findings:
             return found
         work.read(retake=retake)
-        return work.found(started)
+        return work.found(started, max_gone=max_gone)
 
 
 def propose(wrapper: BaseDatabaseWrapper, url: str, words: Words, *, schema: str, zone: str) -> tuple[Proposal, str]:
@@ -180,11 +186,11 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
     with _opened(wrapper, url, file, options.told) as work:
         work.read(retake=options.retake)
         rejects = refusals.write(options.rejects, work.stagings, recipients=options.recipients)
-        found = work.found(started)
+        found = work.found(started, max_gone=options.max_gone)
         counts = {one.table: one.counts for one in found.tables}
-        is_open = any(finding.kind is Kind.IMPORT_LEAVES_OUT for finding in found.findings)
+        is_open = any(finding.kind in (Kind.IMPORT_LEAVES_OUT, Kind.IMPORT_LOSES) for finding in found.findings)
         if is_open or sum(count.refused for count in counts.values()) > options.max_rejects:
-            raise Refused(found, rejects)
+            raise Refused(found, rejects, options.max_gone)
         read = time.monotonic()
         run_id = runs.begin(work.target, source=work.mapping.source, mapping=work.mapping.text)
         tables = {name: {"new": c.new, "changed": c.changed, "gone": c.gone} for name, c in counts.items()}
@@ -397,11 +403,14 @@ class _Work:
             tables.append(TableCheck(staging.table, staging.count()))
         return Check(self.mapping.source, tuple(tables), tuple(findings), time.monotonic() - started, is_sample=True)
 
-    def found(self, started: float) -> Check:
+    def found(self, started: float, *, max_gone: int) -> Check:
         findings = [one for staging in self.stagings for one in refusals.findings(staging, self._by_name)]
         findings += refusals.open_lines(self.mapping)
         findings += refusals.undecided(self.source, self.selections, self.mapping.left_out)
         tables = tuple(TableCheck(staging.table, staging.count()) for staging in self.stagings)
+        lost = [one for one in tables if one.counts.has_lost_most]
+        if sum(one.counts.gone for one in lost) > max_gone:
+            findings += [refusals.lost(one.table, one.counts) for one in lost]
         return Check(self.mapping.source, tables, tuple(findings), time.monotonic() - started)
 
     def _refuse_strangers(self) -> None:

@@ -67,6 +67,11 @@ class Counts:
     gone: int
     same: int
 
+    @property
+    def has_lost_most(self) -> bool:
+        """Whether most of what came before is gone from the source, and that is not few."""
+        return self.gone > 100 and self.gone > self.changed + self.same
+
 
 @dataclass(frozen=True)
 class Sides:

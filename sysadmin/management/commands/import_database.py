@@ -44,6 +44,8 @@ class Command(BaseCommand):
         one_of.add_argument("--check", action="store_true", help=words)
         words = "go on although so many rows are refused (default: 0); they are in the file of --rejects"
         parser.add_argument("--max-rejects", type=whole, default=0, metavar="N", help=words)
+        words = "go on although so many rows that came before are gone where a table has lost most (default: 0)"
+        parser.add_argument("--max-gone", type=whole, default=0, metavar="N", help=words)
         words = "take rows that were changed here since they came anew from the other database"
         parser.add_argument("--retake", action="store_true", help=words)
         words = "where refused rows are written, encrypted where backups are (default: in .moeen/imports)"
@@ -64,12 +66,14 @@ class Command(BaseCommand):
         with Display(self.stderr) as display:
             told = display.show if options["verbosity"] else lambda stage, done, total: None
             if options["check"]:
-                found = importing.check(connection, url, options["map"], told=told, retake=options["retake"])
+                found = importing.check(
+                    connection, url, options["map"], told=told, retake=options["retake"], max_gone=options["max_gone"]
+                )
                 lines, ok, document = _of_check(found), not found.findings, found.as_dict()
             else:
                 wanted = importing.Options(
                     rejects=options["rejects"] or _rejects_file(), max_rejects=options["max_rejects"],
-                    retake=options["retake"],
+                    max_gone=options["max_gone"], retake=options["retake"],
                     recipients=backups.default_recipients(), told=told,
                 )  # fmt: skip
                 done = importing.run(connection, url, options["map"], wanted)

@@ -28,7 +28,7 @@ from moeen.db.converge import declared, failures, locks, offline, values
 from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.names import PUBLIC, ObjectName
-from moeen.db.public_ids import column_pattern
+from moeen.db.public_ids import alphabets
 from moeen.db.sql import compose
 from moeen.db.sql_files import read_scripts, read_texts, statements
 
@@ -218,12 +218,10 @@ class RemoveTableConstraint(Symmetric, migrations.RemoveConstraint):
 
 
 class CheckPublicIds(Symmetric, Operation):
-    """The forms that public ids may have, brought to today's on the tables of these models; no state says them.
+    """The check of public ids, brought to today's on the tables of these models; no state says it.
 
-    The check is added NOT VALID, then proven.
+    It is added NOT VALID, then proven. On the way back it stays: it lets in whatever an older one did.
     """
-
-    reduces_to_sql = False
 
     def __init__(self, model_names: Sequence[str]) -> None:
         self.checked = tuple(model_names)
@@ -241,13 +239,23 @@ class CheckPublicIds(Symmetric, Operation):
         for was, want in super().shapes(app_label, editor, before, after):
             # A table that was made or adopted a moment ago need not be read through again.
             if editor.collect_sql or not _checks_ids(editor.connection, want):
-                yield was, want
+                yield _with_another_check(was), want
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
         """Nothing: the models are the same."""
 
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        """Nothing."""
+
     def describe(self) -> str:
         return f"Check the public ids of {', '.join(self.checked)}"
+
+
+def _with_another_check(table: declared.Table) -> declared.Table:
+    """The table with a check of its public ids that is not today's, whatever it says."""
+    names = {f"{table.name}_{column.name}_check" for column in table.columns if column.prefix}
+    kept = (replace(one, condition="") if one.name in names else one for one in table.constraints)
+    return replace(table, constraints=tuple(kept))
 
 
 class RunSQLFile(Ours, migrations.RunSQL):
@@ -444,11 +452,15 @@ class DropIndexFile(RunSQLFile):
 def _checks_ids(connection: BaseDatabaseWrapper, table: declared.Table) -> bool:
     """Whether a proven check of the table's public ids says what it shall."""
     (prefix,) = (column.prefix for column in table.columns if column.prefix)
+    words = [sql.Literal(text).as_string(None) for text in alphabets(prefix)]
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c' AND convalidated
-                              AND strpos(pg_get_constraintdef(oid), %s) > 0)""",
-            [connection.ops.quote_name(table.name), sql.Literal(column_pattern(prefix)).as_string(None)],
+            """
+            SELECT EXISTS (
+                SELECT FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c' AND convalidated
+                AND (SELECT bool_and(strpos(pg_get_constraintdef(oid), word) > 0) FROM unnest(%s::text[]) AS word))
+            """,
+            [connection.ops.quote_name(table.name), words],
         )
         (answer,) = cursor.fetchone()
     return bool(answer)

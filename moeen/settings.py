@@ -292,6 +292,10 @@ LOGGING = {
         "access": {"class": "logging.StreamHandler", "formatter": "bare"},
     },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    # runserver has lines of its own.
-    "loggers": {"moeen.access": {"handlers": ["access"], "level": "WARNING" if DEBUG else "INFO", "propagate": False}},
+    "loggers": {
+        # runserver has lines of its own.
+        "moeen.access": {"handlers": ["access"], "level": "WARNING" if DEBUG else "INFO", "propagate": False},
+        # Its warnings repeat what the server said, values of rows with it; what matters is raised.
+        "psycopg": {"level": "ERROR"},
+    },
 }

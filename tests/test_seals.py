@@ -8,6 +8,7 @@ import time
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from django.db import connections
 from moeen.db.backups import keys
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.kinds import Kind
-from moeen.db.seals import entry, pruning, seal, sealing, verification
+from moeen.db.seals import entry, guards, pruning, seal, sealing, verification
 from moeen.db.seals.anchor import Anchor
 from moeen.db.security.identity import acting_as_operator
 from sysadmin.exposure import touched_trail
@@ -606,17 +607,86 @@ def test_verify__trail_silenced_between_two_seals__is_found_until_it_is_explaine
     assert list(touched_trail(connections[fresh.alias])) == []
 
 
+EVENTS = ("delete", "insert", "truncate", "update")
+ANEW = "SELECT app.audit('patients', patient => 'id')"
+
+
+def work(database, *statements):
+    """What a migration does in such a run."""
+    wrapper = connections[database.alias]
+    with guards.recorded(wrapper, "crm.0099_trail applied"), database.connect() as owner:
+        for statement in statements:
+            owner.execute(statement)
+
+
 def test_verify__triggers_made_anew_by_migrate__are_a_note(fresh):
     with fresh.connect() as owner:
         write(owner, 1)
         make(fresh)
-        owner.execute(
-            "INSERT INTO migration_runs (actor, database_role, from_version, outcome) VALUES ('x', 'x', '', 'done')"
-        )
-        owner.execute("SELECT app.audit('patients', patient => 'id')")
-    found = verify(fresh)
-    assert found.ok
-    assert any("migrate of" in note for note in found.notes)
+        for sealed in (False, True):
+            for _ in range(2):
+                work(fresh, ANEW)
+            if sealed:
+                make(fresh)
+            found = verify(fresh)
+            assert found.ok, found
+            assert [note for note in found.notes if "made anew: crm.0099_trail applied (" in note]
+        ((said,),) = owner.execute("SELECT new_values FROM audit_logs WHERE action = 'MIGRATE' LIMIT 1").fetchall()
+    assert said["work"] == "crm.0099_trail applied"
+    assert sorted(said["guards"]) == [f"trigger patients_audit_{event} on public.patients" for event in EVENTS]
+
+
+@pytest.mark.parametrize("order", ["before", "after", "another table", "by hand"])
+def test_verify__trail_silenced_about_a_run_of_migrate__is_found(fresh, order):
+    """A run explains what it made anew itself, from what it was at the seal to what it is."""
+    off = "ALTER TABLE {0} DISABLE TRIGGER {0}_audit_update; ALTER TABLE {0} ENABLE ALWAYS TRIGGER {0}_audit_update"
+    with fresh.connect() as owner:
+        write(owner, 1)
+        make(fresh)
+        if order == "by hand":
+            owner.execute(
+                "INSERT INTO migration_runs (actor, database_role, from_version, outcome) VALUES ('x', 'x', '', 'done')"
+            )
+        if order in ("before", "by hand"):
+            owner.execute(off.format("patients"))
+        if order != "by hand":
+            work(fresh, ANEW)
+        if order in ("after", "another table"):
+            owner.execute(off.format("patients" if order == "after" else "users"))
+        for _ in range(2):
+            (finding,) = verify(fresh).findings
+            assert finding.kind is Kind.TRAIL_TOUCHED
+            table = "users" if order == "another table" else "patients"
+            assert finding.found.startswith(f"trigger {table}_audit_update on public.{table} was written by")
+            assert ";" not in finding.found
+            make(fresh)
+
+
+def test_verify__migrations_run_back_and_forth__explain_themselves(fresh):
+    with fresh.connect() as owner:
+        write(owner, 1)
+        make(fresh)
+        run = partial(call_command, "migrate", "crm", database=fresh.alias, verbosity=0, no_backup="test",
+                      no_rehearsal="test", interactive=False)  # fmt: skip
+        for target in ("0005", "0006"):
+            run(target)
+        # What is made where nothing stood is no change of what was sealed.
+        owner.execute("SELECT app.audit('crm_leads')")
+        found = verify(fresh)
+    (finding,) = found.findings
+    names = [words.partition(" was written by ")[0] for words in finding.found.split("; ")]
+    assert names == [f"trigger crm_leads_audit_{event} on public.crm_leads" for event in EVENTS]
+    assert any("crm.0006_audit applied" in note for note in found.notes)
+
+
+def test_recorded__no_seal_or_none_any_more__enters_nothing(fresh):
+    with fresh.connect() as owner:
+        work(fresh, ANEW)
+        assert owner.execute("SELECT count(*) FROM audit_logs WHERE action = 'MIGRATE'").fetchone() == (0,)
+        make(fresh)
+        work(fresh, "SELECT 1")
+        assert owner.execute("SELECT count(*) FROM audit_logs WHERE action = 'MIGRATE'").fetchone() == (0,)
+        work(fresh, ANEW, "ALTER TABLE audit_seals DROP COLUMN guards", "DROP TABLE audit_logs")
 
 
 def test_seal__of_the_first_format__stays_what_it_was(fresh, tmp_path):

@@ -244,7 +244,9 @@ def _ask(alias: str, least: str, written: str) -> tuple[bool, bool]:
         with _answering(connection), identity.acting_as_operator(), connection.cursor() as cursor:
             cursor.execute(_WHOSE)
             if cursor.fetchone()[0] != _primary.whose:
-                raise ConfigurationError("It holds another database than the primary.")
+                raise ConfigurationError(
+                    "It holds another database than the primary.", next_step="Correct DATABASE_REPLICA_URLS."
+                )
     # Before the transaction: its first statement may already fix what it sees.
     with _answering(connection), identity.acting_as_operator(), connection.cursor() as cursor:
         cursor.execute(_ASK, [least, written])

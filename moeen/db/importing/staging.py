@@ -41,7 +41,10 @@ class ExpressionFailed(MoeenError):
     default_code = Code.MAPPING
 
     def __init__(self, error: psycopg.Error) -> None:
-        super().__init__(f"An expression fails at some row of the source: {why(error)}.")
+        super().__init__(
+            f"An expression fails at some row of the source: {why(error)}.",
+            next_step="Nothing was changed. Leave out one column after another, to see which it is.",
+        )
 
 
 def why(error: psycopg.Error) -> str:

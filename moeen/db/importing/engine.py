@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from moeen.db import registry, schema
 from moeen.db.backfill.connecting import connector
 from moeen.db.backups import digests
 from moeen.db.codes import Code
-from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding
 from moeen.db.importing import (
@@ -44,7 +44,7 @@ from moeen.db.importing.mapping import Mapping
 from moeen.db.importing.proof import TableProof
 from moeen.db.importing.proposal import Proposal
 from moeen.db.importing.selection import Selection
-from moeen.db.importing.source import Connection, NoSchema, Source
+from moeen.db.importing.source import Connection, Source
 from moeen.db.importing.staging import Counts, ExpressionFailed, Sides, Staging, why, workplace
 from moeen.db.importing.words import Words
 from moeen.db.kinds import Kind
@@ -171,6 +171,8 @@ def propose(wrapper: BaseDatabaseWrapper, url: str, words: Words, *, schema: str
     """A first mapping, and its text. ``zone`` is taken for the clinic's where the source does not tell."""
     targets = {one.name: one for one in target.every(wrapper).values() if one.name not in registry.facts().append_only}
     with Source.opened(url, schema=schema) as source, wrapper.cursor() as cursor:
+        if not source.has_schema():
+            raise MoeenError(f"The source has no schema {schema}.", exit_code=USAGE)
         full = set()
         for name, one in targets.items():
             cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(one.relation))
@@ -233,7 +235,9 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
     whole = mapping.load(file)
     targets = _targets(wrapper, whole)
     connect = connector(wrapper, what="an import", application="moeen import")
-    with _source(url, whole) as source, source.beside() as other:
+    with Source.opened(url, schema=whole.schema) as source, source.beside() as other:
+        if not source.has_schema():
+            raise whole.error(whole.lines.get("schema", 1), f"the source has no schema {whole.schema}.")
         if whole.zone and not source.knows_zone(whole.zone):
             raise whole.error(whole.lines["zone"], f"the source knows no time zone {whole.zone}.")
         composed = [selection.of_table(whole, whole.tables[name], one, source) for name, one in targets.items()]
@@ -246,16 +250,6 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
             runs.lock(connection)
             with workplace(connection):
                 yield _Work(whole, (Sides(source, connection), Sides(other, beside)), selections, told)
-
-
-@contextmanager
-def _source(url: str, whole: Mapping) -> Iterator[Source]:
-    with ExitStack() as stack:
-        try:
-            source = stack.enter_context(Source.opened(url, schema=whole.schema))
-        except NoSchema as error:
-            raise whole.error(whole.lines.get("schema", 1), error.cause) from error
-        yield source
 
 
 #: Of the target's sessions. What is asked is of whole tables, most of them without statistics.

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db.backups import store
 from moeen.db.codes import Code
 from moeen.db.errors import DONE, FAILED, USAGE, MoeenError
 from moeen.db.fleet import clinics, rollout, runs, status, workers
@@ -100,7 +99,7 @@ class Command(BackupCommand):
                 raise MoeenError(f"{option} means nothing to {action}.", exit_code=USAGE)
 
     def _status(self, fleet: clinics.Fleet, options: dict[str, Any]) -> None:
-        report = status.look(fleet, store=store.of(options["store"]), memory=_memory())
+        report = status.look(fleet, store=self.place(options), memory=_memory())
         if options["json"]:
             self.print_json(report.as_dict())
         else:

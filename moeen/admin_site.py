@@ -25,6 +25,7 @@ from moeen.db.security import identity
 from moeen.middleware import ACTING_ROLE
 from moeen.own_sessions import OwnSessionsPage
 from moeen.sign_in import OwnPasswordForm, SignInForm, SignInView
+from sysadmin.pages import row_page
 
 
 class AutocompleteView(AutocompleteJsonView):
@@ -130,4 +131,4 @@ def row_by_public_id(request: HttpRequest, text: str) -> HttpResponse:
         row = public_ids.look_up(text)
     except ObjectDoesNotExist as error:
         raise Http404(str(error)) from error
-    return redirect(search.address(row))
+    return redirect(row_page(type(row), row.pk))

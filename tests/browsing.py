@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -66,3 +67,27 @@ class Visitor:
 
     def close(self):
         self.context.close()
+
+
+CHECKS = Path(__file__).with_name("page_checks.js").read_text(encoding="utf-8")
+
+
+def unfit(page):
+    """What does not fit the window."""
+    return page.evaluate(f"{CHECKS}\nunfit()")
+
+
+def untranslated(page):
+    """English texts of a page that is in Arabic."""
+    return page.evaluate(f"{CHECKS}\nuntranslated()")
+
+
+def violations(page):
+    """What axe-core calls serious or critical: the rule, and the first places."""
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        (one["id"], one["help"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]

@@ -8,12 +8,12 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from healthcare.models import Patient
+from healthcare.models import Appointment, Patient
 from sysadmin.models import OperatorReport, Role
 from tests import servers
 from tests.access.matrix import MATRIX
 from tests.access.roads import parse
-from tests.browsing import NARROW, Visitor, chromium
+from tests.browsing import NARROW, WIDE, Visitor, chromium, unfit, untranslated, violations
 from tests.test_serving import GUNICORN, run, serve
 
 pytestmark = pytest.mark.long
@@ -284,3 +284,103 @@ def test_language__switched__stays_on_the_page(visit):
     page.click(".language-switch button[value=ar]")
     assert page.get_attribute("html", "dir") == "rtl"
     assert page.url.endswith(page_of(Patient, "changelist"))
+
+
+def row_of(database, model):
+    with database.connect() as connection:
+        found = connection.execute(f"SELECT id FROM {model._meta.db_table} ORDER BY id LIMIT 1").fetchone()
+    return found and found[0]
+
+
+def every_page(database):
+    """(who, address) of each page that the admin has: of every table, and of every room."""
+    for model in admin.site._registry:
+        cell = parse(MATRIX[model._meta.db_table].get("admin", ""))
+        if "S" not in cell:
+            continue
+        yield "admin", page_of(model, "changelist")
+        if "I" in cell:
+            yield "admin", page_of(model, "add")
+        key = model is not OperatorReport and row_of(database, model)
+        if key:
+            yield "admin", page_of(model, "change", key)
+            yield "admin", page_of(model, "history", key)
+            if "D" in cell:
+                yield "admin", page_of(model, "delete", key)
+    yield from main_pages(database)
+    patient = row_of(database, Patient)
+    yield "admin", reverse("admin:healthcare_patient_accesses", args=[patient])
+    yield "admin", f"/admin/search/?q={'ن' * 30}"
+    yield "admin", f"{page_of(Patient, 'changelist')}?q=محمد"
+    yield "admin", "/admin/healthcare/"
+    yield "admin", "/admin/password_change/"
+    yield "admin", "/admin/second-factor/"
+    yield "admin", "/admin/own-sessions/"
+    yield "admin", person_page(database, "why", "doctor")
+    yield "doctor", "/admin/"
+    yield "doctor", page_of(Patient, "changelist")
+    yield "patient", "/admin/"
+    yield "", "/admin/password_reset/"
+
+
+def main_pages(database):
+    """The fifteen that people spend their day on."""
+    busiest = value(
+        database, "SELECT patient_id FROM appointments GROUP BY patient_id ORDER BY count(*) DESC, patient_id LIMIT 1"
+    )
+    system = value(database, "SELECT id FROM roles WHERE name = 'doctor' AND is_system")
+    theirs = value(database, "SELECT public_id FROM sessions ORDER BY id LIMIT 1")
+    return [
+        ("", "/admin/login/"),
+        ("admin", "/admin/"),
+        ("staff", "/admin/search/?q=محمد"),
+        ("staff", page_of(Patient, "changelist")),
+        ("staff", page_of(Patient, "add")),
+        ("staff", page_of(Patient, "change", busiest)),
+        ("staff", reverse("admin:healthcare_patient_timeline", args=[busiest])),
+        ("doctor", reverse("admin:healthcare_patient_break_glass")),
+        ("staff", page_of(Appointment, "changelist")),
+        ("staff", page_of(Appointment, "add")),
+        ("admin", page_of(OperatorReport, "changelist")),
+        ("admin", page_of(Role, "change", system)),
+        ("admin", person_page(database, "change", "doctor")),
+        ("admin", person_page(database, "access", "doctor")),
+        ("admin", f"{person_page(database, 'why', 'doctor')}?row={theirs}&command=SELECT&role=doctor"),
+    ]
+
+
+def visits(visit, pages, **options):
+    """Each page, opened by who it is for; one browser for each of them."""
+    people = {}
+    for role, address in pages:
+        if role not in people:
+            people[role] = visit(role, **options)
+        yield people[role], address, people[role].go(address)
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_pages__every_one__fits_its_window_and_speaks_one_language(visit, clinic, language):
+    found, count = [], 0
+    for visitor, address, page in visits(visit, every_page(clinic[0]), language=language):
+        count += 1
+        assert page.get_attribute("html", "lang") == language
+        for size in (WIDE, NARROW):
+            page.set_viewport_size(size)
+            found += [(address, size["width"], one) for one in unfit(page)]
+        if language == "ar":
+            found += [(address, one) for one in untranslated(page)]
+        found += [(address, one) for one in visitor.faults]
+        visitor.faults.clear()
+    assert not found, "\n".join(map(str, found))
+    assert count > 120
+
+
+@pytest.mark.parametrize(
+    "options", [{"language": "ar", "size": NARROW}, {"language": "en", "dark": True}], ids=["ar-390", "en-dark"]
+)
+def test_main_pages__accessibility__nothing_serious(visit, clinic, options):
+    pages = main_pages(clinic[0])
+    assert len(pages) == 15
+    opened = visits(visit, pages, bypass_csp=True, **options)  # axe-core styles what it looks at
+    found = [(address, *one) for _, address, page in opened for one in violations(page)]
+    assert not found, "\n".join(map(str, found))

@@ -13,10 +13,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from moeen.db.security import reads
-from sysadmin.admin.base import ModelAdmin, ltr, row_page
+from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import pretty
 from sysadmin.admin.kinds import KINDS, kind, models_by_table
 from sysadmin.models import AuditLog, User
+from sysadmin.pages import row_page
 
 ABSENT = object()
 
@@ -52,6 +53,7 @@ class AuditLogAdmin(ModelAdmin):
     """Who changed what: newest first, old and new values side by side."""
 
     list_display = ("created_at", "shown_action", "table_name", "short_record", "actor", "shown_public_id")
+    date_hierarchy = "created_at"
     show_facets = admin.ShowFacets.NEVER  # each count reads the whole log
     list_filter = (ActionFilter, TableFilter, "created_at")
     search_fields = ("public_id__exact", "table_name__exact", "action__exact")

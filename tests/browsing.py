@@ -53,7 +53,8 @@ class Visitor:
         self.page.goto(f"/admin/login/?next={then}")
         self.page.fill("#id_username", address)
         self.page.fill("#id_password", password)
-        self.page.click("#login-form [type=submit]")
+        with self.page.expect_navigation():
+            self.page.click("#login-form [type=submit]")
         return self
 
     def go(self, address):

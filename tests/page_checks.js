@@ -36,14 +36,16 @@ var unfit = () => {
   }
   return [...found];
 };
-// English in an Arabic page. Names of the database's things and what people typed stand from left to right (dir=ltr) and
-// are no sentences; what a program said in English says so (lang=en).
+// English in an Arabic page. Ids, addresses and file names have signs or digits in them; names of the database's things
+// stand from left to right (dir=ltr) and are no sentences; what a program said in English says so (lang=en).
 var untranslated = () => {
   const found = new Set();
+  const names = /\b(Webhook|IP|PostgreSQL)\b/g;
   const look = (text, from) => {
-    if (from.closest("script, style, code, pre, textarea, [lang=en]")) return;
-    const isSentence = /[A-Za-z]{2,}[ ,]+[A-Za-z]{2,}[ ,]+[A-Za-z]{2,}/.test(text);
-    const hasWord = /[A-Za-z][A-Za-z'’-]/.test(text) && !from.closest("[dir=ltr]");
+    if (from.closest("script, style, noscript, code, pre, textarea, [lang=en]")) return;
+    const words = text.replace(/\S*[A-Za-z]+[\d_@.:/]\S*|\S*[\d_@.:/]+[A-Za-z]\S*/g, " ").replace(names, " ");
+    const isSentence = /[A-Za-z]{2,} +[A-Za-z]{2,} +[A-Za-z]{2,}/.test(words);
+    const hasWord = /[A-Za-z]{2}/.test(words) && !from.closest("[dir=ltr]");
     if (isSentence || hasWord) found.add(`English: ${text.trim().slice(0, 80)}`);
   };
   const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);

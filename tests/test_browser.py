@@ -305,7 +305,7 @@ def every_page(database):
         if key:
             yield "admin", page_of(model, "change", key)
             yield "admin", page_of(model, "history", key)
-            if "D" in cell:
+            if "D" in cell and model is not Role:  # nobody deletes a system role
                 yield "admin", page_of(model, "delete", key)
     yield from main_pages(database)
     patient = row_of(database, Patient)

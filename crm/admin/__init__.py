@@ -58,7 +58,6 @@ class DealAdmin(ModelAdmin):
     list_display = (
         "title",
         "value",
-        "currency",
         "stage",
         "expected_close_date",
         "owner",

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from moeen.db.security import reads
 from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import pretty
-from sysadmin.admin.kinds import KINDS, kind, models_by_table
+from sysadmin.admin.kinds import KINDS, kind, models_by_table, role, table
 from sysadmin.models import AuditLog, User
 from sysadmin.pages import row_page
 
@@ -52,17 +52,17 @@ class ActionFilter(admin.SimpleListFilter):
 class AuditLogAdmin(ModelAdmin):
     """Who changed what: newest first, old and new values side by side."""
 
-    list_display = ("created_at", "shown_action", "table_name", "short_record", "actor", "shown_public_id")
+    list_display = ("created_at", "shown_action", "shown_table", "short_record", "actor", "shown_public_id")
     date_hierarchy = "created_at"
     show_facets = admin.ShowFacets.NEVER  # each count reads the whole log
     list_filter = (ActionFilter, TableFilter, "created_at")
     search_fields = ("public_id__exact", "table_name__exact", "action__exact")
-    search_help_text = _("A public id, the uuid of a row or of a user, or the name of a table.")
+    search_help_text = _("A public id, the internal id of a row or of a user, or a table as the database calls it.")
     fieldsets = (
-        (None, {"fields": ("shown_action", "table_name", "record", "actor", "acted_as", "changes")}),
+        (None, {"fields": ("shown_action", "shown_table", "record", "actor", "shown_role", "changes")}),
         (_("Origin"), {"fields": ("ip_address", "user_agent", "request_id")}),
     )
-    readonly_fields = ("shown_action", "record", "actor", "changes")
+    readonly_fields = ("shown_action", "shown_table", "record", "actor", "shown_role", "changes")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         name = User.objects.filter(pk=OuterRef("user_id")).values("name")[:1]
@@ -78,6 +78,14 @@ class AuditLogAdmin(ModelAdmin):
     @admin.display(description=_("action"), ordering="action")
     def shown_action(self, obj: AuditLog) -> str:
         return kind(obj.action)
+
+    @admin.display(description=_("table"), ordering="table_name")
+    def shown_table(self, obj: AuditLog) -> str:
+        return table(obj.table_name)
+
+    @admin.display(description=_("acted as"))
+    def shown_role(self, obj: AuditLog) -> str:
+        return role(obj.acted_as)
 
     @admin.display(description=_("user"), ordering="user_id")
     def actor(self, obj: Any) -> str:

@@ -76,12 +76,17 @@ class ChangeList(DjangoChangeList):
             chosen = dict(zip(parts, values, strict=False))
             return Period(capfirst(title), self.get_query_string(chosen, remove=[f"{name}__"]))
 
+        back = []
         if year is None:
-            return [to(str(one), one) for one in self._years(name)]
+            years = self._years(name)
+            if len(years) != 1:
+                return [to(str(one), one) for one in years]
+            (year,) = years
+        elif month is None:
+            back = [to(gettext("All dates"))]
         if month is None:
             months = (date(year, one, 1) for one in range(1, 13))
-            back = to(gettext("All dates"))
-            return [back, *(to(_said(one, "YEAR_MONTH_FORMAT"), year, one.month) for one in months)]
+            return [*back, *(to(_said(one, "YEAR_MONTH_FORMAT"), year, one.month) for one in months)]
         if day is None:
             days = (date(year, month, one) for one in range(1, monthrange(year, month)[1] + 1))
             return [to(str(year), year), *(to(_said(one, "MONTH_DAY_FORMAT"), year, month, one.day) for one in days)]

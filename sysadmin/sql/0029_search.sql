@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION app.search_query(wanted text) RETURNS tsquery
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    plain text := translate(wanted, '٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹', '01234567890123456789');
+    plain text := translate(coalesce(wanted, ''), '٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹', '01234567890123456789');
     word text;
     words text[] := '{}';
 BEGIN

@@ -195,7 +195,7 @@ FUNCTIONS = {
         f"search_{name}(text,integer)": Function(f"{narrowed} {sees}", True, (
             *each(f"{{<{table}.{row}>}}", sees, f"SELECT app.search_{name}('{text}', 9)::text"),
             *each(None, narrowed, f"SELECT app.search_{name}('{text}', 9)"),
-            ("{}", f"admin: SELECT app.search_{name}('nobody', 9)::text"),
+            ("{}", f"admin: SELECT app.search_{name}('elsewhere', 9)::text"),
             ("{}", f"admin: SELECT app.search_{name}('{text}', 0)::text"),
             (f"{{<{table}.{row}>}}", f"owner: SELECT app.search_{name}('{text}', 9)::text"),
             *forged(REFUSED, f"admin~: SELECT app.search_{name}('{text}', 9)"),

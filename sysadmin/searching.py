@@ -37,7 +37,7 @@ def by_index(request: HttpRequest, text: str, *functions: str) -> dict[str, Keys
 
 
 @models.UUIDField.register_lookup
-class AmongKeys(Lookup[Any]):
+class AmongKeys(Lookup):
     """``pk__among=[...]``: as ``in``, and one parameter however many there are."""
 
     lookup_name = "among"

@@ -53,8 +53,7 @@ class Visitor:
         self.page.goto(f"/admin/login/?next={then}")
         self.page.fill("#id_username", address)
         self.page.fill("#id_password", password)
-        with self.page.expect_navigation():
-            self.page.click("#login-form [type=submit]")
+        follow(self.page, "#login-form [type=submit]")
         return self
 
     def go(self, address):
@@ -71,6 +70,12 @@ class Visitor:
 
 
 CHECKS = Path(__file__).with_name("page_checks.js").read_text(encoding="utf-8")
+
+
+def follow(page, selector):
+    """Presses it, and waits for the page that it leads to."""
+    with page.expect_navigation():
+        page.click(selector)
 
 
 def unfit(page):

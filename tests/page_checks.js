@@ -40,10 +40,11 @@ var unfit = () => {
 // stand from left to right (dir=ltr) and are no sentences; what a program said in English says so (lang=en).
 var untranslated = () => {
   const found = new Set();
-  const names = /\b(Webhook|IP|PostgreSQL)\b/g;
+  const names = /\b(Webhook|IP|PostgreSQL|SQL|SAR)\b/g;
+  const isName = (word) => /[A-Za-z]/.test(word) && /[\d_@]|[A-Za-z][.:/][A-Za-z]/.test(word);
   const look = (text, from) => {
     if (from.closest("script, style, noscript, code, pre, textarea, [lang=en]")) return;
-    const words = text.replace(/\S*[A-Za-z]+[\d_@.:/]\S*|\S*[\d_@.:/]+[A-Za-z]\S*/g, " ").replace(names, " ");
+    const words = text.split(/\s+/).filter((word) => !isName(word)).join(" ").replace(names, " ");
     const isSentence = /[A-Za-z]{2,} +[A-Za-z]{2,} +[A-Za-z]{2,}/.test(words);
     const hasWord = /[A-Za-z]{2}/.test(words) && !from.closest("[dir=ltr]");
     if (isSentence || hasWord) found.add(`English: ${text.trim().slice(0, 80)}`);

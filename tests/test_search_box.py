@@ -46,7 +46,8 @@ def test_search__name_in_another_way_to_write_it__finds_people_of_every_kind(cli
     with CaptureQueriesContext(connection) as queries:
         found = labels(client, "احمد")
     assert len(found) == 4
-    assert len(queries) <= 12, [query["sql"][:80] for query in queries]
+    asked = [query["sql"][:80] for query in queries if "SAVEPOINT" not in query["sql"]]  # of the test's transaction
+    assert len(asked) < 12, asked
 
 
 def test_search__what_the_person_may_not_see__is_not_found(client):

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from moeen.db.security import reads
 from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import pretty
+from sysadmin.admin.history import shown
 from sysadmin.admin.kinds import KINDS, kind, models_by_table, role, table
 from sysadmin.models import AuditLog, User
 from sysadmin.pages import row_page
@@ -110,10 +111,19 @@ class AuditLogAdmin(ModelAdmin):
         reads.told(obj.table_name, obj.record_id, {*old, *new})
         if not old and not new:
             return "-"
+        model = models_by_table().get(obj.table_name)
+        fields = {field.column: field for field in model._meta.concrete_fields} if model else {}
         rows = format_html_join(
             "",
             '<tr><th scope="row">{}</th><td><bdi>{}</bdi></td><td><bdi>{}</bdi></td></tr>',
-            ((ltr(name), _cell(old.get(name, ABSENT)), _cell(new.get(name, ABSENT))) for name in sorted({*old, *new})),
+            (
+                (
+                    ltr(name),
+                    _cell(fields.get(name), old.get(name, ABSENT)),
+                    _cell(fields.get(name), new.get(name, ABSENT)),
+                )
+                for name in sorted({*old, *new})
+            ),
         )
         return format_html(
             '<table class="changes"><thead><tr><th scope="col">{}</th><th scope="col">{}</th>'
@@ -143,7 +153,10 @@ def _columns(values: Any) -> dict[str, Any]:
     return values if isinstance(values, dict) else {"*": values}
 
 
-def _cell(value: Any) -> str:
+def _cell(field: Any, value: Any) -> str:
+    """As it was written; of a choice, what it is called."""
     if value is ABSENT:
         return ""
+    if field is not None and field.choices:
+        return shown(field, value)
     return value if isinstance(value, str) else pretty(value)

@@ -54,7 +54,7 @@ class BackfillRunAdmin(ModelAdmin):
         "heartbeat_at",
         "started_at",
     )
-    list_filter = ("status", "name")
+    list_filter = ("status",)
     search_fields = ("table_name", "name")
     ordering = ("-started_at",)
     actions = ("pause", "go_on")

@@ -10,10 +10,11 @@ from django.db import connections, router
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import translation
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from moeen.db.models import without_withheld
 from sysadmin import permissions
@@ -148,7 +149,7 @@ class RoleAdmin(ModelAdmin):
     @admin.display(description=_("description"))
     def shown_description(self, obj: Role) -> str | None:
         """Of a system role as it came, in the reader's language."""
-        return gettext(obj.description) if obj.description else None
+        return translation.gettext(obj.description) if obj.description else None
 
     @admin.display(description=_("name"))
     def coded_name(self, obj: Role) -> str:

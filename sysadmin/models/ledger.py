@@ -107,4 +107,4 @@ class MigrationStep(Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.app}.{self.name} {self.outcome}"
+        return f"{self.app}.{self.name}"

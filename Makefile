@@ -91,7 +91,7 @@ test-import: development  ## kill imports at fifty random moments (KILLS=10 for 
 test-pages: development  ## run every block of commands in README.md and docs/ as it is written, each page on a clinic of its own
 	@$(BIN)/python -m pytest -s -m "long or not long" tests/test_pages.py $(ARGS)
 
-test-stranger: development  ## somebody with nothing but the text: the first commands of README, on Python 3.11, 3.12 and 3.13 (ARGS="-k 3.11")
+test-stranger: development  ## somebody with nothing but the text: the first commands of README, then the guide, on Python 3.11, 3.12 and 3.13 (ARGS="-k 3.11")
 	@$(BIN)/python -m pytest -s -m long tests/test_newcomer.py $(ARGS)
 
 test-fleet: development  ## two hundred clinics, some in every kind of trouble, and a run killed twenty times (CLINICS=20 KILLS=4 for less)

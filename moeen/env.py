@@ -18,7 +18,7 @@ import environ
 from psycopg import pq
 
 from moeen.db import alarm
-from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError
+from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError, of_file
 from moeen.db.security import signing
 
 _TRUE = frozenset(("true", "on", "yes", "y", "1"))
@@ -185,6 +185,8 @@ def parse_database_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, Any
     scheme, found, rest = url.partition("://")
     if not found or scheme not in ("postgresql", "postgres"):
         raise _malformed(name, DATABASE_URL_FORM, why="it does not begin with postgresql://")
+    if re.search(r"\s", rest):
+        raise _malformed(name, DATABASE_URL_FORM, why="a blank in it is written %20")
     if "#" in rest:
         raise _malformed(name, DATABASE_URL_FORM, why="a # in a password is written %23")
     rest, _, query = rest.partition("?")
@@ -240,7 +242,7 @@ def _port(text: str, *, name: str) -> str:
             raise _malformed(
                 name,
                 DATABASE_URL_FORM,
-                why="the port is no number from 1 to 65535 (a : or @ in a password is written %3A or %40)",
+                why="the port is no number from 1 to 65535 (a : or ? or @ in a password is written %3A, %3F or %40)",
             )
     return text
 
@@ -266,7 +268,7 @@ def _read(dotenv: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{dotenv} cannot be read ({type(error).__name__}).",
+            f"{dotenv} cannot be read: {of_file(error)}.",
             next_step="Make it a UTF-8 text file that this user may read; .env.example is a pattern.",
         ) from error
     for number, line in enumerate(content.splitlines(), start=1):

@@ -22,11 +22,11 @@ def _development_key() -> str:
     """A key for this checkout, made once. Its prefix lets `check --deploy` tell it from a real one."""
     path = BASE_DIR / ".moeen" / "secret_key"
     made = f"django-insecure-{secrets.token_urlsafe(48)}"
-    if not secret_files.read(path):
+    if not secret_files.read_if_may(path):
         # Two processes at once: the first one's stays. A folder that cannot be written: it lives with the process.
         with suppress(OSError):
             secret_files.write(path, made, first_stays=True)
-    return secret_files.read(path) or made
+    return secret_files.read_if_may(path) or made
 
 
 SECRET_KEY = env.text("SECRET_KEY")
@@ -88,7 +88,9 @@ _pooled = env.flag("DATABASE_POOLED", default=_database.get("DISABLE_SERVER_SIDE
 IDENTITY_KEY_FILE = (
     signing.key_file(BASE_DIR / ".moeen", data_dir=EMBEDDED_DATA_DIR) if _database.get("EMBEDDED") else None
 )
-IDENTITY_KEY = env.identity_key("IDENTITY_KEY") or (secret_files.read(IDENTITY_KEY_FILE) if IDENTITY_KEY_FILE else "")
+IDENTITY_KEY = env.identity_key("IDENTITY_KEY") or (
+    secret_files.read_if_may(IDENTITY_KEY_FILE) if IDENTITY_KEY_FILE else ""
+)
 _usual = {"ENGINE": "moeen.db.engine", "PROJECT_REF": SUPABASE_PROJECT_REF, "IDENTITY_KEY": IDENTITY_KEY}
 # Values of a request, session keys among them, stay out of the texts of its statements: every session of the login
 # reads those in pg_stat_activity.
@@ -290,6 +292,10 @@ LOGGING = {
         "access": {"class": "logging.StreamHandler", "formatter": "bare"},
     },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    # runserver has lines of its own.
-    "loggers": {"moeen.access": {"handlers": ["access"], "level": "WARNING" if DEBUG else "INFO", "propagate": False}},
+    "loggers": {
+        # runserver has lines of its own.
+        "moeen.access": {"handlers": ["access"], "level": "WARNING" if DEBUG else "INFO", "propagate": False},
+        # Its warnings repeat what the server said, values of rows with it; what matters is raised.
+        "psycopg": {"level": "ERROR"},
+    },
 }

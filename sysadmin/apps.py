@@ -38,6 +38,10 @@ class SysadminConfig(AppConfig):
             "always true django_session_delete_auth": "only the session store works as moeen_auth",
         },
         first_files=frozenset({"0001_functions"}),
+        tables_of_files={
+            "sysadmin/0008_identity": ("app.role_anchors", "app.identity_keys"),
+            "sysadmin/0016_audit": ("app.audit_suspensions",),
+        },
         policies_stand_on=(("sysadmin", "0009_rls"),),
         exposure_checks=(
             "sysadmin.exposure.system_roles",

@@ -40,10 +40,11 @@ def test_guide__its_commands__run_as_written(new_database, manage, tmp_path):
     said = []
     for variables, words in lines:
         given = dict(word.split("=", 1) for word in variables.split())
-        done = manage(*shlex.split(words, comments=True), **backups.environment(database, tmp_path), **given)
+        place = backups.environment(database, tmp_path, BACKUP_SIGNING_KEY=str(tmp_path / "backup.key"))
+        done = manage(*shlex.split(words, comments=True), **place, **given)
         assert done.returncode == 0, (words, done.stderr)
         said.append(done.stdout + done.stderr)
-    assert len(said) == 9
+    assert len(said) == 10
     with database.connect() as connection:
         assert connection.execute("SELECT count(*) FROM patients WHERE public_id IS NULL").fetchone() == (0,)
     assert "DROP" in said[-1]

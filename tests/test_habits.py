@@ -30,10 +30,21 @@ def test_changelog__newest_entry__is_the_version_of_pyproject():
     assert (newest[2] == "in progress") is (".dev" in stated)
 
 
+def anchors(document):
+    """What `#...` may lead to in it: its headings, as they are written in addresses."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, re.M)]
+    return {f"{slug}-{slugs[:n].count(slug)}" if slug in slugs[:n] else slug for n, slug in enumerate(slugs)}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links__within_the_project__lead_somewhere(document):
-    targets = re.findall(r"\]\((?!https?:)([^)#]*)#?[^)]*\)", document.read_text(encoding="utf-8"))
-    assert [target for target in targets if target and not (document.parent / target).exists()] == []
+    missing = []
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", document.read_text(encoding="utf-8")):
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            missing.append(f"{path}#{anchor}")
+    assert missing == []
 
 
 def test_documents__paths_of_code_and_tests__exist():

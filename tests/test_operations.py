@@ -160,16 +160,36 @@ def test_operation__rows_that_it_cannot_keep__is_refused_and_changes_nothing(cop
     assert tables(copy) == before
 
 
-def test_check_public_ids__a_check_as_it_was_before__is_brought_to_todays(copy, state):
+#: The check of patients' ids in the forms that it had before.
+OLDER_CHECKS = [
+    "^pat_([a-z][0-9a-z]{23}|c[0-9a-z]{14,31}|[0-9]{8}_[0-9]{6})$",
+    "^pat_([a-z][0-9a-z]{23}|c[0-9a-z]{14,31}|[0-9]{8}_[0-9]{6,12})$",
+]
+
+
+@pytest.mark.parametrize("check", OLDER_CHECKS)
+def test_check_public_ids__a_check_as_it_was_before__is_brought_to_todays(copy, state, check):
     before = tables(copy)
     with copy.connect() as connection:
         connection.execute(
-            """ALTER TABLE patients DROP CONSTRAINT patients_public_id_check, ADD CONSTRAINT patients_public_id_check
-               CHECK (public_id ~ '^pat_([a-z][0-9a-z]{23}|c[0-9a-z]{14,31}|[0-9]{8}_[0-9]{6})$')"""
+            f"""ALTER TABLE patients DROP CONSTRAINT patients_public_id_check, ADD CONSTRAINT patients_public_id_check
+                CHECK (public_id ~ '{check}')"""
         )
     assert tables(copy) != before
-    run(CheckPublicIds(["doctor", "patient"]), state, copy)
-    assert tables(copy) == before
+    for backwards in (False, True):
+        run(CheckPublicIds(["doctor", "patient"]), state, copy, backwards=backwards)
+        assert tables(copy) == before
+
+
+def test_check_public_ids__as_sqlmigrate_prints_it__takes_the_older_check_away_and_proves_todays(state):
+    with connections["default"].schema_editor(collect_sql=True, atomic=False) as editor:
+        CheckPublicIds(["patient"]).database_forwards("healthcare", editor, state, state)
+    dropped, added, proven = editor.collected_sql
+    name = '"patients_public_id_check"'
+    assert dropped == f'ALTER TABLE "patients" DROP CONSTRAINT IF EXISTS {name};'
+    assert added.startswith(f'ALTER TABLE "patients" ADD CONSTRAINT {name} CHECK ("public_id" ~ ')
+    assert added.endswith(" NOT VALID;")
+    assert proven == f'ALTER TABLE "patients" VALIDATE CONSTRAINT {name};'
 
 
 def test_alter_column__another_column_name__is_refused_with_the_reason(copy, state):

@@ -108,6 +108,7 @@ READERS = {
     "docs/row-security.md": Reader(),
     "docs/serving.md": Reader(words={"/run/moeen/doctor.prom": "doctor.prom"}),
     "docs/signing-in.md": Reader(),
+    "docs/supabase.md": Reader(),
     "docs/validation.md": Reader("fresh"),
 }
 

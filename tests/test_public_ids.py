@@ -11,8 +11,9 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import NoReverseMatch, Resolver404, path, resolve, reverse
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from healthcare.models import Doctor, Patient
 from moeen.db import converters, public_ids
@@ -21,6 +22,8 @@ from sysadmin.models import PublicIdAlias
 from tests import factories
 
 ALPHABET = string.digits + string.ascii_lowercase
+#: Prefix -> the forms of its ids as BODIES write them.
+WRITTEN = {prefix: f"{prefix}({'|'.join(public_ids.BODIES.values())})" for prefix in public_ids.PREFIXES}
 prefixes = st.sampled_from(sorted(public_ids.PREFIXES))
 bodies = st.one_of(
     st.builds(str.__add__, st.sampled_from(string.ascii_lowercase), st.text(ALPHABET, min_size=23, max_size=23)),
@@ -134,13 +137,13 @@ def test_parse__any_id_of_the_three_forms__gives_its_parts(prefix, body):
     assert (found.text, found.prefix, found.model) == (prefix + body, prefix, public_ids.PREFIXES[prefix])
     expected = "dated" if "_" in body else "cuid2" if len(body) == 24 else "legacy"
     assert found.form == expected
-    assert re.fullmatch(public_ids.column_pattern(prefix), prefix + body)
+    assert re.fullmatch(WRITTEN[prefix], prefix + body)
 
 
 @given(st.text(max_size=50))
 @settings(max_examples=500)
 def test_parse__any_text__is_an_id_by_the_columns_check_or_an_error_in_words(text):
-    fits = any(re.fullmatch(public_ids.column_pattern(prefix)[1:-1], text) for prefix in public_ids.PREFIXES)
+    fits = any(re.fullmatch(written, text) for written in WRITTEN.values())
     if fits:
         public_ids.parse(text)
     else:
@@ -157,6 +160,61 @@ def test_parse__one_foreign_character__is_named_by_its_place(prefix, body, place
     text = text[:place] + character + text[place + 1 :]
     with pytest.raises(public_ids.PublicIdError, match=f"Character {place + 1} "):
         public_ids.parse(text)
+
+
+# --- what the columns are checked by -------------------------------------------------------------------------------
+
+#: What is nearly of the alphabet: the neighbours of its ends, the other case, other scripts, what no one sees.
+FOREIGN = "/:`{AZ_ \n\r\t-.\u0663\uff11\u00b2\u0430\u00e9\u0131\u212a\u017f\u200b\u00a0\U0001f600"
+
+
+def nearly_ids():
+    """Texts on both sides of each line that the forms draw."""
+    made = [first + rest * n for first in "ac019z" for rest in "az09" for n in range(40)]
+    made += ["1" * left + "_" + "1" * right for left in range(5, 12) for right in range(16)]
+    sound = ["a" * 24, "c" + "0" * 14, "c" * 24, "c" + "z" * 31, "20251017_000001", "20251017_000000000001"]
+    made += sound
+    for body in sound:
+        for place in range(len(body) + 1):
+            for character in FOREIGN + "a1":
+                made += [body[:place] + character + body[place:], body[:place] + character + body[place + 1 :]]
+    made += [body.upper() for body in sound] + ["", "_", "__", "1_", "_1", *(body * 2 for body in sound)]
+    return {prefix + body for prefix in ("pat_", "doc_", "pat", "PAT_", "pat-", "xpat_", "\n", "") for body in made}
+
+
+def judged(texts, values="unnest(%s::text[]) AS v", prefix="pat_"):
+    """text -> whether the columns' check lets it in, as the server says."""
+    condition = public_ids.form_condition(sql.Identifier("v"), prefix).as_string(None)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT v, {condition} FROM {values}", [list(texts)])
+        return dict(cursor.fetchall())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("collation", ["C", "default", "ucs_basic"])
+def test_check__texts_about_the_lines_of_the_forms__are_judged_as_they_are_written(collation):
+    found = judged(nearly_ids(), values=f'(SELECT v COLLATE "{collation}" AS v FROM unnest(%s::text[]) AS v) AS t')
+    wanted = {text: re.fullmatch(WRITTEN["pat_"], text) is not None for text in found}
+    assert [text for text, fits in found.items() if fits is not wanted[text]] == []
+    assert len(found) > 15_000
+    assert sum(wanted.values()) > 300
+
+
+@pytest.mark.django_db
+@given(st.lists(st.one_of(
+    st.builds("pat_{}".format, st.text(ALPHABET + FOREIGN, max_size=40)),
+    st.builds("{}{}{}".format, st.just("pat_"), bodies, st.sampled_from([*FOREIGN, "", "0"])),
+    st.text(max_size=40).filter(lambda text: re.search("[\0\ud800-\udfff]", text) is None),
+), min_size=20, max_size=200))  # fmt: skip
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_check__any_text__is_judged_as_the_forms_are_written(texts):
+    for text, fits in judged(texts).items():
+        assert fits is (re.fullmatch(WRITTEN["pat_"], text) is not None), text
+
+
+@pytest.mark.django_db
+def test_check__no_id_yet__is_let_in():
+    assert judged([None]) == {None: None}
 
 
 GOOD = "pat_" + "a" * 24

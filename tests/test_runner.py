@@ -400,6 +400,7 @@ def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeyp
         "crm.0004_rls",
         "crm.0006_audit",
         "crm.0007_in_sight",
+        "crm.0008_id_checks",
     }
     assert any(s["table"] == "crm_leads" and s["lock"] == "ACCESS EXCLUSIVE" for s in planned)
     assert all(s["operation"].startswith("Reverse: ") for s in planned)

@@ -42,6 +42,8 @@ OK, WARN, FAIL = STATES = ("ok", "warn", "fail")
 OLDEST, NEWEST = 14, 18
 LOW_DISK_BYTES = 2 * 1024**3
 REST_SECONDS = 10.0
+#: Where a line's words begin.
+INDENT = 19
 _MIGRATIONS = frozenset({Kind.MIGRATION_MISSING, Kind.MIGRATION_UNKNOWN, Kind.MIGRATION_EDITED})
 
 
@@ -56,7 +58,7 @@ class Line:
 
     def pretty(self) -> str:
         text = f"{self.state:4}  {self.name:11}  {self.says}"
-        return f"{text}\n{'':19}next: {self.next_step}" if self.next_step else text
+        return f"{text}\n{'':{INDENT}}next: {self.next_step}" if self.next_step else text
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,11 @@ FAILED = 1
 USAGE = 2
 FINDINGS = 3
 INTERRUPTED = 130
+#: What to do where a database lacks what migrate makes.
+MIGRATE_FIRST = (
+    "If DATABASE_URL names the intended database, it is not migrated: `manage.py validate_schema --adoption` says what "
+    "`manage.py migrate` will do to it."
+)
 DATABASE_URL_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require"
 
 
@@ -26,6 +31,11 @@ _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def shown(text: str) -> str:
     """The text for a terminal: names come from databases, files and backups, and none of them steers it."""
     return _STEERING.sub("?", text)
+
+
+def of_file(error: OSError | UnicodeError) -> str:
+    """Why a file cannot be read or written, in the system's words."""
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else "it is no UTF-8 text"
 
 
 class MoeenError(Exception):

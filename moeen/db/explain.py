@@ -19,7 +19,15 @@ from django.db.utils import Error as DjangoError
 from django.utils.connection import ConnectionDoesNotExist
 
 from moeen.db.codes import Code
-from moeen.db.errors import DATABASE_URL_FORM, FINDINGS, INTERRUPTED, USAGE, ConfigurationError, MoeenError
+from moeen.db.errors import (
+    DATABASE_URL_FORM,
+    FINDINGS,
+    INTERRUPTED,
+    MIGRATE_FIRST,
+    USAGE,
+    ConfigurationError,
+    MoeenError,
+)
 
 _KINDS = {
     "table": ("TABLE", "SELECT, INSERT, UPDATE, DELETE"),
@@ -147,11 +155,6 @@ _TOO_MANY = (
     Code.SERVER_BUSY,
 )
 
-_MIGRATE_FIRST = (
-    "If DATABASE_URL names the intended database, it is not migrated: `manage.py validate_schema --adoption` says what "
-    "`manage.py migrate` will do to it."
-)
-
 _STATES: dict[str, tuple[str, str, Code]] = {
     "25006": (
         "The database is read-only: {primary}.",
@@ -196,12 +199,12 @@ _STATES: dict[str, tuple[str, str, Code]] = {
     ),
     "42P01": (
         "Something that should stand in the database does not: {primary}.",
-        _MIGRATE_FIRST,
+        MIGRATE_FIRST,
         Code.NOT_MIGRATED,
     ),
     "42703": (
         "Something that should stand in the database does not: {primary}.",
-        _MIGRATE_FIRST,
+        MIGRATE_FIRST,
         Code.NOT_MIGRATED,
     ),
     "3D000": (

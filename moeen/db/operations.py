@@ -23,10 +23,12 @@ from psycopg import sql
 from moeen.db import registry
 from moeen.db.adoption import Legacy
 from moeen.db.catalog import sizes
+from moeen.db.codes import Code
 from moeen.db.converge import declared, failures, locks, offline, values
 from moeen.db.converge.converge import converge, run_together
 from moeen.db.errors import USAGE, MoeenError
-from moeen.db.public_ids import column_pattern
+from moeen.db.names import PUBLIC, ObjectName
+from moeen.db.public_ids import alphabets
 from moeen.db.sql import compose
 from moeen.db.sql_files import read_scripts, read_texts, statements
 
@@ -53,6 +55,10 @@ class Ours:
     The apps whose migrations use one are the project's: what they applied is recorded, and a file that was edited since
     is noticed.
     """
+
+    def dropped_on_the_way_back(self, app_label: str, state: ProjectState) -> tuple[ObjectName, ...]:
+        """The tables and columns that go, with what they hold, where it is reversed. ``state``: the one after it."""
+        return ()
 
 
 class _Converging(Ours):
@@ -141,6 +147,9 @@ class CreateTable(_Converging, migrations.CreateModel):
         else:
             self.converge(app_label, schema_editor, from_state, to_state)
 
+    def dropped_on_the_way_back(self, app_label: str, state: ProjectState) -> tuple[ObjectName, ...]:
+        return (ObjectName(PUBLIC, state.apps.get_model(app_label, self.name)._meta.db_table),)
+
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
@@ -152,6 +161,10 @@ class AddColumn(_Converging, migrations.AddField):
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         self.converge(app_label, schema_editor, from_state, to_state)
+
+    def dropped_on_the_way_back(self, app_label: str, state: ProjectState) -> tuple[ObjectName, ...]:
+        model = state.apps.get_model(app_label, self.model_name)
+        return (ObjectName(PUBLIC, model._meta.db_table, model._meta.get_field(self.name).column),)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         model = from_state.apps.get_model(app_label, self.model_name)
@@ -191,6 +204,7 @@ class AlterColumn(Symmetric, migrations.AlterField):
                 "application that runs meanwhile still asks for the old name.",
                 next_step="Keep db_column, or add a new column and fill it by a backfill.",
                 exit_code=USAGE,
+                code=Code.LINT,
             )
         super().database_forwards(app_label, schema_editor, from_state, to_state)
 
@@ -204,12 +218,10 @@ class RemoveTableConstraint(Symmetric, migrations.RemoveConstraint):
 
 
 class CheckPublicIds(Symmetric, Operation):
-    """The forms that public ids may have, brought to today's on the tables of these models; no state says them.
+    """The check of public ids, brought to today's on the tables of these models; no state says it.
 
-    The check is added NOT VALID, then proven.
+    It is added NOT VALID, then proven. On the way back it stays: it lets in whatever an older one did.
     """
-
-    reduces_to_sql = False
 
     def __init__(self, model_names: Sequence[str]) -> None:
         self.checked = tuple(model_names)
@@ -227,13 +239,23 @@ class CheckPublicIds(Symmetric, Operation):
         for was, want in super().shapes(app_label, editor, before, after):
             # A table that was made or adopted a moment ago need not be read through again.
             if editor.collect_sql or not _checks_ids(editor.connection, want):
-                yield was, want
+                yield _with_another_check(was), want
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
         """Nothing: the models are the same."""
 
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        """Nothing."""
+
     def describe(self) -> str:
         return f"Check the public ids of {', '.join(self.checked)}"
+
+
+def _with_another_check(table: declared.Table) -> declared.Table:
+    """The table with a check of its public ids that is not today's, whatever it says."""
+    names = {f"{table.name}_{column.name}_check" for column in table.columns if column.prefix}
+    kept = (replace(one, condition="") if one.name in names else one for one in table.constraints)
+    return replace(table, constraints=tuple(kept))
 
 
 class RunSQLFile(Ours, migrations.RunSQL):
@@ -272,6 +294,10 @@ class RunSQLFile(Ours, migrations.RunSQL):
         if self.replaces:
             kwargs["replaces"] = self.replaces
         return self.__class__.__name__, [self.app_label, self.name], kwargs
+
+    def dropped_on_the_way_back(self, app_label: str, state: ProjectState) -> tuple[ObjectName, ...]:
+        names = registry.facts().tables_of_files.get(f"{self.app_label}/{self.name}", ())
+        return tuple(ObjectName.of("table", name) for name in names)
 
     def _run_sql(self, schema_editor: Any, sqls: Any) -> None:
         if schema_editor.collect_sql:
@@ -324,6 +350,7 @@ class RunIndexFile(_Converging, RunSQLFile):
                 next_step="Each index is a CREATE INDEX CONCURRENTLY name ON table (...) in the file, a DROP INDEX "
                 "CONCURRENTLY IF EXISTS name in its .reverse.sql, and an AddIndex in state_operations; nothing else.",
                 exit_code=USAGE,
+                code=Code.LINT,
             )
 
     @property
@@ -344,6 +371,7 @@ class RunIndexFile(_Converging, RunSQLFile):
                     f"{', '.join(sorted(told ^ asked))}.",
                     next_step="Name the same table in the file and by the model in state_operations.",
                     exit_code=USAGE,
+                    code=Code.LINT,
                 )
         ours = {index.name: index for index in self.indexes}
         for was, want in shapes:
@@ -424,11 +452,15 @@ class DropIndexFile(RunSQLFile):
 def _checks_ids(connection: BaseDatabaseWrapper, table: declared.Table) -> bool:
     """Whether a proven check of the table's public ids says what it shall."""
     (prefix,) = (column.prefix for column in table.columns if column.prefix)
+    words = [sql.Literal(text).as_string(None) for text in alphabets(prefix)]
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c' AND convalidated
-                              AND strpos(pg_get_constraintdef(oid), %s) > 0)""",
-            [connection.ops.quote_name(table.name), sql.Literal(column_pattern(prefix)).as_string(None)],
+            """
+            SELECT EXISTS (
+                SELECT FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c' AND convalidated
+                AND (SELECT bool_and(strpos(pg_get_constraintdef(oid), word) > 0) FROM unnest(%s::text[]) AS word))
+            """,
+            [connection.ops.quote_name(table.name), words],
         )
         (answer,) = cursor.fetchone()
     return bool(answer)

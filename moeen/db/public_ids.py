@@ -33,6 +33,7 @@ from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.db import DEFAULT_DB_ALIAS, ProgrammingError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Func, Value
+from psycopg import sql
 
 from moeen.db.security import identity
 
@@ -242,12 +243,25 @@ class PublicIdField(models.CharField):  # type: ignore[type-arg]  # its paramete
 
     def db_check(self, connection: BaseDatabaseWrapper) -> str:
         """The CHECK on the form: this table's prefix, and a new or a legacy body."""
-        return f"""{connection.ops.quote_name(self.column)} ~ '{column_pattern(self.prefix)}'"""
+        return form_condition(sql.Identifier(self.column), self.prefix).as_string(None)
 
 
-def column_pattern(prefix: str) -> str:
-    """The regular expression that a column of this prefix is checked by; PostgreSQL and Python read it alike."""
-    return f"^{prefix}({'|'.join(BODIES.values())})$"
+def alphabets(prefix: str) -> tuple[str, str]:
+    """What ids of this prefix are made of, as regular expressions: the forms with letters, and the dated one."""
+    return f"^{prefix}[a-z][0-9a-z]*$", f"^{prefix}[0-9]+_[0-9]+$"
+
+
+def form_condition(value: sql.Composable, prefix: str) -> sql.Composed:
+    """SQL that is true of the public ids of this prefix, false of other text: what BODIES say.
+
+    Lengths are looked at by themselves: PostgreSQL takes seven times as long for a pattern that counts repetitions.
+    """
+    letters, dated = map(sql.Literal, alphabets(prefix))
+    return sql.SQL(
+        "{value} ~ {letters} AND (length({value}) = 28"
+        " OR substr({value}, 5, 1) = 'c' AND length({value}) BETWEEN 19 AND 36)"
+        " OR {value} ~ {dated} AND substr({value}, 13, 1) = '_' AND length({value}) BETWEEN 19 AND 25"
+    ).format(value=value, letters=letters, dated=dated)
 
 
 _legacy_counter = itertools.count(1)

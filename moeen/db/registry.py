@@ -57,6 +57,7 @@ class DatabaseFacts:
     `public_rows`: table -> its boolean column that marks the rows which anybody may read.
     `accepted_advice`: "kind object" of what security.advisors finds -> why it may be so.
     `first_files`: SQL files that the defaults of tables stand on; a plan runs them, in a transaction that is undone.
+    `tables_of_files`: APP/FILE of SQL -> the tables that it makes, and no model tells of; its way back drops them.
     `policies_stand_on`: (app, migration) whose functions policies call; migrations of new tables depend on them.
     `exposure_checks`: dotted names of functions from a connection to findings: what must hold in its rows for its
     policies to hold.
@@ -71,6 +72,7 @@ class DatabaseFacts:
     public_rows: Mapping[str, str] = field(default_factory=dict)
     accepted_advice: Mapping[str, str] = field(default_factory=dict)
     first_files: frozenset[str] = frozenset()
+    tables_of_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     policies_stand_on: tuple[tuple[str, str], ...] = ()
     exposure_checks: tuple[str, ...] = ()
     users_of_django: str = ""

@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from moeen.db.errors import ConfigurationError
+from moeen.db.errors import ConfigurationError, of_file
 
 #: Read, written or run by the group or by everybody.
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -38,10 +38,7 @@ def _private(path: Path) -> str:
             facts = os.fstat(file.fileno())
             text = file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no text"
-        raise ConfigurationError(
-            f"The secret file {path} cannot be read: {why}.", next_step="Name a file that this user may read."
-        ) from error
+        raise _unreadable(path, error) from error
     if facts.st_mode & _OTHERS:
         raise ConfigurationError(
             f"The secret file {path} is open to others.",
@@ -52,11 +49,27 @@ def _private(path: Path) -> str:
     return text
 
 
+def _unreadable(path: Path, error: OSError | UnicodeError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The secret file {path} cannot be read: {of_file(error)}.", next_step="Name a file that this user may read."
+    )
+
+
 def read(path: Path) -> str:
-    """What stands in the file, "" where there is none that can be read."""
+    """What stands in the file, "" where there is none. Raises ConfigurationError where it cannot be read."""
     try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
+        return path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_if_may(path: Path) -> str:
+    """The same; "" also where it cannot be read: another user's, who started this checkout."""
+    try:
+        return read(path)
+    except ConfigurationError:
         return ""
 
 

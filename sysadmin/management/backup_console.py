@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from moeen.db.backups.origin import Origin, refuse_unless
 from moeen.db.backups.progress import Tell
 from moeen.db.errors import FINDINGS
 from moeen.db.findings import Finding
+from sysadmin.management import tables
 from sysadmin.management.arguments import Reason
 from sysadmin.management.json_output import as_json
 from sysadmin.management.progress import Display
@@ -31,7 +31,6 @@ UNITS = {
     "prune": "entries",
     "pieces": "pieces",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 class Found(SystemExit):
@@ -93,12 +92,8 @@ class BackupCommand(BaseCommand):
         self.stdout.write(as_json(document, indent=None))
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        # A control character in a cell would break the table, or steer the terminal.
-        rows = [[_CONTROL.sub(" ", cell) for cell in row] for row in rows]
-        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-        for row in (head, *rows):
-            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            self.stdout.write(line.rstrip())
+        for line in tables.lines(head, rows, width=tables.width_of(self.stdout)):
+            self.stdout.write(line)
 
     @contextmanager
     def progress(self) -> Iterator[Tell]:

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from moeen.db import public_ids
 from moeen.db.errors import USAGE, MoeenError
+from sysadmin.management import tables
 from sysadmin.management.arguments import positive
 from sysadmin.management.json_output import as_json
 from sysadmin.trail import Entry
@@ -72,10 +73,9 @@ class TrailCommand(BaseCommand):
             writer.writeheader()
             writer.writerows({name: _cell(value) for name, value in entry.as_dict().items()} for entry in entries)
             return
-        rows = [list(self.columns), *([_word(tell(entry)) for tell in self.columns.values()] for entry in entries)]
-        widths = [max(len(row[place]) for row in rows) for place in range(len(self.columns))]
-        for row in rows if entries else []:
-            self.stdout.write("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+        rows = [[_word(tell(entry)) for tell in self.columns.values()] for entry in entries]
+        for line in tables.lines(list(self.columns), rows, width=tables.width_of(self.stdout)) if rows else ():
+            self.stdout.write(line)
         limit = options["limit"]
         more = f" (the newest {limit}: --limit)" if limit is not None and len(entries) == limit else ""
         self.stderr.write(f"{len(entries)} entries{more}.")

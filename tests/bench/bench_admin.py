@@ -5,6 +5,7 @@ Quoted are the number of queries and the 95th percentile of the times.
 """
 
 import argparse
+import logging
 import sys
 import time
 
@@ -14,11 +15,11 @@ QUERIES, P95_MS = 12, 300
 FILL = """
     SET session_replication_role = replica;
     INSERT INTO users (id, email, role, name, phone)
-    SELECT md5('u' || n)::uuid, 'u' || n || '@example.test', 'patient', {name}, '+9665' || lpad((n * 7919 % 100000000)::text, 8, '0')
+    SELECT md5('u' || n)::uuid, 'u' || n || '@example.test', 'patient', {name}, '+9665' || lpad((n * 7919::bigint % 100000000)::text, 8, '0')
     FROM generate_series(1, {rows} / 10) n;
     INSERT INTO doctors (id, first_name, last_name) SELECT md5('d' || n)::uuid, {first}, {last} FROM generate_series(1, {rows} / 1000) n;
     INSERT INTO patients (id, first_name, last_name, email, phone, date_of_birth, created_at)
-    SELECT md5('p' || n)::uuid, {first}, {last}, 'p' || n || '@example.test', '+9665' || lpad((n * 7919 % 100000000)::text, 8, '0'),
+    SELECT md5('p' || n)::uuid, {first}, {last}, 'p' || n || '@example.test', '+9665' || lpad((n * 7919::bigint % 100000000)::text, 8, '0'),
            date '1940-01-01' + n % 29000, timestamptz '2020-01-01' + n * interval '3 minutes'
     FROM generate_series(1, {rows}) n;
     INSERT INTO appointments (id, patient_id, doctor_id, appointment_date, appointment_time, status, created_at)
@@ -78,6 +79,7 @@ def pages(options):
     from moeen.db.security import identity
 
     identity.serve()
+    logging.disable(logging.INFO)  # the access log's lines
     missed = 0
     print(f"{'page':44}{'queries':>9}{'median':>9}{'p95 ms':>9}")
     with override_settings(ALLOWED_HOSTS=["testserver"]):
@@ -88,17 +90,17 @@ def pages(options):
             client = clients.get(role) or clients.setdefault(role, signed_in(Client(), role))
             with CaptureQueriesContext(connection) as queries:
                 assert client.get(address).status_code == 200, address
-            times = []
+            asked, times = len(queries), []  # the next request empties what was captured
             while len(times) < options.runs and sum(times) < 15_000:
                 started = time.perf_counter()
                 client.get(address)
                 times.append(1000 * (time.perf_counter() - started))
             times.sort()
             p95 = times[min(len(times) - 1, int(0.95 * len(times)))]
-            ok = len(queries) <= QUERIES and p95 <= P95_MS
+            ok = asked <= QUERIES and p95 <= P95_MS
             missed += not ok
             said = "" if ok else "  MISSED"
-            print(f"{name:44}{len(queries):9}{times[len(times) // 2]:9.0f}{p95:9.0f}{said}", flush=True)
+            print(f"{name:44}{asked:9}{times[len(times) // 2]:9.0f}{p95:9.0f}{said}", flush=True)
     return missed
 
 

@@ -70,7 +70,8 @@ def measure(runs, rows, jobs, folder):
 
     bare = servers.target_of(servers.start(settings=scratch.SETTINGS))
     with bare.connect() as connection, target.connect() as source:
-        for (name,) in source.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^moeen_'").fetchall():
+        query = "SELECT rolname FROM pg_roles WHERE rolname ~ '^moeen_'"
+        for (name,) in {*source.execute(query).fetchall()} - {*connection.execute(query).fetchall()}:
             connection.execute(f'CREATE ROLE "{name}"')
     programs = bin_dir(MAJOR)
     shape = [f"--format={'directory' if jobs > 1 else 'custom'}", *([f"--jobs={jobs}"] if jobs > 1 else [])]

@@ -12,7 +12,7 @@ from typing import IO, Any
 import pyrage
 
 from moeen.db.codes import Code
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.errors import USAGE, MoeenError, of_file
 
 
 class WrongKey(MoeenError):
@@ -34,6 +34,7 @@ def recipients(words: Sequence[str]) -> list[Any]:
                 f"{shown} is no age recipient.",
                 next_step="A recipient is public and begins with age1, ssh-ed25519 or ssh-rsa.",
                 exit_code=USAGE,
+                code=Code.BACKUP_KEY,
             ) from error
     return found
 
@@ -45,7 +46,12 @@ def identities(path: Path | None) -> list[Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise MoeenError(f"The identity file {path} cannot be read.", exit_code=USAGE) from error
+        raise MoeenError(
+            f"The identity file {path} cannot be read: {of_file(error)}.",
+            next_step="Name the file with the age or SSH secret key in --identity or BACKUP_IDENTITY.",
+            exit_code=USAGE,
+            code=Code.BACKUP_KEY,
+        ) from error
     try:
         if "PRIVATE KEY-----" in text:
             return [pyrage.ssh.Identity.from_buffer(text.encode())]
@@ -56,6 +62,7 @@ def identities(path: Path | None) -> list[Any]:
             f"{path} holds no age identity.",
             next_step="It holds a line AGE-SECRET-KEY-1... (`age-keygen -o FILE`), or is an unencrypted SSH key.",
             exit_code=USAGE,
+            code=Code.BACKUP_KEY,
         ) from error
 
 

@@ -143,6 +143,7 @@ def signer(*, may_make: bool = False) -> Signer:
         f"Backups are signed, and there is no key to sign with in {secret_file()}. Nothing was backed up.",
         next_step=MAKE,
         exit_code=USAGE,
+        code=Code.BACKUP_KEY,
     )
 
 
@@ -180,5 +181,5 @@ def _decoded(text: str, prefix: str) -> bytes:
         data = b""
     if not text.strip().startswith(prefix) or len(data) != 32:
         raise MoeenError(f"A key of backups begins with {prefix} and is 32 bytes in base64; this is none.",
-                         next_step=MAKE, exit_code=USAGE)  # fmt: skip
+                         next_step=MAKE, exit_code=USAGE, code=Code.BACKUP_KEY)  # fmt: skip
     return data

@@ -64,7 +64,7 @@ class Store:
         if len(found) != 1 or not words:
             what = "is no backup" if not found else "is the beginning of several backups' ids"
             raise MoeenError(f"{words!r} {what} in {self.name}.", next_step="List them: manage.py list_backups",
-                             exit_code=USAGE)  # fmt: skip
+                             exit_code=USAGE, code=Code.NO_BACKUP)  # fmt: skip
         return found[0]
 
     def manifest(self, name: str) -> Manifest:

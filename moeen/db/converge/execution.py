@@ -43,7 +43,7 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
 def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str], *, unlimited: bool = False) -> None:
     with locks.short_transaction(connection, unlimited=unlimited), connection.cursor() as cursor:
         # timestamp to timestamptz keeps the stored values only when the session counts in UTC.
-        cursor.execute("SELECT set_config('TimeZone', %s, true)", ["UTC"])
+        cursor.execute("SET LOCAL TimeZone TO 'UTC'")
         for statement in statements:
             with failures.during(statement):
                 cursor.execute(statement)

@@ -19,7 +19,7 @@ from typing import Any
 
 from moeen.db import secret_files
 from moeen.db.backups.login import Login
-from moeen.db.errors import USAGE, ConfigurationError, MoeenError
+from moeen.db.errors import USAGE, ConfigurationError, MoeenError, of_file
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 #: Clinics with this tag are migrated before all others, where the file does not say otherwise.
@@ -70,7 +70,7 @@ def read(path: Path) -> Fleet:
         raise ConfigurationError(f"There is no {path}.", next_step=step) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{path} cannot be read: {type(error).__name__}.", next_step="Let this user read it, as UTF-8."
+            f"{path} cannot be read: {of_file(error)}.", next_step="Let this user read it, as UTF-8."
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(

@@ -78,7 +78,7 @@ class Memory:
 def _read(path: Path) -> dict[str, Shape]:
     """What was kept; nothing where that is no such file."""
     try:
-        kept = json.loads(secret_files.read(path) or "{}")
+        kept = json.loads(secret_files.read_if_may(path) or "{}")
         return {key: Shape(fingerprint, tuple(differs)) for key, (fingerprint, *differs) in kept.items()}
     except (ValueError, AttributeError, TypeError):
         return {}

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from moeen.db.codes import Code
 from moeen.db.errors import USAGE, MoeenError
 
 FILE = "edits.toml"
@@ -49,9 +50,10 @@ def read(folder: Path) -> Mapping[str, Edit]:
             name: Edit(frozenset(map(str, entry["replaces"])), str(entry["by"]), str(entry["reason"]))
             for name, entry in entries.items()
         }
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise MoeenError(
             f"{path.parent.parent.name}/migrations/{FILE} cannot be read: {type(error).__name__} {error}.",
             next_step='A migration\'s entry is [NNNN_name] with replaces = ["..."], by = "..." and reason = "...".',
             exit_code=USAGE,
+            code=Code.LINT,
         ) from None

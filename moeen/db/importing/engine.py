@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -44,8 +44,8 @@ from moeen.db.importing.mapping import Mapping
 from moeen.db.importing.proof import TableProof
 from moeen.db.importing.proposal import Proposal
 from moeen.db.importing.selection import Selection
-from moeen.db.importing.source import Connection, Source
-from moeen.db.importing.staging import Counts, ExpressionFailed, Sides, Staging, workplace
+from moeen.db.importing.source import Connection, NoSchema, Source
+from moeen.db.importing.staging import Counts, ExpressionFailed, Sides, Staging, why, workplace
 from moeen.db.importing.words import Words
 from moeen.db.kinds import Kind
 
@@ -227,7 +227,9 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
     whole = mapping.load(file)
     targets = _targets(wrapper, whole)
     connect = connector(wrapper, what="an import", application="moeen import")
-    with Source.opened(url, schema=whole.schema) as source, source.beside() as other:
+    with _source(url, whole) as source, source.beside() as other:
+        if whole.zone and not source.knows_zone(whole.zone):
+            raise whole.error(whole.lines["zone"], f"the source knows no time zone {whole.zone}.")
         composed = [selection.of_table(whole, whole.tables[name], one, source) for name, one in targets.items()]
         selections = selection.in_order(whole, composed)
         with connect() as connection, connect() as beside:
@@ -238,6 +240,16 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
             runs.lock(connection)
             with workplace(connection):
                 yield _Work(whole, (Sides(source, connection), Sides(other, beside)), selections, told)
+
+
+@contextmanager
+def _source(url: str, whole: Mapping) -> Iterator[Source]:
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(Source.opened(url, schema=whole.schema))
+        except NoSchema as error:
+            raise whole.error(whole.lines.get("schema", 1), error.cause) from error
+        yield source
 
 
 #: Of the target's sessions. What is asked is of whole tables, most of them without statistics.
@@ -261,7 +273,13 @@ def _targets(wrapper: BaseDatabaseWrapper, whole: Mapping) -> dict[str, target.T
                 table.line, f"there is no table {table.name} here to be filled.",
                 next_step="Run `manage.py migrate` first; describe_schema lists the tables.",
             )  # fmt: skip
+        if table.name in _OWN | registry.facts().append_only:
+            raise whole.error(table.line, f"{table.name} is written by the database itself, and takes no others' rows.")
     return found
+
+
+#: Tables that an import keeps its own record in.
+_OWN = frozenset({"legacy_keys", "import_runs", "public_id_aliases"})
 
 
 class _Work:
@@ -271,6 +289,7 @@ class _Work:
         self.mapping, self.workers = whole, workers
         self.source, self.target = workers[0].source, workers[0].target
         self.selections = selections
+        self._by_name = {one.target.name: one for one in selections}
         one_at_a_time = Lock()
 
         def telling(stage: str, done: int, total: int) -> None:
@@ -340,12 +359,12 @@ class _Work:
             staging = Staging(one, f"sample_{number}", sides=self.workers[0], name=self.mapping.source)
             self._asked(staging, partial(staging.sample, SAMPLE, total))
             judgement.judge_values(staging)
-            findings += refusals.findings(staging)
+            findings += refusals.findings(staging, self._by_name)
             tables.append(TableCheck(staging.table, staging.count()))
         return Check(self.mapping.source, tuple(tables), tuple(findings), time.monotonic() - started, is_sample=True)
 
     def found(self, started: float) -> Check:
-        findings = [finding for staging in self.stagings for finding in refusals.findings(staging)]
+        findings = [one for staging in self.stagings for one in refusals.findings(staging, self._by_name)]
         findings += refusals.open_lines(self.mapping)
         findings += refusals.undecided(self.source, self.selections, self.mapping.left_out)
         tables = tuple(TableCheck(staging.table, staging.count()) for staging in self.stagings)
@@ -384,13 +403,18 @@ class _Work:
 
     def _culprit(self, one: Selection, error: ExpressionFailed) -> MoeenError:
         """Which of the expressions fails, by trying each of them alone."""
+        table = one.table
+        tries = [(table.lines["from"], "the SELECT", sql.SQL("1")), (table.lines["key"], "the key", one.key)]
+        if table.public_id and one.public_id:
+            tries.append((table.public_id.line, "the expression for public_id", one.public_id))
         for name, expression in one.columns.items():
+            tries.append((table.columns[name].line, f"the expression for {name}", expression))
+        for line, what, expression in tries:
             try:
                 self.source.rows(sql.SQL("SELECT count({}) FROM {} AS s").format(expression, one.rows))
-            except psycopg.DataError as found:
+            except psycopg.Error as found:
                 return self.mapping.error(
-                    one.table.columns[name].line,
-                    f"the expression for {name} fails at some row of the source: {type(found).__name__}.",
+                    line, f"{what} fails at some row of the source: {why(found)}.",
                     next_step="Nothing was changed. The row is not shown: it may be a patient's.",
-                )
+                )  # fmt: skip
         return error

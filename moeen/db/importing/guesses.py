@@ -32,8 +32,9 @@ _GROUPS = {
 #: (theirs, ours) -> how likely one stands for the other; what is not here does not.
 _FITS = {
     ("integer", "number"): 1.0, ("number", "integer"): 0.8, ("moment", "date"): 0.97, ("moment", "time"): 0.95,
-    ("date", "moment"): 0.85, ("text", "date"): 0.85, ("text", "integer"): 0.3, ("text", "number"): 0.4,
-    ("integer", "boolean"): 0.95, ("text", "boolean"): 0.75, ("json", "text"): 0.95, ("text", "json"): 0.4,
+    ("date", "moment"): 0.85, ("text", "date"): 0.85, ("text", "time"): 0.8, ("text", "integer"): 0.3,
+    ("text", "number"): 0.4, ("integer", "boolean"): 0.95, ("text", "boolean"): 0.75, ("json", "text"): 0.95,
+    ("text", "json"): 0.4,
     ("integer", "text"): 0.7, ("number", "text"): 0.4, ("date", "text"): 0.4, ("moment", "text"): 0.3,
     ("boolean", "text"): 0.3,
 }  # fmt: skip
@@ -145,16 +146,25 @@ class Values:
     def _meant(self, of: SourceTable, column: str) -> dict[str, str] | None:
         """What stands in a list of words -> the word itself; for another table's key, what that table calls it."""
         for key in of.foreign_keys:
-            if key.columns == (column,) and (other := self.source.tables().get(key.table)):
-                named = next(
-                    (one for one in other.columns if one not in other.key and group(other.columns[one]) == "text"), ""
-                )
-                if not named or self.count(other) > _MOST_WORDS:
+            other = self.source.tables().get(key.table)
+            if key.columns == (column,) and other and other.readable:
+                named = self._word_of(other)
+                if not named:
                     return None
                 query = "SELECT {k}::text, {c}::text FROM {t} WHERE {c} IS NOT NULL ORDER BY 1"
                 return dict(self.source.rows(self._select(query, other, named, k=sql.Identifier(key.table_columns[0]))))
         found = self._words(of, column)
         return None if found is None else {one: one for one in (*of.labels.get(column, ()), *found)}
+
+    def leads_to_words(self, of: SourceTable, column: str) -> bool:
+        """Whether a column is the key of a table that is a list of words."""
+        others = [self.source.tables().get(key.table) for key in of.foreign_keys if key.columns == (column,)]
+        return any(other is not None and other.readable and self._word_of(other) for other in others)
+
+    def _word_of(self, of: SourceTable) -> str:
+        """The column of a table's words, where it is a list of them; "" where it is none."""
+        texts = [one for one in of.columns if one not in of.key and group(of.columns[one]) == "text"]
+        return texts[0] if texts and self.count(of) <= _MOST_WORDS else ""
 
     def _words(self, of: SourceTable, column: str) -> list[str] | None:
         query = "SELECT DISTINCT left({c}::text, {n}) FROM {t} WHERE {c} IS NOT NULL ORDER BY 1 LIMIT {m}"

@@ -20,6 +20,7 @@ from moeen.db.sql import fragment
 
 NO_SUCH_VALUE = "the map has no such value"
 NO_ROW = "refers to no row of"
+TWICE = "two rows have this key"
 _TEXTS = ("text", "character varying", "character")
 _MODIFIER = re.compile(r"\((\d+)(?:,\s*(-?\d+))?\)")
 Parents = dict[str, Staging]
@@ -48,9 +49,9 @@ def judge_values(staging: Staging) -> None:
     _Judge(staging, {}).values()
 
 
-def rules(staging: Staging, *, raw: bool) -> list[Rule]:
-    """Of each column that the mapping fills. ``raw``: the values are text that may be anything."""
-    found = []
+def rules(staging: Staging) -> list[Rule]:
+    """Of each column that the mapping fills."""
+    found, raw = [], staging.raw
     for name in staging.selection.columns:
         column = staging.selection.target.columns[name]
         value = sql.Identifier("s", name)
@@ -60,43 +61,59 @@ def rules(staging: Staging, *, raw: bool) -> list[Rule]:
         if name in staging.selection.references:
             continue
         kind = conversions.base(column.type)
-        if staging.selection.table.columns[name].values is not None and (raw or kind in _TEXTS):
-            mark = _template("starts_with({v}, {mark})")
-            of_source = mark.format(v=v, mark=sql.Literal(UNMAPPED))
-            found.append(Rule(name, NO_SUCH_VALUE, mark.format(v=value, mark=sql.Literal(UNMAPPED)), of_source))
+        has_map = staging.selection.table.columns[name].values is not None
+        if has_map and (raw or kind in _TEXTS):
+            marked = sql.SQL("starts_with({}, {})").format(value, sql.Literal(UNMAPPED))
+            # starts_with is PostgreSQL 11's.
+            of_source = sql.SQL("strpos(v, {}) = 1").format(sql.Literal(UNMAPPED))
+            found.append(Rule(name, NO_SUCH_VALUE, marked, of_source))
+        checked, there = sql.Composed([value]), sql.SQL("v::{}").format(fragment(kind))
         if raw and kind not in _TEXTS:
-            valid = sql.SQL("NOT starts_with({v}, {mark}) AND NOT pg_temp.import_is_valid({v}, {k})").format(
-                v=value, k=sql.Literal(kind), mark=sql.Literal(UNMAPPED)
-            )
-            found.append(Rule(name, f"no {kind}", valid))
-            checked = sql.SQL("CASE WHEN pg_temp.import_is_valid({}, {}) THEN {}::{} END").format(
-                value, sql.Literal(kind), value, fragment(kind)
-            )
-        else:
-            checked = sql.Composed([value])
+            said = {"k": sql.Literal(kind), "kind": fragment(kind), "v": value}
+            wrong = sql.SQL("NOT pg_temp.import_is_valid({v}, {k})").format(**said)
+            checked = sql.SQL("CASE WHEN pg_temp.import_is_valid({v}, {k}) THEN {v}::{kind} END").format(**said)
+            valid = _valid_in_source(kind, staging.sides.source.connection.info.server_version)
+            if valid:
+                there = sql.SQL("CASE WHEN {} THEN {} END").format(valid, there)
+                valid = sql.SQL("NOT {}").format(valid)
+            if has_map:  # what it lacks is told already
+                known = sql.SQL("strpos({}, {}) <> 1 AND {}")
+                wrong = known.format(value, sql.Literal(UNMAPPED), wrong)
+                valid = valid and known.format(sql.SQL("v"), sql.Literal(UNMAPPED), valid)
+            found.append(Rule(name, f"no {kind}", wrong, valid))
         found += [
-            Rule(name, reason, condition.format(v=checked), condition.format(v=sql.SQL("v::{}").format(fragment(kind))))
+            Rule(name, reason, condition.format(v=checked, t=checked), condition.format(v=there, t=v))
             for reason, condition in _limits(column.type)
         ]
     return found
 
 
+def _valid_in_source(kind: str, version: int) -> sql.Composed | None:
+    """SQL for whether the text `v` is a value of the type; None where a server of that version cannot tell."""
+    if version >= 160000:
+        return sql.SQL("pg_input_is_valid(v, {})").format(sql.Literal(kind))
+    number = r"^\s*([-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|NaN|[-+]?Infinity)\s*$"
+    return sql.SQL("(v ~ {})").format(sql.Literal(number)) if kind == "numeric" else None
+
+
 def _limits(kind: str) -> list[tuple[str, sql.SQL]]:
+    """Reason and condition: over `{v}`, the value, and `{t}`, which is the same or its text."""
     modifier = _MODIFIER.search(kind)
     base = conversions.base(kind)
     if base in ("character varying", "character") and modifier:
         return [(f"longer than {modifier[1]} characters", _template("char_length({v}) > " + modifier[1]))]
     if base == "numeric":
-        found = [("no number", _template("{v} IN ('NaN', 'Infinity', '-Infinity')"))]
+        # Infinity is no numeric before 14: a source may write it as text alone.
+        found = [("no number", _template("{t} IN ('NaN', 'Infinity', '-Infinity')"))]
         if modifier:
             digits, scale = int(modifier[1]), int(modifier[2] or 0)
             limit = 10 ** (digits - scale)
-            finite = "{v} NOT IN ('NaN', 'Infinity', '-Infinity')"
+            finite = "CASE WHEN {t} NOT IN ('NaN', 'Infinity', '-Infinity') THEN"
             found += [
-                (f"too large for {kind}", _template(f"{finite} AND abs(round({{v}}, {scale})) >= {limit}")),
+                (f"too large for {kind}", _template(f"{finite} abs(round({{v}}, {scale})) >= {limit} END")),
                 (
                     f"more than {scale} digits after the point",
-                    _template(f"{finite} AND {{v}} <> round({{v}}, {scale})"),
+                    _template(f"{finite} {{v}} <> round({{v}}, {scale}) END"),
                 ),
             ]
         return found
@@ -134,15 +151,15 @@ class _Judge:
 
     def _keys(self) -> None:
         self._refuse("(key)", "no key", "FROM {incoming} AS s WHERE s.k IS NULL")
-        twice = "FROM {incoming} AS s WHERE s.k IS NOT NULL GROUP BY s.k HAVING count(*) > 1"
-        self._refuse("(key)", "two rows have this key", twice)
+        twice = "SELECT k FROM {incoming} WHERE k IS NOT NULL GROUP BY k HAVING count(*) > 1"
+        self._refuse("(key)", TWICE, f"FROM {{incoming}} AS s WHERE s.k IN ({twice})")
         # An entry of an index holds some 2,700 bytes.
         self._refuse("(key)", "longer than 2,000 bytes", "FROM {incoming} AS s WHERE octet_length(s.k) > 2000")
 
     def values(self) -> None:
         if self.staging.raw:
             self.staging.run(_VALID)
-        found = rules(self.staging, raw=self.staging.raw)
+        found = rules(self.staging)
         if not found:
             return
         # One look at all; only where there is something, one at each.

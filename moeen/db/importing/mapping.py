@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from moeen.db.codes import Code
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.errors import USAGE, MoeenError, of_file
 
 _HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
 _ASSIGNMENT = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
 _PART = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
+_NUL = re.compile(r"\\(u0000|U00000000)")
 _MULTILINE = re.compile(r'"""|\'\'\'')
 _NAME = re.compile(r"[\w .-]{1,100}")
 #: Stands where somebody has yet to decide: for a constant, a value, what becomes of NULL, a reason.
@@ -93,12 +94,11 @@ class Mapping:
 def load(path: Path) -> Mapping:
     """Read and check the form of a mapping. Raises MappingError (2) with the line of what is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
+        step = "import_database --propose writes a first one." if isinstance(error, FileNotFoundError) else ""
         raise MappingError(
-            f"The mapping {path} cannot be read.",
-            next_step="import_database --propose writes a first one.",
-            exit_code=USAGE,
+            f"The mapping {path} cannot be read: {of_file(error)}.", next_step=step, exit_code=USAGE
         ) from error
     return parse(text, path=path)
 
@@ -109,6 +109,11 @@ def parse(text: str, *, path: Path) -> Mapping:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"{path.name} is no TOML: {error}.", exit_code=USAGE) from error
+    except RecursionError as error:
+        raise MappingError(f"{path.name} is nested too deeply.", exit_code=USAGE) from error
+    if nothing := _NUL.search(text):
+        line = text.count("\n", 0, nothing.start()) + 1
+        raise MappingError(f"{path.name}, line {line}: PostgreSQL knows no character 0.", exit_code=USAGE)
     return _Reader(path, text, document).mapping()
 
 
@@ -236,7 +241,7 @@ def _lines(text: str) -> dict[str, int]:
     """Dotted path of TOML -> the line it begins at."""
     found: dict[str, int] = {}
     header, inside = "", False
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not inside:
             if match := _HEADER.fullmatch(line):
                 header = ".".join(_parts(match[1]))

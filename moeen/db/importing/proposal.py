@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-
-import psycopg
+from dataclasses import dataclass, field, replace
 
 from moeen.db.importing.guesses import Guess, Values, fits, group, listed
 from moeen.db.importing.mapping import UNDECIDED
+from moeen.db.importing.selection import fits as named
 from moeen.db.importing.source import ForeignKey, Source, SourceTable
 from moeen.db.importing.target import ID, PUBLIC_ID, Target
-from moeen.db.importing.words import Words
+from moeen.db.importing.words import Words, letters
 
 #: What names and columns weigh when two tables are compared; under LEAST they have too little in common.
 _NAME, _COLUMNS, LEAST = 0.55, 0.45, 0.5
+#: Names of keys that tell nothing of their table.
+_USUAL = ("id", "no", "code", "key", "number", "uuid")
 #: A guess for a column that is less sure is none.
 LEAST_COLUMN = 0.5
 
@@ -96,10 +97,20 @@ class _Proposer:
         placed = {table.of.name for table in self.made.values()}
         left = {}
         for name, other in self.theirs.items():
-            if name not in placed and other.kind in ("r", "p") and (count := self.values.count(other)):
+            if name in placed or other.kind not in ("r", "p"):
+                continue
+            if not other.readable:
+                left[name] = "the source's role may not read it"
+            elif count := self.values.count(other):
                 views = sorted(view for view in placed if name in self.shown.get(view, ()))
                 left[name] = f"{count:,} rows" + (f"; what {', '.join(views)} shows of it is taken" if views else "")
+        for schema, names in self.source.elsewhere().items():
+            if unread := [name for name in names if not self._reads(schema, name)]:
+                left[f"{schema}.*"] = f"tables of another schema that hold rows: {', '.join(unread)}"
         return Proposal(tuple(self.made[name] for name in sorted(self.made)), left)
+
+    def _reads(self, schema: str, table: str) -> bool:
+        return any(named(f"{schema}.{table}", made.source) for made in self.made.values())
 
     # --- tables -----------------------------------------------------------------------------------------------------
 
@@ -109,6 +120,7 @@ class _Proposer:
             (ours.name, theirs.name): self._alike(ours, theirs)
             for ours in self.targets.values()
             for theirs in self.theirs.values()
+            if theirs.readable
         }
         self._drop_impossible(scores)
         found: dict[str, tuple[str, float]] = {}
@@ -221,19 +233,24 @@ class _Proposer:
             rivals = [one for one, its in known.items() if its == other]
             keys = [key for key in of.foreign_keys if self._leads(key, other)]
             for key in keys:
-                alike, _ = self.words.column(ours.name, name, key.columns[0], of=of.name)
+                alike = max(self.words.column(ours.name, name, one, of=of.name)[0] for one in key.columns)
                 sure = 0.95 if len(keys) == len(rivals) == 1 else 0.5 + 0.45 * alike if alike else 0.0
                 found.append((sure, name, self._followed(key, other, sure)))
-            away = {key.columns[0] for key in of.foreign_keys if len(key.columns) == 1}
-            for column in of.columns:
+            away = {column for key in of.foreign_keys for column in key.columns}
+            home = self.theirs[self.sources[other]]
+            for column, kind in of.columns.items():
                 sure, why = self.words.column(ours.name, name, column, of=of.name)
-                if column not in away and column not in of.key:
+                alike = [group(kind)] == [group(home.columns[one]) for one in self._key(home)]
+                if alike and (column,) == self._key(home) and letters(column) not in _USUAL and home is not of:
+                    sure, why = max((sure, why), (0.9, f"named like the key of {home.name}"))
+                if alike and column not in away and column not in of.key:
                     found.append((sure * 0.95, name, Guess(column=column, sure=sure * 0.95, why=why, uses=(column,))))
             is_own = made.is_part and self.sources[other] == of.name and len(made.key) == 1
             if is_own and (ours.columns[name].not_null or len(rivals) == 1):
                 guess = Guess(column=made.key[0], sure=0.9, why="stands in the same row", uses=made.key)
                 found.append((guess.sure, name, guess))
-        self._take(made, found, often=made.key)
+        shared = [one for one in of.columns if sum(one in key.columns for key in of.foreign_keys) > 1]
+        self._take(made, found, often=(*made.key, *shared))
         for name, other in known.items():
             if name not in made.columns and ours.columns[name].not_null and (onward := self._two_on(of, other)):
                 made.columns[name] = onward
@@ -241,11 +258,16 @@ class _Proposer:
     def _leads(self, key: ForeignKey, ours: str) -> bool:
         """Whether a foreign key of theirs leads to the source of a table of ours, or to what that shows."""
         home = self.sources[ours]
-        return len(key.columns) == 1 and (key.table == home or key.table in self.shown.get(home, ()))
+        is_whole = len(key.columns) == 1 or set(key.table_columns) == set(self._key(self.theirs[home]))
+        return is_whole and (key.table == home or key.table in self.shown.get(home, ()))
 
     def _followed(self, key: ForeignKey, ours: str, sure: float) -> Guess:
         column, why = key.columns[0], f"a foreign key to {key.table}"
         home = self._key(self.theirs[self.sources[ours]])
+        if len(home) > 1:
+            columns = [key.columns[key.table_columns.index(one)] for one in home]
+            query = " || '|' || ".join(map(self.source.identifier, columns))
+            return Guess(sql=query, sure=sure, why=why, uses=key.columns)
         if key.table_columns == home or key.table not in self.theirs:
             return Guess(column=column, sure=sure, why=why, uses=(column,))
         query = self.source.written(
@@ -311,8 +333,8 @@ class _Proposer:
             if name in made.columns or name in ours.references:
                 continue
             for column, kind in of.columns.items():
-                is_word = group(ours.columns[name].type) == "text" and column in away
-                if (column in away and not is_word) or (column in made.key and group(kind) != "text"):
+                is_word = group(ours.columns[name].type) == "text" and self.values.leads_to_words(of, column)
+                if (column in away and not is_word) or ((column,) == made.key and group(kind) != "text"):
                     continue
                 sure, why, hundredths = self._compared(ours, name, of, column)
                 if is_word:
@@ -389,16 +411,11 @@ class _Proposer:
             return
         schema, _, other = key.table.rpartition(".")
         beside = self.source.tables(schema).get(other)
-        if beside is None:
+        if beside is None or not beside.readable:
             return
-        before = dict(made.columns)
+        before = set(made.columns)
         columns = {name: kind for name, kind in beside.columns.items() if name not in made.of.columns}
-        new = SourceTable(beside.schema, beside.name, beside.kind, beside.rows, columns)
-        try:
-            self._by_name(made, new)
-        except psycopg.errors.InsufficientPrivilege:
-            made.columns = before
-            return
+        self._by_name(made, replace(beside, columns=columns, key=(), foreign_keys=()))
         more = sorted({one for name, guess in made.columns.items() if name not in before for one in guess.uses})
         if more:
             start = f"SELECT s.*, {', '.join('b.' + self.source.identifier(column) for column in more)} "

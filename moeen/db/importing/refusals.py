@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +13,34 @@ from psycopg import sql
 
 from moeen.db.backups import encryption
 from moeen.db.findings import Finding, Fix, Severity
-from moeen.db.importing.judgement import NO_SUCH_VALUE, rules
-from moeen.db.importing.mapping import UNDECIDED, Mapping
+from moeen.db.importing import mapping as mappings
+from moeen.db.importing.judgement import NO_ROW, NO_SUCH_VALUE, TWICE, rules
+from moeen.db.importing.mapping import UNDECIDED
 from moeen.db.importing.selection import UNMAPPED, Selection
 from moeen.db.importing.source import Source
 from moeen.db.importing.staging import Staging
 from moeen.db.kinds import Kind
 
 
-def findings(staging: Staging) -> list[Finding]:
-    """One a column and reason: how many rows, five of their keys, and the query that finds all of them."""
-    queries = {(rule.column, rule.reason): rule.query for rule in rules(staging, raw=False)}
+def findings(staging: Staging, others: Mapping[str, Selection]) -> list[Finding]:
+    """One a column and reason: how many rows, five of their keys, and the query that finds all of them.
+
+    ``others``: the tables of the import, by name.
+    """
+    queries = {(rule.column, rule.reason): rule.query for rule in rules(staging)}
     found = []
     for column, reason, count, keys in staging.rows(_REFUSED):
         condition = queries.get((column, reason))
         told = staging.selection.table.columns.get(column)
+        if told and told.constant == UNDECIDED:
+            continue  # the line is open, and is told of as such
         advice = "correct them in the source, or in the mapping" + (f" (line {told.line})" if told else "")
-        if condition:
-            advice += f"; to find them there: {staging.selection.value(column, condition).as_string(None)}"
+        if reason.startswith(NO_ROW):
+            query = staging.selection.lost(column, others[staging.selection.references[column]])
+            advice += f"; those whose row is not there, either: {query.as_string(None)}"
+        elif reason == TWICE or condition:
+            query = staging.selection.value(column, condition) if condition else staging.selection.twice()
+            advice += f"; to find them there: {query.as_string(None)}"
         what = f"{reason}{_values(staging, column) if reason == NO_SUCH_VALUE else ''}"
         more = ", ..." if count > len(keys) else ""
         found.append(
@@ -59,8 +69,8 @@ def _values(staging: Staging, column: str) -> str:
 def undecided(source: Source, selections: Sequence[Selection], left_out: Container[str]) -> Iterator[Finding]:
     """Columns and tables of the source that hold something, and of which the mapping does not tell.
 
-    ``left_out``: tables, and columns as `table.column`. A column that one of the tables takes, or leaves out with a
-    reason, is told of, whichever other tables read it. Of tables in other schemas nothing is asked.
+    ``left_out``: tables, columns as `table.column`, those of other schemas as `schema.table` or `schema.*`. A column
+    that one of the tables takes, or leaves out with a reason, is told of, whichever other tables read it.
     """
     tables = source.tables()
     for one in selections:
@@ -80,9 +90,20 @@ def undecided(source: Source, selections: Sequence[Selection], left_out: Contain
         if readers:
             left = [one for one in table.columns if one not in told and f"{name}.{one}" not in left_out]
             where = next((one.table.name for one in readers if one.table.source == name), readers[0].table.name)
-            yield from _columns_of(source, relation, name, left, f"[tables.{where}]")
-        elif source.rows(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation))[0][0]:
+            if table.readable:
+                yield from _columns_of(source, relation, name, left, f"[tables.{where}]")
+            else:
+                yield from (_left(f"{name}.{one}", _HIDDEN, f"[tables.{where}]") for one in left)
+        elif not table.readable:
+            yield _left(name, _HIDDEN, "the mapping")
+        elif source.holds_rows(table):
             yield _left(name, "rows", "the mapping")
+    for schema, names in source.elsewhere().items():
+        dotted = [f"{schema}.{name}" for name in names]
+        left = [one for one in dotted if one not in left_out and not any(other.reads({one}) for other in selections)]
+        if left and f"{schema}.*" not in left_out:
+            what = "table that holds" if len(left) == 1 else "tables that hold"
+            yield _left(f"{schema}.*", f"{len(left)} {what} rows: {', '.join(left)}", "the mapping")
 
 
 def _columns(source: Source, one: Selection, what: str, left: Sequence[str]) -> Iterator[Finding]:
@@ -99,10 +120,14 @@ def _columns_of(source: Source, rows: sql.Composable, what: str, left: Sequence[
             yield _left(f"{what}.{name}", f"{count:,} values", where)
 
 
-def open_lines(mapping: Mapping) -> Iterator[Finding]:
+def open_lines(mapping: mappings.Mapping) -> Iterator[Finding]:
     """Lines of the mapping where somebody has yet to decide."""
     for what, line in mapping.undecided.items():
         yield _left(what, f'"{UNDECIDED}" in line {line}', f"line {line}")
+
+
+#: Of what the source's role may not read: it may hold something.
+_HIDDEN = "what its role may not read"
 
 
 def _left(what: str, found: str, where: str) -> Finding:
@@ -141,10 +166,15 @@ def _lines(staging: Staging) -> Iterator[dict[str, Any]]:
 
 
 _REFUSED = """
-    SELECT c, reason, count(*), (array_agg(coalesce(k, 'NULL') ORDER BY length(k), k))[1:5] FROM {refused}
+    SELECT c, reason, sum(n)::bigint, (array_agg(key ORDER BY length(key), key))[1:5]
+    FROM (SELECT c, reason, coalesce(k, 'NULL') AS key, count(*) AS n FROM {refused} GROUP BY 1, 2, 3) AS by_key
     GROUP BY 1, 2 ORDER BY 1, 2
 """
 _ROWS = """
-    SELECT x.k, x.c, x.reason, to_jsonb(s) - 'k' - 'd' FROM {refused} AS x LEFT JOIN {stage} AS s ON s.k = x.k
-    ORDER BY x.c, x.reason, x.k
+    SELECT x.k, x.c, x.reason, to_jsonb(s) - 'k' - 'd'
+    FROM (SELECT DISTINCT k, c, reason FROM {refused} WHERE k IS NOT NULL) AS x LEFT JOIN {stage} AS s ON s.k = x.k
+    UNION ALL
+    SELECT NULL, x.c, x.reason, to_jsonb(s) - 'k' - 'd'
+    FROM (SELECT DISTINCT c, reason FROM {refused} WHERE k IS NULL) AS x JOIN {stage} AS s ON s.k IS NULL
+    ORDER BY 2, 3, 1
 """

@@ -77,9 +77,19 @@ class Selection:
             "SELECT k FROM (SELECT {key} AS k, {value} AS v FROM {rows} AS s) AS t WHERE {condition}"
         ).format(key=self.key, value=expression or sql.NULL, rows=self.rows, condition=condition)
 
+    def twice(self) -> sql.Composed:
+        """A query for people: the keys that two rows have."""
+        return sql.SQL("SELECT {} AS k FROM {} AS s GROUP BY 1 HAVING count(*) > 1").format(self.key, self.rows)
+
+    def lost(self, column: str, other: Selection) -> sql.Composed:
+        """A query for people: the keys of the rows whose reference leads to no row of the other table."""
+        keys = sql.SQL("SELECT {key} FROM {rows} AS s WHERE {key} IS NOT NULL").format(key=other.key, rows=other.rows)
+        return self.value(column, sql.SQL("v NOT IN ({})").format(keys))
+
     def reads(self, tables: Iterable[str]) -> list[str]:
         """Those of the source's tables that its SQL reads: by their letters, which is enough to not ask about them."""
-        return [name for name in tables if self.table.source == name or any(fits(name, text) for text in self._texts)]
+        texts = [text.replace('"', "") for text in self._texts]
+        return [name for name in tables if self.table.source == name or any(fits(name, text) for text in texts)]
 
     def tells_of(self, table: str, column: str) -> bool:
         """Whether the mapping takes this column of the source's table, or leaves it out with a reason."""
@@ -167,11 +177,15 @@ class _Composer:
         self.rows = self._rows()
         line = table.lines["from"]
         try:
-            self.known = dict(source.described(sql.SQL("SELECT * FROM {} AS s").format(self.rows)))
+            described = source.described(sql.SQL("SELECT * FROM {} AS s").format(self.rows))
         except psycopg.OperationalError as error:
             raise source.lost(error) from error
         except psycopg.Error as error:
             raise whole.error(line, f"the source has no such rows: {_said(error)}.") from error
+        self.known = dict(described)
+        for name in self.known:
+            if [one for one, _ in described].count(name) > 1:
+                raise whole.error(line, f"the SELECT gives two columns named {name}.", next_step="Name them with AS.")
 
     def _rows(self) -> sql.Composable:
         if self.table.is_query:
@@ -294,8 +308,8 @@ class _Composer:
         return self.whole.error(line, cause, next_step=next_step)
 
 
-#: Stands before a value that a map does not hold.
-UNMAPPED = "\x01no such value in the map: "
+#: Stands before a value that a map does not hold, in the place of what would stand for it.
+UNMAPPED = "no such value in the map: "
 
 
 def fits(name: str, text: str) -> bool:

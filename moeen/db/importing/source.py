@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +51,10 @@ class SourceLost(MoeenError):
     default_code = Code.IMPORT_SOURCE
 
 
+class NoSchema(MoeenError):
+    """The source has no schema of that name."""
+
+
 @dataclass(frozen=True)
 class ForeignKey:
     """Columns that refer to those of another table of the source."""
@@ -62,12 +66,16 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table or view of the source: column -> type as PostgreSQL writes it, enums with their labels."""
+    """A table or view of the source: column -> type as PostgreSQL writes it, enums with their labels.
+
+    ``readable``: whether the source's role sees all of it.
+    """
 
     schema: str
     name: str
     kind: str
     rows: int
+    readable: bool
     columns: dict[str, str]
     key: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
@@ -111,7 +119,7 @@ class Source:
             cause = known.cause if known else type(error).__name__
             step = (known.next_step if known else "").replace("DATABASE_URL", "--from")
             raise MoeenError(f"The source: {cause}", next_step=step, code=Code.IMPORT_SOURCE) from error
-        with connection:
+        with closing(connection):  # never committed: not even a large object that an expression makes stays
             yield cls._begun(connection, url, schema, snapshot)
 
     @contextmanager
@@ -139,7 +147,7 @@ class Source:
         connection.execute(sql.SQL("SET LOCAL search_path = {}, pg_catalog").format(sql.Identifier(schema)))
         row = connection.execute("SELECT to_regnamespace(quote_ident(%s))", [schema]).fetchone()
         if row is None or row[0] is None:
-            raise MoeenError(f"The source has no schema {schema}.", exit_code=USAGE)
+            raise NoSchema(f"The source has no schema {schema}.", exit_code=USAGE)
         return cls(connection, url, schema)
 
     def described(self, query: sql.Composable) -> list[tuple[str, str]]:
@@ -196,8 +204,14 @@ class Source:
         try:
             with self.connection.transaction():
                 return self.connection.execute(query).fetchall()
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, errors.InsufficientPrivilege) as error:
             raise self.lost(error) from error
+
+    def knows_zone(self, name: str) -> bool:
+        try:
+            return bool(self.rows(sql.SQL("SELECT now() AT TIME ZONE {}").format(sql.Literal(name))))
+        except psycopg.DataError:
+            return False
 
     def cancel(self) -> None:
         """End what another thread is asking."""
@@ -211,10 +225,21 @@ class Source:
                 "The source went away while it was read.",
                 next_step="Run the command again; what was written stays, and is not written twice.",
             )
+        if isinstance(error, errors.InsufficientPrivilege):
+            return self.denied(error)
         known = explain(error)
         return MoeenError(
             f"The source: {known.cause if known else type(error).__name__}",
             next_step=known.next_step if known else "Look into its server's log, then run the command again.",
+            code=Code.IMPORT_SOURCE,
+        )
+
+    def denied(self, error: psycopg.Error) -> MoeenError:
+        """What the source's role may not read."""
+        return MoeenError(
+            f"The source does not show this to its role {self.connection.info.user}: {error.diag.message_primary}.",
+            next_step="Grant it SELECT on all tables, and USAGE on their schema; of tables with row security, take "
+            "their owner or a role with BYPASSRLS.",
             code=Code.IMPORT_SOURCE,
         )
 
@@ -247,10 +272,24 @@ class Source:
             self._tables[wanted] = self._read_tables(wanted)
         return self._tables[wanted]
 
+    def elsewhere(self) -> dict[str, list[str]]:
+        """Schema -> its tables that hold rows or may do, for schemas of people's own besides the one that is read."""
+        found: dict[str, list[str]] = {}
+        for (schema,) in self.connection.execute(_SCHEMAS, [self.schema]).fetchall():
+            tables = [one for one in self.tables(schema).values() if one.kind in ("r", "p")]
+            if holding := [one.name for one in tables if not one.readable or self.holds_rows(one)]:
+                found[schema] = holding
+        return found
+
+    def holds_rows(self, table: SourceTable) -> bool:
+        relation = sql.Identifier(table.schema, table.name)
+        return bool(self.rows(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation))[0][0])
+
     def _read_tables(self, wanted: str) -> dict[str, SourceTable]:
         found: dict[str, SourceTable] = {}
-        for name, kind, rows, names, types in self.connection.execute(_TABLES, [wanted]).fetchall():
-            found[name] = SourceTable(wanted, name, kind, max(rows, 0), dict(zip(names, types, strict=True)))
+        for name, kind, rows, readable, names, types in self.connection.execute(_TABLES, [wanted]).fetchall():
+            columns = dict(zip(names, types, strict=True))
+            found[name] = SourceTable(wanted, name, kind, max(rows, 0), readable, columns)
         for name, key in self.connection.execute(_KEYS, [wanted]).fetchall():
             found[name] = replace(found[name], key=tuple(key))
         for name, columns, other, others in self.connection.execute(_FOREIGN_KEYS, [wanted]).fetchall():
@@ -263,12 +302,20 @@ class Source:
 
 _TABLES = """
     SELECT c.relname::text, c.relkind::text, c.reltuples::bigint,
+           has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+           AND NOT row_security_active(c.oid),
            array_agg(a.attname::text ORDER BY a.attnum),
            array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-    GROUP BY 1, 2, 3 ORDER BY 1
+    GROUP BY 1, 2, 3, 4 ORDER BY 1
+"""
+_SCHEMAS = """
+    SELECT nspname::text FROM pg_namespace AS n
+    WHERE nspname <> %s AND nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_namespace'::regclass AND objid = n.oid AND deptype = 'e')
+    ORDER BY 1
 """
 _KEYS = """
     SELECT c.relname::text, array_agg(a.attname::text ORDER BY k.place)
@@ -300,5 +347,5 @@ _LABELS = """
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     JOIN pg_enum AS e ON e.enumtypid = a.atttypid
-    WHERE n.nspname = %s AND NOT c.relispartition GROUP BY 1, 2
+    WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition GROUP BY 1, 2
 """

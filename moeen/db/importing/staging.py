@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
@@ -41,11 +41,19 @@ class ExpressionFailed(MoeenError):
     default_code = Code.MAPPING
 
     def __init__(self, error: psycopg.Error) -> None:
-        super().__init__(
-            f"An expression fails at some row: {type(error).__name__}.",
-            next_step="`manage.py import_database --check` names its line in the mapping, and a query for such rows.",
-        )
-        self.kind = type(error).__name__
+        super().__init__(f"An expression fails at some row of the source: {why(error)}.")
+
+
+def why(error: psycopg.Error) -> str:
+    """Why an expression fails, without the value that it fails at."""
+    return next((words for kind, words in _WHY if isinstance(error, kind)), type(error).__name__)
+
+
+_WHY: tuple[tuple[type[psycopg.Error], str], ...] = (
+    (errors.CardinalityViolation, "a SELECT in it finds several rows"),
+    (errors.ReadOnlySqlTransaction, "it writes, and the source is never written"),
+    (errors.DivisionByZero, "it divides by zero"),
+)
 
 
 @dataclass(frozen=True)
@@ -198,7 +206,8 @@ class Staging:
             raise self._failed(error) from error
 
     def _failed(self, error: psycopg.Error) -> MoeenError:
-        if self.sides.source.connection.closed or not isinstance(error, psycopg.DataError):
+        not_its_fault = (psycopg.OperationalError, errors.InsufficientPrivilege)
+        if self.sides.source.connection.closed or isinstance(error, not_its_fault):
             return self.sides.source.lost(error)
         return ExpressionFailed(error)
 
@@ -270,7 +279,12 @@ class Staging:
     def count(self) -> Counts:
         """Of the keys, once they are judged."""
         found = dict(self.rows("SELECT verb, count(*) FROM {keys} GROUP BY 1"))
-        (refused,) = self.rows("SELECT count(DISTINCT coalesce(k, '')) FROM {refused}")[0]
+        # A row may be entered for several reasons, and several rows by one key, or by none.
+        ((refused,),) = self.rows(
+            """SELECT coalesce(sum(most), 0)::bigint FROM (
+                   SELECT max(n) AS most FROM (SELECT k, count(*) AS n FROM {refused} GROUP BY k, c, reason) AS entered
+                   GROUP BY k) AS of_key"""
+        )
         return Counts(self.read, refused, *(found.get(verb, 0) for verb in ("new", "changed", "gone", "same")))
 
     # --- small helps ----------------------------------------------------------------------------------------------

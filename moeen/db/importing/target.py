@@ -47,10 +47,9 @@ class Target:
     def relation(self) -> sql.Identifier:
         return sql.Identifier("public", self.name)
 
-    @property
-    def pattern(self) -> str:
-        """What its public ids look like."""
-        return public_ids.column_pattern(self.prefix)
+    def takes(self, public_id: sql.Composable) -> sql.Composable:
+        """Whether a value is a public id of its form."""
+        return sql.SQL("({})").format(public_ids.form_condition(public_id, self.prefix))
 
     @property
     def writable(self) -> tuple[str, ...]:

@@ -82,8 +82,9 @@ class Words:
                 return 0.9 - 0.005 * place
         if any(_singulars(word) == _singulars(theirs) for word in (ours, *known)):
             return 0.85
-        bare = re.sub(r"^(tbl|t|app|clinic|hms|hospital)_|_(tbl|table|master|info|data|list)$", "", theirs.lower())
-        return 0.85 * self._table(ours, bare) if bare != theirs.lower() else 0.0
+        whole = "_".join(_parts(theirs))
+        bare = re.sub(r"^(tbl|t|app|clinic|hms|hospital)_|_(tbl|table|master|info|data|list|book|done)$", "", whole)
+        return 0.85 * self._table(ours, bare) if bare != whole else 0.0
 
     def column(self, table: str, ours: str, theirs: str, *, of: str) -> tuple[float, str]:
         """How alike two columns' names are, and why. ``of``: the table that theirs belongs to."""

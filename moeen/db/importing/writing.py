@@ -23,6 +23,8 @@ from moeen.db.importing.target import ID, PUBLIC_ID, Target
 from moeen.db.sql import fragment
 
 BATCH = 10_000
+#: Of a row that is ready, the public id that it had in the source.
+_OLD_ID = sql.Identifier("r", "p")
 Told = Callable[[str, int, int], None]
 
 
@@ -158,17 +160,17 @@ class _Writer:
         )
         if self.selection.public_id is None:
             return new
-        return sql.SQL("CASE WHEN r.p ~ {} THEN r.p ELSE {} END").format(sql.Literal(self.target.pattern), new)
+        return sql.SQL("CASE WHEN {} THEN r.p ELSE {} END").format(self.target.takes(_OLD_ID), new)
 
     def _aliases(self, part: sql.Composable) -> None:
         if self.selection.public_id is not None:
             self.staging.run(
                 """
                 INSERT INTO public.public_id_aliases (alias, table_name, row_id)
-                SELECT r.p, {table}, r.id FROM {ready} AS r WHERE {part} AND r.p !~ {pattern}
+                SELECT r.p, {table}, r.id FROM {ready} AS r WHERE {part} AND NOT {takes}
                 ON CONFLICT (alias) DO NOTHING
                 """,
-                part=part, pattern=sql.Literal(self.target.pattern), table=sql.Literal(self.target.name),
+                part=part, takes=self.target.takes(_OLD_ID), table=sql.Literal(self.target.name),
             )  # fmt: skip
 
     # --- what changed, and what is gone ---------------------------------------------------------------------------
@@ -196,8 +198,8 @@ class _Writer:
         sets = [sql.SQL("{c} = r.{c}").format(c=sql.Identifier(name)) for name in self.columns]
         if self.selection.public_id is not None:
             self._former_ids()
-            sets.append(sql.SQL("public_id = CASE WHEN r.p ~ {} THEN r.p ELSE t.public_id END").format(
-                sql.Literal(self.target.pattern)))  # fmt: skip
+            takes = self.target.takes(_OLD_ID)
+            sets.append(sql.SQL("public_id = CASE WHEN {} THEN r.p ELSE t.public_id END").format(takes))
         if sets:
             with self._updates():
                 self.staging.run(
@@ -226,9 +228,9 @@ class _Writer:
             """
             INSERT INTO public.public_id_aliases (alias, table_name, row_id)
             SELECT t.public_id, {table}, t.id FROM {ready} AS r JOIN {target} AS t ON t.id = r.id
-            WHERE r.verb = 'changed' AND r.p ~ {pattern} AND r.p <> t.public_id ON CONFLICT (alias) DO NOTHING
+            WHERE r.verb = 'changed' AND {takes} AND r.p <> t.public_id ON CONFLICT (alias) DO NOTHING
             """,
-            pattern=sql.Literal(self.target.pattern), table=sql.Literal(self.target.name),
+            takes=self.target.takes(_OLD_ID), table=sql.Literal(self.target.name),
         )  # fmt: skip
 
     def delete(self) -> None:

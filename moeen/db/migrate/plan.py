@@ -25,6 +25,7 @@ from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.migrate.states import State, shown
 from moeen.db.migrate.watch import Seen
+from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.sql import compose, fragment
 from moeen.db.statements import Statement, split
 
@@ -47,9 +48,6 @@ _ADVICE = {
     Lock.ACCESS_EXCLUSIVE: "constraints NOT VALID, then VALIDATE in another transaction; other values in a new column, "
     "by a backfill",
 }
-
-#: A table of a schema of ours that a file of SQL takes away on the way back.
-_DROPS_TABLE = re.compile(r"^DROP TABLE IF EXISTS (\w+)\.(\w+);$", re.MULTILINE)
 
 Sizes = Mapping[str, tuple[int, int]]
 #: (migration, statement) -> what it did on the twin.
@@ -149,32 +147,32 @@ def losses(
     reversed_ones = [migration for migration, backwards in plan if backwards]
     if not reversed_ones:
         return []
-    sizes, found = estimate_sizes(connection, count_to=THRESHOLD_ROWS), []
+    dropped: list[ObjectName] = []
     for migration in reversed_ones:
         state = loader.project_state((migration.app_label, migration.name))
         for operation in migration.operations:
-            if isinstance(operation, operations.RunSQLFile):
-                dropped = _DROPS_TABLE.findall(operation.texts[1])
-                found += [f"table {schema}.{name}" for schema, name in dropped if _holds(connection, schema, name)]
-            if not isinstance(operation, operations.CreateTable | operations.AddColumn):
-                continue
-            name = operation.name if isinstance(operation, operations.CreateTable) else operation.model_name
-            model = state.apps.get_model(migration.app_label, name)
-            table = model._meta.db_table
-            if table in sizes and has_rows(connection, table):
-                what = f"table {table}"
-                if isinstance(operation, operations.AddColumn):
-                    what = f"column {table}.{model._meta.get_field(operation.name).column}"
-                found.append(f"{what} (about {sizes[table][0]:,} rows)")
+            if isinstance(operation, operations.Ours):
+                dropped += operation.dropped_on_the_way_back(migration.app_label, state)
+    sizes, found = estimate_sizes(connection, count_to=THRESHOLD_ROWS), []
+    for lost in dropped:
+        what = f"{'column' if lost.part else 'table'} {lost.pretty()}"
+        if lost.part and lost.relation in dropped:
+            continue  # it goes with its table
+        if lost.schema != PUBLIC:
+            found += [what] if _holds(connection, lost) else []
+        elif lost.table in sizes and has_rows(connection, lost.table):
+            found.append(f"{what} (about {sizes[lost.table][0]:,} rows)")
     return found
 
 
-def _holds(connection: BaseDatabaseWrapper, schema: str, table: str) -> bool:
+def _holds(connection: BaseDatabaseWrapper, table: ObjectName) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", [schema, table])
+        cursor.execute(
+            "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", [table.schema, table.table]
+        )
         if cursor.fetchone() == (False,):
             return False
-        cursor.execute(compose("SELECT EXISTS (SELECT FROM {s}.{t})", s=schema, t=table))
+        cursor.execute(compose("SELECT EXISTS (SELECT FROM {t})", t=table.identifier()))
         return bool(cursor.fetchone()[0])
 
 

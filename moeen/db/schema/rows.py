@@ -155,8 +155,8 @@ class _Reader:
             check = name.has(f"{table}_public_id_check")
             proven = self.form.objects.get("constraint", {}).get(check)
             if proven is None or proven != self.expected.get("constraint", {}).get(check):
-                pattern = sql.Literal(public_ids.column_pattern(public_ids.prefix_of(model)))
-                malformed = self._count(table, "SELECT count(*) FROM public.{t} WHERE public_id !~ {p}", p=pattern)
+                form = public_ids.form_condition(sql.Identifier("public_id"), public_ids.prefix_of(model))
+                malformed = self._count(table, "SELECT count(*) FROM public.{t} WHERE NOT ({f})", f=form)
                 if malformed:
                     why = "these rows cannot be reached by their public id"
                     fix = Fix(advice="give each a new public id, after looking at where the old ones are in use")

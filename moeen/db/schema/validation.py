@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from moeen.db import catalog
 from moeen.db.catalog import Catalog
 from moeen.db.codes import Code
-from moeen.db.errors import FAILED, USAGE, MoeenError
+from moeen.db.errors import FAILED, USAGE, ConfigurationError, MoeenError
 from moeen.db.findings import Finding, Severity, unique
 from moeen.db.history import ledger
 from moeen.db.kinds import Kind
@@ -319,10 +319,9 @@ def _allowed(*entries: str) -> tuple[tuple[str, str], ...]:
     for entry in entries:
         kind = next((kind for kind in kinds if entry.startswith(f"{kind} ")), None)
         if kind is None:
-            raise MoeenError(
+            raise ConfigurationError(
                 f"SCHEMA_ALLOWED: {entry!r} begins with no kind of object or finding.",
                 next_step="Write it as validate_schema prints it: 'table own_table', \"owner's view reports.*\".",
-                exit_code=USAGE,
             )
         found.append((str(kind), entry.removeprefix(f"{kind} ")))
     return tuple(found)

@@ -31,7 +31,12 @@ class Anchor:
 
     def __post_init__(self) -> None:
         if not self.words or ("://" in self.words and not self._is_url):
-            raise MoeenError("That is no place for seals.", next_step=f"The wanted form: {FORM}", exit_code=USAGE)
+            raise MoeenError(
+                "That is no place for seals.",
+                next_step=f"The wanted form: {FORM}",
+                exit_code=USAGE,
+                code=Code.ANCHOR,
+            )
 
     @property
     def _is_url(self) -> bool:

@@ -20,7 +20,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog, public_ids
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.codes import Code
+from moeen.db.errors import MIGRATE_FIRST, USAGE, MoeenError
 from moeen.db.findings import Finding, unique
 from moeen.db.kinds import Kind
 from moeen.db.roles import API_ROLES, OTHERS, PEOPLE, PREFIX, ROLES
@@ -87,6 +88,18 @@ class Access:
             COMMANDS[letter]: cell.as_dict() | {"count": self.counts.get(letter)} for letter, cell in self.cells.items()
         }
         return {"who": self.who, "role": self.role, "table": self.table, "total": self.total, "access": cells}
+
+
+def refuse_never_migrated(connection: BaseDatabaseWrapper) -> None:
+    """Where row security is not ours yet, nothing is as it was declared, and nobody is bound. Raises MoeenError."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('app.identity_keys') IS NULL")
+        if cursor.fetchone() == (True,):
+            raise MoeenError(
+                "Row security does not stand in this database yet: it was never migrated.",
+                next_step=MIGRATE_FIRST,
+                code=Code.NOT_MIGRATED,
+            )
 
 
 def effective(

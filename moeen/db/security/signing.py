@@ -181,7 +181,7 @@ def key_file(folder: Path, *, data_dir: Path | None) -> Path:
 def keep(connection: BaseDatabaseWrapper, path: Path) -> None:
     """Keep the newest key in a file of its owner's, for serving processes that are no owner of the database."""
     text = next((key.text() for key in keys(connection)), "")
-    if text and secret_files.read(path) != text:
+    if text and secret_files.read_if_may(path) != text:
         secret_files.write(path, text)
 
 

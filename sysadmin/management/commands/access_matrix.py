@@ -13,6 +13,7 @@ from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.roles import OTHERS, PEOPLE
 from moeen.db.security import access
+from sysadmin.management import tables
 from sysadmin.management.json_output import as_json
 
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
+        access.refuse_never_migrated(connection)
         cells, found = access.effective(connection), access.differences(connection)
         past = schema.exposed(connection)
         if options["json"]:
@@ -57,6 +59,9 @@ class Command(BaseCommand):
             letter = cell.command if cell.rows == "all" else cell.command.lower()
             key = cell.table, cell.role
             shown[key] = shown.get(key, "") + letter + ("*" if cell.columns else "")
-        self.stdout.write(f"{'':24}" + "".join(f"{role:12}" for role in roles).rstrip())
-        for table in sorted({cell.table for cell in cells}):
-            self.stdout.write(f"{table:24}" + "".join(f"{shown.get((table, role), '-'):12}" for role in roles).rstrip())
+        rows = [
+            [table, *(shown.get((table, role), "-") for role in roles)]
+            for table in sorted({cell.table for cell in cells})
+        ]
+        for line in tables.lines(["", *roles], rows, width=tables.width_of(self.stdout)):
+            self.stdout.write(line)

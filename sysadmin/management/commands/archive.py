@@ -103,4 +103,5 @@ class Command(BackupCommand):
                 "Archiving is off.",
                 next_step="Set ARCHIVE=true (environment or .env). For a hosted server see docs/archive.md.",
                 exit_code=USAGE,
+                code=Code.ARCHIVE,
             )

@@ -45,6 +45,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
+        access.refuse_never_migrated(connection)
         found = self._why(connection, options) if options["why"] else self._table(connection, options)
         self.stdout.write(as_json(found.as_dict()) if options["json"] else "\n".join(found.lines()))
         if isinstance(found, why.Why) and found.contradicted:

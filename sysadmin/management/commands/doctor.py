@@ -15,6 +15,7 @@ from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.history import reports
 from sysadmin.management import metrics_file
 from sysadmin.management.json_output import as_json
+from sysadmin.management.tables import folded, width_of
 
 
 class Command(BaseCommand):
@@ -43,7 +44,11 @@ class Command(BaseCommand):
             reports.keep(connection, reports.DOCTOR, ok=found.ok, report=found.as_dict())
         if options["metrics"]:
             self._write(options["metrics"], found)
-        self.stdout.write(as_json(found.as_dict()) if options["json"] else found.pretty())
+        self.stdout.write(
+            as_json(found.as_dict())
+            if options["json"]
+            else folded(found.pretty(), width=width_of(self.stdout), indent=doctor.INDENT)
+        )
         if not found.ok:
             sys.exit(FINDINGS)
 

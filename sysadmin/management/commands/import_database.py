@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backups, importing
-from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.errors import FINDINGS, USAGE, MoeenError, of_file
 from moeen.db.importing import Check, Receipt
 from sysadmin.management.arguments import whole
 from sysadmin.management.json_output import as_json
@@ -35,12 +35,13 @@ class Command(BaseCommand):
         parser.add_argument("--from", dest="url", required=True, metavar="URL", help=words)
         words = "the mapping; with --propose where to write it, or - to print it"
         parser.add_argument("--map", required=True, type=Path, metavar="FILE", help=words)
+        one_of = parser.add_mutually_exclusive_group()
         words = "write a first mapping, with how sure each line is and what is to be decided"
-        parser.add_argument("--propose", action="store_true", help=words)
+        one_of.add_argument("--propose", action="store_true", help=words)
         words = "with --propose: the schema of the other database (default: public)"
-        parser.add_argument("--schema", default="public", metavar="NAME", help=words)
+        parser.add_argument("--schema", metavar="NAME", help=words)
         words = "write nothing; say what would come over, what would be refused, and what the mapping does not tell of"
-        parser.add_argument("--check", action="store_true", help=words)
+        one_of.add_argument("--check", action="store_true", help=words)
         words = "go on although so many rows are refused (default: 0); they are in the file of --rejects"
         parser.add_argument("--max-rejects", type=whole, default=0, metavar="N", help=words)
         words = "where refused rows are written, encrypted where backups are (default: in .moeen/imports)"
@@ -55,6 +56,9 @@ class Command(BaseCommand):
         if options["propose"]:
             self._propose(connection, url, options)
             return
+        if options["schema"] is not None:
+            step = f'Write it into {options["map"].name}: schema = "{options["schema"]}".'
+            raise MoeenError("--schema belongs to --propose.", next_step=step, exit_code=USAGE)
         with Display(self.stderr) as display:
             told = display.show if options["verbosity"] else lambda stage, done, total: None
             if options["check"]:
@@ -73,7 +77,9 @@ class Command(BaseCommand):
 
     def _propose(self, connection: Any, url: str, options: dict[str, Any]) -> None:
         words = importing.Words.load(Path(settings.BASE_DIR) / "moeen" / "synonyms.toml")
-        made, text = importing.propose(connection, url, words, schema=options["schema"], zone=settings.TIME_ZONE)
+        made, text = importing.propose(
+            connection, url, words, schema=options["schema"] or "public", zone=settings.TIME_ZONE
+        )
         if str(options["map"]) == "-":
             self.stdout.write(text, ending="")
             return
@@ -83,6 +89,10 @@ class Command(BaseCommand):
         except FileExistsError as error:
             step = "Name another file, or remove this one: what people decided in it would be lost."
             raise MoeenError(f"{options['map']} is there already.", next_step=step, exit_code=USAGE) from error
+        except OSError as error:
+            step = "Name a file in a folder that this user may write."
+            cause = f"{options['map']} cannot be written: {of_file(error)}."
+            raise MoeenError(cause, next_step=step, exit_code=USAGE) from error
         document = {"map": str(options["map"]), "placed": made.placed, "open": made.open}
         told = f"{options['map']}: {made.placed} columns have a place, {made.open} lines are to be decided"
         self.stdout.write(as_json(document) if options["json"] else told)

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from moeen.db.backups.schedule import misread, schedule
 from moeen.db.codes import Code
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.errors import USAGE, MoeenError, of_file
 from sysadmin.management.backup_console import BackupCommand
 
 
@@ -35,7 +35,7 @@ class Command(BackupCommand):
             numbers = misread(environment.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise MoeenError(
-                f"{environment} cannot be read ({type(error).__name__}).",
+                f"{environment} cannot be read: {of_file(error)}.",
                 next_step="The lines would read it every night.",
                 exit_code=USAGE,
             ) from error

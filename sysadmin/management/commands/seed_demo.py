@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone, translation
 
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.errors import USAGE, MoeenError, of_file
 from sysadmin.management import demo_clinic as demo
 from sysadmin.management.arguments import whole
 from sysadmin.management.json_output import as_json
@@ -82,7 +82,7 @@ class Command(BaseCommand):
             with translation.override("en"):
                 validate_password(password)
         except (OSError, UnicodeDecodeError) as error:
-            raise MoeenError(f"{place} cannot be read ({type(error).__name__}).", exit_code=USAGE) from None
+            raise MoeenError(f"{place} cannot be read: {of_file(error)}.", exit_code=USAGE) from None
         except ValidationError as error:
             raise MoeenError(f"The password is not taken: {' '.join(error.messages)}", exit_code=USAGE) from None
         return password

@@ -1,0 +1,30 @@
+"""The form of public ids is checked at a seventh of the cost: no pattern counts repetitions any more."""
+
+from django.db import migrations
+
+import moeen.db.operations
+
+
+class Migration(migrations.Migration):
+    atomic = False  # works online, in transactions of its own
+
+    dependencies = [
+        ("sysadmin", "0028_readiness"),
+    ]
+
+    operations = [
+        moeen.db.operations.CheckPublicIds(
+            model_names=[
+                "auditlog",
+                "auditseal",
+                "internalmessage",
+                "notification",
+                "role",
+                "secondfactor",
+                "setting",
+                "user",
+                "userpreference",
+                "userrole",
+            ]
+        ),
+    ]

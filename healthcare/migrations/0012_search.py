@@ -11,18 +11,18 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("healthcare", "0010_reads"),
-        ("sysadmin", "0029_search"),
+        ("healthcare", "0011_id_checks"),
+        ("sysadmin", "0030_search"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="healthcare",
-            name="0011_search",
+            name="0012_search",
         ),
         moeen.db.operations.RunIndexFile(
             app_label="healthcare",
-            name="0011_indexes",
+            name="0012_indexes",
             state_operations=[
                 migrations.AddIndex(
                     model_name="patient",

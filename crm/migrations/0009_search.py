@@ -11,18 +11,18 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("crm", "0007_in_sight"),
-        ("sysadmin", "0029_search"),
+        ("crm", "0008_id_checks"),
+        ("sysadmin", "0030_search"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="crm",
-            name="0008_search",
+            name="0009_search",
         ),
         moeen.db.operations.RunIndexFile(
             app_label="crm",
-            name="0008_indexes",
+            name="0009_indexes",
             state_operations=[
                 migrations.AddIndex(
                     model_name="lead",

@@ -11,17 +11,17 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0028_readiness"),
+        ("sysadmin", "0029_id_checks"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0029_search",
+            name="0030_search",
         ),
         moeen.db.operations.RunIndexFile(
             app_label="sysadmin",
-            name="0029_indexes",
+            name="0030_indexes",
             state_operations=[
                 migrations.AddIndex(
                     model_name="user",

@@ -39,7 +39,7 @@ def clinic(web_database):
     with database.connect() as connection:
         connection.execute(
             """INSERT INTO backfill_runs (name, table_name, status, rows_total, rows_missing, rows_filled, seconds)
-               VALUES ('public ids', 'patients', 'stopped', 1000, 1000, 250, 10)"""
+               VALUES ('public_ids', 'patients', 'stopped', 1000, 1000, 250, 10)"""
         )
     web = {
         "WEB_DATABASE_URL": database.target.url(database.name, user="moeen_web"),

@@ -61,6 +61,8 @@ STALE = timedelta(hours=26)
 #: The newest backups that are looked at, and shown as bars.
 BACKUPS = 30
 RUNS = 8
+#: What begins a backfill, and goes on with one that was stopped.
+_STARTS = {"public_ids": "manage.py backfill_public_ids"}
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,7 @@ def _backfills(request: HttpRequest) -> list[dict[str, Any]]:
             "left": backfills.left(run),
             "note": kinds.note(run.note) if run.note else "",
             "table": kinds.table(run.table_name),
+            "next_step": "" if run.finished_at or run.lives else _STARTS.get(run.name, ""),
         }
         for run in found
     ]

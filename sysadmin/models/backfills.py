@@ -12,7 +12,7 @@ from moeen.db.models import Model
 from sysadmin.tables import table
 
 #: What backfills are called -> as people read it.
-NAMES = {"public ids": _("public ids")}
+NAMES = {"public_ids": _("public ids")}
 
 
 class BackfillRun(Model):

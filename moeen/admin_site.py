@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -25,7 +26,6 @@ from moeen.db.security import identity
 from moeen.middleware import ACTING_ROLE
 from moeen.own_sessions import OwnSessionsPage
 from moeen.sign_in import OwnPasswordForm, SignInForm, SignInView
-from sysadmin.pages import row_page
 
 
 class AutocompleteView(AutocompleteJsonView):
@@ -131,4 +131,4 @@ def row_by_public_id(request: HttpRequest, text: str) -> HttpResponse:
         row = public_ids.look_up(text)
     except ObjectDoesNotExist as error:
         raise Http404(str(error)) from error
-    return redirect(row_page(type(row), row.pk))
+    return redirect(search.address(admin.site, row))

@@ -13,8 +13,6 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from moeen.db import public_ids
-from sysadmin import searching
-from sysadmin.pages import list_page, row_page
 
 #: Of each table so many rows are shown; its list shows the rest.
 ROWS = 8
@@ -35,8 +33,7 @@ def answer(request: HttpRequest, site: AdminSite) -> HttpResponse:
     text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST]
     if text:
         try:
-            row = public_ids.look_up(text)
-            return redirect(row_page(type(row), row.pk))
+            return redirect(address(site, public_ids.look_up(text)))
         except ObjectDoesNotExist:
             pass
     words = {"title": _("Search"), "q": text, "found": _by_name(request, site, text) if text else []}
@@ -44,19 +41,25 @@ def answer(request: HttpRequest, site: AdminSite) -> HttpResponse:
 
 
 def _by_name(request: HttpRequest, site: AdminSite, text: str) -> list[Found]:
-    groups = []
     registered: dict[Any, Any] = site._registry  # of pages that have all this
     pages = [
-        (model, page)
-        for model, page in registered.items()
+        page
+        for page in registered.values()
         if getattr(page, "found_by_name", False) and page.has_view_permission(request)
     ]
-    searching.by_index(request, text, *(page.search_function for _, page in pages if page.search_function))
-    for model, page in pages:
+    groups = []
+    for page in pages:
+        page.ask_index(request, text, pages)
         rows, _duplicates = page.get_search_results(request, page.get_queryset(request), text)
         first = list(rows[: ROWS + 1])
         if first:
-            labels = tuple((page.choice_label(row), row_page(model, row.pk)) for row in first[:ROWS])
-            more = list_page(model, q=text) if len(first) > ROWS else ""
-            groups.append(Found(str(model._meta.verbose_name_plural), labels, more))
+            labels = tuple((page.choice_label(row), page.row_address(row.pk)) for row in first[:ROWS])
+            more = page.list_address(q=text) if len(first) > ROWS else ""
+            groups.append(Found(str(page.opts.verbose_name_plural), labels, more))
     return groups
+
+
+def address(site: AdminSite, row: Any) -> str:
+    """Of its page."""
+    page: Any = site._registry[type(row)]
+    return str(page.row_address(row.pk))

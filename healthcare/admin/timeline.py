@@ -17,7 +17,7 @@ from healthcare.models import Doctor, Patient
 from sysadmin.admin import kinds
 from sysadmin.admin.showing import both_calendars
 from sysadmin.models import AuditLog, User
-from sysadmin.pages import list_page, row_page
+from sysadmin.pages import row_page
 
 #: Of each kind so many of the newest; the lists have the others.
 MOST = 40
@@ -64,7 +64,7 @@ def of(request: HttpRequest, site: AdminSite, patient: Patient) -> Timeline:
         found = list(rows.order_by(*(f"-{name}" for name in page.moment_fields), "-pk")[: MOST + 1])
         name = str(model._meta.verbose_name)
         if len(found) > MOST:
-            listed = list_page(model, **{f"{relation.field.name}__id__exact": patient.pk})
+            listed = page.list_address(**{f"{relation.field.name}__id__exact": patient.pk})
             more.append((str(model._meta.verbose_name_plural), listed))
         for row in found[:MOST]:
             at, has_time = _moment([getattr(row, field) for field in page.moment_fields], row.created_at)

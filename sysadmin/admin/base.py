@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ from sysadmin import searching
 from sysadmin.admin import history, refusals, showing, writing
 from sysadmin.admin.forms import JSONFormField, RowForm
 from sysadmin.admin.lists import ChangeList, Paginator
-from sysadmin.pages import row_page
+from sysadmin.pages import list_page, row_page
 
 #: What a filter made by hand may end in: a value of no use to the field, or to the database.
 UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, FieldError, ValidationError)
@@ -139,6 +140,17 @@ class ModelAdmin(admin.ModelAdmin):
     @admin.display(description=_("updated at"), ordering="updated_at")
     def shown_updated_at(self, obj: Any) -> Any:
         return localize(localtime(obj.updated_at))
+
+    def row_address(self, key: Any) -> str:
+        return row_page(self.model, key)
+
+    def list_address(self, **filters: Any) -> str:
+        """Of the list, narrowed by these."""
+        return list_page(self.model, **filters)
+
+    def ask_index(self, request: HttpRequest, text: str, pages: Iterable[Any]) -> None:
+        """What all these pages will look for, with one query."""
+        searching.by_index(request, text, *(page.search_function for page in pages if page.search_function))
 
     def choice_label(self, obj: models.Model) -> str:
         """What the row is called where it is chosen."""

@@ -7,6 +7,7 @@ where an error comes from.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 import threading
@@ -99,6 +100,8 @@ def main(argv: list[str] | None = None) -> int:
     if "--traceback" not in words:
         # runserver works in a thread, where an error would otherwise end in the interpreter's own traceback.
         threading.excepthook = _report_thread
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # into a pipe, too, so that it stands in order with stderr
     out = Watched(sys.stdout)
     if "--json" in words:
         sys.stdout = cast(TextIO, out)

@@ -1,9 +1,12 @@
 """Many clinics at one look: which file names them, and how each stands."""
 
 import json
+import os
 import socket
 import threading
+from contextlib import suppress
 from io import StringIO
+from urllib.parse import quote
 
 import pytest
 from django.core.management import call_command
@@ -12,6 +15,7 @@ from moeen.db.catalog.mark import mark
 from moeen.db.errors import ConfigurationError, MoeenError
 from moeen.db.fleet import clinics, memory, status
 from moeen.db.fleet.status import State
+from moeen.db.roles import ROLES
 from sysadmin.management.backup_console import Found
 
 URL = "postgresql://u:s3cret@127.0.0.1:1/one"
@@ -33,6 +37,9 @@ def secrets(tmp_path, monkeypatch):
         path = tmp_path / name
         path.write_text(f"{URL}-{name}\n", encoding="ascii")
         path.chmod(mode)
+    (tmp_path / "lines").write_text(f"{URL}\n{URL}", encoding="ascii")
+    (tmp_path / "lines").chmod(0o600)
+    os.mkfifo(tmp_path / "pipe", 0o600)
     return tmp_path
 
 
@@ -76,6 +83,8 @@ ONE = '[clinics.one]\ndatabase = "env:ONE_URL"\n'
         ('[clinics.one]\ndatabase = "env:NO_SUCH"', "clinic one: env:NO_SUCH names nothing"),
         ('[clinics.one]\ndatabase = "file:none"', "clinic one: The secret file .*none cannot be read"),
         ('[clinics.one]\ndatabase = "file:open"', "clinic one: The secret file .*open is open to others"),
+        ('[clinics.one]\ndatabase = "file:pipe"', "clinic one: The secret file .*pipe cannot be read: no plain file"),
+        ('[clinics.one]\ndatabase = "file:lines"', "clinic one: The URL of the database is malformed"),
         (f'{ONE}[clinics.two]\ndatabase = "env:ONE_URL"', "clinics one and two are one database, at 127.0.0.1:1"),
     ],
 )
@@ -210,6 +219,35 @@ def test_status__catalog_met_before__is_not_read_again_until_it_changes(fleet, l
     assert read == [1, 1]
 
 
+def test_status__members_that_count_because_of_another_database__are_noticed(fleet, look, new_database):
+    """A login that belongs to a neighbour is none of ours; when the neighbour has gone it is."""
+    fine = fleet.databases["fine"]
+    with fine.admin() as administrator:
+        administrator.execute("CREATE ROLE passing LOGIN; GRANT moeen_staff TO passing")
+        administrator.execute(f'GRANT CONNECT ON DATABASE "{fine.name}" TO PUBLIC')
+        administrator.execute(f'GRANT CONNECT ON DATABASE "{fleet.databases["empty"].name}" TO passing')
+        try:
+            assert look("--where", "fine")[0] == 0
+            administrator.execute(f'REVOKE CONNECT ON DATABASE "{fleet.databases["empty"].name}" FROM passing')
+            code, out, _ = look("--where", "fine")
+            assert (code, "moeen_staff" in out) == (3, True)
+        finally:
+            administrator.execute("DROP OWNED BY passing; DROP ROLE passing")
+
+
+def test_status__web_login_is_another__memory_of_the_old_one_is_not_asked(fleet, look, settings):
+    with fleet.databases["fine"].admin() as administrator:
+        administrator.execute("CREATE ROLE serving LOGIN NOINHERIT; GRANT moeen_staff TO serving")
+        administrator.execute(f'GRANT CONNECT ON DATABASE "{fleet.databases["fine"].name}" TO serving')
+        try:
+            settings.WEB_LOGIN = "serving"
+            assert look("--where", "fine")[0] == 0
+            settings.WEB_LOGIN = "another"
+            assert look("--where", "fine")[0] == 3
+        finally:
+            administrator.execute("DROP OWNED BY serving; DROP ROLE serving")
+
+
 def test_status__backups__the_newest_of_the_same_database_with_its_proof(fleet, look, tmp_path):
     place, quiet = f"{tmp_path}/backups", {"stdout": StringIO(), "stderr": StringIO()}
     call_command("backup_database", database=fleet.databases["fine"].alias, store=place, **quiet)
@@ -219,10 +257,44 @@ def test_status__backups__the_newest_of_the_same_database_with_its_proof(fleet, 
     assert [name for name, backup in backups.items() if backup] == ["fine"]
 
 
+def elsewhere(folder, urls):
+    for name, url in urls.items():
+        (folder / name).write_text(url, encoding="ascii")
+        (folder / name).chmod(0o600)
+    return written(folder, "".join(f'[clinics.{name}]\ndatabase = "file:{name}"\n' for name in urls))
+
+
+def looked_at(path):
+    with suppress(Found):
+        call_command("fleet", "status", "--json", fleet=path, stdout=(out := StringIO()), stderr=StringIO())
+    return json.loads(out.getvalue())
+
+
+def test_status__one_database_at_two_addresses__unknown_and_both_named(fleet, look, tmp_path):
+    url = fleet.databases["fine"].url
+    host = fleet.databases["fine"].target.host
+    urls = {"one": url, "two": url.replace(quote(host, safe=""), quote(f"{host}/.", safe=""))}
+    assert len(set(urls.values())) == 2
+    report = looked_at(elsewhere(tmp_path, urls))
+    assert [(one["state"], one["says"]) for one in report["clinics"]] == [
+        ("unknown", "one database with two"), ("unknown", "one database with one"),
+    ]  # fmt: skip
+
+
+def test_status__many_clinics_of_a_server_that_says_nothing__are_not_waited_for_in_turn(look, tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/"
+        report = looked_at(elsewhere(tmp_path, {f"c{number}": f"{url}c{number}" for number in range(30)}))
+    assert {one["state"] for one in report["clinics"]} == {"unreachable"}
+    assert report["seconds"] < 2 * status.CONNECT_SECONDS + 1
+
+
 def test_status__look_that_hangs__is_left_behind_and_the_others_are_told(fleet, look, monkeypatch):
     real, over = status._look_at, threading.Event()
     monkeypatch.setattr(status, "SILENT_SECONDS", 2.0)
-    monkeypatch.setattr(status, "_look_at", lambda one, ex: over.wait() if one.name == "mended" else real(one, ex))
+    monkeypatch.setattr(status, "_look_at", lambda one, ex: (one.name != "mended" or over.wait()) and real(one, ex))
     code, out, _ = look("--where", "fine", "--where", "mended", "--json")
     over.set()
     states = {one["clinic"]: (one["state"], one["says"]) for one in json.loads(out)["clinics"]}
@@ -253,17 +325,17 @@ CHANGES = (
 def test_mark__changed_catalog__is_another_and_rows_and_vacuum_leave_it(new_database):
     database = new_database.migrated()
     with database.connect() as owner:
-        before = mark(owner.cursor())
+        before = mark(owner.cursor(), roles=ROLES)
         owner.execute("INSERT INTO roles (name) VALUES ('mark')")
         owner.execute("VACUUM (FREEZE, ANALYZE)")
-        assert mark(owner.cursor()) == before
+        assert mark(owner.cursor(), roles=ROLES) == before
         seen = [before]
         for change in CHANGES:
             owner.execute(change)
-            seen.append(mark(owner.cursor()))
+            seen.append(mark(owner.cursor(), roles=ROLES))
         pairs = zip(CHANGES, seen[:-1], seen[1:], strict=True)
         assert [change for change, one, following in pairs if one == following] == []
     with database.admin() as administrator:
         administrator.execute(f'GRANT CONNECT ON DATABASE "{database.name}" TO moeen_staff')
         with database.connect() as owner:
-            assert mark(owner.cursor()) != seen[-1]
+            assert mark(owner.cursor(), roles=ROLES) != seen[-1]

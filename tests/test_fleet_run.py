@@ -152,6 +152,35 @@ def test_run__stopped__is_gone_on_with_and_what_is_done_is_not_done_again(books,
         assert cursor.fetchall() == [("done", False), ("done", False)]
 
 
+def test_run__cut_off_before_its_wave_was_judged__is_judged_by_the_next(books):
+    """A kill must not let pass what would have held the next wave back."""
+
+    class CutOff(Scripted):
+        def wait(self, seconds):
+            if self.seen[-1][0] == "b":
+                raise KeyboardInterrupt
+            return super().wait(seconds)
+
+    two = Fleet((clinic("a", "canary"), clinic("b", "canary"), clinic("c")))
+    options = rollout.Options(command="migrate", gated=True, per_server=1, target="t")
+    with pytest.raises(KeyboardInterrupt):
+        rollout.roll(two, books, CutOff(a={"stall": 1.2}), options)
+    second = rollout.roll(two, books, Scripted(), options)
+    assert "clients of a waited for 1.2 s" in second.stopped
+    assert states(second) == {"a": "done", "b": "done", "c": "waiting"}
+    # Whoever calls again has read it.
+    third = rollout.roll(two, books, Scripted(), options)
+    assert (third.run, third.exit_code, states(third)["c"]) == (second.run, 0, "done")
+
+
+def test_run__one_database_under_two_names__the_second_failed_and_no_further_wave(books):
+    crew = Scripted(a={"place": "7 1 x"}, b={"place": "7 1 x"}, c={"place": "7 1 y"})
+    report = roll(books, crew)
+    found = {turn.clinic: turn for turn in report.turns}
+    assert found["b"].reason == "it is one database with clinic a: correct the file"
+    assert states(report) == {"a": "done", "b": "failed", "c": "done", "d": "waiting", "e": "waiting"}
+
+
 def test_run__of_another_version_or_selection__is_not_gone_on_with(books):
     stopped = roll(books, Scripted(a={"exit_code": 1}))
     assert roll(books, Scripted(a={"exit_code": 1}), target="newer").run != stopped.run
@@ -332,7 +361,25 @@ def kill_when_one_is_done(fleet):
     process.wait()
 
 
-def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_default, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("backup", "--dry-run"), "--dry-run means nothing to backup"),
+        (("pause", "--dry-run"), "--dry-run means nothing to pause"),
+        (("status", "--skip", "a", "--reason", "r"), "--skip means nothing to status"),
+        (("validate", "--no-backup", "r"), "--no-backup means nothing to validate"),
+        (("verify", "--max-failures", "3"), "--max-failures means nothing to verify"),
+        (("migrate", "--from", "x/"), "--from means nothing to migrate"),
+    ],
+)
+def test_fleet__option_that_the_action_would_pass_over__wrong_usage(words, told):
+    with pytest.raises(MoeenError, match=told) as refused:
+        call_command("fleet", *words)
+    assert refused.value.exit_code == 2
+
+
+def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_default, monkeypatch, tmp_path, settings):
+    settings.BASE_DIR = tmp_path
     monkeypatch.setenv("BACKUP_DIR", str(tmp_path / "backups"))
     out = {}
     with as_default(fleet.control):
@@ -345,6 +392,8 @@ def test_fleet__other_commands__do_for_each_what_the_single_ones_do(fleet, as_de
             except Found as found:
                 code = found.code
             out[action] = code, {one["clinic"]: one for one in documents.hold("fleet", said.getvalue())["clinics"]}
+    # What the validation has read the next look knows.
+    assert len(json.loads((tmp_path / ".moeen" / "fleet.json").read_text())) == 1
     assert out["validate"][0] == 3  # one migration is to go
     assert f"missing migration {'.'.join(fleets.NEWEST)}" in out["validate"][1]["east"]["reason"]
     assert out["backup"][0] == 0

@@ -238,6 +238,35 @@ def test_verify__function_that_would_run_a_program__without_power_and_nothing_ru
     new_database.drop(database)
 
 
+def test_verify__code_that_a_reader_runs__without_power_and_nothing_run(new_database, tmp_path, cage):
+    """The planner computes conditions of indexes, and a cast of one's own stands between a value and its text."""
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute(
+            f"""
+            CREATE FUNCTION reach() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+                EXECUTE $x$COPY (SELECT 1) TO PROGRAM 'touch {cage}/canary'$x$;
+            EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;
+            CREATE FUNCTION planned() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+                PERFORM public.reach(); RETURN true; END $$;
+            CREATE TYPE pair AS (a int);
+            CREATE FUNCTION telling(pair) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+                PERFORM public.reach(); RETURN 'pair'; END $$;
+            CREATE CAST (pair AS text) WITH FUNCTION telling(pair);
+            CREATE TABLE t (a int, p pair);
+            INSERT INTO t (a, p) VALUES (1, ROW(1));
+            CREATE INDEX ON t (a) WHERE planned();
+            ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+            """
+        )
+    at = backups.place(tmp_path / "store")
+    taken = backups.take(database, at)
+    report = verify.prove(at, taken.id)
+    assert os.listdir(cage) == []
+    assert report.findings == ()
+    new_database.drop(database)
+
+
 @pytest.mark.parametrize("form", ["custom", "directory"])
 def test_restore__files_swapped_after_they_were_checked__what_was_checked_is_restored(filled, tmp_path, form):
     """Where others may write to the folder, somebody puts another backup's files there: as many rows, other ones."""
@@ -366,16 +395,16 @@ def test_restore__grants_and_owners_of_several__all_as_they_were(new_database, t
     """What took a superuser before: owners who may not create in a schema, and grants that others made."""
     database = new_database()
     with database.admin() as connection:
-        connection.execute("DO $$ BEGIN CREATE ROLE other_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        connection.execute("DO $$ BEGIN CREATE ROLE second_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
         connection.execute("DO $$ BEGIN CREATE ROLE third; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
         connection.execute(
             """
-            CREATE SCHEMA own AUTHORIZATION moeen; CREATE TABLE own.t (a int); ALTER TABLE own.t OWNER TO other_owner;
+            CREATE SCHEMA own AUTHORIZATION moeen; CREATE TABLE own.t (a int); ALTER TABLE own.t OWNER TO second_owner;
             CREATE TABLE public.u (a int); ALTER TABLE public.u OWNER TO third;
-            GRANT USAGE ON SCHEMA own TO other_owner;
-            GRANT SELECT ON public.u TO other_owner WITH GRANT OPTION;
-            SET ROLE other_owner; GRANT SELECT ON public.u TO moeen; RESET ROLE;
-            GRANT other_owner, third TO moeen;
+            GRANT USAGE ON SCHEMA own TO second_owner;
+            GRANT SELECT ON public.u TO second_owner WITH GRANT OPTION;
+            SET ROLE second_owner; GRANT SELECT ON public.u TO moeen; RESET ROLE;
+            GRANT second_owner, third TO moeen;
             """
         )
     at = backups.place(tmp_path)

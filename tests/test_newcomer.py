@@ -114,7 +114,9 @@ def follow_guide(folder, environment, user):
     os.chown(folder / ".env", -1 if user is None else user, -1)
     lines = [line for block in blocks("docs/guide.md")[0] for line in lines_of(block)]
     assert len(lines) > 8
-    return [done for done in typed(lines, folder=folder, environment=environment, user=user) if done[1] != 0]
+    found = typed(lines, folder=folder, environment=environment, user=user)
+    # The demo's first backup has made the keys.
+    return [done for done in found if done[1] != (3 if done[0].startswith("manage.py make_backup_keys") else 0)]
 
 
 @pytest.mark.long

@@ -1,5 +1,9 @@
 """A restore by a superuser: what a signed backup holds runs without that power, and everything is as it was."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from moeen.db.backups import dump, keys, restore, restorer
@@ -38,22 +42,42 @@ PLANTED = """
         END IF;
         INSERT INTO app.identity_keys (id, secret) VALUES ($1, $2);
     END $$;
+    -- The planner computes conditions of indexes, and a cast of one's own stands between a value and its text.
+    CREATE FUNCTION reach() RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        EXECUTE $c$COPY (SELECT 1) TO PROGRAM 'touch {cage}/reached'$c$;
+    EXCEPTION WHEN OTHERS THEN NULL;
+    END $$;
+    CREATE FUNCTION planned() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN PERFORM public.reach(); RETURN true; END $$;
+    CREATE INDEX taken_planned_idx ON taken (n) WHERE planned();
+    CREATE TYPE pair AS (a integer);
+    CREATE FUNCTION telling(pair) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN PERFORM public.reach(); RETURN 'pair'; END $$;
+    CREATE CAST (pair AS text) WITH FUNCTION telling(pair);
+    CREATE TABLE pairs (p pair);
+    INSERT INTO pairs VALUES (ROW(1));
     INSERT INTO app.identity_keys VALUES ('0123abcd', decode(repeat('ab', 32), 'hex'));
 """
 
 
 @pytest.fixture(scope="module")
-def planted(new_database, tmp_path_factory):
+def planted(new_database):
     """A database whose owner is no superuser, and the folder in which a program would leave a file."""
-    cage = tmp_path_factory.mktemp("cage")
+    cage = Path(tempfile.mkdtemp(prefix="moeen-cage-"))
     cage.chmod(0o777)
     database = new_database()
+    with database.admin() as connection:
+        connection.execute(f"COPY (SELECT 1) TO PROGRAM 'touch {cage}/control'")
+    (cage / "control").unlink()
     backups.fill(database, rows=20)
     with database.connect() as connection:
         connection.execute(PLANTED.replace("{cage}", str(cage)))
         connection.execute("INSERT INTO taken SELECT generate_series(1, 6)")
     yield database, cage
-    assert list(cage.iterdir()) == []
+    found = list(cage.iterdir())
+    shutil.rmtree(cage)
+    assert found == []
 
 
 def powers_login(database):
@@ -103,11 +127,84 @@ def test_restore__by_a_superuser__functions_of_the_backup_run_without_power(plan
     database.target.drop(name)
 
 
+ORDINARY = """
+    CREATE FUNCTION take_over() RETURNS boolean LANGUAGE plpgsql AS $$
+    BEGIN
+        IF current_database() LIKE '%_unsigned' THEN
+            EXECUTE 'CREATE ROLE taken_over';
+        END IF;
+        RETURN true;
+    EXCEPTION WHEN OTHERS THEN RETURN true;
+    END $$;
+    CREATE TABLE orders (id integer PRIMARY KEY, note text DEFAULT 'x', CHECK (take_over()));
+    CREATE FUNCTION planned_over() RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN PERFORM public.take_over(); RETURN true; END $$;
+    CREATE INDEX orders_idx ON orders (note) WHERE planned_over();
+    INSERT INTO orders VALUES (1);
+    CREATE TABLE app.identity_keys (id text PRIMARY KEY, secret bytea, created_at timestamptz DEFAULT now());
+    CREATE FUNCTION app.add_identity_key(id text, secret bytea) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM public.take_over();
+        INSERT INTO app.identity_keys (id, secret) VALUES ($1, $2);
+    END $$;
+    INSERT INTO app.identity_keys VALUES ('0123abcd', decode(repeat('ab', 32), 'hex'));
+    GRANT SELECT ON orders TO backup_staff;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO backup_staff;
+"""
+
+
+def test_restore__unsigned_by_an_ordinary_owner__runs_without_the_owners_powers(
+    server_versions, new_database, tmp_path
+):
+    """The owner of one database owns others as well, and may make roles."""
+    database = new_database(server=server_versions)
+    backups.fill(database, rows=20)
+    with database.connect() as connection:
+        connection.execute(ORDINARY)
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    name = f"{database.name}_unsigned"
+    for target in (
+        restore.Target(backups.login(database), name, exists=False, empty=True),
+        restore.Target(backups.login(database), name, exists=True, empty=False),
+    ):
+        done = restore.put_back(
+            at, taken.id, target, unsigned="by the test", of=database.name, replace_existing=not target.empty
+        )
+        assert done.findings == ()
+        assert [note for note in done.notes if not note.startswith("It signs identities")] == []
+        with database.admin() as connection:
+            assert connection.execute("SELECT FROM pg_roles WHERE rolname = 'taken_over'").fetchall() == []
+        assert owners(database, name) == owners(database, database.name)
+        assert left_roles(database) == []
+    for dropped in (name, done.kept):
+        database.target.drop(dropped)
+    new_database.drop(database)
+
+
+def test_restore__unsigned_by_a_role_that_may_make_none__is_told(new_database, tmp_path):
+    database = new_database()
+    backups.fill(database, rows=20)
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    with database.admin() as connection:
+        connection.execute("DROP ROLE IF EXISTS maker_of_none")
+        connection.execute("CREATE ROLE maker_of_none LOGIN")
+        connection.execute("CREATE DATABASE made_by_none OWNER maker_of_none")
+    login = Login.of_url(database.target.url("made_by_none", user="maker_of_none"))
+    done = restore.put_back(at, taken.id, restore.Target(login, "made_by_none", True, True), unsigned="by the test")
+    assert "ran with the powers of maker_of_none: it may not make a role for it" in " ".join(done.notes)
+    database.target.drop("made_by_none")
+    with database.admin() as connection:
+        connection.execute("DROP ROLE maker_of_none")
+
+
 # What only a superuser could give away, and what stands in its name beside what is an ordinary owner's.
 OF_POWER = """
     CREATE TABLE ledger (id integer PRIMARY KEY, person bigint REFERENCES people);
     INSERT INTO ledger SELECT id, id FROM people;
     CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM ledger;
+    ALTER TABLE ledger ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
     REVOKE ALL ON ledger FROM {power};
     GRANT SELECT, REFERENCES ON ledger TO {power};
     GRANT SELECT ON ledger TO backup_staff WITH GRANT OPTION;
@@ -157,7 +254,7 @@ def test_restore__two_superusers_own_objects__restored_by_itself_and_told(mixed,
     done = restore.put_back(at, taken.id, restore.Target(login, name, False, True))
     assert done.findings == ()
     assert [
-        note for note in done.notes if note.startswith(f"Functions of the backup ran with the powers of {login.user}")
+        note for note in done.notes if note.startswith(f"What of the backup ran, ran with the powers of {login.user}")
     ]
     assert rest(owners(mixed, name)) == rest(owners(mixed, mixed.name))
     mixed.target.drop(name)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from moeen.db.engine.session import OnStandby
 from moeen.db.errors import ConfigurationError
 from moeen.db.explain import explain
 from moeen.db.security import identity
+from moeen.db.security.access import web_role_sql
 from moeen.env import Environment, parse_database_url
 from moeen.middleware import WRITTEN
 from sysadmin.models import AuditLog, User
@@ -277,6 +279,62 @@ def test_get__server_that_is_no_standby__left_out(pair):
         assert client.get("/phones").json()["standby"] is False
         with standbys.reading(ALIAS):
             assert standbys.begin("anybody") == ""
+
+
+@pytest.mark.parametrize("where", ["on the same server", "on another one"])
+def test_get__standby_of_a_copy_that_knows_our_key__left_out_and_told(pair, caplog, where):
+    """A copy of a clinic has its identity key, and positions in two logs can be compared, whatever they say."""
+    client, database = pair.sign_in("s1"), pair.database
+    here = where == "on the same server"
+    other = database.target if here else with_roles_of(database, servers.start(shape=None))
+    follower = pair.follower if here else servers.follow(other.server)
+    name = "copied" if here else database.name
+    other.create(name, owner=database.owner)
+    try:
+        if not here:
+            with other.connect() as connection:
+                web = web_role_sql(login="moeen_web", database=name, api=False).replace("PASSWORD '...'", "")
+                connection.execute(web)
+                # Its log is longer than ours: it has "replayed" whatever is asked for.
+                more = "SELECT pg_logical_emit_message(true, 'test', repeat('x', 100000)) FROM generate_series(1, 999)"
+                connection.execute(more)
+        bring_over(database, other, name)
+        there = servers.target_of(follower)
+        with servers.target_of(other.server).connect() as primary, there.connect() as standby:
+            (position,) = primary.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+            while not standby.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [position]).fetchone()[0]:
+                time.sleep(0.02)
+        standbys.forget()
+        with leading_to(NAME=name, HOST=there.host, PORT=there.port):
+            assert client.get("/phones").json()["standby"] is False
+            with identity.acting_as_operator():
+                assert standbys.look(connections[database.alias], ALIAS).role == "another"
+        assert "another database" in caplog.text
+    finally:
+        if here:
+            database.target.drop(name)
+        else:
+            servers.stop(follower)
+            servers.stop(other.server)
+
+
+def with_roles_of(database, server):
+    """The other server's target: a cluster of its own making, as a copy of files would have the same number."""
+    target = servers.target_of(server)
+    query = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'moeen#_%' ESCAPE '#' AND rolname <> 'moeen_web'"
+    with database.admin() as here, target.connect() as there:
+        for (name,) in here.execute(query).fetchall():
+            there.execute(f"CREATE ROLE {name}")
+    return target
+
+
+def bring_over(database, other, name):
+    """Everything of it, into the empty database of that name."""
+    programs = database.target.server.bin_dir
+    dump = [programs / "pg_dump", "-Fc", "--dbname", database.target.url(database.name)]
+    file = subprocess.run(dump, check=True, capture_output=True).stdout
+    restore = [programs / "pg_restore", "--dbname", other.url(name)]
+    subprocess.run(restore, input=file, check=True, capture_output=True)
 
 
 def test_router__what_may_write_or_signs_in__primary(pair):

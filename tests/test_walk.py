@@ -183,3 +183,40 @@ def test_walk__path_that_is_none__is_told_as_what_it_is(name, option, what, plac
     assert code in (0, 1, 2, 3)
     if code in (1, 2):
         assert re.search(r"^Error: .* \[MOEEN-[A-Z]+-\d\]$", said, re.M), said
+
+
+#: Calls with something that is not there, which must not pass for "nothing to do": their exit codes.
+UNHEARD_OF = {
+    "audit --table nope": 2,
+    "audit --kind NOPE": 2,
+    "backfill_public_ids --table nope": 2,
+    "check_access --as nobody@moeen.example --table patients": 2,
+    "lint_migrations nope": 2,
+    "list_backups --from {folder}/nope/": 2,
+    "makemigrations nope": 2,
+    "migrate nope": 2,
+    "migrate --times-are Mars": 2,
+    "pin_backup nope": 2,
+    "print_web_role_sql --login {blank}": 2,
+    "prune_backups --from {folder}/nope/": 2,
+    "restore_database nope --to nope": 2,
+    "runserver nope": 2,
+    "runserver 99999": 2,
+    "seed_demo --expect nope": 2,
+    "verify_backup latest --of nope --from {backups}": 3,
+    "version --database nope": 2,
+}
+
+
+@pytest.mark.parametrize("words", UNHEARD_OF)
+def test_walk__what_is_not_there__is_told_and_nothing_done(words, places, run, as_default, tmp_path, settings):
+    clinic, _, named = places
+    settings.DEBUG = True  # else runserver asks for hosts first
+    filled = [
+        " " if word == "{blank}" else word.format_map(named | {"folder": str(tmp_path)}) for word in words.split()
+    ]
+    with as_default(clinic):
+        code, out, said = run(*filled)
+    assert code == UNHEARD_OF[words], said
+    assert re.match(r"Error: .* \[MOEEN-(USAGE|BACKUP)-1\]\n.", said), said
+    assert out == ""

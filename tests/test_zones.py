@@ -3,7 +3,7 @@
 import pytest
 
 from moeen.db.converge import zones
-from moeen.db.errors import ConfigurationError
+from moeen.db.errors import MoeenError
 from moeen.db.kinds import Kind
 from tests import states
 
@@ -87,5 +87,5 @@ def test_migrate__zone_or_column_that_is_not_there__is_wrong_usage(older, manage
 
 
 def test_zones__two_for_all_columns__is_wrong_usage():
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(MoeenError):
         zones.Zones.parse(["UTC", RIYADH])

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("crm", "0008_id_checks"),
-        ("sysadmin", "0030_search"),
+        ("sysadmin", "0031_search"),
     ]
 
     operations = [

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("healthcare", "0011_id_checks"),
-        ("sysadmin", "0030_search"),
+        ("sysadmin", "0031_search"),
     ]
 
     operations = [

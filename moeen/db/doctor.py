@@ -197,7 +197,7 @@ class _Examination:
         if found.role == "primary":
             return OK, "is the primary at present: nothing more is read from it", ""
         if found.role == "another":
-            return FAIL, "is no standby of this server: nothing is read from it", "correct DATABASE_REPLICA_URLS"
+            return FAIL, "is no standby of this database: nothing is read from it", "correct DATABASE_REPLICA_URLS"
         if found.behind:
             says = f"{found.behind / 1e6:.1f} MB behind after {found.seconds:.0f} s: the primary answers meanwhile"
             return WARN, says, "pg_stat_replication on the primary tells why (docs/high-availability.md)"

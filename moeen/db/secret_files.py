@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -11,6 +12,8 @@ from moeen.db.errors import ConfigurationError, of_file
 
 #: Read, written or run by the group or by everybody.
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+#: Characters; no secret is longer.
+_LONGEST = 100_000
 
 
 def led_to(words: str, *, folder: Path) -> str:
@@ -34,9 +37,12 @@ def led_to(words: str, *, folder: Path) -> str:
 
 def _private(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
+        # A pipe would keep us waiting for whoever writes into it.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8") as file:
             facts = os.fstat(file.fileno())
-            text = file.read().strip()
+            if not stat.S_ISREG(facts.st_mode):
+                raise OSError(errno.EINVAL, "no plain file")
+            text = file.read(_LONGEST).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
     if facts.st_mode & _OTHERS:

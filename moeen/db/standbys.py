@@ -26,7 +26,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.engine.session import hang_up
-from moeen.db.errors import MoeenError
+from moeen.db.errors import ConfigurationError, MoeenError
 from moeen.db.explain import explain
 from moeen.db.scoped import scoped
 from moeen.db.security import identity
@@ -46,11 +46,16 @@ _ASK = """
     SELECT pg_catalog.pg_is_in_recovery(),
            pg_catalog.pg_last_wal_replay_lsn() >= GREATEST(%s::pg_catalog.pg_lsn, %s::pg_catalog.pg_lsn)
 """
+# The server's number and the database's name, which stay for good. A copy elsewhere knows our key, and is another.
+_WHOSE = "SELECT system_identifier::text || ' ' || current_database() FROM pg_catalog.pg_control_system()"
 _STANDING = """
-    SELECT pg_current_wal_flush_lsn()::text, system_identifier, pg_postmaster_start_time() FROM pg_control_system()
+    SELECT pg_current_wal_flush_lsn()::text, system_identifier::text || ' ' || current_database(),
+           pg_postmaster_start_time()
+    FROM pg_control_system()
 """
 _BEHIND = """
-    SELECT session_user::text, pg_is_in_recovery(), system_identifier, pg_postmaster_start_time(),
+    SELECT session_user::text, pg_is_in_recovery(), system_identifier::text || ' ' || current_database(),
+           pg_postmaster_start_time(),
            pg_wal_lsn_diff(%s::pg_lsn, pg_last_wal_replay_lsn())::bigint
     FROM pg_control_system()
 """
@@ -88,10 +93,12 @@ class Router:
 
 @dataclass
 class _Primary:
-    """Where the primary's log stood lately, as this process saw it: moments by time.monotonic(), and positions."""
+    """Where the primary's log stood lately, as this process saw it: moments by time.monotonic(), and positions.
+    `whose` database it is, see `_WHOSE`."""
 
     seen: deque[tuple[float, str]] = field(default_factory=deque)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    whose: str = ""
 
     def least(self) -> str:
         """A position that the primary had at most REPLICA_MAX_LAG seconds ago, the oldest one known."""
@@ -99,6 +106,7 @@ class _Primary:
             now = time.monotonic()
             while self.seen and self.seen[0][0] < now - settings.REPLICA_MAX_LAG:
                 self.seen.popleft()
+            self.whose = self.whose or _ask_primary(_WHOSE)
             if not self.seen or self.seen[-1][0] <= now - _EVERY:
                 self.seen.append((now, _ask_primary(_FLUSHED)))
             return self.seen[0][1]
@@ -130,6 +138,7 @@ _primary, _left = _Primary(), _Left()
 def forget() -> None:
     """Begin anew, as a process that has just started."""
     _primary.seen.clear()
+    _primary.whose = ""
     _left.out.clear()
 
 
@@ -142,8 +151,9 @@ def position() -> str:
 class Standing:
     """How far a standby is. `login`: who asked, as the server knows them.
 
-    `role`: "standby" of this primary, the "primary" itself, or "another" server. `seconds`: what it took to replay what
-    the primary had when it was asked, or so long was waited; `behind`: bytes of the log that it still lacked then.
+    `role`: "standby" of this primary, the "primary" itself, or "another" server or database. `seconds`: what it took
+    to replay what the primary had when it was asked, or so long was waited; `behind`: bytes of the log that it still
+    lacked then.
     """
 
     login: str
@@ -156,15 +166,15 @@ def look(primary: BaseDatabaseWrapper, alias: str) -> Standing:
     """Ask a standby; at most REPLICA_MAX_LAG seconds are waited. For operators."""
     with primary.cursor() as cursor:
         cursor.execute(_STANDING)
-        position, system, started = cursor.fetchone()
+        position, whose, started = cursor.fetchone()
     began = time.monotonic()
     try:
         with connections[alias].cursor() as cursor:
             while True:
                 cursor.execute(_BEHIND, [position])
                 login, recovering, other, since, behind = cursor.fetchone()
-                if other != system or not recovering:
-                    return Standing(login, "primary" if (other, since) == (system, started) else "another")
+                if other != whose or not recovering:
+                    return Standing(login, "primary" if (other, since) == (whose, started) else "another")
                 seconds = time.monotonic() - began
                 if behind <= 0 or seconds > settings.REPLICA_MAX_LAG:
                     return Standing(login, "standby", seconds, max(behind, 0))
@@ -231,6 +241,12 @@ def _ask(alias: str, least: str, written: str) -> tuple[bool, bool]:
         connection.ensure_connection()
         with _answering(connection), identity.bound(identity.ANONYMOUS), connection.cursor() as cursor:
             cursor.execute("SELECT app.is_bound()")  # the engine refuses a database that does not know our key
+        with _answering(connection), identity.acting_as_operator(), connection.cursor() as cursor:
+            cursor.execute(_WHOSE)
+            if cursor.fetchone()[0] != _primary.whose:
+                raise ConfigurationError(
+                    "It holds another database than the primary.", next_step="Correct DATABASE_REPLICA_URLS."
+                )
     # Before the transaction: its first statement may already fix what it sees.
     with _answering(connection), identity.acting_as_operator(), connection.cursor() as cursor:
         cursor.execute(_ASK, [least, written])

@@ -46,6 +46,13 @@ def seconds(text: str) -> float:
     return number
 
 
+def name(text: str) -> str:
+    """A name, which is not blank."""
+    if not text.strip():
+        raise ArgumentTypeError("a name is missing")
+    return text.strip()
+
+
 class Reason(Action):
     """Why something is done that is recorded: some words. "" where it is not said, and only there."""
 

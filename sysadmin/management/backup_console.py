@@ -15,7 +15,7 @@ from moeen.db.backups import retention, store
 from moeen.db.backups.login import Login
 from moeen.db.backups.origin import Origin, refuse_unless
 from moeen.db.backups.progress import Tell
-from moeen.db.errors import FINDINGS
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.findings import Finding
 from sysadmin.management import tables
 from sysadmin.management.arguments import Reason
@@ -53,6 +53,13 @@ class BackupCommand(BaseCommand):
     def add_store(self, parser: ArgumentParser, option: str) -> None:
         words = "an alias of STORAGES or a folder with a slash, in place of STORAGES['backups']"
         parser.add_argument(option, dest="store", default="", metavar="STORAGE", help=words)
+
+    def place(self, options: Mapping[str, Any]) -> store.Store:
+        """The storage to look in. A folder that --from names must stand: a misspelt one has no backups, either."""
+        found = store.of(options["store"])
+        if options["store"] and found.folder is not None and not found.folder.is_dir():
+            raise MoeenError(f"There is no folder {found.folder}.", next_step="Correct --from.", exit_code=USAGE)
+        return found
 
     def add_database(self, parser: ArgumentParser) -> None:
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="the alias of the database (DATABASES)")
@@ -119,7 +126,7 @@ class PinningCommand(BackupCommand):
         parser.add_argument("--reason", action=Reason, metavar="TEXT", help="why; it is recorded. No patient data")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        place = store.of(options["store"])
+        place = self.place(options)
         name = place.resolve(options["id"])
         retention.pin(place, name, kept=self.kept, reason=options["reason"])
         if options["json"]:

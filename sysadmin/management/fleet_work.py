@@ -14,9 +14,10 @@ from typing import Any
 import django
 from django.core.management import call_command
 
-from moeen.db import logs
+from moeen.db import logs, schema
 from moeen.db.errors import DONE, FAILED
 from moeen.db.explain import explain
+from moeen.db.fleet import memory
 from moeen.db.fleet.stalls import Stalls
 from moeen.db.fleet.workers import Job, Outcome, Tell, Work
 from moeen.db.security import identity
@@ -65,8 +66,10 @@ def work(job: Job, tell: Tell) -> Outcome:
     exit_code, reason, stall = DONE, "", None
     logs.about(lambda: job.login.database)
     clinic, stalls = _Clinic(job.options, tell), Stalls(job.login)
+    learned: list[str] = []
     try:
-        with stalls, job.login.in_django(ALIAS):
+        keys = memory.Keys()
+        with schema.told(lambda *seen: learned.append(keys.of(*seen))), stalls, job.login.in_django(ALIAS):
             reason = _COMMANDS[job.command](clinic)
     except SystemExit as ending:
         exit_code = int(ending.code or DONE)
@@ -78,7 +81,10 @@ def work(job: Job, tell: Tell) -> Outcome:
     else:
         stall = stalls.longest
     receipt = {key: clinic.receipt[key] for key in _KEPT if key in clinic.receipt}
-    return Outcome(exit_code=exit_code, reason=reason, seconds=time.monotonic() - started, stall=stall, receipt=receipt)
+    return Outcome(
+        exit_code=exit_code, reason=reason, seconds=time.monotonic() - started, stall=stall, receipt=receipt,
+        place=stalls.place, known=tuple(learned),
+    )  # fmt: skip
 
 
 def _migrate(clinic: _Clinic) -> str:

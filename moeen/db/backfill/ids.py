@@ -16,7 +16,7 @@ from moeen.db import catalog, public_ids, registry
 from moeen.db.adoption import Legacy
 from moeen.db.backfill.definition import Backfill
 from moeen.db.converge import declared, execution, steps, subject, values
-from moeen.db.errors import ConfigurationError
+from moeen.db.errors import USAGE, MoeenError
 
 COLUMN = "public_id"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -123,18 +123,18 @@ class Remint(PublicIds):
 
 
 def public_id_backfills(tables: Iterable[str] = ()) -> list[PublicIds]:
-    """Those of the named tables, or of all that bear public ids. Raises ConfigurationError for any other name."""
+    """Those of the named tables, or of all that bear public ids. Raises MoeenError for any other name."""
     return [PublicIds(model) for model in _models(tables)]
 
 
 def remint_backfills(form: str, tables: Collection[str] = ()) -> list[Remint]:
     """The same for rows that have ids of an older form; of all tables but those appended to only, or of those named.
 
-    Raises ConfigurationError for one of those as well.
+    Raises MoeenError for one of those as well.
     """
     chosen, kept = _models(tables), registry.facts().append_only
     for table in kept.intersection(tables):
-        raise ConfigurationError(f"{kept_words(table)} Nothing was changed.", next_step="Leave it out.")
+        raise MoeenError(f"{kept_words(table)} Nothing was changed.", next_step="Leave it out.", exit_code=USAGE)
     return [Remint(model, public_ids.Form(form)) for model in chosen if model._meta.db_table not in kept]
 
 
@@ -148,9 +148,10 @@ def _models(tables: Iterable[str]) -> list[type[models.Model]]:
     wanted = list(dict.fromkeys(tables)) or sorted(models_by_table)
     unknown = [table for table in wanted if table not in models_by_table]
     if unknown:
-        raise ConfigurationError(
+        raise MoeenError(
             f"No table with public ids is called {', '.join(unknown)}.",
             next_step=f"The tables are: {', '.join(sorted(models_by_table))}.",
+            exit_code=USAGE,
         )
     return [models_by_table[table] for table in wanted]
 

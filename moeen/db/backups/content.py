@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 
 from moeen.db import schema
 from moeen.db.backups import digests, encryption, inventory, manifest
+from moeen.db.backups.digests import Digest
 from moeen.db.backups.manifest import Content
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
@@ -50,20 +52,47 @@ def refuse_if_blind(connection: Connection, schemas: list[str]) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What is read of tables. `recorded`: what the database records as the clinic's own objects.
+
+    Whoever reads a table runs code of its owner's: the planner computes conditions of its indexes, and a cast may be a
+    function. The catalog can be read without.
+    """
+
+    tables: Mapping[str, Digest]
+    recorded: frozenset[str]
+
+
+def read_rows(
+    connection: Connection, schemas: list[str], *, told: Callable[[int, int], None] = lambda done, total: None
+) -> Rows:
+    """Count and digest every table; the caller has prepared the session."""
+    tables = digests.of_tables(connection, digests.tables(connection, schemas), told=told)
+    return Rows(tables, schema.recorded_with(connection.cursor()))
+
+
 def read_content(
-    connection: Connection, scope: inventory.Scope, *, told: Callable[[int, int], None] = lambda done, total: None
+    connection: Connection,
+    scope: inventory.Scope,
+    *,
+    rows: Rows | None = None,
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Content:
-    """Count, digest and describe everything in scope; the caller has prepared the session."""
-    chosen = digests.tables(connection, scope.schemas)
+    """Count, digest and describe everything in scope; the caller has prepared the session.
+
+    `rows`: what was read of them already, by somebody with less power; then none is read.
+    """
+    rows = rows or read_rows(connection, scope.schemas, told=told)
     return Content(
-        tables=digests.of_tables(connection, chosen, told=told),
+        tables=dict(rows.tables),
         sequences={label: [value, value] for label, value in digests.of_sequences(connection, scope.schemas).items()},
         large_objects=digests.of_large_objects(connection),
         inventory=inventory.read(connection, scope.schemas),
         roles=inventory.roles(connection),
         settings=inventory.settings(connection),
         stubs=inventory.stubs(connection, scope.left_out),
-        fingerprint=schema.fingerprint_with(psycopg.ClientCursor(connection)),
+        fingerprint=schema.fingerprint_with(psycopg.ClientCursor(connection), recorded=rows.recorded),
     )
 
 

@@ -17,6 +17,7 @@ def settle(restored: Login, *, place: Login | None, is_same: bool) -> str:
 
     `place`: that database, while it stands under its own name, None where nothing stands. `is_same`: the backup is of
     this database; where nothing stands it keeps the backup's keys then. Nothing is done where the backup holds none.
+    `restored`: a login without power, for functions of the backup's run.
     """
     known: list[Key] = []
     if place is not None:

@@ -117,6 +117,16 @@ def system(connection: Connection) -> str:
     return str(row[0])
 
 
+def place(connection: Connection) -> str:
+    """Which database of which running server it is, by whatever address: a copy of a server is another."""
+    row = connection.execute(
+        """SELECT concat_ws(' ', system_identifier, extract(epoch FROM pg_postmaster_start_time()), current_database())
+           FROM pg_control_system()"""
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def roles(connection: Connection) -> list[Role]:
     """The roles that anything in this database refers to, and its owner."""
     rows = connection.execute(

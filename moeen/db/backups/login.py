@@ -64,6 +64,8 @@ class Login:
     def of_url(cls, url: str) -> Login:
         """For a URL that libpq takes; raises MoeenError, without repeating the URL, for another."""
         try:
+            if not url.isprintable():
+                raise psycopg.ProgrammingError("a line break, or another character that steers")
             parameters = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
         except psycopg.Error as error:
             raise MoeenError(

@@ -7,12 +7,12 @@ import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any, LiteralString
+from typing import IO, Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -27,6 +27,8 @@ from moeen.db.backups.salvage import Loss
 from moeen.db.backups.tools import Tools
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,14 @@ def restore(
     into: Restorer,
     programs: Tools,
     rights: Rights,
+    read: Callable[[Login], R],
     keys: Sequence[Any] = (),
     jobs: int | None = None,
     keep_going: bool = False,
     tell: progress.Tell = progress.silent,
-) -> tuple[Loss, ...]:
-    """Run the chosen entries. Raises MoeenError at the first thing that could not be restored; what stands then stays.
+) -> tuple[tuple[Loss, ...], R]:
+    """Run the chosen entries, and `read` as the restorer while all rows are still its own. Returns what was lost, and
+    what was read. Raises MoeenError at the first thing that could not be restored; what stands then stays.
 
     With `keep_going` everything else is restored, and what failed is returned, with its cause. Who lent the restorer
     makes what takes power and runs nothing: publications, grants that others than the owners have made, and those on
@@ -91,19 +95,21 @@ def restore(
     last += [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
     apart = {*schemas, *last}
     rest = [entry for entry in entries if entry not in apart]
+    into.see_all()
     with _without_default_grants(into.login):
         run.these(schemas)
         with _owners_may_create(into.login, entries, needed=rights.owners and not rights.superuser):
             run.these(rest, jobs=jobs)
         run.these(last)
         losses = run.mended(entries)
+    found = read(into.login)
     into.hand_over()
     if into.power is not None:
         run = replace(run, into=Restorer(into.power), failed=[] if keep_going else None)
         run.these(others)
         losses += run.mended(others)
     tell("restore", content.rows, content.rows)
-    return losses
+    return losses, found
 
 
 #: How pg_dump writes a grant that somebody else than the owner has made.

@@ -39,7 +39,7 @@ from moeen.db.backups import (
     trust,
     verify,
 )
-from moeen.db.backups.content import read_content
+from moeen.db.backups.content import Rows, read_content
 from moeen.db.backups.dump import Backup
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import RESTORE, Content, Manifest
@@ -349,21 +349,22 @@ def _put_back(
             with goal.connect(application=swap.APPLICATION) as connection:
                 unavailable = pg_restore.create_extensions(connection, content)
                 stood_in = stubs.create(connection, content.stubs)
-            with restorer.lent(goal, {entry.owner for entry in chosen.run} - {""}) as into:
+            owners = {entry.owner for entry in chosen.run} - {""}
+            with restorer.lent(goal, owners, always=bool(unsigned)) as into:
                 with into.login.connect(application=swap.APPLICATION) as connection:
                     rights = pg_restore.rights_of(connection, content, unavailable=unavailable, withheld=into.withheld)
-                losses = pg_restore.restore(
-                    folder, paper, content, chosen, into=into, programs=programs, rights=rights, keys=opening,
-                    jobs=jobs, keep_going=salvaging, tell=tell,
+                place = None if target.empty else login.to(target.database)
+                is_same = origin.Origin.of_backup(paper).same(target.origin)
+
+                def read(reader: Login) -> tuple[Rows, str]:
+                    rows = verify.rows_of(reader, content, tell)
+                    return rows, identity_keys.settle(reader, place=place, is_same=is_same)
+
+                losses, (rows, own_key) = pg_restore.restore(
+                    folder, paper, content, chosen, into=into, programs=programs, rights=rights, read=read,
+                    keys=opening, jobs=jobs, keep_going=salvaging, tell=tell,
                 )  # fmt: skip
-                findings, found = _compared(goal, paper, content, rights, major, tell)
-                # By a function of the backup's.
-                powerless = not into.keeps(content.inventory["owner"].get("relation app.identity_keys", ""))
-                own_key = identity_keys.settle(
-                    into.login if powerless else goal,
-                    place=None if target.empty else login.to(target.database),
-                    is_same=origin.Origin.of_backup(paper).same(target.origin),
-                )
+                findings, found = _compared(goal, paper, content, rights, major, rows)
             differing, unset = database_settings.apply(goal, content.settings)
             findings += differing
             bill = salvage.bill(losses, findings, content, found) if salvaging else ()
@@ -429,10 +430,10 @@ def _create(login: Login, name: str, content: Content) -> None:
 
 
 def _compared(
-    goal: Login, paper: Manifest, content: Content, rights: pg_restore.Rights, major: int, tell: progress.Tell
+    goal: Login, paper: Manifest, content: Content, rights: pg_restore.Rights, major: int, rows: Rows
 ) -> tuple[list[Finding], Content]:
     with goal.connect(application=swap.APPLICATION) as connection:
-        found = verify.read_restored(connection, content, tell)
+        found = verify.read_restored(connection, content, rows)
     findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
     if not rights.superuser:
         # What was created here belongs to this role already; grants of its own are no difference.

@@ -33,8 +33,8 @@ _POWERFUL = """
 class Restorer:
     """The login that fills the database. `power`: who lent it, where that is another; None: it restores as it came.
 
-    `withheld`: the owner, if it has power, whose objects the restorer cannot give away: they stay the restorer's until
-    `hand_over`. `note`: why a login with power restores by itself.
+    `withheld`: the owner whose power the restorer must not have, and whose objects it cannot give away therefore: they
+    stay the restorer's until `hand_over`. `note`: why the login restores by itself all the same.
     """
 
     login: Login
@@ -45,6 +45,15 @@ class Restorer:
     def keeps(self, owner: str) -> bool:
         """Whether what is that role's stays the restorer's until it is handed over."""
         return bool(self.withheld) and owner == self.withheld
+
+    def see_all(self) -> None:
+        """Past row security that a table forces on its owner, too: views are filled from rows, and all are compared."""
+        if self.power is not None:
+            with (
+                self.power.connect(application=swap.APPLICATION) as connection,
+                suppress(psycopg.errors.InsufficientPrivilege),
+            ):
+                connection.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(sql.Identifier(self.login.user)))
 
     def hand_over(self) -> None:
         """Give what is left in the restorer's hands to whom it belongs."""
@@ -77,18 +86,20 @@ def create(connection: psycopg.Connection[Any], owners: Iterable[str], *, passwo
 
 
 @contextmanager
-def lent(login: Login, owners: Collection[str]) -> Iterator[Restorer]:
+def lent(login: Login, owners: Collection[str], *, always: bool = False) -> Iterator[Restorer]:
     """A restorer for the login's database, an empty one; the login itself where that has no power to lose.
 
     `owners`: of what is to be restored. The database is the restorer's meanwhile, and its owner's again afterwards.
-    A login with power restores by itself, and a note says so, where the server does not let the restorer in, or
-    several roles with power own what is restored: who may give to both is one of them.
+    `always`: what is restored is nobody's that is known, so it gets nothing of an ordinary login's either, who owns
+    other databases as well. The login restores by itself, and a note says so, where it may make no such role, the
+    server does not let that in, or several roles with power own what is restored: who may give to both is one of them.
     """
     with login.connect(application=swap.APPLICATION) as connection:
-        if not powerful(connection, [login.user]):
+        has_power = bool(powerful(connection, [login.user]))
+        if not has_power and not always:
             yield Restorer(login)
             return
-        strong = sorted(powerful(connection, owners))
+        strong = sorted(powerful(connection, owners) | ({login.user} & set(owners)))
         if len(strong) > 1:
             yield Restorer(
                 login, note=_note(login, f"{', '.join(strong)} own what is restored, and have power as well")
@@ -98,10 +109,18 @@ def lent(login: Login, owners: Collection[str]) -> Iterator[Restorer]:
         ((former,),) = connection.execute(
             "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
         ).fetchall()
-        name = create(connection, sorted(set(owners) - set(strong)), password=password)
+        try:
+            with connection.transaction():
+                name = create(connection, sorted(set(owners) - set(strong)), password=password)
+                if not has_power:
+                    # Whoever gives to it, and takes from it, is a member.
+                    connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(name)))
+                _own(connection, name)
+        except psycopg.errors.InsufficientPrivilege:
+            yield Restorer(login, note=_note(login, "it may not make a role for it (CREATEROLE, CREATEDB)"))
+            return
         with swap.claimed(login, "", name):
             try:
-                _own(connection, name)
                 restorer = Restorer(login.to(login.database, user=name, password=password), login, *strong)
                 try:
                     restorer.login.connect(application=swap.APPLICATION).close()
@@ -144,4 +163,4 @@ def _remove(connection: psycopg.Connection[Any], name: str, former: str) -> None
 
 
 def _note(login: Login, reason: str) -> str:
-    return f"Functions of the backup ran with the powers of {login.user}: {reason}."
+    return f"What of the backup ran, ran with the powers of {login.user}: {reason}."

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import filterfalse
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from moeen.db.backups import (
     tools,
     trust,
 )
-from moeen.db.backups.content import read_content, refuse_if_blind
+from moeen.db.backups.content import Rows, read_content, read_rows, refuse_if_blind
 from moeen.db.backups.inventory import Scope
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
@@ -186,11 +187,19 @@ def against_live(content: Content, paper: Manifest, live: BaseDatabaseWrapper) -
     return [replace(finding, object=f"{finding.object} in the live database") for finding in found]
 
 
-def read_restored(connection: psycopg.Connection[Any], content: Content, tell: progress.Tell) -> Content:
-    """What stands in the restored database, of the schemas that the backup covers."""
+def rows_of(login: Login, content: Content, tell: progress.Tell) -> Rows:
+    """The restored rows, of the schemas that the backup covers, as that login reads them."""
+    with login.connect(application="moeen verify_backup") as connection:
+        digests.prepare(connection)
+        told = partial(tell, "compare")
+        return read_rows(connection, sorted(_schemas(content)), told=told)
+
+
+def read_restored(connection: psycopg.Connection[Any], content: Content, rows: Rows) -> Content:
+    """What stands in the restored database, of the schemas that the backup covers: these rows, and what else there is.
+    Nothing of the backup's runs."""
     digests.prepare(connection)
-    scope = Scope(sorted(_schemas(content)), [])
-    return read_content(connection, scope, told=lambda done, total: tell("compare", done, total))
+    return read_content(connection, Scope(sorted(_schemas(content)), []), rows=rows)
 
 
 def _restored(
@@ -229,14 +238,14 @@ def _restored_into(
         major = connection.info.server_version // 10000
     programs = tools.Tools(tools.find_server(paper.major), major, version)
     try:
-        losses = pg_restore.restore(
+        losses, rows = pg_restore.restore(
             folder, paper, content, chosen, into=Restorer(target, superuser), programs=programs, rights=rights,
-            keys=keys, jobs=jobs, keep_going=True, tell=tell,
+            read=lambda login: rows_of(login, content, tell), keys=keys, jobs=jobs, keep_going=True, tell=tell,
         )  # fmt: skip
     except MoeenError as error:
         return version, [Finding(paper.dump, Kind.RESTORE, "complete", error.cause)]
     with superuser.connect(application="moeen verify_backup") as connection:
-        restored = read_restored(connection, content, tell)
+        restored = read_restored(connection, content, rows)
     found = compare.compare(content, restored, rights=rights, majors=(paper.major, major))
     found = [f for f in found if not any(loss.covers(f) for loss in losses)] + [loss.finding() for loss in losses]
     # Last: a limit of connections may shut others out. What this role may not set is no proof against the backup.

@@ -2,16 +2,20 @@
 
 Every row that describes an object carries in ``xmin`` the transaction that wrote it, which vacuum leaves in place. The
 mark is the sum of hashes over these rows, and over what belongs to the whole server: roles, memberships, the rights on
-the database. It is cheap, and errs on one side: a table that was only rewritten, or a session's temporary one, gives
-another mark, and no change keeps the one before.
+the database, and which log it writes, since a database put back to an earlier moment counts transactions anew. It is
+cheap, and errs on one side: a table that was only rewritten, or a session's temporary one, gives another mark, and no
+change keeps the one before.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from typing import Any
 
 from psycopg import sql
 
+from moeen.db.catalog.queries import ROLES
 from moeen.db.sql import compose, fragment
 
 #: Catalogs of objects with an oid of their own.
@@ -46,14 +50,18 @@ _OTHERS = """
     SELECT 'comments on schemas', sum(hashtextextended(c.objoid::text || ' ' || c.xmin::text, 0))
     FROM pg_catalog.pg_description AS c WHERE c.classoid = 'pg_catalog.pg_namespace'::regclass
     UNION ALL
-    SELECT 'roles', sum(hashtextextended(c::text, 0)) FROM pg_catalog.pg_roles AS c
+    SELECT 'roles', sum(hashtextextended(ROW(c.oid, c.rolname, c.rolsuper, c.rolinherit, c.rolcreaterole, c.rolcreatedb,
+                                             c.rolcanlogin, c.rolreplication, c.rolbypassrls)::text, 0))
+    FROM pg_catalog.pg_roles AS c
     UNION ALL
     SELECT 'members', sum(hashtextextended(c::text, 0)) FROM pg_catalog.pg_auth_members AS c
     UNION ALL
     SELECT 'database', hashtextextended(concat_ws(' ', c.datname, c.datdba, c.datacl), 0)
     FROM pg_catalog.pg_database AS c WHERE c.datname = current_database()
     UNION ALL
-    SELECT 'session', hashtextextended(concat_ws(' ', current_setting('server_version'), session_user), 0)
+    SELECT 'session', hashtextextended(concat_ws(' ', current_setting('server_version'), session_user,
+                                                 (SELECT system_identifier FROM pg_catalog.pg_control_system()),
+                                                 (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())), 0)
 """
 _MARK = compose(
     "SELECT md5(string_agg(concat_ws(' ', s.name, s.sum), ',' ORDER BY s.name)) FROM ({sums}) AS s (name, sum)",
@@ -61,8 +69,12 @@ _MARK = compose(
 )
 
 
-def mark(cursor: Any) -> str:
-    """The mark of the connected database, 32 hex digits."""
+def mark(cursor: Any, *, roles: Collection[str]) -> str:
+    """The mark of the connected database, 32 hex digits. `roles`: those whose members count.
+
+    Whether a member counts rests on other databases as well (see `neighbours`), so it is asked as a reading asks it.
+    """
     cursor.execute(_MARK)
     (found,) = cursor.fetchone()
-    return str(found)
+    cursor.execute(ROLES, [list(roles)])
+    return hashlib.sha256(f"{found} {sorted(cursor.fetchall())}".encode()).hexdigest()[:32]

@@ -18,7 +18,7 @@ from psycopg import sql
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared
 from moeen.db.converge.subject import Subject
-from moeen.db.errors import USAGE, ConfigurationError
+from moeen.db.errors import USAGE, MoeenError
 from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.scoped import scoped
@@ -41,12 +41,12 @@ class Zones:
 
     @classmethod
     def parse(cls, said: list[str]) -> Zones:
-        """`ZONE` and `TABLE.COLUMN=ZONE`, any number of them. Raises ConfigurationError."""
+        """`ZONE` and `TABLE.COLUMN=ZONE`, any number of them. Raises MoeenError."""
         everywhere, columns = "", dict[str, str]()
         for words in said:
             column, named, zone = words.rpartition("=")
             if not zone or (named and column.count(".") != 1) or (not named and everywhere):
-                raise ConfigurationError(
+                raise MoeenError(
                     f"--times-are {words} is neither one ZONE for all columns nor TABLE.COLUMN=ZONE.",
                     next_step=f"The wanted form: {_HOW}.",
                     exit_code=USAGE,
@@ -122,7 +122,7 @@ def said(zones: Zones) -> AbstractContextManager[Zones]:
 
 
 def check_names(connection: BaseDatabaseWrapper, zones: Zones) -> None:
-    """Raises ConfigurationError for a zone that the server does not know, or a column that no table of ours has."""
+    """Raises MoeenError for a zone that the server does not know, or a column that no table of ours has."""
     if zones == NOTHING_SAID:
         return
     columns = {f"{m._meta.db_table}.{f.column}" for m in apps.get_models() for f in m._meta.concrete_fields}
@@ -133,7 +133,7 @@ def check_names(connection: BaseDatabaseWrapper, zones: Zones) -> None:
     unknown_columns = sorted(dict(zones.columns).keys() - columns)
     if unknown or unknown_columns:
         what = f"time zone {unknown[0]}" if unknown else f"column {unknown_columns[0]}"
-        raise ConfigurationError(
+        raise MoeenError(
             f"--times-are names the {what}, which is not known.",
             next_step="SELECT name FROM pg_timezone_names lists the zones, manage.py describe_schema the columns.",
             exit_code=USAGE,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from django.conf import settings
 from moeen.db import schema, secret_files
 from moeen.db.catalog.mark import mark
 from moeen.db.history import ledger
+from moeen.db.roles import ROLES
+from moeen.db.version import project_version
 
 #: Of so many catalogs; those that were not met for longest go first.
 LONGEST = 5000
@@ -34,6 +37,20 @@ class Shape:
     differs: tuple[str, ...] = ()
 
 
+class Keys:
+    """What a catalog is looked up by: its mark, and all that it is held against."""
+
+    def __init__(self) -> None:
+        told = [settings.SCHEMA_ALLOWED, settings.WEB_LOGIN, project_version()]
+        words = json.dumps(told, sort_keys=True).encode()
+        self._against = hashlib.sha256(schema.expected_path().read_bytes() + words).hexdigest()
+
+    def of(self, mark: str, recorded: Collection[str]) -> str:
+        """`recorded`: the clinic's own objects."""
+        asked = json.dumps([self._against, mark, sorted(recorded)])
+        return hashlib.sha256(asked.encode()).hexdigest()
+
+
 class Memory:
     """Catalogs by their mark. For several threads."""
 
@@ -41,17 +58,18 @@ class Memory:
         self._path, self._lock = path, threading.Lock()
         self._before = _read(path)
         self._met: dict[str, Shape] = {}
-        # What a catalog is held against is part of the question.
-        allowed = json.dumps(settings.SCHEMA_ALLOWED, sort_keys=True)
-        self._against = hashlib.sha256(schema.expected_path().read_bytes() + allowed.encode()).hexdigest()
-        self._expected = schema.expected_fingerprint()
+        self._keys, self._expected = Keys(), schema.expected_fingerprint()
+
+    def learn(self, keys: Iterable[str]) -> None:
+        """Catalogs that somebody else has read, and that differ in nothing."""
+        with self._lock:
+            self._met |= dict.fromkeys(keys, Shape(self._expected))
 
     def shape(self, connection: psycopg.Connection[Any]) -> Shape:
         """Of the connected database. ``connection``: pinned as an operator's, and in no transaction."""
         with connection.transaction(), psycopg.ClientCursor(connection) as cursor:
             cursor.execute("SELECT set_config('search_path', '', true)")
-            asked = json.dumps([self._against, mark(cursor), sorted(ledger.own_objects(cursor))])
-            key = hashlib.sha256(asked.encode()).hexdigest()
+            key = self._keys.of(mark(cursor, roles=ROLES), ledger.own_objects(cursor))
             with self._lock:
                 known = self._met.get(key) or self._before.get(key)
             found = known or self._worked_out(cursor)
@@ -69,7 +87,8 @@ class Memory:
 
     def keep(self) -> None:
         """For the next look. That it cannot be written is no reason to fail."""
-        kept = {key: shape for key, shape in self._before.items() if key not in self._met} | self._met
+        # Another look, or a run, may have kept something meanwhile.
+        kept = {key: shape for key, shape in _read(self._path).items() if key not in self._met} | self._met
         newest = list(kept.items())[-LONGEST:]
         with suppress(OSError):
             secret_files.write(self._path, json.dumps({key: [s.fingerprint, *s.differs] for key, s in newest}))

@@ -14,7 +14,7 @@ from typing import Any
 
 from moeen.db.errors import DONE, FAILED, FINDINGS
 from moeen.db.fleet.clinics import Clinic, Fleet
-from moeen.db.fleet.runs import Books, Run, State, Turn
+from moeen.db.fleet.runs import CUT_OFF, Books, Run, State, Turn
 from moeen.db.fleet.workers import Crew, Job, Outcome
 
 #: Seconds between two looks whether somebody asked for a pause.
@@ -26,7 +26,8 @@ class Options:
     """How to run. ``given``: to the command, for each clinic; ``gated``: wave after wave, each only after a clean one.
 
     ``stall_limit``: seconds that no client may have waited longer; ``skip``: clinic -> the reason why it is left out.
-    ``tell`` takes lines for people, with ``verbose`` also what the commands say meanwhile.
+    ``tell`` takes lines for people, with ``verbose`` also what the commands say meanwhile; ``learn`` what the memory of
+    catalogs keeps.
     """
 
     command: str
@@ -42,6 +43,7 @@ class Options:
     skip: Mapping[str, str] = field(default_factory=dict)
     verbose: bool = False
     tell: Callable[[str], None] = lambda line: None
+    learn: Callable[[Sequence[str]], None] = lambda keys: None
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,10 @@ class _Rollout:
         )
         self.turns = self.book.turns
         self.looked, self.paused = 0.0, False
+        self.places: dict[str, str] = {}
 
     def run(self) -> Report:
-        started, stopped = time.monotonic(), "it was interrupted"
+        started, stopped = time.monotonic(), CUT_OFF
         if self.book.resumed:
             done = sum(turn.over for turn in self.turns.values())
             self.options.tell(f"Going on with run {self.book.id}: {done} of {len(self.turns)} clinics had their turn.")
@@ -141,8 +144,9 @@ class _Rollout:
             if self.options.gated and len(self.waves) > 1 and len(had) < len(wave):
                 self.options.tell(f"Wave {number} of {len(self.waves)}: {len(wave) - len(had)} clinics.")
             self._wave(number, [clinic for clinic in wave if clinic.name not in had])
-            # What stood before this call was looked at by whoever called again.
-            why = self._unclean(number, [clinic for clinic in wave if clinic.name not in had])
+            # What an earlier call told of was looked at by whoever called again; one that was cut off told nobody.
+            looked_at = had if self.book.judged else set()
+            why = self._unclean(number, [clinic for clinic in wave if clinic.name not in looked_at])
             if why and self.options.gated:
                 left = sum(turn.state is State.WAITING for turn in self.turns.values())
                 return f"wave {number} is not clean: {why}; {left} clinics were not touched"
@@ -176,8 +180,14 @@ class _Rollout:
     def _over(self, turn: Turn, outcome: Outcome) -> None:
         state = {DONE: State.DONE, FINDINGS: State.REFUSED}.get(outcome.exit_code, State.FAILED)
         turn.seconds, turn.stall, turn.receipt = outcome.seconds, outcome.stall, outcome.receipt
-        self._write(turn, state, reason=outcome.reason)
-        words = f": {outcome.reason.splitlines()[0]}" if outcome.reason else ""
+        reason = outcome.reason
+        self.options.learn(outcome.known)
+        twin = self.places.setdefault(outcome.place, turn.clinic) if outcome.place else turn.clinic
+        if twin != turn.clinic:
+            # The clinic that is meant may have had no turn at all.
+            state, reason = State.FAILED, f"it is one database with clinic {twin}: correct the file"
+        self._write(turn, state, reason=reason)
+        words = f": {reason.splitlines()[0]}" if reason else ""
         done = sum(turn.state not in (State.WAITING, State.RUNNING) for turn in self.turns.values())
         self.options.tell(f"[{done}/{len(self.turns)}] {turn.clinic}: {state} in {outcome.seconds:.1f} s{words}")
 

@@ -27,6 +27,8 @@ LOCK = 0x6D6F656C
 PATIENCE = 5.0
 #: After so many hours a run that was not finished is not gone on with: much may have changed.
 HOURS = 24
+#: The note on a run that was ended before its wave was.
+CUT_OFF = "it was interrupted"
 
 
 class State(StrEnum):
@@ -65,11 +67,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class Run:
-    """``resumed``: an earlier call began it. ``turns``: by clinic, in their order."""
+    """``resumed``: an earlier call began it. ``turns``: by clinic, in their order.
+
+    ``judged``: that call ended by saying why a wave is not clean, and nobody cut it off before it could.
+    """
 
     id: UUID
     resumed: bool
     turns: Mapping[str, Turn]
+    judged: bool = True
 
 
 class Books:
@@ -106,13 +112,17 @@ class Books:
         """The unfinished run of this command, version and selection, or a new one in its place."""
         found = None if anew else self._unfinished(command, target, selection, {turn.clinic for turn in turns})
         if found is not None:
+            judged = self._one(
+                "SELECT outcome = 'stopped' AND note <> %s FROM fleet_runs WHERE id = %s", CUT_OFF, found
+            )
             self._write("UPDATE fleet_runs SET outcome = 'running', note = '' WHERE id = %s", found)
             self._write(
                 """UPDATE fleet_turns SET state = 'waiting', reason = '', receipt = '{}'
                    WHERE run_id = %s AND state NOT IN ('done', 'skipped')""",
                 found,
             )
-            return Run(found, resumed=True, turns={turn.clinic: turn for turn in self._turns(found)})
+            turns = self._turns(found)
+            return Run(found, resumed=True, turns={turn.clinic: turn for turn in turns}, judged=judged[0])
         self._write(
             """UPDATE fleet_runs SET outcome = 'replaced', finished_at = now()
                WHERE command = %s AND finished_at IS NULL""",

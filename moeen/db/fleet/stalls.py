@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import psycopg
 
+from moeen.db.backups import inventory
 from moeen.db.backups.login import Login
 
 #: Seconds between two looks. A wait that is over by the next look is shorter than that much more than was seen.
@@ -28,16 +29,17 @@ _LONGEST = """
 
 class Stalls:
     """`with Stalls(login) as stalls: ...`, then `stalls.longest`: seconds, None where it could not be watched all
-    the time. Raises what connecting raises."""
+    the time; `stalls.place`: which database it is. Raises what connecting raises."""
 
     def __init__(self, login: Login) -> None:
-        self._login = login
+        self._login, self.place = login, ""
         self._over = threading.Event()
         self._longest: float | None = 0.0
         self._thread = threading.Thread(target=self._look_on, name="stalls", daemon=True)
 
     def __enter__(self) -> Self:
         self._connection = self._connect()
+        self.place = inventory.place(self._connection)
         self._thread.start()
         return self
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -78,7 +78,8 @@ class Status:
     """One clinic. ``says``: why it is in this state; ``version``: app -> its newest applied migration.
 
     ``pending`` and ``fingerprint`` are None and "" where they could not be looked at; so is ``backup`` where there is
-    none, or where the clinic's server could not tell which are its own.
+    none, or where the clinic's server could not tell which are its own. ``place`` is which database it is, by whatever
+    address, and for nobody to read.
     """
 
     clinic: str
@@ -88,6 +89,7 @@ class Status:
     says: str = ""
     postgresql: str = ""
     system: str = ""
+    place: str = ""
     version: Mapping[str, str] = field(default_factory=dict)
     pending: int | None = None
     fingerprint: str = ""
@@ -116,6 +118,7 @@ class Report:
         """Times as ISO 8601 text."""
         said = asdict(self) | {"ok": self.ok, "counts": dict(self.counts)}
         for status in said["clinics"]:
+            del status["place"]
             for part in filter(None, (status["backup"], status["failure"])):
                 part["at"] = part["at"].isoformat(timespec="seconds")
         return said
@@ -135,7 +138,7 @@ class Report:
 def look(fleet: Fleet, *, store: Store, memory: Memory) -> Report:
     """Look at every clinic, and for its backups in the store."""
     started = time.monotonic()
-    found = _Looking(fleet.clinics, _Expected(MigrationLoader(None), memory)).found()
+    found = _with_twins(_Looking(fleet.clinics, _Expected(MigrationLoader(None), memory)).found())
     memory.keep()
     warnings: list[str] = []
     try:
@@ -175,6 +178,9 @@ class _Looking:
         self._waiting = list(by_server(self._clinics))
         self._busy: Counter[str] = Counter()
         self._found: dict[str, Status] = {}
+        # Servers that have answered, and those that have not -> the clinic that waited for it in vain.
+        self._answered: set[str] = set()
+        self._silent: dict[str, str] = {}
         self._changed = threading.Condition()
         # Worked out once, and not by several threads at once.
         _ = expected.migrations, expected.tables
@@ -191,11 +197,24 @@ class _Looking:
 
     def _work(self) -> None:
         while (clinic := self._take()) is not None:
-            status = _look_at(clinic, self._expected)
+            status = self._look_at(clinic)
             with self._changed:
                 self._busy[clinic.server] -= 1
                 self._found[clinic.name] = status
                 self._changed.notify_all()
+
+    def _look_at(self, clinic: Clinic) -> Status:
+        """A server that says nothing is waited for by its first clinics, and not by a hundred in turn."""
+        if clinic.server in self._silent:
+            words = f"{clinic.server} gave {self._silent[clinic.server]} no answer within {CONNECT_SECONDS} s"
+            return _status(clinic, State.UNREACHABLE, words)
+        began = time.monotonic()
+        status = _look_at(clinic, self._expected)
+        if status.state is not State.UNREACHABLE:
+            self._answered.add(clinic.server)
+        elif time.monotonic() - began >= CONNECT_SECONDS and clinic.server not in self._answered:
+            self._silent.setdefault(clinic.server, clinic.name)
+        return status
 
     def _take(self) -> Clinic | None:
         """The next clinic whose server is not busy; waits for one, None when all are taken."""
@@ -246,6 +265,7 @@ class _Look:
         )
         self.facts["postgresql"] = (self.connection.info.parameter_status("server_version") or "").split()[0]
         self.facts["system"] = inventory.system(self.connection)
+        self.facts["place"] = inventory.place(self.connection)
         state, says = self._judge()
         return _status(self.clinic, state, says, **self.facts)
 
@@ -290,6 +310,22 @@ class _Look:
 
     def _rows(self, query: Any, params: Any = None) -> list[tuple[Any, ...]]:
         return self.connection.execute(query, params).fetchall()
+
+
+def _with_twins(statuses: Collection[Status]) -> list[Status]:
+    """One database under two names, at two addresses of its server, is neither clinic's for certain."""
+    stands: dict[str, list[str]] = {}
+    for status in statuses:
+        if status.place:
+            stands.setdefault(status.place, []).append(status.clinic)
+    twins = {name: names for names in stands.values() if len(names) > 1 for name in names}
+    return [_with_twin(status, twins[status.clinic]) if status.clinic in twins else status for status in statuses]
+
+
+def _with_twin(status: Status, names: list[str]) -> Status:
+    words = f"one database with {', '.join(name for name in names if name != status.clinic)}"
+    state = min(status.state, State.UNKNOWN, key=_ORDER.index)
+    return replace(status, state=state, says="; ".join(filter(None, (words, status.says))))
 
 
 def _with_backups(found: Iterable[Status], fleet: Fleet, store: Store, warnings: list[str]) -> Iterable[Status]:

@@ -37,13 +37,16 @@ class Job:
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """``exit_code`` as the single command's. ``stall``: seconds a client waited longest for a lock of ours, None: it
-    was not watched. ``receipt``: what the command said of itself."""
+    was not watched. ``receipt``: what the command said of itself; ``place``: which database it was, by whatever
+    address; ``known``: what the memory of catalogs learns of it."""
 
     exit_code: int
     reason: str = ""
     seconds: float = 0.0
     stall: float | None = None
     receipt: Mapping[str, Any] = field(default_factory=dict)
+    place: str = ""
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from moeen.db.schema.validation import (
     log,
     own_objects,
     read,
+    recorded_with,
+    told,
     validate,
     write_expected,
 )
@@ -45,6 +47,8 @@ __all__ = [
     "log",
     "own_objects",
     "read",
+    "recorded_with",
+    "told",
     "validate",
     "write_expected",
 ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from moeen.db import catalog
 from moeen.db.catalog import Catalog
+from moeen.db.catalog.mark import mark
 from moeen.db.codes import Code
 from moeen.db.errors import FAILED, USAGE, ConfigurationError, MoeenError
 from moeen.db.findings import Finding, Severity, unique
@@ -30,6 +33,7 @@ from moeen.db.names import PUBLIC, ObjectKind
 from moeen.db.roles import ROLES
 from moeen.db.schema import canonical, drift, own, restorable, rows
 from moeen.db.schema.canonical import Form, Objects
+from moeen.db.scoped import scoped
 from moeen.db.security import advisors, exposure
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
 
@@ -40,6 +44,15 @@ _ORDER = list(Severity)
 _MOST = 200
 _OWNERS = frozenset({Kind.SCHEMA_OWNER, Kind.TABLE_OWNER, Kind.FUNCTION_OWNER, Kind.SEQUENCE_OWNER, Kind.TYPE_OWNER})
 _PLATFORM = (*PLATFORM_ROLES, AUTHENTICATOR)
+
+
+_listening: ContextVar[Callable[[str, frozenset[str]], None] | None] = ContextVar("listening", default=None)
+
+
+def told(listener: Callable[[str, frozenset[str]], None]) -> AbstractContextManager[Any]:
+    """Meanwhile the listener is called of each database in which nothing differs: with the mark that the catalog had
+    before it was read, and what the clinic's own objects are."""
+    return scoped(_listening, listener)
 
 
 @dataclass(frozen=True)
@@ -137,12 +150,18 @@ def validate(
     started = time.monotonic()
     expected = load_expected()
     large: list[str] = []
+    listener = _listening.get()
     with transaction.atomic(using=connection.alias):
+        with connection.cursor() as cursor:
+            # First: a change that comes between gives the reading another mark than this one.
+            before = mark(cursor, roles=ROLES) if listener else ""
         live = _catalog(connection, only=canonical.relations(expected))
         with connection.cursor() as cursor:
             recorded = ledger.own_objects(cursor)
         form = own.without(canonical.of(live), expected, recorded)
         form = canonical.conform(form, expected, is_allowed=is_allowed)
+        if listener and form.fingerprint == expected_fingerprint():
+            listener(before, recorded)
         if never := rows.never_migrated(connection, form, expected):
             return _result(form, [never], (), started)
         found = drift.findings(expected, form.objects, owner=form.owner)
@@ -221,9 +240,17 @@ def fingerprint(connection: BaseDatabaseWrapper) -> str:
     return canonical.conform(form, expected, is_allowed=is_allowed).fingerprint
 
 
-def fingerprint_with(cursor: psycopg.ClientCursor[Any]) -> str:
-    """The same, by a cursor of a session whose search path is empty, and in its transaction."""
-    return _form_with(cursor, load_expected()).fingerprint
+def fingerprint_with(cursor: psycopg.ClientCursor[Any], *, recorded: Collection[str] | None = None) -> str:
+    """The same, by a cursor of a session whose search path is empty, and in its transaction.
+
+    `recorded`: what is recorded as the clinic's own, where somebody else has read it; then no table of theirs is read.
+    """
+    return _form_with(cursor, load_expected(), recorded).fingerprint
+
+
+def recorded_with(cursor: Any) -> frozenset[str]:
+    """What the database records as the clinic's own objects; a table of its owner's is read for it."""
+    return ledger.own_objects(cursor)
 
 
 def differences_with(cursor: psycopg.ClientCursor[Any]) -> tuple[str, list[Finding]]:
@@ -238,10 +265,10 @@ def expected_fingerprint() -> str:
     return Form(load_expected(), {}, "", "").fingerprint
 
 
-def _form_with(cursor: psycopg.ClientCursor[Any], expected: Objects) -> Form:
+def _form_with(cursor: psycopg.ClientCursor[Any], expected: Objects, recorded: Collection[str] | None = None) -> Form:
     names = set(canonical.relations(expected))
     live = catalog.read_whole_with(cursor, roles=ROLES, platform_roles=_PLATFORM, only=names)
-    form = own.without(canonical.of(live), expected, ledger.own_objects(cursor))
+    form = own.without(canonical.of(live), expected, ledger.own_objects(cursor) if recorded is None else recorded)
     return canonical.conform(form, expected, is_allowed=is_allowed)
 
 

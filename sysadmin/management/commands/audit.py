@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import connections
 
 from moeen.db.errors import USAGE, MoeenError
+from sysadmin.admin.kinds import KINDS
 from sysadmin.management.trail_console import TrailCommand, local
 from sysadmin.models import User
 from sysadmin.trail import Entry, Question, find
@@ -49,7 +50,27 @@ class Command(TrailCommand):
             user=self._person(options["user"], using) if options["user"] else None, since=options["since"],
             until=options["until"], kinds=options["kind"], limit=options["limit"],
         )  # fmt: skip
-        self.show(find(connections[using], question), options)
+        found = find(connections[using], question)
+        if not found:
+            self._refuse_unheard_of(connections[using], options)
+        self.show(found, options)
+
+    @staticmethod
+    def _refuse_unheard_of(connection: Any, options: dict[str, Any]) -> None:
+        """A misspelt table or kind has no entries either, which would read as if nothing had been done."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT array_agg(DISTINCT action), array_agg(DISTINCT table_name) FROM public.audit_logs")
+            kinds, tables = (set(found or ()) for found in cursor.fetchone())
+        for what, asked, known in (
+            ("kind", set(options["kind"]), kinds | KINDS.keys()),
+            ("table", {options["table"]} - {""}, tables | {*connection.introspection.table_names()}),
+        ):
+            if unheard_of := ", ".join(sorted(asked - known)):
+                raise MoeenError(
+                    f"No {what} is called {unheard_of}.",
+                    next_step=f"There are: {', '.join(sorted(known))}.",
+                    exit_code=USAGE,
+                )
 
     def _person(self, words: str, using: str) -> UUID:
         if "@" not in words:

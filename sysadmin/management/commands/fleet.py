@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db.backups import store
 from moeen.db.codes import Code
 from moeen.db.errors import DONE, FAILED, USAGE, MoeenError
 from moeen.db.fleet import clinics, rollout, runs, status, workers
@@ -25,6 +24,14 @@ from sysadmin.management.progress import Display
 ACTIONS = ("status", "plan", "migrate", "backfill", "backup", "verify", "validate", "doctor", "pause", "resume")
 #: Those that go in waves, each only after a clean one.
 GATED = ("migrate", "backfill")
+_RUNS = tuple(action for action in ACTIONS if action not in ("status", "pause", "resume"))
+#: Options that not every action takes -> those that do.
+_TAKEN = {
+    "where": ("status", *_RUNS), "skip": _RUNS, "reason": _RUNS, "anew": _RUNS, "side_by_side": _RUNS,
+    "per_server": _RUNS, "wave_size": GATED, "max_failures": GATED, "stall_limit": GATED,
+    "dry_run": ("plan", *GATED), "no_backup": ("migrate",), "no_rehearsal": ("plan", "migrate"),
+    "store": ("status", "backup", "verify"),
+}  # fmt: skip
 
 
 class Command(BackupCommand):
@@ -66,9 +73,11 @@ class Command(BackupCommand):
         parser.add_argument("--no-backup", action=Reason, help=words)
         words = "migrate without rehearsals; the reason is recorded"
         parser.add_argument("--no-rehearsal", action=Reason, help=words)
+        self._usual = {name: parser.get_default(name) for name in _TAKEN}
 
     def handle(self, *args: Any, **options: Any) -> None:
         action = options["action"]
+        self._refuse_idle(action, options)
         if action in ("pause", "resume"):
             command = runs.Books(connections[DEFAULT_DB_ALIAS]).pause(paused=action == "pause")
             if options["json"]:
@@ -82,9 +91,15 @@ class Command(BackupCommand):
         else:
             self._run("plan" if action == "migrate" and options["dry_run"] else action, fleet, options)
 
+    def _refuse_idle(self, action: str, options: dict[str, Any]) -> None:
+        """An option that the action would pass over: somebody may rely on it, on --dry-run above all."""
+        for name, actions in _TAKEN.items():
+            if options[name] != self._usual[name] and action not in actions:
+                option = "--from" if name == "store" else f"--{name.replace('_', '-')}"
+                raise MoeenError(f"{option} means nothing to {action}.", exit_code=USAGE)
+
     def _status(self, fleet: clinics.Fleet, options: dict[str, Any]) -> None:
-        memory = Memory(Path(settings.BASE_DIR) / ".moeen" / "fleet.json")
-        report = status.look(fleet, store=store.of(options["store"]), memory=memory)
+        report = status.look(fleet, store=self.place(options), memory=_memory())
         if options["json"]:
             self.print_json(report.as_dict())
         else:
@@ -97,9 +112,10 @@ class Command(BackupCommand):
 
     def _run(self, action: str, fleet: clinics.Fleet, options: dict[str, Any]) -> None:
         skipped = fleet.where(options["skip"]).clinics if options["skip"] else ()
-        if skipped and not options["reason"]:
-            raise MoeenError("--skip needs --reason.", exit_code=USAGE)
+        if bool(skipped) != bool(options["reason"]):
+            raise MoeenError("--skip and --reason go together.", exit_code=USAGE)
         books = runs.Books(connections[DEFAULT_DB_ALIAS])
+        memory = _memory()
         books.lock()
         try:
             with Display(self.stderr) as display:
@@ -114,9 +130,11 @@ class Command(BackupCommand):
                         skip={clinic.name: options["reason"] for clinic in skipped},
                         verbose=options["verbosity"] > 1,
                         tell=display.tell if options["verbosity"] else lambda line: None,
+                        learn=memory.learn,
                     ),
                 )  # fmt: skip
         finally:
+            memory.keep()
             books.unlock()
         if options["json"]:
             self.print_json(report.as_dict())
@@ -147,9 +165,15 @@ def _given(action: str, options: dict[str, Any]) -> dict[str, Any]:
         given |= {"no_rehearsal": options["no_rehearsal"], "lock_wait": 60.0}
     if action == "migrate":
         given |= {"no_backup": options["no_backup"], "verified_backup": not options["no_backup"]}
+    if action in ("backup", "verify"):
+        given["store"] = options["store"]
     if action == "backfill" and options["dry_run"]:
         given["dry_run"] = True
     return given
+
+
+def _memory() -> Memory:
+    return Memory(Path(settings.BASE_DIR) / ".moeen" / "fleet.json")
 
 
 def _newest() -> str:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connections
 
 from moeen.db.archiving import standing
-from moeen.db.backups import retention, store, trust
+from moeen.db.backups import retention, trust
 from moeen.db.backups.origin import Origin
 from sysadmin.management.backup_console import BackupCommand, Found, size
 
@@ -27,7 +27,7 @@ class Command(BackupCommand):
         self.add_database_identity(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = retention.entries(store.of(options["store"]))
+        found = retention.entries(self.place(options))
         identity = options["database_identity"]
         of = Origin.parse(identity) if identity else Origin.of_wrapper(connections[options["database"]])
         warnings = retention.warnings(found, of, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))

@@ -6,15 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.apps import apps
 from django.core.management.commands import makemigrations
 from django.db import connections
 
+from moeen.db.errors import USAGE, MoeenError
 from moeen.db.lint import authoring
 from moeen.db.server import project
 
 
 class Command(makemigrations.Command):
     def handle(self, *args: Any, **options: Any) -> None:
+        for label in args:
+            try:
+                apps.get_app_config(label)
+            except LookupError as error:  # Django would end by itself, in words of its own
+                raise MoeenError(str(error).partition(" Did")[0], exit_code=USAGE) from error
         with stopped_servers_left_alone(), authoring.our_writer(makemigrations):
             super().handle(*args, **options)
 

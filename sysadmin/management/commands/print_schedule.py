@@ -36,7 +36,7 @@ class Command(BackupCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise MoeenError(
                 f"{environment} cannot be read: {of_file(error)}.",
-                next_step="The lines would read it every night.",
+                next_step="Name a file that this user may read: the lines read it every night.",
                 exit_code=USAGE,
             ) from error
         if numbers:

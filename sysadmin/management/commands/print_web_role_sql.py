@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from moeen.db.security import access, web_login
+from sysadmin.management.arguments import name
 
 
 class Command(BaseCommand):
@@ -19,7 +20,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--login", default="", help="Its name (default: web_ and the database's name).")
+        parser.add_argument("--login", type=name, help="Its name (default: web_ and the database's name).")
         parser.add_argument("--postgrest", action="store_true", help="Also what PostgREST's login needs.")
 
     def handle(self, *args: Any, **options: Any) -> None:

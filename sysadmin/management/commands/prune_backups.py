@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from moeen.db.backups import retention, store
+from moeen.db.backups import retention
 from sysadmin.management.arguments import whole
 from sysadmin.management.backup_console import BackupCommand, size
 
@@ -25,7 +25,7 @@ class Command(BackupCommand):
         parser.add_argument("--dry-run", action="store_true", help="delete nothing, say what would go")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        place = store.of(options["store"])
+        place = self.place(options)
         gone = retention.doomed(
             retention.entries(place), daily=options["keep_daily"], weekly=options["keep_weekly"],
             monthly=options["keep_monthly"],

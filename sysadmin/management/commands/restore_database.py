@@ -58,7 +58,7 @@ class Command(BackupCommand):
             raise MoeenError("--salvage and --replace do not go together.", next_step="--to NEW_NAME", exit_code=USAGE)
         if (options["id"] is None) == (options["at"] is None):
             raise MoeenError("What is to be restored?", next_step="A backup's ID, or --at TIME.", exit_code=USAGE)
-        place = store.of(options["store"])
+        place = self.place(options)
         target = self._target(options["to"])
         of = self._of_backup if options["at"] is None else self._of_moment
         done = of(place, target, options)

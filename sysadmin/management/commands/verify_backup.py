@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections
 
 from moeen.db import backups
-from moeen.db.backups import origin, store, verify
+from moeen.db.backups import origin, verify
 from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found, summary
 
@@ -28,7 +28,7 @@ class Command(BackupCommand):
         self.add_database_identity(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        place = store.of(options["store"])
+        place = self.place(options)
         live = connections[options["database"]] if options["against_live"] else None
         name = options["id"]
         if name == "latest" or options["database_identity"]:

@@ -11,17 +11,17 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0029_id_checks"),
+        ("sysadmin", "0030_trail"),
     ]
 
     operations = [
         moeen.db.operations.RunSQLFile(
             app_label="sysadmin",
-            name="0030_search",
+            name="0031_search",
         ),
         moeen.db.operations.RunIndexFile(
             app_label="sysadmin",
-            name="0030_indexes",
+            name="0031_indexes",
             state_operations=[
                 migrations.AddIndex(
                     model_name="user",

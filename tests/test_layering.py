@@ -41,6 +41,7 @@ ROOMS = {
         "history",
         "lint",
         "schema",
+        "seals",
         "security",
         "server",
     },

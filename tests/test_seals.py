@@ -8,6 +8,8 @@ import time
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 import pytest
@@ -17,7 +19,7 @@ from django.db import connections
 from moeen.db.backups import keys
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.kinds import Kind
-from moeen.db.seals import entry, pruning, seal, sealing, verification
+from moeen.db.seals import entry, guards, pruning, seal, sealing, verification
 from moeen.db.seals.anchor import Anchor
 from moeen.db.security.identity import acting_as_operator
 from sysadmin.exposure import touched_trail
@@ -490,6 +492,17 @@ def test_anchor__seals_that_the_database_lost__are_named_and_only_said_to_be_los
     assert any("restored after a disk failed" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("end", [100, 2000, 65536])
+def test_anchor__last_line_longer_than_what_is_read_at_once__is_found_all_the_same(fresh, tmp_path, monkeypatch, end):
+    monkeypatch.setattr("moeen.db.seals.anchor._END", end)
+    anchor = Anchor(str(tmp_path / "seals"))
+    with fresh.connect() as owner:
+        for number in range(1, 4):
+            write(owner, 1)
+            make(fresh, anchor)
+            assert anchor.newest().number == number
+
+
 def test_anchor__unfinished_line__is_passed_over_and_written_again(fresh, tmp_path):
     anchor = Anchor(str(tmp_path / "seals"))
     with fresh.connect() as owner:
@@ -503,6 +516,165 @@ def test_anchor__unfinished_line__is_passed_over_and_written_again(fresh, tmp_pa
         assert make(fresh, anchor).anchored == 2
     assert [one.number for one in anchor.read()] == [1, 2, 3]
     assert verify(fresh, anchor).ok
+
+
+class Keeper(ThreadingHTTPServer):
+    """A service that adds lines and gives them back. `fails`: in which way it does not, for GET or POST."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.kept, self.fails, self.ranges = b"", {}, False
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/seals?key=s3cret"
+
+    def handle_error(self, request, client_address):
+        """Of those that broke off, nothing."""
+
+
+class Answer(BaseHTTPRequestHandler):
+    def log_message(self, *words):
+        """Nothing."""
+
+    def do_POST(self):
+        text = self.rfile.read(int(self.headers["Content-Length"]))
+        if "POST" not in self.server.fails and self.headers["Content-Type"] == "application/x-ndjson":
+            self.server.kept += text
+        self.give(b"")
+
+    def do_GET(self):
+        wanted = self.headers.get("Range", "")
+        cut = self.server.ranges and wanted.startswith("bytes=-")
+        self.give(
+            self.server.kept[-int(wanted.removeprefix("bytes=-")) :] if cut else self.server.kept, 206 if cut else 200
+        )
+
+    def give(self, text, status=200):
+        fault = self.server.fails.get(self.command)
+        if fault == "silent":
+            time.sleep(2)
+        if fault in ("hung up", "silent"):
+            self.close_connection = True
+            return
+        if fault == "elsewhere":
+            self.send_response(302)
+            self.send_header("Location", self.path)
+        else:
+            self.send_response(fault if isinstance(fault, int) else status)
+        self.send_header("Content-Length", str(len(text) + (9 if fault == "broken off" else 0)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+@pytest.fixture
+def keeper(monkeypatch):
+    monkeypatch.setattr("moeen.db.seals.anchor.SECONDS", 0.5)
+    with Keeper() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def told(database, name, *words):
+    """The exit code and all that a command says."""
+    out = io.StringIO()
+    try:
+        call_command(name, *words, database=database.alias, stdout=out, stderr=out)
+    except SystemExit as ended:
+        return ended.code, out.getvalue()
+    except MoeenError as error:
+        return error.exit_code, out.getvalue() + str(error)
+    return 0, out.getvalue()
+
+
+@pytest.mark.parametrize("ranges", [False, True])
+def test_anchor__by_address__keeps_seals_and_tells_a_cut_tail(fresh, keeper, monkeypatch, ranges):
+    keeper.ranges = ranges
+    monkeypatch.setattr("moeen.db.seals.anchor._END", 2000)
+    with fresh.connect() as owner, fresh.admin() as admin:
+        for number in range(1, 8):
+            write(owner, 2)
+            assert told(fresh, "seal_audit_log", "--anchor", keeper.url)[0] == 0
+            assert len(keeper.kept.splitlines()) == number
+        assert len(keeper.kept) > 4000
+        assert told(fresh, "verify_audit_log", "--anchor", keeper.url)[0] == 0
+        admin.execute(
+            """ALTER TABLE audit_logs DISABLE TRIGGER ALL; ALTER TABLE audit_seals DISABLE TRIGGER ALL;
+               DELETE FROM audit_seals WHERE number > 5;
+               DELETE FROM audit_logs WHERE transaction_id >= (SELECT max(complete_below) FROM audit_seals)"""
+        )
+        code, words = told(fresh, "verify_audit_log", "--anchor", keeper.url)
+        assert (code, "cut tail" in words, "s3cret" in words) == (FINDINGS, True, False)
+        write(owner, 2)
+        code, words = told(fresh, "seal_audit_log", "--anchor", keeper.url)
+        assert (code, "seals 6 to 7 are gone" in words) == (FINDINGS, True)
+        assert len(keeper.kept.splitlines()) == 7
+
+
+@pytest.mark.parametrize("fault", [500, 403, "hung up", "silent", "elsewhere", "broken off"])
+def test_anchor__address_that_fails__is_told_and_the_next_run_makes_up_for_it(fresh, keeper, fault):
+    with fresh.connect() as owner:
+        write(owner, 2)
+        keeper.fails = {"POST": fault}
+        code, words = told(fresh, "seal_audit_log", "--anchor", keeper.url)
+        assert (code, "127.0.0.1" in words, "s3cret" in words) == (1, True, False), words
+        assert "The entries are sealed" in words
+        assert owner.execute("SELECT count(*) FROM audit_seals").fetchone() == (1,)
+        keeper.fails = {"GET": fault}
+        write(owner, 2)
+        for command in ("seal_audit_log", "verify_audit_log"):
+            code, words = told(fresh, command, "--anchor", keeper.url)
+            assert (code, "s3cret" in words) == (1, False), words
+            assert "cannot be read" in words
+        assert owner.execute("SELECT count(*) FROM audit_seals").fetchone() == (1,)
+        keeper.fails = {}
+        assert told(fresh, "seal_audit_log", "--anchor", keeper.url)[0] == 0
+        assert [json.loads(line)["number"] for line in keeper.kept.splitlines()] == [1, 2]
+        assert told(fresh, "verify_audit_log", "--anchor", keeper.url)[0] == 0
+
+
+@pytest.mark.parametrize("kept", [b"<html>Sign in</html>", b"[1]\n", b"\xff\xfe\n"])
+def test_anchor__address_of_something_else__is_refused_and_nothing_sealed(fresh, keeper, kept):
+    keeper.kept = kept
+    with fresh.connect() as owner:
+        write(owner, 2)
+        for command in ("seal_audit_log", "verify_audit_log"):
+            code, words = told(fresh, command, "--anchor", keeper.url)
+            assert (code, "is no seal" in words) == (FINDINGS, True), words
+        assert owner.execute("SELECT count(*) FROM audit_seals").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("http://", 2),
+        ("http://[::1/x", 2),
+        ("ftp://host/x", 2),
+        ("http://a:s3cret@127.0.0.1/x", 1),
+        ("http://127.0.0.1:1/a b", 1),
+        ("http://127.0.0.1:1/", 1),
+    ],
+)
+def test_anchor__no_address_that_can_be_asked__is_refused_without_repeating_it(fresh, words, code):
+    with fresh.connect() as owner:
+        write(owner, 1)
+    found, said = told(fresh, "seal_audit_log", "--anchor", words)
+    assert (found, "s3cret" in said) == (code, False), said
+
+
+def test_verify__about_somebody_in_a_log_that_was_cut__proves_no_absence(fresh):
+    patient = uuid.uuid4()
+    with fresh.connect() as owner, fresh.admin() as admin:
+        write(owner, 3)
+        write(owner, 1, record=patient)
+        make(fresh)
+        code, words = told(fresh, "verify_audit_log", "--about", str(uuid.uuid4()))
+        assert code == 0, words
+        admin.execute("ALTER TABLE audit_logs DISABLE TRIGGER ALL")
+        admin.execute("DELETE FROM audit_logs WHERE record_id = %s", [patient])
+        code, words = told(fresh, "verify_audit_log", "--about", str(patient))
+        assert code == FINDINGS
+        assert f"0 entries of seals 1 to 1 name {patient}, but the log is not as it was sealed." in words
 
 
 def test_verify__about_a_patient__lists_its_entries_and_no_others(fresh):
@@ -606,17 +778,86 @@ def test_verify__trail_silenced_between_two_seals__is_found_until_it_is_explaine
     assert list(touched_trail(connections[fresh.alias])) == []
 
 
+EVENTS = ("delete", "insert", "truncate", "update")
+ANEW = "SELECT app.audit('patients', patient => 'id')"
+
+
+def work(database, *statements):
+    """What a migration does in such a run."""
+    wrapper = connections[database.alias]
+    with guards.recorded(wrapper, "crm.0099_trail applied"), database.connect() as owner:
+        for statement in statements:
+            owner.execute(statement)
+
+
 def test_verify__triggers_made_anew_by_migrate__are_a_note(fresh):
     with fresh.connect() as owner:
         write(owner, 1)
         make(fresh)
-        owner.execute(
-            "INSERT INTO migration_runs (actor, database_role, from_version, outcome) VALUES ('x', 'x', '', 'done')"
-        )
-        owner.execute("SELECT app.audit('patients', patient => 'id')")
-    found = verify(fresh)
-    assert found.ok
-    assert any("migrate of" in note for note in found.notes)
+        for sealed in (False, True):
+            for _ in range(2):
+                work(fresh, ANEW)
+            if sealed:
+                make(fresh)
+            found = verify(fresh)
+            assert found.ok, found
+            assert [note for note in found.notes if "made anew: crm.0099_trail applied (" in note]
+        ((said,),) = owner.execute("SELECT new_values FROM audit_logs WHERE action = 'MIGRATE' LIMIT 1").fetchall()
+    assert said["work"] == "crm.0099_trail applied"
+    assert sorted(said["guards"]) == [f"trigger patients_audit_{event} on public.patients" for event in EVENTS]
+
+
+@pytest.mark.parametrize("order", ["before", "after", "another table", "by hand"])
+def test_verify__trail_silenced_about_a_run_of_migrate__is_found(fresh, order):
+    """A run explains what it made anew itself, from what it was at the seal to what it is."""
+    off = "ALTER TABLE {0} DISABLE TRIGGER {0}_audit_update; ALTER TABLE {0} ENABLE ALWAYS TRIGGER {0}_audit_update"
+    with fresh.connect() as owner:
+        write(owner, 1)
+        make(fresh)
+        if order == "by hand":
+            owner.execute(
+                "INSERT INTO migration_runs (actor, database_role, from_version, outcome) VALUES ('x', 'x', '', 'done')"
+            )
+        if order in ("before", "by hand"):
+            owner.execute(off.format("patients"))
+        if order != "by hand":
+            work(fresh, ANEW)
+        if order in ("after", "another table"):
+            owner.execute(off.format("patients" if order == "after" else "users"))
+        for _ in range(2):
+            (finding,) = verify(fresh).findings
+            assert finding.kind is Kind.TRAIL_TOUCHED
+            table = "users" if order == "another table" else "patients"
+            assert finding.found.startswith(f"trigger {table}_audit_update on public.{table} was written by")
+            assert ";" not in finding.found
+            make(fresh)
+
+
+def test_verify__migrations_run_back_and_forth__explain_themselves(fresh):
+    with fresh.connect() as owner:
+        write(owner, 1)
+        make(fresh)
+        run = partial(call_command, "migrate", "crm", database=fresh.alias, verbosity=0, no_backup="test",
+                      no_rehearsal="test", interactive=False)  # fmt: skip
+        for target in ("0005", "0006"):
+            run(target)
+        # What is made where nothing stood is no change of what was sealed.
+        owner.execute("SELECT app.audit('crm_leads')")
+        found = verify(fresh)
+    (finding,) = found.findings
+    names = [words.partition(" was written by ")[0] for words in finding.found.split("; ")]
+    assert names == [f"trigger crm_leads_audit_{event} on public.crm_leads" for event in EVENTS]
+    assert any("crm.0006_audit applied" in note for note in found.notes)
+
+
+def test_recorded__no_seal_or_none_any_more__enters_nothing(fresh):
+    with fresh.connect() as owner:
+        work(fresh, ANEW)
+        assert owner.execute("SELECT count(*) FROM audit_logs WHERE action = 'MIGRATE'").fetchone() == (0,)
+        make(fresh)
+        work(fresh, "SELECT 1")
+        assert owner.execute("SELECT count(*) FROM audit_logs WHERE action = 'MIGRATE'").fetchone() == (0,)
+        work(fresh, ANEW, "ALTER TABLE audit_seals DROP COLUMN guards", "DROP TABLE audit_logs")
 
 
 def test_seal__of_the_first_format__stays_what_it_was(fresh, tmp_path):

@@ -1,6 +1,7 @@
 """The law of adoption: a database with things of a clinic's own in it is migrated with them intact, or not touched."""
 
 import tomllib
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -38,18 +39,33 @@ def operator():
         yield
 
 
+@contextmanager
+def triggers_off(database):
+    """Those that stand: the older audit trigger of the state full fails at each change, for want of a public id."""
+    with database.connect() as owner:
+        standing = owner.execute(
+            "SELECT format('ALTER TABLE %s %%s TRIGGER %I', tgrelid::regclass, tgname) FROM pg_trigger"
+            " WHERE NOT tgisinternal"
+        ).fetchall()
+        for (switch,) in standing:
+            owner.execute(switch % "DISABLE")
+        yield
+        for (switch,) in standing:
+            owner.execute(switch % "ENABLE")
+
+
 @pytest.fixture
 def strange(new_database):
-    """(place, *cases) -> a database in the state core with the cases' things in it."""
+    """(place, *cases, state="core") -> a database in this state with the cases' things in it."""
     made = []
 
-    def make(place, *cases):
-        database = states.database(new_database, "core", place=place)
+    def make(place, *cases, state="core"):
+        database = states.database(new_database, state, place=place)
         made.append(database)
         for case in cases:
             text = (HERE / f"{case}.sql").read_text(encoding="utf-8")
             administrator = CASES[case].get("as") == "admin"
-            with database.admin() if administrator else database.connect() as connection:
+            with database.admin() if administrator else database.connect() as connection, triggers_off(database):
                 try:
                     connection.execute(text)
                 except psycopg.errors.UniqueViolation:
@@ -126,9 +142,12 @@ def test_migrate__what_stands_alone__keeps_the_law(strange, case):
 
 @pytest.mark.long
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("case", CASES)
-def test_migrate__each_case__keeps_the_law(strange, case, place):
-    comes_to_what_it_must(strange(place, case), case)
+@pytest.mark.parametrize(
+    ("case", "state"),
+    [(case, state) for case, words in CASES.items() for state in ("core", "full") if words.get("only", state) == state],
+)
+def test_migrate__each_case__keeps_the_law(strange, case, state, place):
+    comes_to_what_it_must(strange(place, case, state=state), case)
 
 
 @pytest.mark.parametrize("case", ["views", "template_policy"])

@@ -35,6 +35,7 @@ KINDS = {
     "LOOKED_AS": _("Looked as this person"),
     "LOOKED_AWAY": _("Looked as this person no longer"),
     "PASSWORD_RESET_ASKED": _("New password asked for by mail"),
+    "MIGRATE": _("Guards of the log made anew by migrate"),
 }
 
 

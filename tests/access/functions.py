@@ -122,6 +122,14 @@ OPENED = (
 )
 #: As app.break_glass() leaves it, once that is committed.
 OPEN = OPENED.format("BREAK_GLASS", 5, 55)
+ADD_KEY = "SELECT app.add_identity_key('0a0a0a0a', decode(repeat('0a', 32), 'hex'))"
+BOT = "<chatbot_integrations.bot>"
+ASKS = f"service: SELECT app.integration_secret('{BOT}')"
+#: As app.integration_secret() leaves it, once that is committed.
+ASKED = (
+    "owner: INSERT INTO audit_logs (action, table_name, record_id, created_at, user_id, transaction_id) VALUES "
+    "('READ_SECRET', 'chatbot_integrations', '{}', clock_timestamp() - interval '{} seconds', {}, 1)"
+)
 TOLD = "owner: SELECT {} FROM notifications WHERE created_at >= now() AND type = 'warning'"
 MINE = "patient: SELECT concat_ws(' ', who, acted_as, action, table_name, purpose) FROM app.accesses_of_my_record() LIMIT 1"
 NOTE = "INSERT INTO notifications (user_id, title, message, is_read, read_at, action_url) VALUES"
@@ -579,7 +587,14 @@ FUNCTIONS = {
         *forged(REFUSED, "admin~: SELECT app.link_sign_in('doctors', '<doctors.retired>', '<users.s2>')"),
     )),
     "integration_secret(uuid)": Function("service", True, (
-        ("secret", "service: SELECT app.integration_secret('<chatbot_integrations.bot>')"),
+        # What the same transaction could still take back gives nothing.
+        (None, ASKS, ASKS),
+        ("secret", ASKED.format(BOT, 59, "NULL"), ASKS),
+        (None, ASKED.format(BOT, 61, "NULL"), ASKS),
+        (None, ASKED.format(BOT, 5, "'<users.s1>'"), ASKS),
+        (None, ASKED.format("<users.p1>", 5, "NULL"), ASKS),
+        (None, ASKED.format(BOT, 5, "NULL").replace("READ_SECRET", "READ"), ASKS),
+        (0, ASKED.format(BOT, 5, "NULL"), ASKS, f"owner: SELECT count(*) {LOG} 'chatbot_integrations' AND transaction_id <> 1"),
         (NO_SUCH_ROW, "service: SELECT app.integration_secret('<users.p1>')"),
         ("<chatbot_integrations.bot>", "service: SELECT app.integration_secret('<chatbot_integrations.bot>')", f"owner: SELECT record_id::text {LOG} 'chatbot_integrations' AND action = 'READ_SECRET'"),
         *forged(REFUSED, "service~: SELECT app.integration_secret('<chatbot_integrations.bot>')"),
@@ -634,6 +649,19 @@ FUNCTIONS = {
         ("READ_SECRET <settings.secret> <users.a1> admin", "admin: SELECT app.reveal_setting('<settings.secret>')", f"owner: SELECT concat_ws(' ', action, record_id, user_id, acted_as, new_values) {LOG} 'settings'"),
         (NO_SUCH_ROW, "admin: SELECT app.reveal_setting('<users.a1>')"),
         *forged(REFUSED, "admin~: SELECT app.reveal_setting('<settings.secret>')"),
+    )),
+    "stamp_admin_log()": Function("", True, (
+        *each(True, PEOPLE, "INSERT INTO django_admin_log (id, action_time, object_repr, action_flag, change_message, user_id) "
+                            "VALUES (4711, '2001-01-01', 'r', 1, '', app.user_id()) RETURNING action_time = now() AND id <> 4711"),
+        (True, "owner: INSERT INTO django_admin_log (id, action_time, object_repr, action_flag, change_message, user_id) VALUES (4711, '2001-01-01', 'r', 1, '', '<users.a1>') RETURNING action_time < now() AND id = 4711"),
+    )),
+    "record_identity_key()": Function("", True, (
+        *((told, f"owner: {ADD_KEY}; {done}", f"owner: SELECT concat_ws(' ', action, old_values, new_values, acted_as LIKE 'operator:%') {LOG} 'identity_keys' ORDER BY created_at DESC LIMIT 1") for told, done in (
+            ('INSERT {"id": "0a0a0a0a"} t', "SELECT 1"),
+            ('UPDATE {"id": "0a0a0a0a"} {"id": "0b0b0b0b"} t', "UPDATE app.identity_keys SET id = '0b0b0b0b' WHERE id = '0a0a0a0a'"),
+            ('DELETE {"id": "0a0a0a0a"} t', "DELETE FROM app.identity_keys WHERE id = '0a0a0a0a'"),
+            ("TRUNCATE t", "TRUNCATE app.identity_keys"),
+        )),
     )),
     "stamp_setting()": Function("", False, (
         *((NOT_ALLOWED, f"admin: INSERT INTO settings (key, value, is_public) VALUES ('{key}', '1', true)") for key in ("a.secret", "tokens", "PASSWORD", "credential.x", "api_key")),

@@ -136,6 +136,16 @@ def _triggers(owner):
         "always AFTER INSERT OR DELETE OR UPDATE ON public.second_factors FOR EACH ROW "
         "EXECUTE FUNCTION app.record_second_factor()"
     )
+    wanted["django_admin_log_stamp"] = (
+        f"BEFORE INSERT ON public.django_admin_log FOR EACH ROW WHEN {_WHEN} EXECUTE FUNCTION app.stamp_admin_log()"
+    )
+    wanted["identity_keys_record"] = (
+        "always AFTER INSERT OR DELETE OR UPDATE ON app.identity_keys FOR EACH ROW "
+        "EXECUTE FUNCTION app.record_identity_key()"
+    )
+    wanted["identity_keys_record_truncate"] = (
+        "always AFTER TRUNCATE ON app.identity_keys FOR EACH STATEMENT EXECUTE FUNCTION app.record_identity_key()"
+    )
     wanted["audit_seals_append_only"] = (
         "always BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_seals FOR EACH STATEMENT "
         "EXECUTE FUNCTION app.refuse_change()"

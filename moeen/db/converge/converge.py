@@ -36,8 +36,8 @@ def converge(
         )
         return
     item = subject.examine(connection, want, live, legacy, later=later)
-    references = {key.to_table for key in obstacles.unproven_keys(item)}
-    others = catalog.read_tables(connection, references) if references else {}
+    references = {key.to_table for key in obstacles.standing_keys(item)}
+    others = catalog.read_tables(connection, references)
     found = obstacles.findings(connection, [item], others)
     if found:
         raise Refused(want.name, tuple(finding.pretty() for finding in unique(found)))

@@ -35,6 +35,7 @@ from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, r
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.migrate.watch import Watch
+from moeen.db.seals import guards
 from moeen.db.security import web_login
 from moeen.db.server import project
 
@@ -287,7 +288,10 @@ class Executor(MigrationExecutor):
             return done or migration.mutate_state(state, preserve=True)
 
         try:
-            with connection.execute_wrapper(digest), notes.taking() as said:
+            with (
+                guards.recorded(connection, f"{migration.app_label}.{migration.name} {outcome}"),
+                connection.execute_wrapper(digest), notes.taking() as said,
+            ):  # fmt: skip
                 if self.options.watch is not None:
                     with self.options.watch.over(connection, f"{migration.app_label}.{migration.name}"):
                         after = rehearse()

@@ -30,7 +30,7 @@ class Anchor:
     words: str
 
     def __post_init__(self) -> None:
-        if not self.words or ("://" in self.words and not self._is_url):
+        if not self.words or ("://" in self.words and not (self._is_url and self._host)):
             raise MoeenError(
                 "That is no place for seals.",
                 next_step=f"The wanted form: {FORM}",
@@ -45,12 +45,22 @@ class Anchor:
     @property
     def name(self) -> str:
         """For people: of an address the host, since the rest may be a secret."""
-        return str(urlsplit(self.words).hostname) if self._is_url else self.words
+        return self._host if self._is_url else self.words
+
+    @property
+    def _host(self) -> str:
+        try:
+            return urlsplit(self.words).hostname or ""
+        except ValueError:
+            return ""
 
     def newest(self) -> Seal | None:
         """The last line; None where nothing is kept yet. Raises MoeenError."""
         # Asked for the end, the first line may have been cut off.
-        return next(iter(self._seals(self._lines(end_only=True)[-1:])), None)
+        lines = self._lines(end_only=True)
+        if len(lines) == 1:
+            lines = self._lines(end_only=False)
+        return next(iter(self._seals(lines[-1:])), None)
 
     def read(self) -> list[Seal]:
         """All lines in their order. Raises MoeenError."""
@@ -89,7 +99,7 @@ class Anchor:
         """Without those that an interrupted writer left unfinished: each is the beginning of the next, or the last."""
         text = self._get(end_only=end_only)
         lines = [line for line in text.split("\n") if line]
-        if lines and not text.endswith("\n") and not lines[-1].endswith("}"):
+        if lines and not text.endswith("\n") and lines[-1].startswith("{") and not lines[-1].endswith("}"):
             lines.pop()
         return [one for one, after in pairwise([*lines, ""]) if one == after or not after.startswith(one)]
 
@@ -113,6 +123,7 @@ class Anchor:
 
     def _ask(self, body: bytes | None, *, end_only: bool = False) -> str:
         # Only here: most commands need none of it.
+        from http.client import HTTPException
         from urllib import error, request
 
         class Direct(request.HTTPRedirectHandler):
@@ -132,6 +143,9 @@ class Anchor:
             if body is None and refusal.code in (404, 416):
                 return ""
             raise OSError(f"it answered {refusal.code}") from None
+        except (HTTPException, ValueError):
+            # Its words may repeat the address, and with it a secret.
+            raise OSError("it is no address that can be asked, or what answered there broke off") from None
 
     def _seals(self, lines: Sequence[str]) -> list[Seal]:
         try:

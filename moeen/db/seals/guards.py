@@ -8,20 +8,22 @@ silences the trail is found though they left no entry. Vacuum and freezing keep 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from moeen.db import registry
 from moeen.db.backups.login import Login
 from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
+from moeen.db.seals import entry
+from moeen.db.sql import compose
 
 #: Object -> the numbers of its row in the catalog. "database" is the server's and the database's own.
 Guards = dict[str, str]
@@ -65,18 +67,25 @@ _GUARDS = """
     FROM recorded AS r JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.tgrelid
     WHERE a.attnum > 0 AND NOT a.attisdropped
 """
-#: The seals that state guards, each with the moment of the seal before it, and whether an operator explains by it.
+#: The seals that state guards, and whether an operator explains by it.
 _STATED = """
-    SELECT number, sealed_at, coalesce(before, sealed_at), guards, CASE WHEN explains THEN reason ELSE '' END FROM (
-        SELECT number, sealed_at, lag(sealed_at) OVER w AS before, guards, reason,
+    SELECT number, guards, CASE WHEN explains THEN reason ELSE '' END FROM (
+        SELECT number, guards, reason,
                lost_from IS NULL AND pruned_through = lag(pruned_through, 1, 0::bigint) OVER w AS explains
         FROM audit_seals WINDOW w AS (ORDER BY number)
     ) AS s WHERE guards <> '{}' ORDER BY number
 """
-_LAST_SEALED = "SELECT max(sealed_at), clock_timestamp() FROM audit_seals"
-_RUN = """
-    SELECT started_at FROM {} WHERE started_at <= %(until)s AND coalesce(finished_at, %(until)s) >= %(since)s
-    ORDER BY started_at DESC LIMIT 1
+#: The action of an entry that says what work made anew, and what stands in the place of its table.
+WORK = "MIGRATE"
+_WORKED_ON = "django_migrations"
+_KEEP = "INSERT INTO {t} (action, table_name, new_values) VALUES (%s, %s, %s)"
+_WORK = """
+    SELECT new_values, created_at FROM {t} WHERE table_name = %s AND action = %s AND new_values ? 'guards'
+    ORDER BY created_at, transaction_id
+"""
+_ARE_STATED = """
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
+                   WHERE attrelid = to_regclass('public.audit_seals') AND attname = 'guards' AND NOT attisdropped)
 """
 
 
@@ -108,23 +117,84 @@ def read(connection: psycopg.Connection[Any]) -> Guards:
 def stated(connection: psycopg.Connection[Any]) -> Guards:
     """What the seals say last; nothing where none says anything."""
     rows = connection.execute(_STATED).fetchall()
-    return dict(rows[-1][3]) if rows else {}
+    return dict(rows[-1][1]) if rows else {}
 
 
 def touched(connection: psycopg.Connection[Any]) -> list[Touched]:
-    """What became of them from seal to seal, and since the last one. A run of migrate explains it, or an operator."""
+    """What became of them from seal to seal, and since the last one. Work explains what it made anew itself."""
     seals = connection.execute(_STATED).fetchall()
     if not seals:
         return []
-    ((last, now),) = connection.execute(_LAST_SEALED).fetchall()
-    steps = [(f"before seal {number}", since, at, guards) for number, at, since, guards, _ in seals]
-    steps.append(("since the last seal", last, now, read(connection)))
+    works = [
+        _Work(f"{said['work']} ({at:%Y-%m-%d %H:%M})", said["guards"])
+        for said, at in connection.execute(compose(_WORK, t=entry.table()), [_WORKED_ON, WORK]).fetchall()
+    ]
+    steps = [(f"before seal {number}", guards) for number, guards, _ in seals]
+    steps.append(("since the last seal", read(connection)))
     found = []
-    for place, ((*_, before), (where, since, until, after)) in enumerate(pairwise(steps), start=1):
-        if what := _differing(before, after):
-            said = next((f"{reason} (seal {number})" for number, *_, reason in seals[place:] if reason), "")
-            found.append(Touched(f"the log's guards {where}", tuple(what), said or _migrated(connection, since, until)))
+    for place, ((_, before), (where, after)) in enumerate(pairwise(steps), start=1):
+        what = _differing(before, after)
+        said = next((f"{reason} (seal {number})" for number, _, reason in seals[place:] if reason), "")
+        by_work = {name: why for name in what if (why := _explained(works, name, before[name], after.get(name)))}
+        where = f"the log's guards {where}"
+        if by_work:
+            found.append(Touched(where, tuple(by_work), "; ".join(dict.fromkeys(by_work.values()))))
+        if rest := tuple(words for name, words in what.items() if name not in by_work):
+            found.append(Touched(where, rest, said))
     return found
+
+
+@contextmanager
+def recorded(wrapper: BaseDatabaseWrapper, work: str) -> Iterator[None]:
+    """Enter in the log what this work makes anew, from what and to what: nothing else is explained by it.
+
+    Where no seal states any, nothing is looked at.
+    """
+    before = _before(wrapper)
+    try:
+        yield
+    finally:
+        # On the way back nobody asks any more once the seals state none.
+        if before and wrapper.is_usable() and _are_stated(wrapper):
+            with Login.of_wrapper(wrapper).connect(application="moeen seals") as connection:
+                after = read(connection)
+                names = sorted(name for name in before | after if before.get(name) != after.get(name))
+                if names:
+                    made = {name: [before.get(name), after.get(name)] for name in names}
+                    said = Jsonb({"work": work, "guards": made})
+                    connection.execute(compose(_KEEP, t=entry.table()), [WORK, _WORKED_ON, said])
+
+
+def _before(wrapper: BaseDatabaseWrapper) -> Guards:
+    if not _are_stated(wrapper):
+        return {}
+    with Login.of_wrapper(wrapper).connect(application="moeen seals") as connection:
+        return read(connection) if stated(connection) else {}
+
+
+def _are_stated(wrapper: BaseDatabaseWrapper) -> bool:
+    with wrapper.cursor() as cursor:
+        cursor.execute(_ARE_STATED)
+        return bool(cursor.fetchone() == (True,))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What was done, and of each guard that it made anew what it was and what it became."""
+
+    words: str
+    made: Mapping[str, tuple[str | None, str | None]]
+
+
+def _explained(works: Iterable[_Work], name: str, before: str, after: str | None) -> str:
+    """The work that led from what it was to what it is, without a step that nobody entered; "" where there is one."""
+    stands: str | None = before
+    said = []
+    for one in works:
+        if name in one.made and one.made[name][0] == stands:
+            stands = one.made[name][1]
+            said.append(one.words)
+    return ", ".join(dict.fromkeys(said)) if stands == after else ""
 
 
 def look(wrapper: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -133,29 +203,22 @@ def look(wrapper: BaseDatabaseWrapper) -> Iterator[Finding]:
         yield from (one.finding() for one in touched(connection) if not one.why)
 
 
-def _migrated(connection: psycopg.Connection[Any], since: datetime, until: datetime) -> str:
-    """The run of migrate that was at work meanwhile; "" where there was none."""
-    runs = sql.SQL(_RUN).format(sql.Identifier("public", registry.LEDGER_TABLES[0]))
-    row = connection.execute(runs, {"since": since, "until": until}).fetchone()
-    return f"migrate of {row[0]:%Y-%m-%d %H:%M}" if row else ""
-
-
-def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> Sequence[str]:
-    """Those that are gone or were written anew. Of another database, a restored one, nothing can be said."""
+def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """Those that are gone or were written anew, in words. Of another database, a restored one, nothing can be said."""
     if before.get("database") != after.get("database"):
-        return ()
-    found = []
+        return {}
+    found = {}
     for name, stood in sorted(before.items()):
         stands = after.get(name)
         kind, _, rest = name.partition(" ")
         if stands is None:
-            found.append(f"{name} is gone")
+            found[name] = f"{name} is gone"
         elif stands != stood and kind in ("trigger", "function"):
             off = " and is switched off" if stands.endswith((" D", " R")) else ""
-            found.append(f"{name} was written by transaction {stands.partition(' ')[0]}{off}")
+            found[name] = f"{name} was written by transaction {stands.partition(' ')[0]}{off}"
         elif stands != stood and kind == "column":
             # Rights and statistics leave its values alone; a new type or expression writes the table anew.
             table = f"table {rest.rpartition(' of ')[2]}"
             if before.get(table) != after.get(table):
-                found.append(f"{name} was written by transaction {stands.partition(' ')[0]}, with its table")
+                found[name] = f"{name} was written by transaction {stands.partition(' ')[0]}, with its table"
     return found

@@ -1,0 +1,1 @@
+-- What 0004_rls says of it stands again.

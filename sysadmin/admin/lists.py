@@ -9,6 +9,7 @@ from django.core.paginator import Page
 from django.core.paginator import Paginator as DjangoPaginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
 
 class Paginator(DjangoPaginator):
@@ -23,6 +24,21 @@ class Paginator(DjangoPaginator):
             return super().page(number)
         page = list(rows.reverse()[self.count - last : self.count - first])
         return Page(page[::-1], number, self)
+
+
+class NewestPaginator(Paginator):
+    """Pages of the first rows of a log that only grows. To count all would read all of it, each time."""
+
+    most = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[: self.most].count())
+
+    def page(self, number: Any) -> Page[Any]:
+        # The last of those that are counted is not the last that there is.
+        return DjangoPaginator.page(self, number) if self.count == self.most else super().page(number)
 
 
 class ChangeList(DjangoChangeList):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
@@ -89,7 +91,8 @@ class AuditLogAdmin(ModelAdmin):
             if model is AuditLog:
                 return Q(public_id=term)
             key = model._base_manager.filter(public_id=term).values_list("pk", flat=True).first()
-        return Q(pk=key) | Q(record_id=key) | Q(user_id=key) if key else Q(pk__in=[])
+        asked = [Q(pk=key), Q(record_id=key), Q(user_id=key)]
+        return reduce(or_, (one for one in asked if key and AuditLog.objects.filter(one).exists()), Q(pk__in=[]))
 
     @admin.display(description=_("action"))
     def shown_action(self, obj: AuditLog) -> str:

@@ -138,7 +138,9 @@ def _end(words: list[str], ending: Ending) -> None:
         try:
             keeping.ensure()
         except Exception as trouble:
-            print(f"Archiving did not start: {Ending.of(trouble).cause}", file=sys.stderr)
+            why = Ending.of(trouble).cause
+            if why != ending.cause:  # else it is said already
+                print(f"Archiving did not start: {why}", file=sys.stderr)
 
 
 def _report_thread(arguments: threading.ExceptHookArgs) -> None:

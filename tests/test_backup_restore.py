@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -640,6 +641,49 @@ def test_list__newest_is_of_a_database_of_that_name_on_another_server__speaks_of
     found = [entry(0, verified=True, system="2"), entry(9, verified=True, system="1")]
     (said,) = retention.warnings(found, origin.Origin("d", "1"), max_age=timedelta(hours=26), now=NOW)
     assert "9 days old" in said
+
+
+def test_prune_and_list__dated_in_the_future__told_kept_and_the_newest_of_none():
+    """Made while a clock was wrong: for a year it would be the newest, and no alarm that backups are old be given."""
+    ahead, found = entry(-300, verified=True), [entry(day, verified=True) for day in range(4, 8)]
+    of, hours = origin.Origin("d"), {"max_age": timedelta(hours=26), "now": NOW}
+    said = retention.warnings([ahead, *found], of, **hours)
+    assert [line for line in said if "dated in the future" in line and ahead.id in line]
+    assert [line for line in said if "4 days old" in line]
+    assert "There is no backup of d." in retention.warnings([ahead], of, **hours)
+    gone = retention.doomed([ahead, *found], daily=1, weekly=0, monthly=0, now=NOW)
+    assert {ahead.id, found[0].id} & {item.id for item in gone} == set()
+    # A minute between two machines is none.
+    near = entry(0, hours=-1 / 60, verified=True)
+    assert retention.warnings([near, *found], of, **hours) == []
+
+
+def test_latest__dated_in_the_future__is_not_guessed_at(filled, kept, tmp_path):
+    at = backups.place(tmp_path)
+    source = kept[0].folder / kept[1].id
+    shutil.copytree(source, at.folder / source.name)
+    target = origin.Origin(filled.name)
+    assert origin.chosen(at, "latest", target=target) == source.name
+    tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y%m%dT%H%M%SZ}-abcdef"
+    (at.folder / tomorrow).mkdir()
+    paper = (at.folder / source.name / "manifest.json").read_bytes()
+    (at.folder / tomorrow / "manifest.json").write_bytes(paper)
+    with pytest.raises(MoeenError, match="dated in the future") as refused:
+        origin.chosen(at, "latest", target=target)
+    assert refused.value.exit_code == 3
+    assert origin.chosen(at, tomorrow, target=target) == tomorrow
+
+
+def test_prune__backup_that_is_being_read__stays_and_is_told(kept, tmp_path):
+    at = backups.place(tmp_path)
+    source = kept[0].folder / kept[1].id
+    shutil.copytree(source, at.folder / source.name)
+    (found,) = retention.entries(at)
+    with at.opened(found.id) as folder:
+        assert retention.delete(at, [found]) == []
+        assert (folder / "manifest.json").is_file()
+    assert retention.delete(at, [found]) == [found]
+    assert at.ids() == []
 
 
 @pytest.mark.parametrize("signature", [trust.UNSIGNED, trust.WRONG])

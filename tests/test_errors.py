@@ -191,6 +191,7 @@ def test_explain__own_error__itself():
         (ConfigurationError("X is malformed."), "X is malformed.", USAGE),
         (OSError(errno.ENOSPC, "No space left on device"), "disk is full", FAILED),
         (psycopg.errors.DiskFull(), "disk is full", FAILED),
+        (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), "/etc/x cannot be read or written", FAILED),
         (KeyboardInterrupt(), "Cancelled.", INTERRUPTED),
     ],
     ids=lambda value: type(value).__name__,

@@ -121,7 +121,8 @@ def test_fleet__of_hundreds_in_trouble_and_killed_often__each_ends_migrated_or_n
         f"{report['seconds']:.0f} s; a worker's memory {early:.0f} MB early, {late:.0f} MB late; "
         f"status {cold['seconds']:.1f} s at first, {warm['seconds']:.1f} s again"
     )
-    assert warm["seconds"] < 5
+    # The run has told what it found, so that the first look is as short as any other.
+    assert max(cold["seconds"], warm["seconds"]) < 5
     assert late < early + GROWTH
     servers.stop(clinics.server)
 

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
 
 from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError
@@ -21,6 +22,7 @@ from moeen.db.fleet import rollout, runs
 from moeen.db.fleet.clinics import Clinic, Fleet
 from moeen.db.fleet.stalls import Stalls
 from moeen.db.fleet.workers import Job, Outcome
+from moeen.db.migrate import states as migrated_states
 from sysadmin.management.backup_console import Found
 from tests import documents, fleets, servers
 
@@ -224,6 +226,19 @@ def test_pause__without_a_run__is_refused(books):
     with pytest.raises(MoeenError, match="No run over the fleet is unfinished") as refused:
         books.pause(paused=True)
     assert refused.value.exit_code == 3
+
+
+def test_states__of_one_clinic_after_the_other__are_worked_out_once():
+    """A worker migrates hundreds: what it kept of each would fill its memory."""
+
+    def look():
+        loader = MigrationLoader(None)
+        state = migrated_states.at(loader, loader.graph.leaf_nodes())
+        for key in state.models:
+            state.apps.get_model(*key)
+        return len(migrated_states._rendered), len(migrated_states._roots)
+
+    assert look() == look()
 
 
 # --- clients that wait ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import pwd
 import random
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -342,6 +343,36 @@ def _long(path):
 def _of_tomorrow(path):
     paper = manifest.read(path.with_name("kept").read_bytes())
     path.write_bytes(manifest.sealed(replace(paper, version=99)))
+
+
+@contextmanager
+def as_anybody():
+    """Root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(("closed", "word"), [("", "may not look into its folder"), (manifest.NAME, "may not read it")])
+def test_list__backup_that_we_may_not_read__is_told_and_the_others_are_listed(two, closed, word):
+    with tempfile.TemporaryDirectory(prefix="moeen-list-") as folder:
+        os.chmod(folder, 0o755)
+        for path in two:
+            shutil.copytree(path, Path(folder) / path.name)
+            os.chmod(Path(folder) / path.name, 0o755)
+            os.chmod(Path(folder) / path.name / manifest.NAME, 0o644)
+        (Path(folder) / two[1].name / closed).chmod(0o000)
+        retention.entries(store.of(f"{folder}/"))  # what Python imports meanwhile only root may read
+        with as_anybody():
+            newest, other = retention.entries(store.of(f"{folder}/"))
+        (Path(folder) / two[1].name / closed).chmod(0o700)
+    assert word in newest.damage
+    assert other.damage == ""
 
 
 @pytest.mark.parametrize(

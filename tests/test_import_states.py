@@ -140,3 +140,23 @@ def test_password__that_the_role_may_not_read__is_told_with_its_line(here):
     finally:
         with source.admin() as connection:
             connection.execute("DROP OWNED BY import_reader; DROP ROLE import_reader")
+
+
+OTHERS = [generations.SCRIPTS / "others" / f"{name}.sql" for name in ("schemas", "slots")]
+OTHERS += [generations.SCRIPTS / "unseen" / f"{name}.sql" for name in ("access", "branches", "hopital")]
+
+
+@pytest.mark.parametrize("script", OTHERS, ids=lambda script: script.stem)
+def test_database__of_another_shape__comes_over_and_again_as_it_is(new_database, tmp_path, script):
+    """Names with blanks, capitals and accents; keys of several columns; soft deletes in several schemas."""
+    source, target = new_database(), new_database.migrated()
+    with source.connect() as connection:
+        connection.execute(script.read_text(encoding="utf-8"))
+    first = generations.run(source, target, script.with_suffix(".toml"), tmp_path)
+    second = generations.run(source, target, script.with_suffix(".toml"), tmp_path)
+    for receipt in (first, second):
+        assert receipt.ok
+        assert all(one.counts.read == one.standing.rows > 0 for one in receipt.tables)
+    assert all(one.counts.read == one.counts.same for one in second.tables)
+    new_database.drop(source)
+    new_database.drop(target)

@@ -396,6 +396,23 @@ def test_run__again_after_changes__carries_them_over_and_keeps_what_stood(own_so
             assert all(one.counts.read == one.counts.same for one in same.tables)
 
 
+def test_run__of_another_database_under_the_same_name__deletes_nothing_unless_it_is_said(own_source, target, tmp_path):
+    assert generations.run(own_source, target, MAPPING, tmp_path).ok
+    with own_source.connect() as connection:
+        connection.execute("DELETE FROM claims; DELETE FROM consultations; DELETE FROM appointments")
+    found = generations.check(own_source, target, MAPPING)
+    assert [(one.object, one.kind, one.found) for one in found.findings] == [
+        ("appointments", Kind.IMPORT_LOSES, "500 of 500 are gone"),
+        ("sessions", Kind.IMPORT_LOSES, "125 of 125 are gone"),
+    ]
+    with pytest.raises(importing.Refused, match="625 rows that came before are gone from it") as refusal:
+        generations.run(own_source, target, MAPPING, tmp_path, max_gone=624)
+    assert refusal.value.exit_code == FINDINGS
+    assert query(target, "SELECT count(*) FROM appointments") == [(500,)]
+    assert generations.run(own_source, target, MAPPING, tmp_path, max_gone=625).ok
+    assert query(target, "SELECT count(*) FROM appointments") == [(0,)]
+
+
 def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_path):
     assert generations.run(own_source, target, MAPPING, tmp_path).ok
     with target.connect() as connection:
@@ -404,6 +421,18 @@ def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_p
     assert not again.ok
     assert [one.table for one in again.tables if not one.ok] == ["patients"]
     assert query(target, "SELECT count(*) FROM import_runs WHERE outcome = 'failed'") == [(1,)]
+    ((key, phone),) = query(
+        target,
+        "SELECT old_key, phone FROM patients AS p JOIN legacy_keys AS l ON l.new_id = p.id ORDER BY p.id::text LIMIT 1",
+    )
+    (told,) = [one for one in again.tables if one.altered]
+    assert (told.table, told.altered, told.altered_keys, phone) == ("patients", 1, (key,), "1")
+    retaken = generations.run(own_source, target, MAPPING, tmp_path, retake=True)
+    assert retaken.ok
+    assert sum(one.counts.changed for one in retaken.tables) == 1
+    theirs = query(own_source, "SELECT mobile FROM patients WHERE id = %s", int(key))
+    assert query(target, "SELECT phone FROM patients AS p JOIN legacy_keys ON new_id = p.id WHERE old_key = %s "
+                 "AND table_name = 'patients'", key) == theirs  # fmt: skip
 
 
 def test_command__from_a_variable__checks_runs_and_says_what_it_did(own_source, target, manage):

@@ -27,6 +27,7 @@ from moeen.db.errors import (
     USAGE,
     ConfigurationError,
     MoeenError,
+    of_file,
 )
 
 _KINDS = {
@@ -111,6 +112,12 @@ def _from_python(exc: BaseException) -> MoeenError | None:
         )
     if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
         return _disk_full("The disk is full" + (f" ({exc.filename})." if exc.filename else "."))
+    if isinstance(exc, PermissionError) and exc.filename:
+        return MoeenError(
+            f"{exc.filename} cannot be read or written: {of_file(exc)}.",
+            next_step="Run the command as the user whose it is, or give it to the one who runs commands.",
+            code=Code.FILE,
+        )
     if isinstance(exc, DjangoError | DjangoDatabaseError):
         return MoeenError(
             f"The database refused: {type(exc).__name__}.", next_step=_ASK_TRACEBACK, code=Code.REFUSED_BY_SERVER

@@ -265,3 +265,4 @@ class Kind(enum.StrEnum):
     # --- imports --------------------------------------------------------------------------------------------------
     IMPORT_REFUSES = "import refuses"
     IMPORT_LEAVES_OUT = "import leaves out"
+    IMPORT_LOSES = "import loses"

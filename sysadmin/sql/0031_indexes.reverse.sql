@@ -1,1 +1,1 @@
-DROP INDEX CONCURRENTLY IF EXISTS audit_logs_action_created_at_idx;
+DROP INDEX CONCURRENTLY IF EXISTS users_search_idx;

@@ -1,2 +1,1 @@
-CREATE INDEX CONCURRENTLY audit_logs_action_created_at_idx ON audit_logs (action, created_at)
-    WHERE NOT (action IN ('INSERT', 'UPDATE', 'DELETE', 'READ'));
+CREATE INDEX CONCURRENTLY users_search_idx ON users USING gin ((app.search_words(name, NULL, email, phone)));

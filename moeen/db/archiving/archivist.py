@@ -230,7 +230,8 @@ class Archivist:
             if groups[1][0].at > wanted and not crowded:
                 break
             for base in reversed(groups.pop(0)):
-                archive.bases.delete(base.id)
+                if not archive.bases.delete(base.id):
+                    return  # a restore reads it, and needs the log behind it, too
                 self._log("dropped", id=base.id, reason="room" if crowded else "age")
             first = groups[0][0].segment(groups[0][0].start)
             for name in archive.segments():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -81,6 +82,7 @@ def chosen(store: Store, words: str, *, target: Origin, of: str = "") -> str:
     others: dict[Origin, str] = {}
     for name, found in _newest_first(store):
         if found is None or (found.database == of if of else found.same(target)):
+            _refuse_ahead(name)
             return name
         others.setdefault(found, name)
     if not others:
@@ -95,6 +97,18 @@ def chosen(store: Store, words: str, *, target: Origin, of: str = "") -> str:
         exit_code=FINDINGS,
         code=Code.NO_BACKUP,
     )
+
+
+def _refuse_ahead(name: str) -> None:
+    moment = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    if moment > datetime.now(UTC) + timedelta(minutes=5):
+        raise MoeenError(
+            f"Backup {name} is dated in the future: a clock was wrong when it was made, or is now. So which one is the "
+            "newest cannot be told. Nothing was changed.",
+            next_step="Look at both clocks, and name the backup that is meant by its id: manage.py list_backups",
+            exit_code=FINDINGS,
+            code=Code.NO_BACKUP,
+        )
 
 
 def refuse_another(paper: Manifest, target: Origin, *, of: str) -> None:

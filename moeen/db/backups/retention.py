@@ -16,6 +16,8 @@ from moeen.db.logs import logger
 
 #: A backup this much smaller than the one before it deserves a look.
 SHRUNK = 0.5
+#: Clocks of two machines differ by so much.
+AHEAD = timedelta(minutes=5)
 #: How long a backup from before a change stays at least.
 CHANGE_DAYS = 30
 #: Signatures with which a backup counts: where no key is known, nobody can tell.
@@ -52,6 +54,10 @@ class Entry:
     def counts(self) -> bool:
         """Whether it is one of ours, for all that can be told: anybody who may write there can make one that is not."""
         return self.signature in _COUNTING
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether it is dated in the future: a clock was wrong when it was made, or is now. Then it is no newest."""
+        return self.created_at > now + AHEAD
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -92,6 +98,9 @@ def warnings(found: Sequence[Entry], of: Origin, *, max_age: timedelta, now: dat
     said += [f"Backup {entry.id} is signed by no key that is known here." for entry in found
              if entry.signature == trust.WRONG]  # fmt: skip
     same = [entry for entry in found if not entry.damage and entry.origin.same(of)]
+    ahead = "is dated in the future: a clock was wrong when it was made, or is now"
+    said += [f"Backup {entry.id} {ahead}." for entry in same if entry.is_ahead(now)]
+    same = [entry for entry in same if not entry.is_ahead(now)]
     whole = [entry for entry in same if entry.counts]
     if not whole:
         return [*said, f"There is no backup of {of.database}{' that a known key has signed' if same else ''}."]
@@ -116,12 +125,13 @@ def doomed(
     Pinned ones are kept, and the one from before the project took the database over, until somebody unpins it. One from
     before a change is kept for CHANGE_DAYS, and on until a later one was verified that holds the change. Of all, kept
     are the newest of each of the last `daily` days, `weekly` weeks and `monthly` months that have one (UTC), and
-    in any case the newest, the newest that passed a verification, and those whose manifest cannot be read.
+    in any case the newest, the newest that passed a verification, those whose manifest cannot be read, and those dated
+    in the future, which stand for no other.
     """
-    ordered = sorted(found, key=lambda entry: entry.created_at, reverse=True)
-    whole = [entry for entry in ordered if not entry.damage]
-    kept = {entry.id for entry in ordered if entry.damage}
     now = now or datetime.now(UTC)
+    ordered = sorted(found, key=lambda entry: entry.created_at, reverse=True)
+    whole = [entry for entry in ordered if not entry.damage and not entry.is_ahead(now)]
+    kept = {entry.id for entry in ordered} - {entry.id for entry in whole}
     for group in {(entry.origin, entry.counts) for entry in whole}:
         same = [entry for entry in whole if (entry.origin, entry.counts) == group]
         kept |= _kept(same, daily, weekly, monthly)
@@ -162,12 +172,14 @@ def _kept(whole: Sequence[Entry], daily: int, weekly: int, monthly: int) -> set[
     return kept
 
 
-def delete(store: Store, going: Sequence[Entry]) -> None:
-    """Delete those, one after the other."""
-    log = logger("backup")
+def delete(store: Store, going: Sequence[Entry]) -> list[Entry]:
+    """Delete those, one after the other; returns them without those that somebody is just restoring."""
+    log, gone = logger("backup"), []
     for entry in going:
-        store.delete(entry.id)
-        log.info("pruned", extra={"id": entry.id, "purpose": entry.purpose})
+        if store.delete(entry.id):
+            gone.append(entry)
+            log.info("pruned", extra={"id": entry.id, "purpose": entry.purpose})
+    return gone
 
 
 def pin(store: Store, backup_id: str, *, kept: bool, reason: str) -> None:

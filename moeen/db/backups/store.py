@@ -75,6 +75,8 @@ class Store:
         """Raises manifest.Damaged where there are none."""
         if self.folder is not None and (self.folder / name).is_symlink():
             raise manifest.Damaged(manifest.NAME, "its folder is a link to another place", backup=name)
+        if self.folder is not None and not os.access(self.folder / name, os.R_OK | os.X_OK, effective_ids=True):
+            raise manifest.Damaged(manifest.NAME, "this user may not look into its folder", backup=name)
         if not self._exists(f"{name}/{manifest.NAME}"):
             raise manifest.Damaged(manifest.NAME, "it is missing", backup=name)
         return self._read(f"{name}/{manifest.NAME}")
@@ -125,7 +127,13 @@ class Store:
         manifest must be what is used then.
         """
         if self.folder is not None and _is_ours(self.folder / name):
-            yield self.folder / name
+            handle = os.open(self.folder / name, os.O_RDONLY)
+            try:
+                # Nobody deletes it meanwhile.
+                fcntl.flock(handle, fcntl.LOCK_SH)
+                yield self.folder / name
+            finally:
+                os.close(handle)
             return
         with tempfile.TemporaryDirectory(prefix="moeen-fetch-") as scratch:
             target = Path(scratch) / name
@@ -167,17 +175,25 @@ class Store:
             os.close(handle)
             shutil.rmtree(staging, ignore_errors=True)
 
-    def delete(self, name: str) -> None:
-        """Remove the backup. Its manifest goes first, so that half a backup is none."""
+    def delete(self, name: str) -> bool:
+        """Remove the backup, whole: half a backup is none. False, and nothing done, where somebody has it `opened`."""
         if self.folder is not None:
             doomed = self.folder / f"{_UNFINISHED}{name}"
-            (self.folder / name).rename(doomed)
-            shutil.rmtree(doomed)
-            return
+            handle = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                (self.folder / name).rename(doomed)
+                shutil.rmtree(doomed)
+            except BlockingIOError:
+                return False
+            finally:
+                os.close(handle)
+            return True
         assert self.storage is not None
         paths = sorted(self._walk(name), key=lambda path: path != manifest.NAME)
         for path in paths:
             self.storage.delete(f"{name}/{path}")
+        return True
 
     def files(self, name: str) -> list[str]:
         """The paths of all files that lie in the backup's folder."""
@@ -231,7 +247,8 @@ class Store:
 
     def _exists(self, path: str) -> bool:
         if self.folder is not None:
-            return (self.folder / path).is_file()
+            # Not Path.is_file: whose folder we may not look into must be told of, and not end a whole list.
+            return os.path.isfile(self.folder / path)
         assert self.storage is not None
         return self.storage.exists(path)
 
@@ -242,6 +259,8 @@ class Store:
                 data: bytes = stream.read(_PAPER_BYTES + 1)
         except FileNotFoundError as error:
             raise manifest.Damaged(file, "it is missing") from error
+        except PermissionError as error:
+            raise manifest.Damaged(file, "this user may not read it") from error
         except _NoFile as error:
             raise manifest.Damaged(file, "it is a link to another place, or no file") from error
         if len(data) > _PAPER_BYTES:

@@ -359,7 +359,9 @@ def _with_backups(found: Iterable[Status], fleet: Fleet, store: Store, warnings:
 def _backup(entry: retention.Entry) -> LastBackup:
     age = datetime.now(UTC) - entry.created_at
     worry = ""
-    if entry.verified_ok is False:
+    if entry.is_ahead(datetime.now(UTC)):
+        worry = "dated in the future"
+    elif entry.verified_ok is False:
         worry = "did not pass its verification"
     elif age > timedelta(hours=settings.BACKUP_MAX_AGE):
         worry = f"{age.total_seconds() / 3600:.0f} h old"

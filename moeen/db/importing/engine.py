@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from moeen.db import registry, schema
 from moeen.db.backfill.connecting import connector
 from moeen.db.backups import digests
 from moeen.db.codes import Code
-from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding
 from moeen.db.importing import (
@@ -44,7 +44,7 @@ from moeen.db.importing.mapping import Mapping
 from moeen.db.importing.proof import TableProof
 from moeen.db.importing.proposal import Proposal
 from moeen.db.importing.selection import Selection
-from moeen.db.importing.source import Connection, NoSchema, Source
+from moeen.db.importing.source import Connection, Source
 from moeen.db.importing.staging import Counts, ExpressionFailed, Sides, Staging, why, workplace
 from moeen.db.importing.words import Words
 from moeen.db.kinds import Kind
@@ -120,10 +120,16 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """``rejects``: where refused rows go, at most ``max_rejects``; ``recipients``: whom they are encrypted to."""
+    """``rejects``: where refused rows go, at most ``max_rejects``; ``recipients``: whom they are encrypted to.
+
+    ``retake``: rows that were changed here since they came are taken anew. ``max_gone``: so many rows may be gone from
+    the source where it has lost most of a table: it may be another database under the same name.
+    """
 
     rejects: Path
     max_rejects: int = 0
+    max_gone: int = 0
+    retake: bool = False
     recipients: Sequence[str] = ()
     told: Told = lambda stage, done, total: None
 
@@ -133,11 +139,13 @@ class Refused(MoeenError):
 
     default_code = Code.NOT_IMPORTABLE
 
-    def __init__(self, found: Check, rejects: Path | None) -> None:
+    def __init__(self, found: Check, rejects: Path | None, max_gone: int = 0) -> None:
         count = sum(table.counts.refused for table in found.tables)
         undecided = sum(finding.kind is Kind.IMPORT_LEAVES_OUT for finding in found.findings)
+        gone = sum(table.counts.gone for table in found.tables if table.counts.has_lost_most)
         words = [f"{count:,} rows of the source would not be written"] if count else []
         words += [f"the mapping leaves {undecided:,} columns, tables or lines undecided"] * bool(undecided)
+        words += [f"{gone:,} rows that came before are gone from it"] * (gone > max_gone)
         step = "import_database --check tells of each kind. Correct the rows, or the mapping."
         super().__init__(
             f"{'; '.join(words)}. Nothing was changed.",
@@ -147,20 +155,24 @@ class Refused(MoeenError):
         self.check = found
 
 
-def check(wrapper: BaseDatabaseWrapper, url: str, file: Path, *, told: Told) -> Check:
+def check(
+    wrapper: BaseDatabaseWrapper, url: str, file: Path, *, told: Told, retake: bool = False, max_gone: int = 0
+) -> Check:
     """Everything but writing. Raises MappingError, and MoeenError where source or target cannot be used."""
     started = time.monotonic()
     with _opened(wrapper, url, file, told) as work:
         if (found := work.sampled(started)) and found.findings:
             return found
-        work.read()
-        return work.found(started)
+        work.read(retake=retake)
+        return work.found(started, max_gone=max_gone)
 
 
 def propose(wrapper: BaseDatabaseWrapper, url: str, words: Words, *, schema: str, zone: str) -> tuple[Proposal, str]:
     """A first mapping, and its text. ``zone`` is taken for the clinic's where the source does not tell."""
     targets = {one.name: one for one in target.every(wrapper).values() if one.name not in registry.facts().append_only}
     with Source.opened(url, schema=schema) as source, wrapper.cursor() as cursor:
+        if not source.has_schema():
+            raise MoeenError(f"The source has no schema {schema}.", exit_code=USAGE)
         full = set()
         for name, one in targets.items():
             cursor.execute(sql.SQL("SELECT EXISTS (SELECT FROM {})").format(one.relation))
@@ -174,24 +186,21 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
     """Import, or carry over what changed since. Raises Refused (3) before anything is written."""
     started = time.monotonic()
     with _opened(wrapper, url, file, options.told) as work:
-        work.read()
+        work.read(retake=options.retake)
         rejects = refusals.write(options.rejects, work.stagings, recipients=options.recipients)
-        found = work.found(started)
+        found = work.found(started, max_gone=options.max_gone)
         counts = {one.table: one.counts for one in found.tables}
-        is_open = any(finding.kind is Kind.IMPORT_LEAVES_OUT for finding in found.findings)
+        is_open = any(finding.kind in (Kind.IMPORT_LEAVES_OUT, Kind.IMPORT_LOSES) for finding in found.findings)
         if is_open or sum(count.refused for count in counts.values()) > options.max_rejects:
-            raise Refused(found, rejects)
+            raise Refused(found, rejects, options.max_gone)
         read = time.monotonic()
         run_id = runs.begin(work.target, source=work.mapping.source, mapping=work.mapping.text)
         tables = {name: {"new": c.new, "changed": c.changed, "gone": c.gone} for name, c in counts.items()}
         runs.audit(work.target, run_id, {"source": work.mapping.source, "tables": tables})
         try:
             writing.write(work.target, work.stagings, told=options.told)
-            for name in _much_changed(counts):
-                work.target.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("public", name)))
             written = time.monotonic()
-            proofs = proof.prove(work.target, work.stagings)
-            findings = schema.validate(wrapper).unexpected
+            proofs, findings = work.prove(counts, wrapper)
         except BaseException as error:
             known = explain(error)
             _end(work.target, run_id, "failed", {}, known.cause if known else type(error).__name__)
@@ -213,8 +222,7 @@ def run(wrapper: BaseDatabaseWrapper, url: str, file: Path, options: Options) ->
 def _much_changed(counts: dict[str, Counts]) -> list[str]:
     """Tables of which the planner's statistics tell little any more; the others are the server's own to see to."""
     changed = {name: count.new + count.changed + count.gone for name, count in counts.items()}
-    found = [name for name, count in counts.items() if changed[name] > count.same // 10]
-    return [*found, "legacy_keys"] if found else []
+    return [name for name, count in counts.items() if changed[name] > count.same // 10]
 
 
 def _end(connection: Connection, run_id: Any, outcome: str, receipt: dict[str, Any], error: str) -> None:
@@ -227,7 +235,9 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
     whole = mapping.load(file)
     targets = _targets(wrapper, whole)
     connect = connector(wrapper, what="an import", application="moeen import")
-    with _source(url, whole) as source, source.beside() as other:
+    with Source.opened(url, schema=whole.schema) as source, source.beside() as other:
+        if not source.has_schema():
+            raise whole.error(whole.lines.get("schema", 1), f"the source has no schema {whole.schema}.")
         if whole.zone and not source.knows_zone(whole.zone):
             raise whole.error(whole.lines["zone"], f"the source knows no time zone {whole.zone}.")
         composed = [selection.of_table(whole, whole.tables[name], one, source) for name, one in targets.items()]
@@ -240,16 +250,6 @@ def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> I
             runs.lock(connection)
             with workplace(connection):
                 yield _Work(whole, (Sides(source, connection), Sides(other, beside)), selections, told)
-
-
-@contextmanager
-def _source(url: str, whole: Mapping) -> Iterator[Source]:
-    with ExitStack() as stack:
-        try:
-            source = stack.enter_context(Source.opened(url, schema=whole.schema))
-        except NoSchema as error:
-            raise whole.error(whole.lines.get("schema", 1), error.cause) from error
-        yield source
 
 
 #: Of the target's sessions. What is asked is of whole tables, most of them without statistics.
@@ -301,41 +301,75 @@ class _Work:
             Staging(one, number, sides=workers[0], name=whole.source) for number, one in enumerate(selections)
         ]
 
-    def read(self) -> None:
-        """Read and judge all tables."""
+    def read(self, *, retake: bool = False) -> None:
+        """Read and judge all tables. ``retake``: with the rows that were changed here since they came."""
         self._refuse_strangers()
         self._fill()
         judged: dict[str, Staging] = {}
         for staging in self.stagings:
-            self._asked(staging, partial(staging.settle, judged, self._telling(staging)))
+            hashed = writing.row_hash(staging.selection.target, list(staging.selection.columns), "t")
+            settling = partial(staging.settle, judged, self._telling(staging), retaken=hashed if retake else None)
+            self._asked(staging, settling)
             judgement.judge(staging, judged)
             judged[staging.table] = staging
 
     def _fill(self) -> None:
-        """Read the tables with two workers, the largest first; none waits for another."""
+        """Read the tables, and judge what each tells alone."""
         totals = {staging.table: self._estimate(staging) for staging in self.stagings}
+
+        def fill(staging: Staging) -> None:
+            staging.fill(self._telling(staging, totals[staging.table]))
+            staging.know(twice=judgement.judge_keys(staging))
+            if staging.is_whole:
+                judgement.judge_values(staging)
+
+        largest_first = sorted(self.stagings, key=lambda staging: -totals[staging.table])
+        with self._each(largest_first, fill):
+            pass
+
+    def prove(self, counts: dict[str, Counts], wrapper: BaseDatabaseWrapper) -> tuple[list[TableProof], Any]:
+        """Of each table that what was read is what stands; and what stands in the schema that should not."""
+        changed = _much_changed(counts)
+        proofs: dict[str, TableProof] = {}
+
+        def prove(staging: Staging) -> None:
+            if staging.table in changed:
+                staging.connection.execute(sql.SQL("ANALYZE {}").format(staging.selection.target.relation))
+            proofs[staging.table] = proof.of_table(staging)
+
+        if changed:
+            self.target.execute("ANALYZE public.legacy_keys")
+        with self._each(sorted(self.stagings, key=lambda staging: -staging.read), prove):
+            findings = schema.validate(wrapper).unexpected
+        return [proofs[staging.table] for staging in self.stagings], findings
+
+    @contextmanager
+    def _each(self, stagings: Sequence[Staging], doing: Callable[[Staging], None]) -> Iterator[None]:
+        """Do something with each table in turn, with two workers; none waits for another. Within it the caller does
+        something else meanwhile."""
         free: SimpleQueue[Sides] = SimpleQueue()
         for sides in self.workers:
             free.put(sides)
 
-        def fill(staging: Staging) -> None:
+        def do(staging: Staging) -> None:
             sides = free.get()
             try:
-                staging.fill(sides, self._telling(staging, totals[staging.table]))
+                with staging.at(sides):
+                    doing(staging)
             finally:
                 free.put(sides)
 
         with ThreadPoolExecutor(len(self.workers)) as pool:
-            largest_first = sorted(self.stagings, key=lambda staging: -totals[staging.table])
-            futures = {pool.submit(fill, staging): staging for staging in largest_first}
+            futures = {pool.submit(do, staging): staging for staging in stagings}
             failed = set(futures)
             try:
+                yield
                 failed = {one for one in wait(futures, return_when=FIRST_EXCEPTION).done if one.exception()}
             finally:
                 if failed:
                     pool.shutdown(wait=False, cancel_futures=True)
                     for sides in self.workers:
-                        sides.source.cancel()
+                        sides.cancel()
         for future in failed:
             self._asked(futures[future], future.result)
 
@@ -363,11 +397,14 @@ class _Work:
             tables.append(TableCheck(staging.table, staging.count()))
         return Check(self.mapping.source, tuple(tables), tuple(findings), time.monotonic() - started, is_sample=True)
 
-    def found(self, started: float) -> Check:
+    def found(self, started: float, *, max_gone: int) -> Check:
         findings = [one for staging in self.stagings for one in refusals.findings(staging, self._by_name)]
         findings += refusals.open_lines(self.mapping)
         findings += refusals.undecided(self.source, self.selections, self.mapping.left_out)
         tables = tuple(TableCheck(staging.table, staging.count()) for staging in self.stagings)
+        lost = [one for one in tables if one.counts.has_lost_most]
+        if sum(one.counts.gone for one in lost) > max_gone:
+            findings += [refusals.lost(one.table, one.counts) for one in lost]
         return Check(self.mapping.source, tables, tuple(findings), time.monotonic() - started)
 
     def _refuse_strangers(self) -> None:

@@ -40,8 +40,16 @@ class Rule:
 
 
 def judge(staging: Staging, parents: Parents) -> None:
-    """Fill `refused` and make `ready`. ``parents``: those judged before, by table."""
+    """Fill `refused` and make `ready`, once the keys are judged, and the values of what was read as a whole.
+
+    ``parents``: those judged before, by table.
+    """
     _Judge(staging, parents).run()
+
+
+def judge_keys(staging: Staging) -> bool:
+    """Fill `refused` by what the keys tell, and say whether rows share one."""
+    return _Judge(staging, {}).keys()
 
 
 def judge_values(staging: Staging) -> None:
@@ -139,8 +147,8 @@ class _Judge:
         self.selection, self.target = staging.selection, staging.selection.target
 
     def run(self) -> None:
-        self._keys()
-        self.values()
+        if not self.staging.is_whole:
+            self.values()
         self._make_ready()
         self._references()
         self._checks()
@@ -149,12 +157,13 @@ class _Judge:
         while self._uniques() + self._public_ids() + self._own_references():
             self._forget()
 
-    def _keys(self) -> None:
+    def keys(self) -> bool:
         self._refuse("(key)", "no key", "FROM {incoming} AS s WHERE s.k IS NULL")
         twice = "SELECT k FROM {incoming} WHERE k IS NOT NULL GROUP BY k HAVING count(*) > 1"
-        self._refuse("(key)", TWICE, f"FROM {{incoming}} AS s WHERE s.k IN ({twice})")
+        shared = self._refuse("(key)", TWICE, f"FROM {{incoming}} AS s WHERE s.k IN ({twice})")
         # An entry of an index holds some 2,700 bytes.
         self._refuse("(key)", "longer than 2,000 bytes", "FROM {incoming} AS s WHERE octet_length(s.k) > 2000")
+        return bool(shared)
 
     def values(self) -> None:
         if self.staging.raw:

@@ -6,12 +6,10 @@ the rows of the table now. Digests as of backups: number of rows, sum and exclus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from moeen.db.backups.digests import Digest
-from moeen.db.importing.source import Connection
 from moeen.db.importing.staging import Counts, Staging
 from moeen.db.importing.writing import row_hash
 
@@ -20,7 +18,8 @@ from moeen.db.importing.writing import row_hash
 class TableProof:
     """One table. ``unrecorded``: rows that were read and are not recorded as they were read, or recorded and not read.
 
-    ``unresolved``: old keys and old public ids that lead to no row.
+    ``unresolved``: old keys and old public ids that lead to no row; ``altered``: rows that were changed here since they
+    came, and ``altered_keys`` some of their old keys.
     """
 
     table: str
@@ -29,6 +28,8 @@ class TableProof:
     standing: Digest
     unrecorded: int
     unresolved: int
+    altered: int = 0
+    altered_keys: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -42,21 +43,20 @@ class TableProof:
                      "gone": counts.gone, "same": counts.same},
             "read": vars(self.read), "standing": vars(self.standing),
             "unrecorded": self.unrecorded, "unresolved": self.unresolved,
+            "altered": self.altered, "altered_keys": list(self.altered_keys),
         }  # fmt: skip
 
 
-def prove(connection: Connection, stagings: Sequence[Staging]) -> list[TableProof]:
-    """Look at each table once. The session's settings are those of `digests.prepare`."""
-    return [_of_table(staging) for staging in stagings]
-
-
-def _of_table(staging: Staging) -> TableProof:
+def of_table(staging: Staging) -> TableProof:
+    """Look at the table once. The session's settings are those of `digests.prepare`."""
     selection = staging.selection
     named = staging.named()
     hashed = row_hash(selection.target, list(selection.columns), "t")
     recorded, standing, lost = staging.rows(_STANDING, hash=hashed, **named)[0]
     ((unrecorded,),) = staging.rows(_UNRECORDED, **named)
-    unresolved = lost
+    unresolved, altered, keys = lost, 0, list[str]()
+    if recorded != standing:
+        ((altered, keys),) = staging.rows(_ALTERED, hash=hashed, **named)
     if selection.public_id is not None:
         ((more,),) = staging.rows(_ALIASES, **named)
         unresolved += more
@@ -67,6 +67,8 @@ def _of_table(staging: Staging) -> TableProof:
         standing=Digest(int(standing[0]), *standing[1:]),
         unrecorded=unrecorded,
         unresolved=unresolved,
+        altered=altered,
+        altered_keys=tuple(keys or ()),
     )
 
 
@@ -79,6 +81,11 @@ _STANDING = """
     FROM (SELECT l.row_hash, t.id, CASE WHEN t.id IS NOT NULL AND l.row_hash <> 0 THEN {hash} END AS h
           FROM public.legacy_keys AS l LEFT JOIN {target} AS t ON t.id = l.new_id
           WHERE l.source = {name} AND l.table_name = {table}) AS every
+"""
+_ALTERED = """
+    SELECT count(*), (array_agg(l.old_key ORDER BY length(l.old_key), l.old_key))[1:5]
+    FROM public.legacy_keys AS l JOIN {target} AS t ON t.id = l.new_id
+    WHERE l.source = {name} AND l.table_name = {table} AND l.row_hash <> 0 AND l.row_hash <> {hash}
 """
 _UNRECORDED = """
     SELECT count(*) FROM (SELECT k, d FROM {keys} WHERE verb <> 'gone') AS r

@@ -18,7 +18,7 @@ from moeen.db.importing.judgement import NO_ROW, NO_SUCH_VALUE, TWICE, rules
 from moeen.db.importing.mapping import UNDECIDED
 from moeen.db.importing.selection import UNMAPPED, Selection
 from moeen.db.importing.source import Source
-from moeen.db.importing.staging import Staging
+from moeen.db.importing.staging import Counts, Staging
 from moeen.db.kinds import Kind
 
 
@@ -128,6 +128,19 @@ def open_lines(mapping: mappings.Mapping) -> Iterator[Finding]:
 
 #: Of what the source's role may not read: it may hold something.
 _HIDDEN = "what its role may not read"
+
+
+def lost(table: str, counts: Counts) -> Finding:
+    """Most rows of a table that came before are not there any more."""
+    return Finding(
+        object=table,
+        kind=Kind.IMPORT_LOSES,
+        expected="most of the rows that came before",
+        found=f"{counts.gone:,} of {counts.gone + counts.changed + counts.same:,} are gone",
+        severity=Severity.BREAKS,
+        fix=Fix(advice=f"if they were deleted there, and shall be here, say --max-gone {counts.gone}"),
+        why="it may be another database under the same name: the source of the mapping",
+    )
 
 
 def _left(what: str, found: str, where: str) -> Finding:

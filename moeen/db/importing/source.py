@@ -51,10 +51,6 @@ class SourceLost(MoeenError):
     default_code = Code.IMPORT_SOURCE
 
 
-class NoSchema(MoeenError):
-    """The source has no schema of that name."""
-
-
 @dataclass(frozen=True)
 class ForeignKey:
     """Columns that refer to those of another table of the source."""
@@ -97,7 +93,7 @@ class Source:
     @classmethod
     @contextmanager
     def opened(cls, url: str, *, schema: str, snapshot: str = "") -> Iterator[Source]:
-        """Connect and begin; raises MoeenError where the server, the database or the schema cannot be had.
+        """Connect and begin; raises MoeenError where the server or the database cannot be had.
 
         ``snapshot``: one that another session exported, to see what it sees.
         """
@@ -145,9 +141,6 @@ class Source:
             if name in known:
                 connection.execute("SELECT set_config(%s, %s, true)", [name, value])
         connection.execute(sql.SQL("SET LOCAL search_path = {}, pg_catalog").format(sql.Identifier(schema)))
-        row = connection.execute("SELECT to_regnamespace(quote_ident(%s))", [schema]).fetchone()
-        if row is None or row[0] is None:
-            raise NoSchema(f"The source has no schema {schema}.", exit_code=USAGE)
         return cls(connection, url, schema)
 
     def described(self, query: sql.Composable) -> list[tuple[str, str]]:
@@ -206,6 +199,10 @@ class Source:
                 return self.connection.execute(query).fetchall()
         except (psycopg.OperationalError, errors.InsufficientPrivilege) as error:
             raise self.lost(error) from error
+
+    def has_schema(self) -> bool:
+        query = sql.SQL("SELECT to_regnamespace(quote_ident({})) IS NOT NULL").format(sql.Literal(self.schema))
+        return bool(self.rows(query)[0][0])
 
     def knows_zone(self, name: str) -> bool:
         try:

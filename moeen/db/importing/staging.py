@@ -16,7 +16,7 @@ ready     the rows as they will stand: values in our types, references resolved
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,10 @@ class ExpressionFailed(MoeenError):
     default_code = Code.MAPPING
 
     def __init__(self, error: psycopg.Error) -> None:
-        super().__init__(f"An expression fails at some row of the source: {why(error)}.")
+        super().__init__(
+            f"An expression fails at some row of the source: {why(error)}.",
+            next_step="Nothing was changed. Leave out one column after another, to see which it is.",
+        )
 
 
 def why(error: psycopg.Error) -> str:
@@ -67,6 +70,11 @@ class Counts:
     gone: int
     same: int
 
+    @property
+    def has_lost_most(self) -> bool:
+        """Whether most of what came before is gone from the source, and that is not few."""
+        return self.gone > 100 and self.gone > self.changed + self.same
+
 
 @dataclass(frozen=True)
 class Sides:
@@ -74,6 +82,12 @@ class Sides:
 
     source: Source
     target: Connection
+
+    def cancel(self) -> None:
+        """End what another thread is asking."""
+        self.source.cancel()
+        with suppress(psycopg.Error):
+            self.target.cancel_safe()
 
 
 @contextmanager
@@ -114,20 +128,30 @@ class Staging:
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def fill(self, sides: Sides, told: Told) -> None:
-        """Read what is needed of the source; ``sides``: the sessions of the thread that does."""
+    @contextmanager
+    def at(self, sides: Sides) -> Iterator[None]:
+        """Within it the work is done in these sessions: those of another thread."""
         own, self.sides = self.sides, sides
         try:
-            known = self.rows(
-                "SELECT FROM public.legacy_keys WHERE source = {name} AND table_name = {table} LIMIT 1", **self.named()
-            )
-            self.run("CREATE UNLOGGED TABLE {refused} (k text, c text, reason text)")
-            if not known or self.selection.table.match:
-                self._read_all(told)
-            else:
-                self._read_differences(told)
+            yield
         finally:
             self.sides = own
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows of the source were read; else some may be, once it is settled which."""
+        return self.incoming is self.stage
+
+    def fill(self, told: Told) -> None:
+        """Read what is needed of the source."""
+        known = self.rows(
+            "SELECT FROM public.legacy_keys WHERE source = {name} AND table_name = {table} LIMIT 1", **self.named()
+        )
+        self.run("CREATE UNLOGGED TABLE {refused} (k text, c text, reason text)")
+        if not known or self.selection.table.match:
+            self._read_all(told)
+        else:
+            self._read_differences(told)
 
     def sample(self, count: int, total: int) -> None:
         """Read about so many rows, of about so many, and all of each."""
@@ -213,10 +237,22 @@ class Staging:
 
     # --- what is to be done ---------------------------------------------------------------------------------------
 
-    def settle(self, parents: Mapping[str, Staging], told: Told) -> None:
-        """Say of each key what is to be done, and fetch what changed. ``parents``: those judged before."""
-        self._settle()
-        if self.incoming is self.stage:
+    def settle(self, parents: Mapping[str, Staging], told: Told, *, retaken: sql.Composable | None = None) -> None:
+        """Say of each key what is to be done, and fetch what changed. ``parents``: those judged before.
+
+        ``retaken``: the hash of a row of ours, ``t``; those that do not stand as they were written are taken anew.
+        """
+        if retaken is not None:
+            self.run(
+                """
+                UPDATE {keys} AS w SET verb = 'changed'
+                FROM public.legacy_keys AS l JOIN {target} AS t ON t.id = l.new_id
+                WHERE l.source = {name} AND l.table_name = {table} AND l.old_key = w.k AND w.verb = 'same'
+                  AND NOT w.matched AND l.row_hash <> {hash}
+                """,
+                hash=retaken, **self.named(),
+            )  # fmt: skip
+        if self.is_whole:
             return
         self.unmoor(parents, verb="same", becomes="changed")
         wanted = [key for (key,) in self.rows("SELECT k FROM {keys} WHERE verb IN ('new', 'changed')")]
@@ -226,13 +262,16 @@ class Staging:
         else:
             self._stage(lambda: self._copy(self.selection.only(wanted), self.stage, told) if wanted else 0)
 
-    def _settle(self) -> None:
-        """Each key is new, changed, same or gone. A uuid stays the key that it is."""
+    def know(self, *, twice: bool) -> None:
+        """Each key is new, changed, same or gone. A uuid stays the key that it is. ``twice``: rows share a key."""
         made_of = sql.SQL("{} || i.k").format(sql.Literal(f"{self.table} "))
         new = sql.SQL("i.k::uuid") if self.selection.keeps_keys else made.row_id(made_of, sql.SQL("i.n"))
+        once = sql.SQL("SELECT k, d FROM {} WHERE k IS NOT NULL")
+        if twice:
+            once = sql.SQL("SELECT DISTINCT ON (k) k, d FROM {} WHERE k IS NOT NULL ORDER BY k")
         # What no block that differs holds stands as it did.
         within: sql.Composable = sql.SQL("true")
-        if self.incoming is not self.stage:
+        if not self.is_whole:
             within = sql.SQL("{} IN (SELECT b FROM {})").format(
                 self.selection.block(sql.Identifier("l", "old_key")), self.differ
             )
@@ -243,12 +282,11 @@ class Staging:
                    coalesce(l.row_hash = 0, false) AS matched,
                    CASE WHEN l.old_key IS NULL THEN 'new' WHEN l.digest <> i.d THEN 'changed'
                         WHEN i.k IS NULL AND {within} THEN 'gone' ELSE 'same' END AS verb
-            FROM (SELECT k, d, row_number() OVER () AS n
-                  FROM (SELECT DISTINCT ON (k) k, d FROM {incoming} WHERE k IS NOT NULL ORDER BY k) AS once) AS i
+            FROM (SELECT k, d, row_number() OVER () AS n FROM ({once}) AS once) AS i
             FULL JOIN (SELECT old_key, new_id, digest, row_hash FROM public.legacy_keys
                        WHERE source = {name} AND table_name = {table}) AS l ON l.old_key = i.k
             """,
-            new=new, within=within, **self.named(),
+            new=new, within=within, once=once.format(self.incoming), **self.named(),
         )  # fmt: skip
         if self.selection.table.match:
             self._match()

@@ -132,7 +132,11 @@ class _Writer:
             names=sql.SQL(", ").join(map(sql.Identifier, names)), values=sql.SQL(", ").join(values), part=part,
         )  # fmt: skip
         self._aliases(part)
-        own = made.row_id(sql.SQL("{} || r.id").format(sql.Literal(f"legacy_keys {self.target.name} ")), sql.SQL("r.n"))
+        own: sql.Composable = sql.SQL("r.id")
+        if self.selection.keeps_keys:  # else no other row bears that id
+            own = made.row_id(
+                sql.SQL("{} || r.id").format(sql.Literal(f"legacy_keys {self.target.name} ")), sql.SQL("r.n")
+            )
         self.staging.run(
             """
             INSERT INTO public.legacy_keys (id, source, table_name, old_key, new_id, digest, row_hash)

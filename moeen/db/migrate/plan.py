@@ -23,6 +23,7 @@ from moeen.db.catalog.sizes import estimate_sizes, has_rows
 from moeen.db.codes import Code
 from moeen.db.converge import conversions, release, steps, subject
 from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.migrate import states
 from moeen.db.migrate.states import State, shown
 from moeen.db.migrate.watch import Seen
 from moeen.db.names import PUBLIC, ObjectName
@@ -230,8 +231,7 @@ def _statements(
 ) -> Iterator[PlannedStatement]:
     sizes = estimate_sizes(connection, count_to=THRESHOLD_ROWS)
     seen: set[tuple[str, Action | str]] = set()
-    applied = [key for key in loader.applied_migrations if key in loader.graph.nodes]
-    state = State.of(loader.project_state(applied, at_end=True))
+    state = states.at(loader, {key for key in loader.applied_migrations if key in loader.graph.nodes})
     for migration, backwards in plan:
         key = f"{migration.app_label}.{migration.name}"
         if backwards:

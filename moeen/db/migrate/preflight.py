@@ -21,7 +21,7 @@ from moeen.db.catalog.sizes import estimate_sizes
 from moeen.db.converge import declared, obstacles, subject, zones
 from moeen.db.findings import Finding, Fix, unique
 from moeen.db.kinds import Kind
-from moeen.db.migrate import taken
+from moeen.db.migrate import states, taken
 from moeen.db.migrate.refusals import (
     AdoptionRefused,
     AnotherApplication,
@@ -350,7 +350,7 @@ def _changed_models(pending: Sequence[Migration], loader: MigrationLoader) -> li
 
 
 def _after(pending: Sequence[Migration], loader: MigrationLoader) -> State:
-    return State.of(loader.project_state([(migration.app_label, migration.name) for migration in pending]))
+    return states.at(loader, {(migration.app_label, migration.name) for migration in pending})
 
 
 def _altered(

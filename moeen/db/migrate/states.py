@@ -7,7 +7,7 @@ changed, on and on, which is nearly every model. Our operations look at one mode
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState, StateApps
 from django.db.migrations.utils import resolve_relation  # type: ignore[attr-defined]
@@ -128,6 +129,14 @@ def root(behind: Behind, *, make: Callable[[], ProjectState]) -> ProjectState:
     if behind not in _roots:
         _roots[behind] = make()
     return _roots[behind]
+
+
+def at(loader: MigrationLoader, nodes: Iterable[tuple[str, str]]) -> State:
+    """The state that these migrations end in, with all that they need; nobody may change it."""
+    ends = sorted(nodes)
+    needed = loader.graph._generate_plan(ends, at_end=True)
+    behind = frozenset({type(loader.graph.nodes[key]) for key in needed} | loader.unmigrated_apps)
+    return State.of(root(behind, make=lambda: loader.project_state(ends, at_end=True)))
 
 
 def steps(migration: Migration, *, state: ProjectState, behind: Behind) -> Sequence[Step]:

@@ -44,6 +44,10 @@ class Command(BaseCommand):
         one_of.add_argument("--check", action="store_true", help=words)
         words = "go on although so many rows are refused (default: 0); they are in the file of --rejects"
         parser.add_argument("--max-rejects", type=whole, default=0, metavar="N", help=words)
+        words = "go on although so many rows that came before are gone where a table has lost most (default: 0)"
+        parser.add_argument("--max-gone", type=whole, default=0, metavar="N", help=words)
+        words = "take rows that were changed here since they came anew from the other database"
+        parser.add_argument("--retake", action="store_true", help=words)
         words = "where refused rows are written, encrypted where backups are (default: in .moeen/imports)"
         parser.add_argument("--rejects", type=Path, metavar="FILE", help=words)
         parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -62,11 +66,14 @@ class Command(BaseCommand):
         with Display(self.stderr) as display:
             told = display.show if options["verbosity"] else lambda stage, done, total: None
             if options["check"]:
-                found = importing.check(connection, url, options["map"], told=told)
+                found = importing.check(
+                    connection, url, options["map"], told=told, retake=options["retake"], max_gone=options["max_gone"]
+                )
                 lines, ok, document = _of_check(found), not found.findings, found.as_dict()
             else:
                 wanted = importing.Options(
                     rejects=options["rejects"] or _rejects_file(), max_rejects=options["max_rejects"],
+                    max_gone=options["max_gone"], retake=options["retake"],
                     recipients=backups.default_recipients(), told=told,
                 )  # fmt: skip
                 done = importing.run(connection, url, options["map"], wanted)
@@ -119,6 +126,13 @@ def _of_receipt(done: Receipt) -> list[str]:
     for one in done.tables:
         counts = one.counts
         verdict = "proven" if one.ok else "NOT AS IT WAS READ"
+        if one.altered:
+            more = ", ..." if one.altered > len(one.altered_keys) else ""
+            rows = "1 row was" if one.altered == 1 else f"{one.altered:,} rows were"
+            verdict += (
+                f": {rows} changed here since they came, old keys {', '.join(one.altered_keys)}{more}; "
+                "--retake takes them anew"
+            )
         lines.append(
             f"{one.table}: {counts.read:,} rows in; {counts.new:,} new, {counts.changed:,} changed, "
             f"{counts.gone:,} gone, {counts.refused:,} refused; {one.standing.rows:,} stand, "

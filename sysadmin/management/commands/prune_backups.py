@@ -34,7 +34,10 @@ class Command(BackupCommand):
             for entry in gone:
                 self.stdout.write(f"{entry.id}  {entry.database}  {entry.purpose}  {size(entry.bytes)}")
         if not options["dry_run"]:
-            retention.delete(place, gone)
+            left = {entry.id for entry in gone}
+            gone = retention.delete(place, gone)
+            for backup_id in sorted(left - {entry.id for entry in gone}):
+                self.stderr.write(f"{backup_id} is being restored or verified, and stays for now.")
         if options["json"]:
             self.print_json({"dry_run": options["dry_run"], "deleted": [entry.id for entry in gone]})
             return

@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from moeen.db import schema
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.history import reports
+from moeen.db.kinds import Kind
 from moeen.db.schema import description, fix_script
 from sysadmin.management import from_nothing
 from sysadmin.management.json_output import as_json
@@ -75,6 +76,9 @@ class Command(BaseCommand):
             self.stdout.write(fix_script.script(result.findings))
         else:
             self.stdout.write(as_json(result.as_dict()) if options["json"] else result.pretty())
+        behind = sum(finding.kind is Kind.MIGRATION_MISSING for finding in result.findings)
+        if behind:
+            self.stderr.write(f"{behind} migrations are not applied; most of this is what they make: manage.py migrate")
         if not result.ok:
             sys.exit(FINDINGS)
 

@@ -11,13 +11,13 @@ class Migration(migrations.Migration):
     atomic = False  # works online, in transactions of its own
 
     dependencies = [
-        ("sysadmin", "0030_trail"),
+        ("sysadmin", "0031_search"),
     ]
 
     operations = [
         moeen.db.operations.RunIndexFile(
             app_label="sysadmin",
-            name="0031_indexes",
+            name="0032_indexes",
             state_operations=[
                 migrations.AddIndex(
                     "auditlog",

@@ -199,6 +199,18 @@ def test_run__a_database_with_other_rows__is_refused(source, target, tmp_path):
     assert everything(target) == before
 
 
+def test_target__that_lacks_a_migration__is_refused_before_anything_is_read(new_database, source, target, tmp_path):
+    with target.connect() as connection:
+        connection.execute("DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations)")
+    for database, said in ((target, "1 migration waits"), (new_database(), r"\d+ migrations wait")):
+        with pytest.raises(MoeenError, match=said) as refusal:
+            generations.run(source, database, MAPPING, tmp_path)
+        assert refusal.value.exit_code == FINDINGS
+        with pytest.raises(MoeenError, match=said):
+            generations.propose(source, database)
+    assert query(target, "SELECT count(*) FROM import_runs") == [(0,)]
+
+
 MISTAKES = tomllib.loads((generations.SCRIPTS / "mistakes.toml").read_text(encoding="utf-8"))
 
 

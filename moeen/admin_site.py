@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -130,4 +131,4 @@ def row_by_public_id(request: HttpRequest, text: str) -> HttpResponse:
         row = public_ids.look_up(text)
     except ObjectDoesNotExist as error:
         raise Http404(str(error)) from error
-    return redirect(search.address(row))
+    return redirect(search.address(admin.site, row))

@@ -7,12 +7,9 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from moeen.db import public_ids
@@ -36,7 +33,7 @@ def answer(request: HttpRequest, site: AdminSite) -> HttpResponse:
     text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST]
     if text:
         try:
-            return redirect(address(public_ids.look_up(text)))
+            return redirect(address(site, public_ids.look_up(text)))
         except ObjectDoesNotExist:
             pass
     words = {"title": _("Search"), "q": text, "found": _by_name(request, site, text) if text else []}
@@ -44,21 +41,25 @@ def answer(request: HttpRequest, site: AdminSite) -> HttpResponse:
 
 
 def _by_name(request: HttpRequest, site: AdminSite, text: str) -> list[Found]:
+    registered: dict[Any, Any] = site._registry  # of pages that have all this
+    pages = [
+        page
+        for page in registered.values()
+        if getattr(page, "found_by_name", False) and page.has_view_permission(request)
+    ]
     groups = []
-    for model, page in site._registry.items():
-        if not getattr(page, "found_by_name", False) or not page.has_view_permission(request):
-            continue
+    for page in pages:
+        page.ask_index(request, text, pages)
         rows, _duplicates = page.get_search_results(request, page.get_queryset(request), text)
         first = list(rows[: ROWS + 1])
         if first:
-            name: Any = page
-            labels = tuple((name.choice_label(row), address(row)) for row in first[:ROWS])
-            listed = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-            more = f"{listed}?{urlencode({'q': text})}" if len(first) > ROWS else ""
-            groups.append(Found(str(model._meta.verbose_name_plural), labels, more))
+            labels = tuple((page.choice_label(row), page.row_address(row.pk)) for row in first[:ROWS])
+            more = page.list_address(q=text) if len(first) > ROWS else ""
+            groups.append(Found(str(page.opts.verbose_name_plural), labels, more))
     return groups
 
 
-def address(row: Model) -> str:
+def address(site: AdminSite, row: Any) -> str:
     """Of its page."""
-    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+    page: Any = site._registry[type(row)]
+    return str(page.row_address(row.pk))

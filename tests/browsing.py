@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -52,7 +53,7 @@ class Visitor:
         self.page.goto(f"/admin/login/?next={then}")
         self.page.fill("#id_username", address)
         self.page.fill("#id_password", password)
-        self.page.click("#login-form [type=submit]")
+        follow(self.page, "#login-form [type=submit]")
         return self
 
     def go(self, address):
@@ -66,3 +67,33 @@ class Visitor:
 
     def close(self):
         self.context.close()
+
+
+CHECKS = Path(__file__).with_name("page_checks.js").read_text(encoding="utf-8")
+
+
+def follow(page, selector):
+    """Presses it, and waits for the page that it leads to."""
+    with page.expect_navigation():
+        page.click(selector)
+
+
+def unfit(page):
+    """What does not fit the window."""
+    return page.evaluate(f"{CHECKS}\nunfit()")
+
+
+def untranslated(page):
+    """English texts of a page that is in Arabic."""
+    return page.evaluate(f"{CHECKS}\nuntranslated()")
+
+
+def violations(page):
+    """What axe-core calls serious or critical: the rule, and the first places."""
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        (one["id"], one["help"], [(node["target"], node["failureSummary"]) for node in one["nodes"][:3]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]

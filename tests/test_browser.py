@@ -8,16 +8,18 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
-from healthcare.models import Patient
+from healthcare.models import Appointment, Patient
 from sysadmin.models import OperatorReport, Role
 from tests import servers
 from tests.access.matrix import MATRIX
 from tests.access.roads import parse
-from tests.browsing import NARROW, Visitor, chromium
+from tests.browsing import NARROW, WIDE, Visitor, chromium, follow, unfit, untranslated, violations
 from tests.test_serving import GUNICORN, run, serve
 
 pytestmark = pytest.mark.long
 PASSWORD = "شمس-القمر-7731"
+#: What people of the demo clinic have typed in English.
+TYPED = ("Working hours",)
 ROLES = {
     "patient": "Patient", "doctor": "Doctor", "staff": "Staff", "supervisor": "Supervisor", "admin": "Administrator",
 }  # fmt: skip
@@ -37,7 +39,7 @@ def clinic(web_database):
     with database.connect() as connection:
         connection.execute(
             """INSERT INTO backfill_runs (name, table_name, status, rows_total, rows_missing, rows_filled, seconds)
-               VALUES ('public ids', 'patients', 'stopped', 1000, 1000, 250, 10)"""
+               VALUES ('public_ids', 'patients', 'stopped', 1000, 1000, 250, 10)"""
         )
     web = {
         "WEB_DATABASE_URL": database.target.url(database.name, user="moeen_web"),
@@ -119,7 +121,7 @@ def test_sign_in__each_role__finds_the_tables_that_are_theirs(visit, role):
     for model in admin.site._registry:
         may_see = "S" in parse(MATRIX[model._meta.db_table].get(role, ""))
         assert (page_of(model, "changelist") in listed) == may_see, model
-    page.click("#logout-form button")
+    follow(page, "#logout-form button")
     assert "Logged out" in page.title()
 
 
@@ -134,33 +136,33 @@ def test_second_factor__set_up__is_asked_for_at_the_next_sign_in(visit):
     page = visitor.sign_in("supervisor@moeen.example", PASSWORD).page
     visitor.go("/admin/second-factor/")
     page.fill("#id_password", PASSWORD)
-    page.click("button[value=begin]")
+    follow(page, "button[value=begin]")
     secret = page.inner_text("code[dir=ltr]").replace(" ", "")
     assert page.locator(".qr-code svg").is_visible()
     visitor.picture("second-factor")
     page.fill("#id_code", pyotp.TOTP(secret).now())
-    page.click("button[value=confirm]")
+    follow(page, "button[value=confirm]")
     codes = page.locator(".recovery-codes code").all_inner_texts()
     assert len(codes) >= 8
-    page.click("#logout-form button")
+    follow(page, "#logout-form button")
     visitor.sign_in("supervisor@moeen.example", PASSWORD)
     assert page.url.endswith("/admin/login/code/")
     page.fill("#id_code", pyotp.TOTP(secret).at(int(time.time()) + 30))  # each code counts once
-    page.click("#login-form [type=submit]")
+    follow(page, "#login-form [type=submit]")
     assert page.url.endswith("/admin/")
     visitor.go("/admin/second-factor/")
     page.fill("#id_code", codes[0])
-    page.click("button[value=remove]")
+    follow(page, "button[value=remove]")
     assert page.locator("button[value=begin]").is_visible()
 
 
 def test_roles__several_held__are_switched_between(visit):
     page = visit().sign_in("doctor@moeen.example", PASSWORD).page
     page.select_option("#role-switch", "supervisor")
-    page.click(".role-switch button")
+    follow(page, ".role-switch button")
     assert page.eval_on_selector("#role-switch", "one => one.value") == "supervisor"
     page.select_option("#role-switch", "doctor")
-    page.click(".role-switch button")
+    follow(page, ".role-switch button")
     assert page.eval_on_selector("#role-switch", "one => one.value") == "doctor"
 
 
@@ -169,12 +171,12 @@ def test_saving__both_changed_the_same_field__is_shown_three_ways_and_decided(vi
     first, second = visit("admin").go(address), visit("staff").go(address)
     first.fill("#id_phone", "+966500000001")
     second.fill("#id_phone", "+966500000002")
-    first.click("[name=_continue]")
+    follow(first, "[name=_continue]")
     assert "changed successfully" in first.inner_text(".messagelist")
-    second.click("[name=_continue]")
+    follow(second, "[name=_continue]")
     assert "+966500000001" in second.inner_text(".conflicts")
     assert "+966500000002" in second.inner_text(".conflicts")
-    second.click("[name=_continue]")
+    follow(second, "[name=_continue]")
     assert second.locator(".conflicts").count() == 0
     assert value(clinic[0], "SELECT phone FROM patients ORDER BY id LIMIT 1") == "+966500000002"
 
@@ -196,10 +198,10 @@ def test_why_not__a_row_of_somebody_elses__names_the_policy(visit, clinic):
     )
     visitor = visit("admin")
     page = visitor.go(person_page(database, "change", "doctor"))
-    page.click(".object-tools a:has-text('Access')")
-    page.click(".object-tools a:has-text('Why')")
+    follow(page, ".object-tools a:has-text('Access')")
+    follow(page, ".object-tools a:has-text('Why')")
     page.fill("#id_row", theirs)
-    page.click("[type=submit][value=Ask]")
+    follow(page, "[type=submit][value=Ask]")
     assert page.inner_text(".answer-no") == "No"
     assert "No policy lets this row through." in page.inner_text("[role=status]")
     visitor.picture("why-not")
@@ -210,20 +212,20 @@ def test_look_as__another_person__sees_what_they_see_and_changes_nothing(visit, 
     visitor = visit()
     page = visitor.sign_in("admin@moeen.example", PASSWORD).page
     visitor.go(person_page(database, "access", "doctor"))
-    page.click("button:has-text('Look as this person (Doctor)')")
+    follow(page, "button:has-text('Look as this person (Doctor)')")
     assert "Nothing can be changed" in page.inner_text(".looks")
     assert value(database, "SELECT count(*) FROM audit_logs WHERE action = 'LOOKED_AS'") == 1
     visitor.go("/admin/healthcare/patient/")
     visitor.picture("look-as")
     assert int(re.search(r"(\d+) patients", page.inner_text(".paginator"))[1]) < 140
-    page.click("#result_list tbody th a >> nth=0")
+    follow(page, "#result_list tbody th a >> nth=0")
     page.fill("#id_address", "elsewhere")
-    page.click("[name=_save]")
+    follow(page, "[name=_save]")
     assert "nothing can be changed" in page.inner_text("main")
     assert value(database, "SELECT count(*) FROM patients WHERE address = 'elsewhere'") == 0
     visitor.faults.clear()  # the console tells of the refusal
     visitor.go("/admin/")
-    page.click(".looks button")
+    follow(page, ".looks button")
     assert page.locator(".looks").count() == 0
 
 
@@ -231,10 +233,10 @@ def test_timeline__of_a_patient__leads_to_what_is_kept_of_them(visit, clinic):
     busiest = "SELECT patient_id FROM appointments GROUP BY patient_id ORDER BY count(*) DESC, patient_id LIMIT 1"
     visitor = visit("admin", language="ar")
     page = visitor.go(page_of(Patient, "change", value(clinic[0], busiest)))
-    page.click(".object-tools a[href$='/timeline/']")
+    follow(page, ".object-tools a[href$='/timeline/']")
     visitor.picture("timeline")
     assert page.locator(".timeline .hijri").count() > 1
-    page.click(".timeline a[href*='/appointment/'] >> nth=0")
+    follow(page, ".timeline a[href*='/appointment/'] >> nth=0")
     assert page.locator("#id_appointment_date").is_visible()
 
 
@@ -264,8 +266,9 @@ def test_search__arabic_name_in_another_way_to_write_it__is_found(visit, clinic)
         connection.execute("INSERT INTO patients (first_name, last_name) VALUES ('أُسامة', 'الإدريسي')")
     page = visit("staff", language="ar", size=NARROW).go("/admin/")
     page.fill("[role=search] input", "اسامه")
-    page.press("[role=search] input", "Enter")
-    page.click(".found a:has-text('الإدريسي')")
+    with page.expect_navigation():
+        page.press("[role=search] input", "Enter")
+    follow(page, ".found a:has-text('الإدريسي')")
     assert "أُسامة" in page.input_value("#id_first_name")
 
 
@@ -274,13 +277,112 @@ def test_backfill__paused_and_let_go_on__in_the_operations_room(visit, clinic):
     visitor = visit("admin")
     page = visitor.go(page_of(OperatorReport, "changelist"))
     for label, wanted in (("Pause", True), ("Go on", False)):
-        page.click(f"button[name=pause]:has-text('{label}')")
-        page.wait_for_load_state()
+        follow(page, f"button[name=pause]:has-text('{label}')")
         assert value(clinic[0], asked) == wanted
 
 
 def test_language__switched__stays_on_the_page(visit):
     page = visit("staff").go(page_of(Patient, "changelist"))
-    page.click(".language-switch button[value=ar]")
+    follow(page, ".language-switch button[value=ar]")
     assert page.get_attribute("html", "dir") == "rtl"
     assert page.url.endswith(page_of(Patient, "changelist"))
+
+
+def row_of(database, model):
+    with database.connect() as connection:
+        found = connection.execute(f"SELECT id FROM {model._meta.db_table} ORDER BY id LIMIT 1").fetchone()
+    return found and found[0]
+
+
+def every_page(database):
+    """(who, address) of each page that the admin has: of every table, and of every room."""
+    for model in admin.site._registry:
+        cell = parse(MATRIX[model._meta.db_table].get("admin", ""))
+        if "S" not in cell:
+            continue
+        yield "admin", page_of(model, "changelist")
+        if "I" in cell:
+            yield "admin", page_of(model, "add")
+        key = model is not OperatorReport and row_of(database, model)
+        if key:
+            yield "admin", page_of(model, "change", key)
+            yield "admin", page_of(model, "history", key)
+            if "D" in cell and model is not Role:  # nobody deletes a system role
+                yield "admin", page_of(model, "delete", key)
+    yield from main_pages(database)
+    patient = row_of(database, Patient)
+    yield "admin", reverse("admin:healthcare_patient_accesses", args=[patient])
+    yield "admin", f"/admin/search/?q={'ن' * 30}"
+    yield "admin", f"{page_of(Patient, 'changelist')}?q=محمد"
+    yield "admin", "/admin/healthcare/"
+    yield "admin", "/admin/password_change/"
+    yield "admin", "/admin/second-factor/"
+    yield "admin", "/admin/own-sessions/"
+    yield "admin", person_page(database, "why", "doctor")
+    yield "doctor", "/admin/"
+    yield "doctor", page_of(Patient, "changelist")
+    yield "patient", "/admin/"
+    yield "", "/admin/password_reset/"
+
+
+def main_pages(database):
+    """The fifteen that people spend their day on."""
+    busiest = value(
+        database, "SELECT patient_id FROM appointments GROUP BY patient_id ORDER BY count(*) DESC, patient_id LIMIT 1"
+    )
+    system = value(database, "SELECT id FROM roles WHERE name = 'doctor' AND is_system")
+    theirs = value(database, "SELECT public_id FROM sessions ORDER BY id LIMIT 1")
+    return [
+        ("", "/admin/login/"),
+        ("admin", "/admin/"),
+        ("staff", "/admin/search/?q=محمد"),
+        ("staff", page_of(Patient, "changelist")),
+        ("staff", page_of(Patient, "add")),
+        ("staff", page_of(Patient, "change", busiest)),
+        ("staff", reverse("admin:healthcare_patient_timeline", args=[busiest])),
+        ("doctor", reverse("admin:healthcare_patient_break_glass")),
+        ("staff", page_of(Appointment, "changelist")),
+        ("staff", page_of(Appointment, "add")),
+        ("admin", page_of(OperatorReport, "changelist")),
+        ("admin", page_of(Role, "change", system)),
+        ("admin", person_page(database, "change", "doctor")),
+        ("admin", person_page(database, "access", "doctor")),
+        ("admin", f"{person_page(database, 'why', 'doctor')}?row={theirs}&command=SELECT&role=doctor"),
+    ]
+
+
+def visits(visit, pages, **options):
+    """Each page, opened by who it is for; one browser for each of them."""
+    people = {}
+    for role, address in pages:
+        if role not in people:
+            people[role] = visit(role, **options)
+        yield people[role], address, people[role].go(address)
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_pages__every_one__fits_its_window_and_speaks_one_language(visit, clinic, language):
+    found, count = [], 0
+    for visitor, address, page in visits(visit, every_page(clinic[0]), language=language):
+        count += 1
+        assert page.get_attribute("html", "lang") == language
+        for size in (WIDE, NARROW):
+            page.set_viewport_size(size)
+            found += [(address, size["width"], one) for one in unfit(page)]
+        if language == "ar":
+            found += [(address, one) for one in untranslated(page) if not one.endswith(TYPED)]
+        found += [(address, one) for one in visitor.faults]
+        visitor.faults.clear()
+    assert not found, "\n".join(map(str, found))
+    assert count > 120
+
+
+@pytest.mark.parametrize(
+    "options", [{"language": "ar", "size": NARROW}, {"language": "en", "dark": True}], ids=["ar-390", "en-dark"]
+)
+def test_main_pages__accessibility__nothing_serious(visit, clinic, options):
+    pages = main_pages(clinic[0])
+    assert len(pages) == 15
+    opened = visits(visit, pages, bypass_csp=True, **options)  # axe-core styles what it looks at
+    found = [(address, *one) for _, address, page in opened for one in violations(page)]
+    assert not found, "\n".join(map(str, found))

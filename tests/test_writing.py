@@ -68,6 +68,38 @@ def test_form__no_time__refused(text):
         writing.TimeField().clean(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("0577123456", "+966577123456"), ("٠٥٧٧ ١٢٣ ٤٥٦", "+966577123456"), ("00966 57 712 3456", "+966577123456"),
+        ("+966-57-712-3456", "+966577123456"), ("011 234 5678", "+966112345678"), ("920012345", "+966920012345"),
+        ("+971 50 123 4567", "+971501234567"), ("0520000000", "0520000000"), ("", ""),
+    ],
+)  # fmt: skip
+def test_form__telephone_number__is_kept_in_one_way_to_write_it(text, kept):
+    field = writing.PhoneField(required=False)
+    assert field.clean(text) == kept
+    assert not field.has_changed(kept, text)
+
+
+@pytest.mark.parametrize("text", ["12", "nobody", "0577", "+", "05771234567890123456789", "<b>", "9" * 300])
+def test_form__no_telephone_number__refused(text):
+    with pytest.raises(ValidationError):
+        writing.PhoneField().clean(text)
+
+
+@pytest.mark.django_db
+def test_patient__telephone_number_of_before__stays_until_it_is_touched(client):
+    signed_in(client, "staff")
+    row = factories.patient(phone="call the son", emergency_contact_phone="")
+    page = url(Patient, "change", row.pk)
+    sent = {"first_name": row.first_name, "last_name": row.last_name, "phone": row.phone}
+    assert client.post(page, sent | {"emergency_contact_phone": "0577123456"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.phone, row.emergency_contact_phone) == ("call the son", "+966577123456")
+    assert client.post(page, sent | {"phone": "call the daughter"}).status_code == 200
+
+
 def listed(client, term):
     return list(client.get(url(Patient, "changelist"), {"q": term}).context["cl"].queryset)
 

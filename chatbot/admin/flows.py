@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from chatbot.models import Edge, Flow, Node, Template
@@ -81,7 +82,7 @@ class TemplateAdmin(ModelAdmin):
     list_display = (
         "name",
         "category",
-        "language",
+        "shown_language",
         "is_approved",
         "created_by",
         "shown_public_id",
@@ -93,6 +94,13 @@ class TemplateAdmin(ModelAdmin):
     fieldsets = ((None, {"fields": ("name", "category", "language", "content", "variables", "is_approved")}),)
     record_fields = ("created_by", "approved_by")
     author_field = "created_by"
+
+    @admin.display(description=_("language"), ordering="language")
+    def shown_language(self, obj: Template) -> str:
+        try:
+            return str(get_language_info(obj.language)["name_translated"])
+        except KeyError:
+            return obj.language
 
     def save_model(self, request: HttpRequest, obj: Template, form: Any, change: bool) -> None:
         if "is_approved" in form.changed_data:

@@ -18,6 +18,7 @@ class LeadAdmin(ModelAdmin):
     """People and companies that showed interest."""
 
     found_by_name = True
+    search_function = "search_leads"
     list_display = (
         "name",
         "company",
@@ -31,7 +32,9 @@ class LeadAdmin(ModelAdmin):
     list_filter = ("status", "source")
     list_select_related = ("owner",)
     search_fields = ("name", "company", "email", "phone")
-    search_help_text = _("A public id (of the lead or its owner), or part of a name, an address or a phone number.")
+    search_help_text = _(
+        "A public id (of the lead or its owner), or the beginning of a name, an e-mail address or a phone number."
+    )
     autocomplete_fields = ("owner",)
     fieldsets = (
         (None, {"fields": ("name", "company", "email", "phone")}),
@@ -55,7 +58,6 @@ class DealAdmin(ModelAdmin):
     list_display = (
         "title",
         "value",
-        "currency",
         "stage",
         "expected_close_date",
         "owner",

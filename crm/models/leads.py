@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from moeen.db.constraints import Index
-from moeen.db.functions import Now
+from moeen.db.constraints import Index, SearchIndex
+from moeen.db.functions import Now, SearchWords
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 
@@ -63,6 +63,7 @@ class Lead(TimestampedModel):
             Index(fields=["status"], name="crm_leads_status_idx"),
             Index(fields=["source"], name="crm_leads_source_idx"),
             Index(fields=["email"], name="crm_leads_email_idx"),
+            SearchIndex(SearchWords("name", "company", "email", "phone"), name="crm_leads_search_idx"),
         ]
         constraints = [
             models.CheckConstraint(

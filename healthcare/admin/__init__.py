@@ -17,6 +17,7 @@ from healthcare.models import Appointment, Doctor, InsuranceClaim, Patient, Sess
 from moeen.db.security import identity, rights
 from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import RowForm
+from sysadmin.admin.lists import ChoiceFilter
 
 __all__ = [
     "AppointmentAdmin",
@@ -106,6 +107,7 @@ class PatientAdmin(RecordPages, PersonAdmin):
     """People under care."""
 
     form = PatientForm
+    search_function = "search_patients"
     list_display = (
         "full_name",
         "shown_phone",
@@ -114,7 +116,7 @@ class PatientAdmin(RecordPages, PersonAdmin):
         "shown_public_id",
     )
     search_fields = ("first_name", "last_name", "email", "phone")
-    search_help_text = _("A public id, or part of the name, the e-mail address or the phone number.")
+    search_help_text = _("A public id, or the beginning of a name, of the e-mail address or of the phone number.")
     autocomplete_fields = ("user",)
     fieldsets = (
         (None, {"fields": ("first_name", "last_name", "date_of_birth", "gender", "user")}),
@@ -163,7 +165,8 @@ class AppointmentAdmin(PatientNameMixin, ModelAdmin):
         "status",
         "shown_public_id",
     )
-    list_filter = ("status", "appointment_date")
+    list_filter = ("status", "appointment_date", ("doctor", ChoiceFilter))
+    date_hierarchy = "appointment_date"
     list_select_related = ("patient", "doctor")
     search_help_text = _("A public id: of the appointment, its patient or its doctor.")
     autocomplete_fields = ("patient", "doctor")
@@ -187,7 +190,8 @@ class SessionAdmin(PatientNameMixin, ModelAdmin):
         "status",
         "shown_public_id",
     )
-    list_filter = ("status", "session_date")
+    list_filter = ("status", "session_date", ("doctor", ChoiceFilter))
+    date_hierarchy = "session_date"
     list_select_related = ("patient", "doctor")
     search_help_text = _("A public id: of the session, its appointment, its patient or its doctor.")
     autocomplete_fields = ("patient", "doctor", "appointment")

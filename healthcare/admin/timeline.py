@@ -10,16 +10,14 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.http import urlencode
 from django.utils.timezone import localtime, make_aware
 from django.utils.translation import gettext
 
 from healthcare.models import Doctor, Patient
 from sysadmin.admin import kinds
-from sysadmin.admin.base import row_page
 from sysadmin.admin.showing import both_calendars
 from sysadmin.models import AuditLog, User
+from sysadmin.pages import row_page
 
 #: Of each kind so many of the newest; the lists have the others.
 MOST = 40
@@ -66,9 +64,8 @@ def of(request: HttpRequest, site: AdminSite, patient: Patient) -> Timeline:
         found = list(rows.order_by(*(f"-{name}" for name in page.moment_fields), "-pk")[: MOST + 1])
         name = str(model._meta.verbose_name)
         if len(found) > MOST:
-            listed = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-            query = urlencode({f"{relation.field.name}__id__exact": patient.pk})
-            more.append((str(model._meta.verbose_name_plural), f"{listed}?{query}"))
+            listed = page.list_address(**{f"{relation.field.name}__id__exact": patient.pk})
+            more.append((str(model._meta.verbose_name_plural), listed))
         for row in found[:MOST]:
             at, has_time = _moment([getattr(row, field) for field in page.moment_fields], row.created_at)
             if doctor := getattr(row, "doctor_id", None):

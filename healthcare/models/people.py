@@ -8,7 +8,8 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.utils.translation import gettext_lazy as _
 
-from moeen.db.constraints import Index
+from moeen.db.constraints import Index, SearchIndex
+from moeen.db.functions import SearchWords
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 
@@ -61,6 +62,10 @@ class Patient(Person):
         db_table_comment = "People under care. Never deleted by a cascade."
         verbose_name = _("patient")
         verbose_name_plural = _("patients")
+        indexes = [
+            SearchIndex(SearchWords("first_name", "last_name", "email", "phone"), name="patients_search_idx"),
+            Index(fields=["created_at"], name="patients_created_at_idx"),  # the newest, and how many there are
+        ]
 
     @classmethod
     def withheld_from(cls, role: str) -> tuple[str, ...]:

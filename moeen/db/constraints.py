@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models.constraints import BaseConstraint
@@ -21,6 +22,12 @@ ON_DELETE_RULES: dict[Any, str] = {
 
 class Index(models.Index):
     """An index whose name may use PostgreSQL's 63 bytes instead of the 30 that Oracle would allow."""
+
+    max_name_length = 63
+
+
+class SearchIndex(GinIndex):
+    """A GIN index whose name may use PostgreSQL's 63 bytes."""
 
     max_name_length = 63
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -12,11 +15,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db import public_ids
 from moeen.db.security import reads
-from sysadmin.admin.base import ModelAdmin, ltr, row_page
+from sysadmin.admin.base import ModelAdmin, ltr
 from sysadmin.admin.forms import pretty
-from sysadmin.admin.kinds import KINDS, kind, models_by_table
+from sysadmin.admin.history import shown
+from sysadmin.admin.kinds import KINDS, kind, models_by_table, role, table
+from sysadmin.admin.lists import NewestPaginator
 from sysadmin.models import AuditLog, User
+from sysadmin.pages import row_page
 
 ABSENT = object()
 
@@ -51,16 +58,21 @@ class ActionFilter(admin.SimpleListFilter):
 class AuditLogAdmin(ModelAdmin):
     """Who changed what: newest first, old and new values side by side."""
 
-    list_display = ("created_at", "shown_action", "table_name", "short_record", "actor", "shown_public_id")
+    list_display = ("created_at", "shown_action", "shown_table", "short_record", "actor", "shown_public_id")
+    date_hierarchy = "created_at"
     show_facets = admin.ShowFacets.NEVER  # each count reads the whole log
     list_filter = (ActionFilter, TableFilter, "created_at")
     search_fields = ("public_id__exact", "table_name__exact", "action__exact")
-    search_help_text = _("A public id, the uuid of a row or of a user, or the name of a table.")
+    search_help_text = _(
+        "A public id, the internal id of a row or of a user, or a table as the database calls it. Of more than 10,000 "
+        "entries the first 10,000 are listed: say a day or a kind."
+    )
+    paginator = NewestPaginator
     fieldsets = (
-        (None, {"fields": ("shown_action", "table_name", "record", "actor", "acted_as", "changes")}),
+        (None, {"fields": ("shown_action", "shown_table", "record", "actor", "shown_role", "changes")}),
         (_("Origin"), {"fields": ("ip_address", "user_agent", "request_id")}),
     )
-    readonly_fields = ("shown_action", "record", "actor", "changes")
+    readonly_fields = ("shown_action", "shown_table", "record", "actor", "shown_role", "changes")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         name = User.objects.filter(pk=OuterRef("user_id")).values("name")[:1]
@@ -68,14 +80,34 @@ class AuditLogAdmin(ModelAdmin):
         return super().get_queryset(request).annotate(actor_name=Subquery(name), actor_email=Subquery(email))
 
     def search_by_id(self, request: HttpRequest, term: str) -> Q | None:
-        found = super().search_by_id(request, term)
-        if found is not None and "_" not in term:  # a uuid
-            return found | Q(record_id=term) | Q(user_id=term)
-        return found
+        """Of each kind of word one condition, which has an index: joined by OR they would read the whole log."""
+        if not term:
+            return None
+        key: Any = None
+        try:
+            key = UUID(term)
+        except ValueError:
+            try:
+                model = public_ids.parse(term).model
+            except public_ids.PublicIdError:
+                return Q(action=term) if term.isupper() else Q(table_name=term)
+            if model is AuditLog:
+                return Q(public_id=term)
+            key = model._base_manager.filter(public_id=term).values_list("pk", flat=True).first()
+        asked = [Q(pk=key), Q(record_id=key), Q(user_id=key)]
+        return reduce(or_, (one for one in asked if key and AuditLog.objects.filter(one).exists()), Q(pk__in=[]))
 
-    @admin.display(description=_("action"), ordering="action")
+    @admin.display(description=_("action"))
     def shown_action(self, obj: AuditLog) -> str:
         return kind(obj.action)
+
+    @admin.display(description=_("table"), ordering="table_name")
+    def shown_table(self, obj: AuditLog) -> str:
+        return table(obj.table_name)
+
+    @admin.display(description=_("acted as"))
+    def shown_role(self, obj: AuditLog) -> str:
+        return role(obj.acted_as)
 
     @admin.display(description=_("user"), ordering="user_id")
     def actor(self, obj: Any) -> str:
@@ -100,10 +132,19 @@ class AuditLogAdmin(ModelAdmin):
         reads.told(obj.table_name, obj.record_id, {*old, *new})
         if not old and not new:
             return "-"
+        model = models_by_table().get(obj.table_name)
+        fields = {field.column: field for field in model._meta.concrete_fields} if model else {}
         rows = format_html_join(
             "",
             '<tr><th scope="row">{}</th><td><bdi>{}</bdi></td><td><bdi>{}</bdi></td></tr>',
-            ((ltr(name), _cell(old.get(name, ABSENT)), _cell(new.get(name, ABSENT))) for name in sorted({*old, *new})),
+            (
+                (
+                    ltr(name),
+                    _cell(fields.get(name), old.get(name, ABSENT)),
+                    _cell(fields.get(name), new.get(name, ABSENT)),
+                )
+                for name in sorted({*old, *new})
+            ),
         )
         return format_html(
             '<table class="changes"><thead><tr><th scope="col">{}</th><th scope="col">{}</th>'
@@ -133,7 +174,10 @@ def _columns(values: Any) -> dict[str, Any]:
     return values if isinstance(values, dict) else {"*": values}
 
 
-def _cell(value: Any) -> str:
+def _cell(field: Any, value: Any) -> str:
+    """As it was written; of a choice, what it is called."""
     if value is ABSENT:
         return ""
+    if field is not None and field.choices:
+        return shown(field, value)
     return value if isinstance(value, str) else pretty(value)

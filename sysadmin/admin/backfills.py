@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from moeen.db.backfill import runs
+from sysadmin.admin import kinds
 from sysadmin.admin.base import ModelAdmin, ltr, preformatted
 from sysadmin.models import BackfillRun, PublicIdAlias
 
@@ -44,29 +45,39 @@ class BackfillRunAdmin(ModelAdmin):
     """Runs, newest first. A run looks every second whether it shall wait."""
 
     list_display = (
-        "name",
+        "shown_name",
         "shown_table",
         "shown_status",
         "progress",
         "shown_rate",
-        "note",
+        "shown_note",
         "heartbeat_at",
         "started_at",
     )
-    list_filter = ("status", "name")
+    list_filter = ("status",)
     search_fields = ("table_name", "name")
     ordering = ("-started_at",)
     actions = ("pause", "go_on")
     fieldsets = (
         (
             None,
-            {"fields": ("name", "shown_table", "shown_status", "pause_requested", "progress", "shown_rate", "note")},
+            {
+                "fields": (
+                    "shown_name",
+                    "shown_table",
+                    "shown_status",
+                    "pause_requested",
+                    "progress",
+                    "shown_rate",
+                    "shown_note",
+                )
+            },
         ),
         (_("Rows"), {"fields": ("rows_total", "rows_missing", "rows_filled", "refused")}),
         (_("Progress"), {"fields": ("sweep", "position", "bound", "batches", "seconds")}),
         (_("Times"), {"fields": ("started_at", "heartbeat_at", "finished_at")}),
     )
-    readonly_fields = ("shown_table", "shown_status", "progress", "shown_rate", "refused")
+    readonly_fields = ("shown_name", "shown_table", "shown_status", "progress", "shown_rate", "shown_note", "refused")
 
     def all_record_fields(self) -> tuple[str, ...]:
         return ("shown_id",)
@@ -96,9 +107,13 @@ class BackfillRunAdmin(ModelAdmin):
         text = ngettext("%(count)d unfinished run was told.", "%(count)d unfinished runs were told.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS)
 
+    @admin.display(description=_("name"), ordering="name")
+    def shown_name(self, obj: BackfillRun) -> str:
+        return obj.shown_name
+
     @admin.display(description=_("table"), ordering="table_name")
     def shown_table(self, obj: BackfillRun) -> str:
-        return ltr(obj.table_name)
+        return kinds.table(obj.table_name)
 
     @admin.display(description=_("status"), ordering="status")
     def shown_status(self, obj: Any) -> str:
@@ -119,6 +134,10 @@ class BackfillRunAdmin(ModelAdmin):
             obj.rows_filled,
             100 * obj.rows_filled // total,
         )
+
+    @admin.display(description=_("note"), ordering="note")
+    def shown_note(self, obj: BackfillRun) -> str:
+        return kinds.note(obj.note)
 
     @admin.display(description=_("rows a second"))
     def shown_rate(self, obj: BackfillRun) -> str:
@@ -154,7 +173,7 @@ class PublicIdAliasAdmin(ModelAdmin):
 
     @admin.display(description=_("table"), ordering="table_name")
     def shown_table(self, obj: Any) -> str:
-        return ltr(obj.table_name)
+        return kinds.table(obj.table_name)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip().replace("\0", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -18,7 +19,6 @@ from django.db.models import Q, QuerySet
 from django.forms import Field as FormField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import SimpleTemplateResponse
-from django.urls import reverse
 from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -27,9 +27,11 @@ from django.utils.translation import gettext_lazy as _
 
 from moeen.db import public_ids
 from moeen.db.models import lean, without_withheld
+from sysadmin import searching
 from sysadmin.admin import history, refusals, showing, writing
 from sysadmin.admin.forms import JSONFormField, RowForm
 from sysadmin.admin.lists import ChangeList, Paginator
+from sysadmin.pages import list_page, row_page
 
 #: What a filter made by hand may end in: a value of no use to the field, or to the database.
 UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, FieldError, ValidationError)
@@ -56,11 +58,6 @@ def is_key(text: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def row_page(model: type[models.Model], key: Any) -> str:
-    """The address of a row's page."""
-    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[key])
 
 
 class LookUp(AutocompleteSelect):
@@ -109,6 +106,8 @@ class ModelAdmin(admin.ModelAdmin):
     search_fields: ClassVar[tuple[str, ...]] = ("public_id__exact",)
     #: Whether the search box of every page looks here.
     found_by_name: ClassVar[bool] = False
+    #: The function of schema app that finds rows by index; "" where there are few.
+    search_function: ClassVar[str] = ""
     #: Of rows that refer to a patient: when it was, a date and a time or a moment. So they stand in the timeline.
     moment_fields: ClassVar[tuple[str, ...]] = ()
     #: The field that a new row's author goes into, if there is one.
@@ -141,6 +140,17 @@ class ModelAdmin(admin.ModelAdmin):
     @admin.display(description=_("updated at"), ordering="updated_at")
     def shown_updated_at(self, obj: Any) -> Any:
         return localize(localtime(obj.updated_at))
+
+    def row_address(self, key: Any) -> str:
+        return row_page(self.model, key)
+
+    def list_address(self, **filters: Any) -> str:
+        """Of the list, narrowed by these."""
+        return list_page(self.model, **filters)
+
+    def ask_index(self, request: HttpRequest, text: str, pages: Iterable[Any]) -> None:
+        """What all these pages will look for, with one query."""
+        searching.by_index(request, text, *(page.search_function for page in pages if page.search_function))
 
     def choice_label(self, obj: models.Model) -> str:
         """What the row is called where it is chosen."""
@@ -260,6 +270,10 @@ class ModelAdmin(admin.ModelAdmin):
         fields: dict[Any, Any] = {field.name: field for field in self.opts.concrete_fields}
         return [(name in fields and showing.column(fields[name])) or name for name in names]
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        named: Any = super().get_list_filter(request)
+        return [one for one in named if self.is_seen(request, one[0] if isinstance(one, tuple) else one)]
+
     def get_list_select_related(self, request: HttpRequest) -> list[str]:
         named: Any = super().get_list_select_related(request) or ()
         return [name for name in named if self.is_seen(request, name)]
@@ -314,12 +328,16 @@ class ModelAdmin(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """An id, own or of a row referred to, is looked up by index; other text is searched for as usual."""
+        """An id, own or of a row referred to, is looked up; other text too by index, or row by row."""
         term = search_term.strip()
         by_id = self.search_by_id(request, term)
         if by_id is not None:
             return queryset.filter(by_id), False
         term = term.replace("\0", "")
+        name = self.search_function
+        if name and term and (found := searching.by_index(request, term, name)[name]) is not None:
+            request.__dict__["_is_cut"] = len(found) > searching.MOST
+            return queryset.filter(pk__among=found[: searching.MOST]), False
         if writing.is_phone(term):
             term = "".join(term.split())  # one word, however it is grouped
         return super().get_search_results(request, queryset, term)
@@ -370,6 +388,8 @@ class ModelAdmin(admin.ModelAdmin):
             kwargs |= {"form_class": JSONFormField, "required": not db_field.null}
         elif isinstance(db_field, models.TextField) and db_field.null:
             kwargs["empty_value"] = None  # as CharField does by itself: nothing said is NULL
+        elif db_field.name.endswith("phone"):
+            kwargs["form_class"] = writing.PhoneField
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and (isinstance(db_field, models.EmailField) or LTR_NAMES.search(db_field.name)):
             field.widget.attrs["dir"] = "ltr"

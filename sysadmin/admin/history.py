@@ -83,8 +83,8 @@ def _line(model: type[models.Model], entry: Entry) -> Line:
         changes = tuple(
             (
                 _label(fields, name),
-                _shown(fields.get(name), before.get(name)),
-                _shown(fields.get(name), after.get(name)),
+                shown(fields.get(name), before.get(name)),
+                shown(fields.get(name), after.get(name)),
             )
             for name in sorted(before | after)
             if entry.action not in ("INSERT", "DELETE") or fields.get(name) is None or fields[name].editable
@@ -96,7 +96,7 @@ def _label(fields: dict[str, Any], column: str) -> str:
     return str(fields[column].verbose_name) if column in fields else column
 
 
-def _shown(field: Any, value: Any) -> str:
+def shown(field: Any, value: Any) -> str:
     """A value as people read it."""
     if value is None:
         return ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from moeen.db import public_ids
 from sysadmin.models import User
+from sysadmin.tables import models_by_table, table
+
+__all__ = ["english", "kind", "models_by_table", "note", "role", "table"]
 
 #: What was done -> its name. Other words are an application's own, and are shown as they are.
 KINDS = {
@@ -50,18 +54,34 @@ PURPOSES = {
 }
 
 
-def models_by_table() -> dict[str, Any]:
-    """Table name -> model, of the tables whose rows bear public ids; all of them have pages."""
-    return {model._meta.db_table: model for model in public_ids.PREFIXES.values()}
+#: What a backfill says of itself -> the same in the reader's language.
+NOTES = (
+    (r"a replica is ([\d,]+) MB behind", _("a replica is %s MB behind")),
+    (r"a replica is (\d+) s behind", _("a replica is %s s behind")),
+    (r"(\d+) WAL segments wait to be archived", _("%s WAL segments wait to be archived")),
+    (r"another session has waited ([\d.]+) s for a lock of ours", _("another session has waited %s s for our lock")),
+    (r"too many dead rows wait for vacuum \(([\d,]+)\)", _("too many dead rows wait for vacuum (%s)")),
+    (r"file (.+) exists", _("file %s exists")),
+    (r"an operator asked for a pause", _("an operator asked for a pause")),
+    (r"(\d+) rows refused their value; it did not look for more", _("%s rows refused their value, or more")),
+)
+
+
+def note(text: str) -> str | SafeString:
+    """What a run says of itself; in its own words, marked as English, where those are not known."""
+    for pattern, said in NOTES:
+        if found := re.fullmatch(pattern, text):
+            return str(said) % found.groups()
+    return english(text)
+
+
+def english(text: str) -> str | SafeString:
+    """What a program said, in its own words."""
+    return format_html('<bdi dir="ltr" lang="en">{}</bdi>', text) if text else "-"
 
 
 def kind(action: str) -> str:
     return str(KINDS.get(action, action))
-
-
-def table(name: str) -> str:
-    model = models_by_table().get(name)
-    return str(model._meta.verbose_name_plural) if model else name
 
 
 def role(acted_as: str | None) -> str:

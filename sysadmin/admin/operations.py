@@ -20,7 +20,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.formats import localize
+from django.utils.html import format_html
 from django.utils.text import capfirst
+from django.utils.timezone import localtime
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -30,7 +34,7 @@ from moeen.db.backups.retention import Entry
 from moeen.db.errors import MoeenError
 from moeen.db.history import reports
 from moeen.db.seals.age import OVERDUE
-from sysadmin.admin import backfills
+from sysadmin.admin import backfills, kinds
 from sysadmin.admin.base import ModelAdmin, is_key
 from sysadmin.models import AuditSeal, BackfillRun, MigrationRun, MigrationStep, OperatorReport
 
@@ -57,15 +61,17 @@ STALE = timedelta(hours=26)
 #: The newest backups that are looked at, and shown as bars.
 BACKUPS = 30
 RUNS = 8
+#: What begins a backfill, and goes on with one that was stopped.
+_STARTS = {"public_ids": "manage.py backfill_public_ids"}
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing, its state, what is said of it in the operator's English, and the next command."""
+    """One thing, its state, what is said of it, and the next command."""
 
     name: Any
     state: str
-    says: str
+    says: Any
     next_step: str = ""
 
     @property
@@ -147,26 +153,27 @@ def _is_stale(report: OperatorReport, runs: list[MigrationRun]) -> bool:
 def _facts(report: OperatorReport | None, runs: list[MigrationRun]) -> list[Fact]:
     """Doctor's lines; of an old report, nothing is in order any more."""
     if report is None:
-        return [Fact(_("installation"), UNKNOWN, "nobody has looked yet", "manage.py doctor")]
+        return [Fact(_("installation"), UNKNOWN, _("nobody has looked yet"), "manage.py doctor")]
     stale = _is_stale(report, runs)
     found = []
     for line in report.report["lines"]:
         state = UNKNOWN if stale and line["state"] == OK else line["state"]
-        found.append(Fact(LINES.get(line["name"], line["name"]), state, line["says"], line["next_step"]))
+        found.append(Fact(LINES.get(line["name"], line["name"]), state, kinds.english(line["says"]), line["next_step"]))
     if stale:
-        found.insert(0, Fact(_("installation"), WARN, "these findings are old", "manage.py doctor"))
+        found.insert(0, Fact(_("installation"), WARN, _("these findings are old"), "manage.py doctor"))
     return found
 
 
 def _validation(report: OperatorReport | None, runs: list[MigrationRun]) -> dict[str, Any]:
     if report is None:
-        return {"fact": Fact(_("validation"), UNKNOWN, "nobody has looked yet", "manage.py validate_schema")}
+        return {"fact": Fact(_("validation"), UNKNOWN, _("nobody has looked yet"), "manage.py validate_schema")}
     counts, findings = report.report["counts"], report.report["findings"]
     worst = next((name for name in SEVERITIES if counts.get(name)), "")
     state = FAIL if worst in ("breaks", "unsafe") else WARN if worst else OK
     if _is_stale(report, runs):
         state = UNKNOWN if state == OK else state
-    fact = Fact(_("validation"), state, report.report["verdict"], "" if state == OK else "manage.py validate_schema")
+    next_step = "" if state == OK else "manage.py validate_schema"
+    fact = Fact(_("validation"), state, kinds.english(report.report["verdict"]), next_step)
     groups = [
         (SEVERITIES[name], counts[name], [finding for finding in findings if finding["severity"] == name])
         for name in SEVERITIES
@@ -185,11 +192,14 @@ def _migrations() -> Fact:
     newest = {app: max(name for each, name in applied if each == app) for app, _name in applied}
     pending = [f"{app}.{name}" for app, name in missing if (app, name) in outcomes or name > newest.get(app, "")]
     if pending:
-        return Fact(_("migrations"), FAIL, f"{len(pending)} pending: {', '.join(pending[:5])}", "manage.py migrate")
+        says = gettext("%(count)d pending") % {"count": len(pending)}
+        names = format_html('{}: <bdi dir="ltr">{}</bdi>', says, ", ".join(pending[:5]))
+        return Fact(_("migrations"), FAIL, names, "manage.py migrate")
     if missing:
-        says = f"{len(missing)} are older than the ledger, first {'.'.join(missing[0])}"
+        words = {"count": len(missing), "first": ".".join(missing[0])}
+        says = gettext("%(count)d are older than the ledger, first %(first)s") % words
         return Fact(_("migrations"), UNKNOWN, says, "manage.py doctor")
-    return Fact(_("migrations"), OK, f"{len(applied)} applied, none pending")
+    return Fact(_("migrations"), OK, gettext("%(count)d applied, none pending") % {"count": len(applied)})
 
 
 def _backfills(request: HttpRequest) -> list[dict[str, Any]]:
@@ -205,6 +215,9 @@ def _backfills(request: HttpRequest) -> list[dict[str, Any]]:
             "progress": page.progress(run),
             "rate": page.shown_rate(run),
             "left": backfills.left(run),
+            "note": kinds.note(run.note) if run.note else "",
+            "table": kinds.table(run.table_name),
+            "next_step": "" if run.finished_at or run.lives else _STARTS.get(run.name, ""),
         }
         for run in found
     ]
@@ -217,16 +230,17 @@ def _backups() -> dict[str, Any]:
         every = list(islice(retention.newest_first(store.of()), BACKUPS))
         found = [entry for entry in every if entry.damage or entry.origin.same(here)]
     except (MoeenError, OSError) as error:
-        found, why = [], f"the place of backups cannot be read: {type(error).__name__}"
+        found, why = [], gettext("the place of backups cannot be read: %s") % type(error).__name__
     else:
-        why = "this process sees no backup of this database"
+        why = gettext("this process sees no backup of this database")
     if not found:
         return {"fact": Fact(_("backups"), UNKNOWN, why, "manage.py list_backups"), "bars": []}
     worries = retention.warnings(found, here, max_age=timedelta(hours=settings.BACKUP_MAX_AGE))
     whole = [entry for entry in found if not entry.damage]
     failed = any(entry.damage or entry.verified_ok is False for entry in found[:1])
     state = FAIL if failed else WARN if worries else OK
-    says = worries[0] if worries else f"{len(found)} backups"
+    counted = ngettext("%(count)d backup", "%(count)d backups", len(found)) % {"count": len(found)}
+    says = kinds.english(worries[0]) if worries else counted
     return {
         "fact": Fact(_("backups"), state, says, "manage.py list_backups" if worries else ""),
         "newest": whole[0] if whole else None,
@@ -252,9 +266,10 @@ def _seals() -> list[Fact]:
     """When the log was last sealed; whether it still is what was sealed is for an operator to find out."""
     newest = AuditSeal.objects.order_by("-number").only("number", "sealed_at", "total").first()
     if newest is None:
-        return [Fact(_("last seal"), WARN, "nothing is sealed yet", "manage.py seal_audit_log")]
+        return [Fact(_("last seal"), WARN, _("nothing is sealed yet"), "manage.py seal_audit_log")]
     ago = timezone.now() - newest.sealed_at
-    says = f"number {newest.number} of {newest.sealed_at:%Y-%m-%d %H:%M} UTC, {newest.total:,} entries so far"
+    words = {"number": newest.number, "at": localize(localtime(newest.sealed_at)), "total": f"{newest.total:,}"}
+    says = gettext("number %(number)s of %(at)s, %(total)s entries so far") % words
     old = ago > OVERDUE
     return [
         Fact(_("last seal"), WARN if old else OK, says, "manage.py seal_audit_log" if old else ""),

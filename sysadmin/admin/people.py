@@ -22,8 +22,8 @@ from moeen.db.security import access, why
 from moeen.db.security.rights import COMMANDS
 from sysadmin import sessions
 from sysadmin.admin import kinds, matrix
-from sysadmin.admin.base import row_page
 from sysadmin.models import User, UserRole
+from sysadmin.pages import row_page
 
 #: Kind of hurdle -> what is asked there; and what is said where it is not passed.
 HURDLES: dict[str, tuple[Any, Any]] = {

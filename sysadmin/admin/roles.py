@@ -10,6 +10,7 @@ from django.db import connections, router
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import translation
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -18,10 +19,18 @@ from django.utils.translation import ngettext
 from moeen.db.models import without_withheld
 from sysadmin import permissions
 from sysadmin.admin import matrix
-from sysadmin.admin.base import ModelAdmin, preformatted
+from sysadmin.admin.base import ModelAdmin, ltr, preformatted
 from sysadmin.admin.forms import RowForm
 from sysadmin.models import Role, User, UserRole
 
+#: How the system's roles describe themselves as they come.
+DESCRIPTIONS = (
+    _("Manages everything; the audit log and sessions are read only"),
+    _("Treats patients: sees their own patients, appointments and sessions"),
+    _("Sees what is their own"),
+    _("Runs the front desk: patients, appointments, claims, their own leads; nothing clinical"),
+    _("Oversees staff, the bot and sales; nothing clinical"),
+)
 #: As many holders as a page names; the rest stand behind a link.
 HOLDERS_SHOWN = 100
 
@@ -58,11 +67,11 @@ class RoleAdmin(ModelAdmin):
 
     form = RoleForm
     list_display = (
-        "name",
+        "shown_name",
         "is_system",
         "usual_count",
         "holder_count",
-        "description",
+        "shown_description",
         "shown_public_id",
     )
     list_filter = ("is_system",)
@@ -106,7 +115,7 @@ class RoleAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Role | None = None) -> tuple[str, ...]:
         fields = super().get_readonly_fields(request, obj)
-        return (*fields, "name") if obj is not None and obj.is_system else fields  # the policies know it by name
+        return (*fields, "coded_name") if obj is not None and obj.is_system else fields
 
     def get_fieldsets(self, request: HttpRequest, obj: Role | None = None) -> list[Any]:
         permissions = "permissions" if self.may_edit(request, obj) else "shown_permissions"
@@ -114,7 +123,7 @@ class RoleAdmin(ModelAdmin):
         if obj is None:
             return [main]
         return [
-            (None, {"fields": ("name", "is_system", "description", permissions)}),
+            (None, {"fields": ("coded_name" if obj.is_system else "name", "is_system", "description", permissions)}),
             (_("Holders"), {"fields": ("holders", *(("usual_holders",) if obj.is_system else ()))}),
             (_("Record"), {"fields": self.all_record_fields()}),
         ]
@@ -125,6 +134,10 @@ class RoleAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Role | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_system)
 
+    @admin.display(description=_("name"), ordering="name")
+    def shown_name(self, obj: Role) -> str:
+        return str(obj)
+
     @admin.display(description=_("usual role of"))
     def usual_count(self, obj: Any) -> int | None:
         return obj.usual_total
@@ -132,6 +145,16 @@ class RoleAdmin(ModelAdmin):
     @admin.display(description=_("assigned to"), ordering="holder_total")
     def holder_count(self, obj: Any) -> int:
         return int(obj.holder_total)
+
+    @admin.display(description=_("description"))
+    def shown_description(self, obj: Role) -> str | None:
+        """Of a system role as it came, in the reader's language."""
+        return translation.gettext(obj.description) if obj.description else None
+
+    @admin.display(description=_("name"))
+    def coded_name(self, obj: Role) -> str:
+        """The policies know it by this; it stays."""
+        return format_html("{} {}", str(obj), ltr(f"({obj.name})"))
 
     @admin.display(description=_("permissions"))
     def shown_permissions(self, obj: Role) -> str:

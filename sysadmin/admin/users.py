@@ -62,6 +62,7 @@ class UserAdmin(PersonPages, ModelAdmin, DjangoUserAdmin):
     """Everyone who may sign in. Django's own views add users and change passwords."""
 
     found_by_name = True
+    search_function = "search_users"
     form = UserChangeForm
     add_form = UserAddForm
     add_form_template = None
@@ -76,7 +77,7 @@ class UserAdmin(PersonPages, ModelAdmin, DjangoUserAdmin):
     list_filter = ("role", "is_active", "last_login")
     filter_horizontal = ()
     search_fields = ("name", "email", "phone")
-    search_help_text = _("A public id, or part of the name, the e-mail address or the phone number.")
+    search_help_text = _("A public id, or the beginning of a name, of the e-mail address or of the phone number.")
     ordering = ("email",)
     fieldsets = (
         (None, {"fields": ("email", "name", "phone")}),

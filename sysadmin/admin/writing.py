@@ -12,6 +12,15 @@ from django.db import models
 from django.db.models.lookups import BuiltinLookup
 from django.utils.translation import gettext_lazy as _
 from hijridate import Hijri
+from phonenumbers import (
+    NumberParseException,
+    PhoneNumber,
+    PhoneNumberFormat,
+    format_number,
+    is_possible_number,
+    is_valid_number,
+    parse,
+)
 
 _DIGITS = {zero + value: str(value) for zero in (0x0660, 0x06F0) for value in range(10)}
 #: Arabic-Indic and Persian digits, the Arabic decimal separator and the one between thousands.
@@ -22,8 +31,8 @@ _ALIKE = ("اأإآٱ", "هة", "يىی", "كک")
 _MARKS = "ـ\u064b-\u065f\u0670"
 _PHONE = re.compile(r"\+?[\d\s()./-]{7,20}", re.ASCII)
 _BETWEEN = "[ ()./-]*"
-#: What stands before a Saudi number's own digits.
-_TRUNK = re.compile(r"(00|\+)?966|0")
+#: Where a telephone number without a country's code belongs.
+REGION = "SA"
 _TIME = re.compile(r"(\d{1,2}):(\d{2})\s*(ص|م|صباح[اً]*|مساء[اً]*|am|pm)", re.ASCII | re.IGNORECASE)
 _HIJRI = re.compile(r"(1[34]\d\d)[-/](\d{1,2})[-/](\d{1,2})\s*(?:هـ|ه)?", re.ASCII)
 
@@ -39,12 +48,22 @@ def is_phone(text: str) -> bool:
     return bool(_PHONE.fullmatch(plain)) and sum(map(str.isdigit, plain)) >= 7
 
 
+def phone(text: str) -> PhoneNumber | None:
+    """The telephone number, whichever way it is written; None where no number has that many digits."""
+    try:
+        number = parse(western(text).strip(), REGION)
+    except NumberParseException:
+        return None
+    return number if is_possible_number(number) else None
+
+
 def pattern(text: str) -> str:
     """A regular expression for every way to write the text; of a telephone number, its own digits in any grouping."""
     plain = western(text).strip()
     if is_phone(plain):
-        digits = re.sub(r"[^\d+]", "", plain, flags=re.ASCII)
-        return _BETWEEN.join(map(_letter, _TRUNK.sub("", digits, count=1) if _TRUNK.match(digits) else digits))
+        number = phone(plain)
+        digits = str(number.national_number) if number else re.sub(r"\D", "", plain, flags=re.ASCII)
+        return _BETWEEN.join(map(_letter, digits))
     return "".join(map(_letter, re.sub(f"[{_MARKS}]", "", plain)))
 
 
@@ -104,3 +123,19 @@ class TimeField(_AnyDigits, forms.TimeField):
             is_evening = found[3][0] in "مpP"
             value = f"{int(found[1]) % 12 + 12 * is_evening}:{found[2]}"
         return super().to_python(value)
+
+
+class PhoneField(_AnyDigits, forms.CharField):
+    """A telephone number, kept as +966577123456; one that no plan of numbers knows yet, as it was written."""
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value)
+        if text in self.empty_values:
+            return text
+        number = phone(text)
+        if number is None:
+            raise ValidationError(
+                _("This is no telephone number. A Saudi one is written 05..., others with + and their country's code."),
+                code="invalid",
+            )
+        return format_number(number, PhoneNumberFormat.E164) if is_valid_number(number) else text

@@ -9,6 +9,10 @@ from django.utils.translation import gettext_lazy as _
 from moeen.db import public_ids
 from moeen.db.functions import Now
 from moeen.db.models import Model
+from sysadmin.tables import table
+
+#: What backfills are called -> as people read it.
+NAMES = {"public_ids": _("public ids")}
 
 
 class BackfillRun(Model):
@@ -83,8 +87,12 @@ class BackfillRun(Model):
             ),
         ]
 
+    @property
+    def shown_name(self) -> str:
+        return str(NAMES.get(self.name, self.name))
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.table_name}"
+        return f"{self.shown_name}: {table(self.table_name)}"
 
 
 class PublicIdAlias(Model):

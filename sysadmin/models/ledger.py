@@ -69,7 +69,7 @@ class MigrationRun(Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.started_at:%Y-%m-%d %H:%M} {self.outcome}"
+        return f"{self.started_at:%Y-%m-%d %H:%M}"
 
 
 class MigrationStep(Model):
@@ -107,4 +107,4 @@ class MigrationStep(Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.app}.{self.name} {self.outcome}"
+        return f"{self.app}.{self.name}"

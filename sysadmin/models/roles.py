@@ -72,7 +72,8 @@ class Role(TimestampedModel):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        """The system's roles are called as people's usual roles are."""
+        return str(dict(User.Roles.choices).get(self.name, self.name)) if self.is_system else self.name
 
 
 class UserRole(Model):

@@ -9,11 +9,12 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import acheck_password, check_password, make_password
 from django.core.exceptions import ValidationError
 from django.db import connections, models, router
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from moeen.db.constraints import Index
+from moeen.db.constraints import Index, SearchIndex
+from moeen.db.functions import SearchWords
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 from moeen.db.roles import PREFIX
@@ -78,6 +79,9 @@ class User(AbstractBaseUser, TimestampedModel):
         base_manager_name = "objects"
         verbose_name = _("user")
         verbose_name_plural = _("users")
+        indexes = [
+            SearchIndex(SearchWords("name", Value(None), "email", "phone"), name="users_search_idx"),
+        ]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="users_email_lower_key", violation_error_message=EMAIL_TAKEN),
             models.CheckConstraint(

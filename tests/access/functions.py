@@ -173,6 +173,55 @@ def _kept(table, row, role, made_at="created_at"):
 
 #: Name and types of the arguments -> what must hold. A new function needs a line, see Probe.catalog_differences().
 FUNCTIONS = {
+    # --- searching ---
+    "search_words(text,text,text,text)": Function("PUBLIC_", False, (
+        *((words, f"owner: SELECT app.search_words({said})::text") for words, said in (
+            ("'احمد' 'رحمن' 'عبد'", "'أحمد', 'عبدالرحمن', NULL, NULL"), ("'رحمن' 'عبد'", "'عبد الرحمن', NULL, NULL, NULL"),
+            ("'محمد'", "NULL, 'مُحَمَّــد', NULL, NULL"), ("'سعود' 'فاطمه'", "'فاطمة', 'آل سعود', NULL, NULL"),
+            ("'هدي'", "'هدى هدی', NULL, NULL, NULL"), ("'al' 'harbi' 'sara'", "'SARA', 'Al-Harbi', NULL, NULL"),
+            ("'a.b@example.sa'", "NULL, NULL, 'A.b@Example.sa', NULL"),
+            *(("'577123456'", f"NULL, NULL, NULL, '{phone}'") for phone in (
+                "0577123456", "+966 57-712 3456", "00966577123456", "٠٥٧٧١٢٣٤٥٦", "9660577123456", "(577) 123.456", "577/123456")),
+            ("'971501234567'", "NULL, NULL, NULL, '+971 50 123 4567'"), ("'966123'", "NULL, NULL, NULL, '966123'"),
+            ("", "NULL, NULL, NULL, NULL"), ("", "'ال -', '', '', ''"), ("'12' 'غرفه'", "'غرفة ١٢', NULL, NULL, NULL"))),
+        # Whoever writes a row makes its entry in the index.
+        *each(1, "staff supervisor admin", "INSERT INTO patients (first_name, last_name) VALUES ('a', 'b')"),
+    )),
+    "search_query(text)": Function("", False, (
+        *((query, f"owner: SELECT app.search_query('{said}')::text") for query, said in (
+            ("'احمد':* & 'قحطاني':*", "أحمد القحطاني"), ("'رحمن':* & 'عبد':*", "عبدالرحمن"), ("'عبد':*", "عبدا"),
+            *(("'577123456':*", phone) for phone in ("0577123456", "+966 57 712 3456", "٠٥٧٧ ١٢٣ ٤٥٦", "057-712-3456")),
+            ("'577':*", "0577"), ("'احمد':* & '577':*", "احمد ٠٥٧٧"), ("'maha@x.sa':*", "Maha@X.sa"), ("'1@x.sa':*", "1@x.sa"),
+            ("'b\\\\c':*", "b\\c"), ("'b''c@x':*", "b''c@x"), (None, ""), (None, "ال"), (None, " - "))),
+        (None, "owner: SELECT app.search_query(NULL)"),
+    )),
+    "sees_all(regclass,text[])": Function("", False, (
+        (True, "owner: SELECT app.sees_all('patients', ARRAY['phone'])"),
+        # The rest by what asks it.
+    )),
+    **{
+        f"search_{name}(text,integer)": Function(f"{narrowed} {sees}", True, (
+            *each(f"{{<{table}.{row}>}}", sees, f"SELECT app.search_{name}('{text}', 9)::text"),
+            *each(None, narrowed, f"SELECT app.search_{name}('{text}', 9)"),
+            ("{}", f"admin: SELECT app.search_{name}('elsewhere', 9)::text"),
+            ("{}", f"admin: SELECT app.search_{name}('{text}', 0)::text"),
+            (f"{{<{table}.{row}>}}", f"owner: SELECT app.search_{name}('{text}', 9)::text"),
+            *forged(REFUSED, f"admin~: SELECT app.search_{name}('{text}', 9)"),
+            # Who does not see every row, or every column that is looked into, learns nothing of the others.
+            (None, f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE FOR SELECT TO moeen_admin USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)"),
+            (None, f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)"),
+            (f"{{<{table}.{row}>}}", f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE FOR UPDATE TO moeen_admin USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
+            (f"{{<{table}.{row}>}}", f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE TO moeen_staff USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
+            *((None, f"owner: REVOKE SELECT ON {table} FROM moeen_admin; GRANT SELECT ({', '.join(c for c in columns if c != left)}) ON {table} TO moeen_admin", f"admin: SELECT app.search_{name}('{text}', 9)")
+              for left in columns),
+            (f"{{<{table}.{row}>}}", f"owner: REVOKE SELECT ON {table} FROM moeen_admin; GRANT SELECT ({', '.join(columns)}) ON {table} TO moeen_admin", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
+        ))
+        for name, table, columns, row, text, sees, narrowed in (
+            ("patients", "patients", ("first_name", "last_name", "email", "id", "phone"), "p2", "p2", "staff supervisor admin", "patient doctor"),
+            ("users", "users", ("name", "email", "id", "phone"), "s2", "S2@example", "staff supervisor admin", "patient doctor"),
+            ("leads", "crm_leads", ("name", "company", "email", "id", "phone"), "s2", "s2", "supervisor admin", "staff"),
+        )
+    },
     # --- who is asking ---
     "is_bound(text)": Function(EVERYBODY, True, (
         *each(True, EVERYBODY, "SELECT app.is_bound()"),

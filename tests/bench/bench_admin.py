@@ -12,6 +12,7 @@ import time
 from tests import servers
 
 QUERIES, P95_MS = 12, 300
+TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")  # are none
 FILL = """
     SET session_replication_role = replica;
     INSERT INTO users (id, email, role, name, phone)
@@ -90,14 +91,16 @@ def pages(options):
             client = clients.get(role) or clients.setdefault(role, signed_in(Client(), role))
             with CaptureQueriesContext(connection) as queries:
                 assert client.get(address).status_code == 200, address
-            asked, times = len(queries), []  # the next request empties what was captured
+            # The next request empties what was captured.
+            asked = sum(not query["sql"].startswith(TRANSACTION) for query in queries.captured_queries)
+            times = []
             while len(times) < options.runs and sum(times) < 15_000:
                 started = time.perf_counter()
                 client.get(address)
                 times.append(1000 * (time.perf_counter() - started))
             times.sort()
             p95 = times[min(len(times) - 1, int(0.95 * len(times)))]
-            ok = asked <= QUERIES and p95 <= P95_MS
+            ok = asked < QUERIES and p95 <= P95_MS
             missed += not ok
             said = "" if ok else "  MISSED"
             print(f"{name:44}{asked:9}{times[len(times) // 2]:9.0f}{p95:9.0f}{said}", flush=True)
@@ -142,16 +145,19 @@ def addresses(rows):
         if row and table != "operator_reports":
             found.append((f"{table}, a row", "admin", reverse(f"{place}_change", args=[row[0]])))
     with identity.acting_as_operator(), connection.cursor() as cursor:
-        cursor.execute("SELECT md5('p5')::uuid")
-        patient = cursor.fetchone()[0]
+        cursor.execute("SELECT md5('p5')::uuid, md5('d2')::uuid")
+        patient, doctor = cursor.fetchone()
+    appointments = reverse("admin:healthcare_appointment_changelist")
     patients = reverse("admin:healthcare_patient_changelist")
     found += [
         ("patients as staff", "staff", patients),
         (
             "appointments, one status, last page",
             "staff",
-            f"/admin/healthcare/appointment/?status__exact=no_show&p={rows // 250}",
+            f"{appointments}?status__exact=no_show&p={rows // 250}",
         ),
+        ("appointments of a month", "staff", f"{appointments}?appointment_date__year=2025&appointment_date__month=3"),
+        ("appointments of a doctor", "staff", f"{appointments}?doctor__id__exact={doctor}"),
         ("timeline", "staff", reverse("admin:healthcare_patient_timeline", args=[patient])),
         ("history of a patient", "admin", reverse("admin:healthcare_patient_history", args=[patient])),
     ]

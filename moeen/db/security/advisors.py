@@ -226,13 +226,19 @@ RULES: tuple[Rule, ...] = (
 
 
 def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
-    """splinter 0028 and 0029: definer functions, and all of schema app, are called by whom they are granted to."""
+    """splinter 0028 and 0029: definer functions, and all of schema app, are called by whom they are granted to.
+
+    But for what an index is made of: whoever writes a row calls it, in their own name, for the row's entry.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
             CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
             WHERE a.grantee = 0 AND (n.nspname = 'app' OR (n.nspname = 'public' AND p.prosecdef))
+              AND (p.prosecdef OR NOT EXISTS (
+                SELECT FROM pg_depend d JOIN pg_index i ON i.indexrelid = d.objid
+                WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid))
             """
         )
         for (name,) in cursor.fetchall():

@@ -12,8 +12,9 @@ document.addEventListener("click", async (event) => {
   }
   setTimeout(() => button.classList.remove("copied"), 1500);
 });
-// Fields that look rows up are built by a script that gives them no name: they take that of their label.
-addEventListener("load", () => {
+// Fields that look rows up are built by a script that gives them no name: they take that of their label. jQuery tells
+// those who ask in turn, and that script has asked before: at the window's load it may not have run yet.
+function nameLookUps() {
   for (const field of document.querySelectorAll("select.admin-autocomplete")) {
     const label = document.querySelector(`label[for="${field.id}"]`);
     const shown = field.nextElementSibling;
@@ -21,4 +22,6 @@ addEventListener("load", () => {
     const name = label.textContent.replace(/[:：]\s*$/, "").trim();
     for (const part of shown.querySelectorAll("[role=combobox], [role=textbox]")) part.setAttribute("aria-label", name);
   }
-});
+}
+window.django?.jQuery?.(nameLookUps);
+document.addEventListener("formset:added", nameLookUps);

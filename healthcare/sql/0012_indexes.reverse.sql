@@ -1,0 +1,2 @@
+DROP INDEX CONCURRENTLY IF EXISTS patients_created_at_idx;
+DROP INDEX CONCURRENTLY IF EXISTS patients_search_idx;

@@ -1,0 +1,48 @@
+"""People found by index: by the beginnings of their names, of an e-mail address, of a telephone number."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import connections, models, router
+from django.db.models.lookups import Lookup
+from django.http import HttpRequest
+from psycopg import sql
+
+from sysadmin.models import User
+
+#: Of a name that more people bear, so many of them, and a word to say more.
+MOST = 1000
+
+
+Keys = list[uuid.UUID]
+
+
+def by_index(request: HttpRequest, text: str, *functions: str) -> dict[str, Keys | None]:
+    """What each of these functions of schema app finds, asked with one query, once in a request.
+
+    Of keys at most one more than `MOST`; None where the person does not see the whole table: they have few rows, which
+    are looked through one by one.
+    """
+    known: dict[tuple[str, str], Keys | None] = request.__dict__.setdefault("_by_index", {})
+    asked = [function for function in functions if (text, function) not in known]
+    if asked:
+        calls = (sql.SQL("app.{}(%(text)s, %(most)s)").format(sql.Identifier(function)) for function in asked)
+        with connections[router.db_for_read(User)].cursor() as cursor:
+            query = sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
+            cursor.execute(query.as_string(None), {"text": text, "most": MOST + 1})
+            known |= zip(((text, function) for function in asked), cursor.fetchone(), strict=True)
+    return {function: known[text, function] for function in functions}
+
+
+@models.UUIDField.register_lookup
+class AmongKeys(Lookup):
+    """``pk__among=[...]``: as ``in``, and one parameter however many there are."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        left, params = self.process_lhs(compiler, connection)
+        return f"{left} = ANY (%s::uuid[])", [*params, list(self.rhs)]

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import ProgrammingError, connections
+from django.urls import reverse
 
 from healthcare.models import Doctor, Patient
 from moeen.db import importing, public_ids
@@ -120,6 +121,15 @@ def test_password__of_the_old_platform__signs_in_and_is_hashed_anew(here):
         user.refresh_from_db()
         assert not user.password.startswith("$2a$")
         assert user.check_password("old-password-2019")
+
+
+def test_password__of_the_old_platform__signs_in_by_the_page(here, as_default, client):
+    _, target = here("shared_keys")
+    with as_default(target):
+        for password, status in (("another", 200), ("old-password-2019", 302)):
+            words = {"username": "person12@example.test", "password": password, "next": "/admin/"}
+            assert client.post(reverse("admin:login"), words).status_code == status
+        assert client.get("/admin/").status_code == 200
 
 
 def test_password__that_the_role_may_not_read__is_told_with_its_line(here):

@@ -199,6 +199,18 @@ def test_run__a_database_with_other_rows__is_refused(source, target, tmp_path):
     assert everything(target) == before
 
 
+def test_target__that_lacks_a_migration__is_refused_before_anything_is_read(new_database, source, target, tmp_path):
+    with target.connect() as connection:
+        connection.execute("DELETE FROM django_migrations WHERE id = (SELECT max(id) FROM django_migrations)")
+    for database, said in ((target, "1 migration waits"), (new_database(), r"\d+ migrations wait")):
+        with pytest.raises(MoeenError, match=said) as refusal:
+            generations.run(source, database, MAPPING, tmp_path)
+        assert refusal.value.exit_code == FINDINGS
+        with pytest.raises(MoeenError, match=said):
+            generations.propose(source, database)
+    assert query(target, "SELECT count(*) FROM import_runs") == [(0,)]
+
+
 MISTAKES = tomllib.loads((generations.SCRIPTS / "mistakes.toml").read_text(encoding="utf-8"))
 
 
@@ -427,9 +439,17 @@ def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_p
     )
     (told,) = [one for one in again.tables if one.altered]
     assert (told.table, told.altered, told.altered_keys, phone) == ("patients", 1, (key,), "1")
+    with target.connect() as connection:
+        connection.execute(
+            "DELETE FROM internal_messages WHERE id = (SELECT max(id::text)::uuid FROM internal_messages AS m "
+            "WHERE NOT EXISTS (SELECT FROM internal_messages AS a WHERE a.parent_message_id = m.id))"
+        )
+    again = generations.run(own_source, target, MAPPING, tmp_path)
+    assert [(one.table, one.unresolved) for one in again.tables if one.unresolved] == [("internal_messages", 1)]
     retaken = generations.run(own_source, target, MAPPING, tmp_path, retake=True)
     assert retaken.ok
     assert sum(one.counts.changed for one in retaken.tables) == 1
+    assert sum(one.counts.new for one in retaken.tables) == 1
     theirs = query(own_source, "SELECT mobile FROM patients WHERE id = %s", int(key))
     assert query(target, "SELECT phone FROM patients AS p JOIN legacy_keys ON new_id = p.id WHERE old_key = %s "
                  "AND table_name = 'patients'", key) == theirs  # fmt: skip

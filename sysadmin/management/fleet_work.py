@@ -14,7 +14,7 @@ from typing import Any
 import django
 from django.core.management import call_command
 
-from moeen.db import logs, schema
+from moeen.db import logs
 from moeen.db.errors import DONE, FAILED
 from moeen.db.explain import explain
 from moeen.db.fleet import memory
@@ -66,10 +66,9 @@ def work(job: Job, tell: Tell) -> Outcome:
     exit_code, reason, stall = DONE, "", None
     logs.about(lambda: job.login.database)
     clinic, stalls = _Clinic(job.options, tell), Stalls(job.login)
-    learned: list[str] = []
+    learned: list[memory.Learned] = []
     try:
-        keys = memory.Keys()
-        with schema.told(lambda *seen: learned.append(keys.of(*seen))), stalls, job.login.in_django(ALIAS):
+        with memory.learning(learned), stalls, job.login.in_django(ALIAS):
             reason = _COMMANDS[job.command](clinic)
     except SystemExit as ending:
         exit_code = int(ending.code or DONE)

@@ -41,6 +41,19 @@ def of_constraints(connection: BaseDatabaseWrapper, table: catalog.Table, names:
     return _found(connection, table, _CONSTRAINTS, list(names))
 
 
+def is_marked(connection: BaseDatabaseWrapper, table: catalog.Table, constraint: str) -> bool:
+    """Whether the table's replica identity is this constraint's index, or its rows are ordered by it (CLUSTER ON)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT EXISTS (SELECT FROM pg_constraint AS k JOIN pg_index AS i ON i.indexrelid = k.conindid
+                              WHERE k.conrelid = %s AND k.conname = %s AND i.indrelid = k.conrelid
+                                AND (i.indisreplident OR i.indisclustered))""",
+            [table.oid, constraint],
+        )
+        (marked,) = cursor.fetchone()
+    return bool(marked)
+
+
 def of_rows(connection: psycopg.Connection[Any], table: str) -> list[Dependent]:
     """What each row of a table of schema public is checked against or entered in, but the indexes that foreign keys
     stand on. ``table``: its name. Set aside while many are written, it is made of all at once."""

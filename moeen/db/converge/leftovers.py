@@ -21,7 +21,8 @@ LEGACY_POLICIES = ("Users can ", "Admins can ", "System can ")
 def drop_leftovers(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Step]:
     """Broken triggers, leaky policies, constraints that have no place: gone before anything is written.
 
-    A constraint that a table of the clinic's own refers to stays.
+    A constraint that a table of the clinic's own refers to stays; so does one whose index is the replica identity,
+    without which changes of a published table are refused, or the order of its rows.
     """
     actions: list[Action] = [
         DropTrigger(item.has(trigger.name))
@@ -36,7 +37,9 @@ def drop_leftovers(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[S
     actions += [
         DropConstraint(item.has(name))
         for name in item.legacy.constraints
-        if name in item.live.constraints and not dependents.of_constraints(connection, item.live, [name])
+        if name in item.live.constraints
+        and not dependents.of_constraints(connection, item.live, [name])
+        and not dependents.is_marked(connection, item.live, name)
     ]
     if actions:
         yield Step("drop what the older scripts left", tuple(actions))

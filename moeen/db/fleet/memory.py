@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from django.conf import settings
 
 from moeen.db import schema, secret_files
 from moeen.db.catalog.mark import mark
+from moeen.db.findings import Finding
 from moeen.db.history import ledger
 from moeen.db.roles import ROLES
 from moeen.db.version import project_version
@@ -35,6 +36,10 @@ class Shape:
 
     fingerprint: str
     differs: tuple[str, ...] = ()
+
+
+#: A key and its shape, as they are kept: the fingerprint, then what differs.
+Learned = tuple[str, tuple[str, ...]]
 
 
 class Keys:
@@ -58,12 +63,12 @@ class Memory:
         self._path, self._lock = path, threading.Lock()
         self._before = _read(path)
         self._met: dict[str, Shape] = {}
-        self._keys, self._expected = Keys(), schema.expected_fingerprint()
+        self._keys = Keys()
 
-    def learn(self, keys: Iterable[str]) -> None:
-        """Catalogs that somebody else has read, and that differ in nothing."""
+    def learn(self, learned: Iterable[Learned]) -> None:
+        """Catalogs that somebody else has read, see `learned`."""
         with self._lock:
-            self._met |= dict.fromkeys(keys, Shape(self._expected))
+            self._met |= {key: Shape(fingerprint, tuple(differs)) for key, (fingerprint, *differs) in learned}
 
     def shape(self, connection: psycopg.Connection[Any]) -> Shape:
         """Of the connected database. ``connection``: pinned as an operator's, and in no transaction."""
@@ -72,18 +77,10 @@ class Memory:
             key = self._keys.of(mark(cursor, roles=ROLES), ledger.own_objects(cursor))
             with self._lock:
                 known = self._met.get(key) or self._before.get(key)
-            found = known or self._worked_out(cursor)
+            found = known or _shape(*schema.differences_with(cursor))
         with self._lock:
             self._met[key] = found
         return found
-
-    def _worked_out(self, cursor: psycopg.ClientCursor[Any]) -> Shape:
-        fingerprint, findings = schema.differences_with(cursor)
-        if fingerprint == self._expected:
-            return Shape(fingerprint)
-        told = [f"{finding.kind} {finding.object}" for finding in findings] or ["fingerprint"]
-        more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
-        return Shape(fingerprint, (*told[:TOLD], *more))
 
     def keep(self) -> None:
         """For the next look. That it cannot be written is no reason to fail."""
@@ -92,6 +89,27 @@ class Memory:
         newest = list(kept.items())[-LONGEST:]
         with suppress(OSError):
             secret_files.write(self._path, json.dumps({key: [s.fingerprint, *s.differs] for key, s in newest}))
+
+
+@contextmanager
+def learning(learned: list[Learned]) -> Iterator[None]:
+    """Meanwhile it fills with each catalog that is validated."""
+    keys = Keys()
+
+    def listen(mark: str, recorded: Collection[str], fingerprint: str, findings: Sequence[Finding]) -> None:
+        shape = _shape(fingerprint, findings)
+        learned.append((keys.of(mark, recorded), (shape.fingerprint, *shape.differs)))
+
+    with schema.told(listen):
+        yield
+
+
+def _shape(fingerprint: str, findings: Sequence[Finding]) -> Shape:
+    if fingerprint == schema.expected_fingerprint():
+        return Shape(fingerprint)
+    told = [f"{finding.kind} {finding.object}" for finding in findings] or ["fingerprint"]
+    more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
+    return Shape(fingerprint, (*told[:TOLD], *more))
 
 
 def _read(path: Path) -> dict[str, Shape]:

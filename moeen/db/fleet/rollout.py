@@ -14,6 +14,7 @@ from typing import Any
 
 from moeen.db.errors import DONE, FAILED, FINDINGS
 from moeen.db.fleet.clinics import Clinic, Fleet
+from moeen.db.fleet.memory import Learned
 from moeen.db.fleet.runs import CUT_OFF, Books, Run, State, Turn
 from moeen.db.fleet.workers import Crew, Job, Outcome
 
@@ -43,7 +44,7 @@ class Options:
     skip: Mapping[str, str] = field(default_factory=dict)
     verbose: bool = False
     tell: Callable[[str], None] = lambda line: None
-    learn: Callable[[Sequence[str]], None] = lambda keys: None
+    learn: Callable[[Sequence[Learned]], None] = lambda learned: None
 
 
 @dataclass(frozen=True)

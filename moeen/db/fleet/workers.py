@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from moeen.db.backups.login import Login
+from moeen.db.fleet import memory
 
 #: How long workers have, when the run ends before its time, to undo what they had begun.
 SECONDS_TO_STOP = 30.0
@@ -46,7 +47,7 @@ class Outcome:
     stall: float | None = None
     receipt: Mapping[str, Any] = field(default_factory=dict)
     place: str = ""
-    known: tuple[str, ...] = ()
+    known: tuple[memory.Learned, ...] = ()
 
 
 @dataclass(frozen=True)

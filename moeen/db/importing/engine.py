@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
 from psycopg import sql
 
 from moeen.db import registry, schema
@@ -169,6 +170,7 @@ def check(
 
 def propose(wrapper: BaseDatabaseWrapper, url: str, words: Words, *, schema: str, zone: str) -> tuple[Proposal, str]:
     """A first mapping, and its text. ``zone`` is taken for the clinic's where the source does not tell."""
+    _refuse_unmigrated(wrapper)
     targets = {one.name: one for one in target.every(wrapper).values() if one.name not in registry.facts().append_only}
     with Source.opened(url, schema=schema) as source, wrapper.cursor() as cursor:
         if not source.has_schema():
@@ -233,6 +235,7 @@ def _end(connection: Connection, run_id: Any, outcome: str, receipt: dict[str, A
 @contextmanager
 def _opened(wrapper: BaseDatabaseWrapper, url: str, file: Path, told: Told) -> Iterator[_Work]:
     whole = mapping.load(file)
+    _refuse_unmigrated(wrapper)
     targets = _targets(wrapper, whole)
     connect = connector(wrapper, what="an import", application="moeen import")
     with Source.opened(url, schema=whole.schema) as source, source.beside() as other:
@@ -265,13 +268,24 @@ _SETTINGS = {
 }
 
 
+def _refuse_unmigrated(wrapper: BaseDatabaseWrapper) -> None:
+    executor = MigrationExecutor(wrapper)
+    if waiting := len(executor.migration_plan(executor.loader.graph.leaf_nodes())):
+        raise MoeenError(
+            f"{waiting} {'migration waits' if waiting == 1 else 'migrations wait'} in the database to be filled.",
+            next_step="Run `manage.py migrate` first. Nothing was changed.",
+            exit_code=FINDINGS,
+            code=Code.IMPORT_TARGET,
+        )
+
+
 def _targets(wrapper: BaseDatabaseWrapper, whole: Mapping) -> dict[str, target.Target]:
     found = target.read(wrapper, whole.tables)
     for table in whole.tables.values():
         if table.name not in found:
             raise whole.error(
                 table.line, f"there is no table {table.name} here to be filled.",
-                next_step="Run `manage.py migrate` first; describe_schema lists the tables.",
+                next_step="`manage.py describe_schema` lists the tables.",
             )  # fmt: skip
         if table.name in _OWN | registry.facts().append_only:
             raise whole.error(table.line, f"{table.name} is written by the database itself, and takes no others' rows.")
@@ -428,13 +442,15 @@ class _Work:
                 )
 
     def _estimate(self, staging: Staging) -> int:
+        """About how many rows a table of the source holds; 0 for what no sample can be taken of."""
         if staging.selection.table.is_query:
             return 0
         name = staging.selection.rows.as_string(None)
         rows = self.source.rows(
-            sql.SQL("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass({})").format(
-                sql.Literal(name)
-            )
+            sql.SQL(
+                "SELECT greatest(reltuples, 0)::bigint FROM pg_class "
+                "WHERE oid = to_regclass({}) AND relkind IN ('r', 'p', 'm')"
+            ).format(sql.Literal(name))
         )
         return int(rows[0][0]) if rows else 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -46,12 +46,14 @@ _OWNERS = frozenset({Kind.SCHEMA_OWNER, Kind.TABLE_OWNER, Kind.FUNCTION_OWNER, K
 _PLATFORM = (*PLATFORM_ROLES, AUTHENTICATOR)
 
 
-_listening: ContextVar[Callable[[str, frozenset[str]], None] | None] = ContextVar("listening", default=None)
+#: Takes the mark that a catalog had before it was read, what is recorded as the clinic's own, and what
+#: `differences_with` would give.
+Listener = Callable[[str, frozenset[str], str, Sequence[Finding]], None]
+_listening: ContextVar[Listener | None] = ContextVar("listening", default=None)
 
 
-def told(listener: Callable[[str, frozenset[str]], None]) -> AbstractContextManager[Any]:
-    """Meanwhile the listener is called of each database in which nothing differs: with the mark that the catalog had
-    before it was read, and what the clinic's own objects are."""
+def told(listener: Listener) -> AbstractContextManager[Any]:
+    """Meanwhile the listener is told of each catalog that is validated."""
     return scoped(_listening, listener)
 
 
@@ -160,11 +162,11 @@ def validate(
             recorded = ledger.own_objects(cursor)
         form = own.without(canonical.of(live), expected, recorded)
         form = canonical.conform(form, expected, is_allowed=is_allowed)
-        if listener and form.fingerprint == expected_fingerprint():
-            listener(before, recorded)
         if never := rows.never_migrated(connection, form, expected):
             return _result(form, [never], (), started)
         found = drift.findings(expected, form.objects, owner=form.owner)
+        if listener:
+            listener(before, recorded, form.fingerprint, found)
         inside = rows.examine(connection, form, expected, loader=loader)
         found = rows.after_rows(found, inside.findings)
         if advice:
@@ -262,7 +264,14 @@ def differences_with(cursor: psycopg.ClientCursor[Any]) -> tuple[str, list[Findi
 
 def expected_fingerprint() -> str:
     """What `fingerprint` gives of a database in which nothing differs."""
-    return Form(load_expected(), {}, "", "").fingerprint
+    path = expected_path()
+    return _fingerprint(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=2)
+def _fingerprint(path: Path, changed: int) -> str:
+    """Of the file as it was then, in nanoseconds."""
+    return Form(_loaded(path, changed), {}, "", "").fingerprint
 
 
 def _form_with(cursor: psycopg.ClientCursor[Any], expected: Objects, recorded: Collection[str] | None = None) -> Form:

@@ -88,7 +88,7 @@ class Entry:
         }
 
 
-#: What is asked -> its condition. Each has an index that begins with it and goes on with the time; kinds have none.
+#: What is asked -> its condition. Each has an index that begins with it and goes on with the time; of kinds, the rare.
 _CONDITIONS = {
     "table": "a.table_name = {}",
     "record": "a.record_id = {}",

@@ -345,6 +345,32 @@ def test_audit_log__filters__narrow_without_reading_the_table(client, boss):
         assert client.get(url(AuditLog, "changelist"), query).context["cl"].result_count == count
 
 
+def test_audit_log__searched__finds_entries_by_each_kind_of_word(client, boss):
+    patient = factories.patient()
+    entry = AuditLog.objects.get(record_id=patient.pk)
+    words = {
+        patient.public_id: True, str(patient.pk): True, entry.public_id: True, "patients": True, "INSERT": True,
+        factories.patient().public_id: False, "roles": False, "LINK_SIGN_IN": False, "nonsense": False, "": True,
+    }  # fmt: skip
+    for word, found in words.items():
+        listed = client.get(url(AuditLog, "changelist"), {"q": word}).context["cl"].result_list
+        assert (entry in listed) is found, word
+
+
+def test_audit_log__more_entries_than_are_counted__are_listed_from_the_newest(client, boss, monkeypatch):
+    monkeypatch.setattr("sysadmin.admin.lists.NewestPaginator.most", 250)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_logs (action, table_name, created_at, transaction_id) "
+            "SELECT 'READ', 'x', now() - n * interval '1 hour', 1 FROM generate_series(1, 300) AS n"
+        )
+    pages = [client.get(url(AuditLog, "changelist"), {"p": page}).context["cl"] for page in range(1, 6)]
+    assert [page.result_count for page in pages] == [250] * 5
+    listed = [row.created_at for page in pages for row in page.result_list]
+    assert listed == sorted(listed, reverse=True)
+    assert listed[:250] == list(AuditLog.objects.order_by("-created_at").values_list("created_at", flat=True)[:250])
+
+
 def test_secrets__every_page__are_never_shown(client, boss):
     secret = "whsec_do_not_show"
     integration = factories.integration(webhook_secret=secret)

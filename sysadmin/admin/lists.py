@@ -15,6 +15,7 @@ from django.core.paginator import Paginator as DjangoPaginator
 from django.db.models import Max, Min, QuerySet
 from django.http import HttpRequest
 from django.utils import formats
+from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from django.utils.translation import gettext
@@ -35,6 +36,21 @@ class Paginator(DjangoPaginator):
             return super().page(number)
         page = list(rows.reverse()[self.count - last : self.count - first])
         return Page(page[::-1], number, self)
+
+
+class NewestPaginator(Paginator):
+    """Pages of the first rows of a log that only grows. To count all would read all of it, each time."""
+
+    most = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[: self.most].count())
+
+    def page(self, number: Any) -> Page[Any]:
+        # The last of those that are counted is not the last that there is.
+        return DjangoPaginator.page(self, number) if self.count == self.most else super().page(number)
 
 
 @dataclass(frozen=True)

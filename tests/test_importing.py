@@ -439,9 +439,17 @@ def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_p
     )
     (told,) = [one for one in again.tables if one.altered]
     assert (told.table, told.altered, told.altered_keys, phone) == ("patients", 1, (key,), "1")
+    with target.connect() as connection:
+        connection.execute(
+            "DELETE FROM internal_messages WHERE id = (SELECT max(id::text)::uuid FROM internal_messages AS m "
+            "WHERE NOT EXISTS (SELECT FROM internal_messages AS a WHERE a.parent_message_id = m.id))"
+        )
+    again = generations.run(own_source, target, MAPPING, tmp_path)
+    assert [(one.table, one.unresolved) for one in again.tables if one.unresolved] == [("internal_messages", 1)]
     retaken = generations.run(own_source, target, MAPPING, tmp_path, retake=True)
     assert retaken.ok
     assert sum(one.counts.changed for one in retaken.tables) == 1
+    assert sum(one.counts.new for one in retaken.tables) == 1
     theirs = query(own_source, "SELECT mobile FROM patients WHERE id = %s", int(key))
     assert query(target, "SELECT phone FROM patients AS p JOIN legacy_keys ON new_id = p.id WHERE old_key = %s "
                  "AND table_name = 'patients'", key) == theirs  # fmt: skip

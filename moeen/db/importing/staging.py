@@ -120,6 +120,8 @@ class Staging:
         self.incoming = self.stage
         #: Rows as text, because some value is none of its column's type.
         self.raw = False
+        #: Rows that were changed here, or are gone from here, are taken anew.
+        self.retakes = False
         self.read = 0
 
     @property
@@ -243,6 +245,15 @@ class Staging:
         ``retaken``: the hash of a row of ours, ``t``; those that do not stand as they were written are taken anew.
         """
         if retaken is not None:
+            self.retakes = True
+            self.run(
+                """
+                UPDATE {keys} AS w SET verb = 'new' FROM public.legacy_keys AS l
+                WHERE l.source = {name} AND l.table_name = {table} AND l.old_key = w.k AND w.verb IN ('same', 'changed')
+                  AND NOT w.matched AND NOT EXISTS (SELECT FROM {target} AS t WHERE t.id = l.new_id)
+                """,
+                **self.named(),
+            )
             self.run(
                 """
                 UPDATE {keys} AS w SET verb = 'changed'

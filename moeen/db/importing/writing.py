@@ -30,6 +30,10 @@ Told = Callable[[str, int, int], None]
 
 def write(connection: Connection, stagings: Sequence[Staging], *, told: Told) -> None:
     """In the order of references. ``told``: table, rows written, rows to write."""
+    with connection.transaction():
+        for staging in stagings:
+            if staging.retakes:
+                _forget_lost(staging)
     only_new = not any(count.changed or count.gone for count in (staging.count() for staging in stagings))
     if only_new:
         for staging in stagings:
@@ -50,6 +54,17 @@ def write(connection: Connection, stagings: Sequence[Staging], *, told: Told) ->
             writer.update()
         for writer in reversed(inner):
             writer.delete()
+
+
+def _forget_lost(staging: Staging) -> None:
+    """Old keys of rows that somebody deleted here; they come again."""
+    staging.run(
+        """
+        DELETE FROM public.legacy_keys AS l USING {keys} AS w
+        WHERE l.source = {name} AND l.table_name = {table} AND l.old_key = w.k AND w.verb = 'new'
+        """,
+        **staging.named(),
+    )
 
 
 def row_hash(target: Target, columns: Sequence[str], alias: str) -> sql.Composed:

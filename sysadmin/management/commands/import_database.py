@@ -46,7 +46,7 @@ class Command(BaseCommand):
         parser.add_argument("--max-rejects", type=whole, default=0, metavar="N", help=words)
         words = "go on although so many rows that came before are gone where a table has lost most (default: 0)"
         parser.add_argument("--max-gone", type=whole, default=0, metavar="N", help=words)
-        words = "take rows that were changed here since they came anew from the other database"
+        words = "take rows anew that were changed or deleted here since they came"
         parser.add_argument("--retake", action="store_true", help=words)
         words = "where refused rows are written, encrypted where backups are (default: in .moeen/imports)"
         parser.add_argument("--rejects", type=Path, metavar="FILE", help=words)
@@ -126,13 +126,13 @@ def _of_receipt(done: Receipt) -> list[str]:
     for one in done.tables:
         counts = one.counts
         verdict = "proven" if one.ok else "NOT AS IT WAS READ"
+        if one.unresolved:
+            verdict += f"; {one.unresolved:,} old keys or public ids lead to no row: it was deleted here"
         if one.altered:
             more = ", ..." if one.altered > len(one.altered_keys) else ""
-            rows = "1 row was" if one.altered == 1 else f"{one.altered:,} rows were"
-            verdict += (
-                f": {rows} changed here since they came, old keys {', '.join(one.altered_keys)}{more}; "
-                "--retake takes them anew"
-            )
+            verdict += f"; {one.altered:,} changed here since they came, old keys {', '.join(one.altered_keys)}{more}"
+        if one.unresolved or one.altered:
+            verdict += " (--retake takes them anew)"
         lines.append(
             f"{one.table}: {counts.read:,} rows in; {counts.new:,} new, {counts.changed:,} changed, "
             f"{counts.gone:,} gone, {counts.refused:,} refused; {one.standing.rows:,} stand, "

@@ -212,6 +212,8 @@ FUNCTIONS = {
             (None, f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)"),
             (f"{{<{table}.{row}>}}", f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE FOR UPDATE TO moeen_admin USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
             (f"{{<{table}.{row}>}}", f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE TO moeen_staff USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
+            (None, f"owner: CREATE POLICY kept ON {table} FOR UPDATE TO {', '.join(f'moeen_{one}' for one in narrowed.split())} USING (true)", f"{narrowed.split()[0]}: SELECT app.search_{name}('{text}', 9)"),
+            (f"{{<{table}.{row}>}}", "owner: CREATE POLICY kept ON settings AS RESTRICTIVE TO moeen_admin USING (false)", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
             *((None, f"owner: REVOKE SELECT ON {table} FROM moeen_admin; GRANT SELECT ({', '.join(c for c in columns if c != left)}) ON {table} TO moeen_admin", f"admin: SELECT app.search_{name}('{text}', 9)")
               for left in columns),
             (f"{{<{table}.{row}>}}", f"owner: REVOKE SELECT ON {table} FROM moeen_admin; GRANT SELECT ({', '.join(columns)}) ON {table} TO moeen_admin", f"admin: SELECT app.search_{name}('{text}', 9)::text"),

@@ -707,6 +707,13 @@ FUNCTIONS = {
                             "VALUES (4711, '2001-01-01', 'r', 1, '', app.user_id()) RETURNING action_time = now() AND id <> 4711"),
         (True, "owner: INSERT INTO django_admin_log (id, action_time, object_repr, action_flag, change_message, user_id) VALUES (4711, '2001-01-01', 'r', 1, '', '<users.a1>') RETURNING action_time < now() AND id = 4711"),
     )),
+    "keep_audit_log()": Function("", False, (
+        *((expected, f"owner: CREATE FUNCTION public.z() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER z {when} EXECUTE FUNCTION z()", "staff: UPDATE patients SET phone = '1' WHERE id = '<patients.p1>'") for expected, when in (
+            (REFUSED, "BEFORE INSERT ON audit_logs FOR EACH ROW"), (REFUSED, "BEFORE INSERT OR UPDATE ON audit_logs FOR EACH ROW"),
+            (1, "AFTER INSERT ON audit_logs FOR EACH ROW"), (1, "BEFORE INSERT ON audit_logs FOR EACH STATEMENT"),
+            (1, "BEFORE UPDATE ON audit_logs FOR EACH ROW"), (1, "BEFORE INSERT ON notifications FOR EACH ROW"),
+        )),
+    )),
     "record_identity_key()": Function("", True, (
         *((told, f"owner: {ADD_KEY}; {done}", f"owner: SELECT concat_ws(' ', action, old_values, new_values, acted_as LIKE 'operator:%') {LOG} 'identity_keys' ORDER BY created_at DESC LIMIT 1") for told, done in (
             ('INSERT {"id": "0a0a0a0a"} t', "SELECT 1"),

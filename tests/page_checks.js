@@ -40,7 +40,7 @@ var unfit = () => {
 // stand from left to right (dir=ltr) and are no sentences; what a program said in English says so (lang=en).
 var untranslated = () => {
   const found = new Set();
-  const names = /\b(Webhook|IP|PostgreSQL|SQL|SAR)\b/g;
+  const names = /\b(Webhook|IP|PostgreSQL|SQL|SAR|migrate)\b/g;
   const isName = (word) => /[A-Za-z]/.test(word) && /[\d_@]|[A-Za-z][.:/][A-Za-z]/.test(word);
   const look = (text, from) => {
     if (from.closest("script, style, noscript, code, pre, textarea, [lang=en]")) return;

@@ -274,6 +274,22 @@ def test_sweep__role_of_a_killed_restore__is_removed_and_one_at_work_stays(new_d
         assert (left_roles(database), left == at_work.login.user) == ([], False)
 
 
+def test_restore__after_a_killed_one__its_copy_and_its_role_are_gone(new_database, tmp_path):
+    database = new_database()
+    backups.fill(database, rows=5)
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    copy = f"{database.name}_restoring_20200101000000_1"
+    with database.connect() as connection:
+        left = restorer.create(connection, [])
+        connection.execute(f"GRANT {left} TO CURRENT_USER")
+        connection.execute(f'CREATE DATABASE "{copy}" OWNER {left}')
+    target = restore.Target(backups.login(database), database.name, True, False)
+    done = restore.put_back(at, taken.id, target, replace_existing=True)
+    assert (database.target.has(copy), left_roles(database)) == (False, [])
+    database.target.drop(done.kept)
+
+
 def test_restore__fails_half_way_in_an_empty_database__it_is_its_owners_again(planted, tmp_path, monkeypatch):
     database, _ = planted
     at = backups.place(tmp_path)

@@ -11,12 +11,13 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import public_ids, schema
+from moeen.db import doctor, public_ids, schema
 from moeen.db.backups import restore
 from moeen.db.errors import MoeenError
 from moeen.db.history import files, ledger
 from moeen.db.kinds import Kind
 from moeen.db.schema import canonical
+from moeen.db.security import exposure
 from moeen.env import parse_database_url
 from tests import backups, servers, states
 
@@ -163,6 +164,14 @@ def test_validate__role_without_any_right__checks_the_catalog_and_names_the_rest
             assert result.findings == ()
             assert result.fingerprint == schema.fingerprint(connections[fresh.alias])
             assert "django_migrations" in result.skipped
+            # What the owner made is no stranger's to a login that has not the owner's rights.
+            observer = as_url(fresh.target.url(fresh.name, user="observer"))
+            shown = exposure.findings(observer, tables=["users"])
+            assert [f for f in shown if f.kind in (Kind.STRANGERS_SCHEMA, Kind.STRANGERS_FUNCTION)] == []
+            found = doctor.examine(observer).lines
+            unknown = {line.name: line.state for line in found if "may not" in line.says}
+            assert unknown | {"migrations": "fail", "backfills": "warn", "validation": "warn"} == unknown
+            assert "audit seals" in {line.name for line in found if line.state == "fail"}
             with fresh.connect() as owner:
                 owner.execute("ALTER TABLE users DISABLE ROW LEVEL SECURITY")
             found = schema.validate(as_url(fresh.target.url(fresh.name, user="observer")))

@@ -44,6 +44,7 @@ LOW_DISK_BYTES = 2 * 1024**3
 REST_SECONDS = 10.0
 #: Where a line's words begin.
 INDENT = 19
+_AS_OWNER = "let DATABASE_URL name the owner of the tables"
 _MIGRATIONS = frozenset({Kind.MIGRATION_MISSING, Kind.MIGRATION_UNKNOWN, Kind.MIGRATION_EDITED})
 
 
@@ -121,7 +122,7 @@ class _Examination:
     def line(self, name: str, ask: Callable[[], Answer]) -> Line:
         try:
             return Line(name, *ask())
-        except (DatabaseError, MoeenError, OSError, LookupError) as error:
+        except (DatabaseError, psycopg.Error, MoeenError, OSError, LookupError) as error:
             known = explain(error)
             cause = known.cause if known else type(error).__name__
             step = known.next_step if known else "manage.py doctor --traceback shows where it comes from"
@@ -230,6 +231,10 @@ class _Examination:
             )
         return OK, f"{free / 1e9:.1f} GB free {whose}", ""
 
+    @property
+    def _login(self) -> str:
+        return str(self.wrapper.settings_dict["USER"]) or "this login"
+
     @cached_property
     def never(self) -> Finding | None:
         return next((f for f in self.result.findings if f.kind is Kind.NEVER_MIGRATED), None)
@@ -237,6 +242,8 @@ class _Examination:
     def migrations(self) -> Answer:
         if self.never:
             return FAIL, f"none is applied: {self.never.why}", self.never.fix.pretty()
+        if "django_migrations" in self.result.skipped:
+            return FAIL, f"not known: {self._login} may not read the record of migrations", _AS_OWNER
         found = [f for f in self.result.findings if f.kind in _MIGRATIONS]
         missing = sum(f.kind is Kind.MIGRATION_MISSING for f in found)
         self.measures["migrations_pending"] = missing
@@ -262,6 +269,8 @@ class _Examination:
         if self.never:
             return FAIL, "not before the first migrate", self.never.fix.pretty()
         found = [f for f in self.result.findings if f.kind in DECLARED]
+        if not found and self.result.skipped:
+            return WARN, f"not known: {self._login} may not look into {len(self.result.skipped)} tables", _AS_OWNER
         if not found:
             return OK, "nothing is waiting", ""
         waiting = sorted({f.object for f in found if f.kind is not Kind.PUBLIC_IDS_GUESSABLE})
@@ -275,6 +284,11 @@ class _Examination:
         if self.never:
             return FAIL, "not before the first migrate", self.never.fix.pretty()
         found = [f for f in self.result.findings if f.kind not in _MIGRATIONS | DECLARED]
+        if not found and self.result.skipped:
+            says = (
+                f"the catalog is what the code says; {self._login} may not look into {len(self.result.skipped)} tables"
+            )
+            return WARN, says, _AS_OWNER
         if not found:
             return OK, f"the catalog is what the code says; fingerprint {self.result.fingerprint}", ""
         worst = found[0]

@@ -31,18 +31,20 @@ from moeen.db.errors import (
 )
 
 _KINDS = {
-    "table": ("TABLE", "SELECT, INSERT, UPDATE, DELETE"),
+    "table": ("TABLE", "SELECT"),
     "view": ("TABLE", "SELECT"),
     "materialized view": ("TABLE", "SELECT"),
-    "relation": ("TABLE", "SELECT, INSERT, UPDATE, DELETE"),
+    "relation": ("TABLE", "SELECT"),
     "sequence": ("SEQUENCE", "USAGE, SELECT"),
-    "schema": ("SCHEMA", "USAGE, CREATE"),
+    "schema": ("SCHEMA", "USAGE"),
     "database": ("DATABASE", "CONNECT, CREATE, TEMPORARY"),
     "function": ("FUNCTION", "EXECUTE"),
     "procedure": ("PROCEDURE", "EXECUTE"),
     "type": ("TYPE", "USAGE"),
     "language": ("LANGUAGE", "USAGE"),
 }
+#: PostgreSQL says the same of what needs more.
+_MORE = {"TABLE": " (INSERT, UPDATE, DELETE too, where it writes)", "SCHEMA": " (CREATE too, where it makes something)"}
 # Classes of SQLSTATE whose primary message names objects, settings and states, never the content of a row.
 _SPEAKABLE = ("08", "0A", "25", "26", "34", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0")
 
@@ -264,6 +266,7 @@ def _privilege(primary: str) -> MoeenError:
     who = f'Role "{role}"' if role else "The connected role"
     grantee = _quoted(role) if role else "<role>"
     denied = re.match(r"permission denied for (materialized view|\w+) \"?([^\"]+)\"?", primary)
+    more = ""
     owned = re.match(r"must be owner of (materialized view|\w+) \"?([^\"]+)\"?", primary)
     attribute = re.match(r"permission denied to create (database|role)", primary)
     member = re.match(
@@ -273,6 +276,7 @@ def _privilege(primary: str) -> MoeenError:
         kind, privileges = _KINDS[denied[1]]
         cause = f"{who} lacks a privilege on {denied[1]} {denied[2]}"
         mend = f"GRANT {privileges} ON {kind} {_quoted(denied[2])} TO {grantee};"
+        more = _MORE.get(kind, "")
     elif owned:
         kind = "TABLE" if owned[1] == "relation" else owned[1].upper()
         cause = f"{who} does not own {owned[1]} {owned[2]}"
@@ -291,7 +295,7 @@ def _privilege(primary: str) -> MoeenError:
             code=Code.PRIVILEGE,
         )
     return MoeenError(
-        f"{cause} ({primary}).", next_step=f"As the owner or an administrator, run: {mend}", code=Code.PRIVILEGE
+        f"{cause} ({primary}).", next_step=f"As the owner or an administrator, run{more}: {mend}", code=Code.PRIVILEGE
     )
 
 

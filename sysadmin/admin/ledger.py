@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from moeen.db.migrate import mutex
 from sysadmin.admin.base import ModelAdmin, ReadOnlyInline, ltr, preformatted
+from sysadmin.admin.kinds import english
 from sysadmin.models import MigrationRun, MigrationStep
 
 #: What may become of a run, and of a migration in it.
@@ -44,7 +45,7 @@ class StepInline(ReadOnlyInline):
     """The migrations of a run, in the order in which they ran."""
 
     model = MigrationStep
-    fields = ("migration", "shown_outcome", "took", "retries", "waited", "shown_file", "shown_sql", "note")
+    fields = ("migration", "shown_outcome", "took", "retries", "waited", "shown_file", "shown_sql", "shown_note")
     readonly_fields = fields
     ordering = ("started_at",)
 
@@ -71,6 +72,10 @@ class StepInline(ReadOnlyInline):
     @admin.display(description=_("checksum of the SQL"))
     def shown_sql(self, obj: MigrationStep) -> str:
         return ltr(obj.sql_checksum[:12])
+
+    @admin.display(description=_("note"))
+    def shown_note(self, obj: MigrationStep) -> str:
+        return english(obj.note)
 
 
 @admin.register(MigrationRun)

@@ -62,7 +62,7 @@ BEGIN
     END IF;
     RETURN (SELECT bool_and(has_column_privilege(caller, target, c, 'SELECT')) FROM unnest(columns) AS c)
         AND EXISTS (SELECT FROM pg_catalog.pg_policy AS p
-                    WHERE p.polrelid = target AND p.polpermissive AND p.polcmd IN ('r', '*') AND p.polroles && ARRAY[0, caller]
+                    WHERE p.polrelid = target AND p.polcmd IN ('r', '*') AND p.polroles && ARRAY[0, caller]
                       AND pg_get_expr(p.polqual, p.polrelid) = 'true')
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy AS p
                         WHERE p.polrelid = target AND NOT p.polpermissive AND p.polcmd IN ('r', '*')

@@ -321,10 +321,11 @@ def _put_back(
                     exit_code=FINDINGS,
                     code=Code.NOT_TRUSTED,
                 )
-            restorer.sweep(connection)
             _may_create(connection, needed=not (target.exists and target.empty))
             created = pg_restore.create_roles(connection, content.roles)
         swap.sweep(login, target.database, say=say)
+        with login.connect(application=swap.APPLICATION) as connection:
+            restorer.sweep(connection)  # what they owned is gone by now
         before: Backup | None = None
         if not target.empty:
             say(f"Backing up {target.database} as it is now ...")

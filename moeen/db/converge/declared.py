@@ -130,12 +130,8 @@ class Table:
         return frozenset(column.name for column in self.columns)
 
     def without_defaults(self) -> Table:
-        """The same, for a database that does not have our functions yet; what an index is made of may be one too."""
-        return replace(
-            self,
-            columns=tuple(replace(column, default="") for column in self.columns),
-            indexes=tuple(index for index in self.indexes if "(app." not in index.body),
-        )
+        """The same, for a database that does not have our functions yet."""
+        return replace(self, columns=tuple(replace(column, default="") for column in self.columns))
 
 
 def compile_table(model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> Table:

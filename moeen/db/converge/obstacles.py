@@ -291,10 +291,10 @@ def _unproven_uniques(item: Subject) -> Iterator[tuple[str, sql.Composable, sql.
         names = constraint.columns
         if constraint.kind == "u" and names not in proven and set(names) <= item.live.columns.keys():
             yield f"{item.name}.{', '.join(names)}", sql.SQL(", ").join(map(sql.Identifier, names)), sql.SQL("true")
-    for index in (each for each in item.want.indexes if each.unique):
+    for index in item.want.indexes:
         pattern = item.pattern.indexes[index.name]
         live = item.live.indexes.get(index.name)
-        if not (live and live.valid and live.definition == pattern.definition):
+        if index.unique and not (live and live.valid and live.definition == pattern.definition):
             keys, _, condition = pattern.definition.removeprefix("btree ").partition(" WHERE ")
             yield f"{item.name}.{index.name}", fragment(_first_bracket(keys)), fragment(condition or "true")
 

@@ -6,8 +6,9 @@ puts types, defaults and expressions into the form in which it shows the live on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,6 +19,9 @@ from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import declared
 from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.sql import compose, fragment
+
+#: A call of a function of ours.
+_OURS = re.compile(r"\bapp\.(\w+)\(")
 
 
 @dataclass(frozen=True)
@@ -99,18 +103,35 @@ def _plain_types(connection: BaseDatabaseWrapper, live: catalog.Table) -> dict[s
 
 
 def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defaults: bool = True) -> catalog.Table:
-    """The table as PostgreSQL shows it when it is made as declared, foreign keys aside; nothing of it stays."""
+    """The table as PostgreSQL shows it when it is made as declared, foreign keys aside; nothing of it stays.
+
+    An index over a function of ours that the database does not have yet is as it is declared.
+    """
+    later = _awaiting_functions(connection, want)
+    shape = replace(want, indexes=tuple(index for index in want.indexes if index not in later))
     with catalog.looking(), transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for statement in declared.create_table(want if defaults else want.without_defaults(), temporary=True):
+        for statement in declared.create_table(shape if defaults else shape.without_defaults(), temporary=True):
             cursor.execute(statement)
         table = catalog.read_temporary_table(connection, want.name)
         transaction.set_rollback(True, using=connection.alias)
-    return table
+    told = {i.name: catalog.Index(i.name, i.unique, i.definition, valid=True, constraint="") for i in later}
+    return replace(table, indexes={**table.indexes, **told})
+
+
+def _awaiting_functions(connection: BaseDatabaseWrapper, want: declared.Table) -> tuple[declared.Index, ...]:
+    called = {index: set(_OURS.findall(index.body)) for index in want.indexes}
+    if not any(called.values()):
+        return ()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT proname::text FROM pg_proc WHERE pronamespace = to_regnamespace('app')")
+        standing = {name for (name,) in cursor.fetchall()}
+    return tuple(index for index, names in called.items() if names - standing)
 
 
 def tried_index(connection: BaseDatabaseWrapper, want: declared.Table, index: catalog.Index) -> BaseException | None:
     """What PostgreSQL says when a live index is made on the pattern, None where it can be; nothing of it stays."""
     said: BaseException | None = None
+    want = replace(want, indexes=())
     with catalog.looking(), transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for statement in declared.create_table(want.without_defaults(), temporary=True):
             cursor.execute(statement)

@@ -87,10 +87,9 @@ def _parts(item: Subject) -> Iterator[Finding]:
         if live and not same_reference(live, key) and live.name not in item.legacy.constraints:
             yield _taken(item, Kind.CONSTRAINT_DEFINITION, live.name, key.body, live.definition)
     for index in item.want.indexes:
-        stands, made = item.live.indexes.get(index.name), item.pattern.indexes.get(index.name)
-        wanted = made.definition if made else index.definition  # one over a function of ours is in no pattern
-        if stands and stands.definition != wanted:
-            yield _taken(item, Kind.INDEX_DEFINITION, index.name, wanted, stands.definition)
+        stands, pattern_of = item.live.indexes.get(index.name), item.pattern.indexes[index.name]
+        if stands and stands.definition != pattern_of.definition:
+            yield _taken(item, Kind.INDEX_DEFINITION, index.name, pattern_of.definition, stands.definition)
 
 
 def _guards(item: Subject, expected: Mapping[str, Mapping[ObjectName, Mapping[str, Any]]]) -> Iterator[Finding]:

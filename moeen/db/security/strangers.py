@@ -24,14 +24,14 @@ _UID = (
 _WHY = "every policy asks auth.uid() who is asking, and our own definer functions call it as the owner of the tables"
 
 
-def strange_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+def strange_schemas(connection: BaseDatabaseWrapper, *, viewer: str | None = None) -> Iterator[Finding]:
     """Of schemas `auth` and `app`: an owner, a function's owner or a right to create that is neither ours nor trusted.
 
-    Trusted are superusers and, for `auth`, the hosting platform's own role; ours are roles whose rights we have. Each
-    fix is for whoever owns what is found.
+    Trusted are superusers and, for `auth`, the hosting platform's own role; ours are roles whose rights we have, or
+    ``viewer`` has. Each fix is for whoever owns what is found.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_QUERY, {"trusted": list(AUTH_OWNERS), "people": list(ROLES)})
+        cursor.execute(_QUERY, {"trusted": list(AUTH_OWNERS), "people": list(ROLES), "viewer": viewer})
         for schema, owner, is_strange, creators, functions, definers in cursor.fetchall():
             at, on = ObjectName(schema), compose("SCHEMA {s}", s=schema)
             if is_strange:
@@ -97,14 +97,15 @@ _QUERY = """
     WITH trusted AS (
         SELECT n.oid AS schema, r.oid, r.rolname::text AS name,
                -- Before 16 an owner has the rights of the roles that people act in; a superuser has everybody's.
-               r.rolname <> ALL (%(people)s) AND pg_has_role(r.oid, 'USAGE') AND (
+               r.rolname <> ALL (%(people)s) AND pg_has_role(i.oid, r.oid, 'USAGE') AND (
                    NOT i.rolsuper OR r.oid IN (i.oid, d.datdba)
                    OR EXISTS (SELECT FROM pg_class
                               WHERE oid = to_regclass('public.django_migrations') AND relowner = r.oid)
                ) AS is_ours,
                r.rolsuper OR n.nspname = 'auth' AND r.rolname = ANY (%(trusted)s) AS is_trusted
         FROM pg_namespace AS n CROSS JOIN pg_roles AS r
-        JOIN pg_roles AS i ON i.rolname = current_user JOIN pg_database AS d ON d.datname = current_database()
+        JOIN pg_roles AS i ON i.rolname = coalesce(%(viewer)s, current_user)
+        JOIN pg_database AS d ON d.datname = current_database()
         WHERE n.nspname IN ('auth', 'app')
     )
     SELECT n.nspname::text, o.name, NOT (o.is_ours OR o.is_trusted),

@@ -35,11 +35,22 @@ def findings(connection: BaseDatabaseWrapper, *, tables: Collection[str]) -> tup
         return unique(_asked(connection, words))
 
 
+def _owner_unless_held(connection: BaseDatabaseWrapper) -> str | None:
+    """The owner of our tables, where the login has not its rights: what is the owner's is no stranger's to it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT pg_get_userbyid(relowner) FROM pg_class
+               WHERE oid = to_regclass('public.django_migrations') AND NOT pg_has_role(relowner, 'USAGE')"""
+        )
+        found = cursor.fetchone()
+    return str(found[0]) if found else None
+
+
 def _asked(connection: BaseDatabaseWrapper, words: Words) -> Iterator[Finding]:
     for ask in (*objects.QUESTIONS, *surroundings.QUESTIONS):
         with connection.cursor() as cursor:
             yield from ask(cursor, words)
     yield from entrance.findings(entrance.look(connection))
-    yield from strange_schemas(connection)
+    yield from strange_schemas(connection, viewer=_owner_unless_held(connection))
     for check in registry.exposure_checks():
         yield from check(connection)

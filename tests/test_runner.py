@@ -187,7 +187,7 @@ def test_plan__core_database__names_locks_and_sizes_and_changes_nothing(new_data
     assert (
         "How long: less than a second, beside what the new objects take.\n  An estimate by sizes: 100 MB read" in page
     )
-    assert page.count("\n") < 80
+    assert page.count("\n") < 90
 
 
 def test_outline__large_tables__says_about_how_long():
@@ -400,7 +400,7 @@ def test_plan__way_back__is_planned_and_guarded_as_the_way_forward(copy, monkeyp
         "crm.0004_rls",
         "crm.0006_audit",
         "crm.0007_in_sight",
-        "crm.0008_id_checks",
+        "crm.0009_search",  # the way back of 0008_id_checks does nothing
     }
     assert any(s["table"] == "crm_leads" and s["lock"] == "ACCESS EXCLUSIVE" for s in planned)
     assert all(s["operation"].startswith("Reverse: ") for s in planned)

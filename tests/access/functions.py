@@ -213,6 +213,7 @@ FUNCTIONS = {
             (f"{{<{table}.{row}>}}", f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE FOR UPDATE TO moeen_admin USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
             (f"{{<{table}.{row}>}}", f"owner: CREATE POLICY kept ON {table} AS RESTRICTIVE TO moeen_staff USING (phone IS NULL)", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
             (None, f"owner: CREATE POLICY kept ON {table} FOR UPDATE TO {', '.join(f'moeen_{one}' for one in narrowed.split())} USING (true)", f"{narrowed.split()[0]}: SELECT app.search_{name}('{text}', 9)"),
+            (f"{{<{table}.{row}>}}", f"owner: CREATE POLICY kept ON {table} TO moeen_{narrowed.split()[-1]} USING (true)", f"{narrowed.split()[-1]}: SELECT app.search_{name}('{text}', 9)::text"),
             (f"{{<{table}.{row}>}}", "owner: CREATE POLICY kept ON settings AS RESTRICTIVE TO moeen_admin USING (false)", f"admin: SELECT app.search_{name}('{text}', 9)::text"),
             *((None, f"owner: REVOKE SELECT ON {table} FROM moeen_admin; GRANT SELECT ({', '.join(c for c in columns if c != left)}) ON {table} TO moeen_admin", f"admin: SELECT app.search_{name}('{text}', 9)")
               for left in columns),
@@ -705,6 +706,13 @@ FUNCTIONS = {
         *each(True, PEOPLE, "INSERT INTO django_admin_log (id, action_time, object_repr, action_flag, change_message, user_id) "
                             "VALUES (4711, '2001-01-01', 'r', 1, '', app.user_id()) RETURNING action_time = now() AND id <> 4711"),
         (True, "owner: INSERT INTO django_admin_log (id, action_time, object_repr, action_flag, change_message, user_id) VALUES (4711, '2001-01-01', 'r', 1, '', '<users.a1>') RETURNING action_time < now() AND id = 4711"),
+    )),
+    "keep_audit_log()": Function("", False, (
+        *((expected, f"owner: CREATE FUNCTION public.z() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; CREATE TRIGGER z {when} EXECUTE FUNCTION z()", "staff: UPDATE patients SET phone = '1' WHERE id = '<patients.p1>'") for expected, when in (
+            (REFUSED, "BEFORE INSERT ON audit_logs FOR EACH ROW"), (REFUSED, "BEFORE INSERT OR UPDATE ON audit_logs FOR EACH ROW"),
+            (1, "AFTER INSERT ON audit_logs FOR EACH ROW"), (1, "BEFORE INSERT ON audit_logs FOR EACH STATEMENT"),
+            (1, "BEFORE UPDATE ON audit_logs FOR EACH ROW"), (1, "BEFORE INSERT ON notifications FOR EACH ROW"),
+        )),
     )),
     "record_identity_key()": Function("", True, (
         *((told, f"owner: {ADD_KEY}; {done}", f"owner: SELECT concat_ws(' ', action, old_values, new_values, acted_as LIKE 'operator:%') {LOG} 'identity_keys' ORDER BY created_at DESC LIMIT 1") for told, done in (

@@ -120,6 +120,9 @@ def _triggers(owner):
         "always BEFORE INSERT ON public.audit_logs FOR EACH ROW WHEN ((new.transaction_id IS NULL)) "
         "EXECUTE FUNCTION app.stamp_audit_entry()"
     )
+    wanted["audit_logs_keep"] = (
+        "always AFTER INSERT ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.keep_audit_log()"
+    )
     wanted["audit_logs_append_only"] = (
         "always BEFORE UPDATE OR TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change()"
     )

@@ -54,6 +54,10 @@ _GUARDS = """
     SELECT 'database', concat_ws(' ', (SELECT system_identifier FROM pg_control_system()), oid)
     FROM pg_catalog.pg_database WHERE datname = current_database()
     UNION ALL
+    -- A rule that is made on it, another name that it has for a while.
+    SELECT format('log %%I', c.relname), concat_ws(' ', c.xmin, c.oid)
+    FROM pg_catalog.pg_class AS c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(logs)s)
+    UNION ALL
     SELECT format('trigger %%I on %%s', tgname, relation), concat_ws(' ', written, tgenabled) FROM used
     UNION ALL
     SELECT format('function app.%%I(%%s)', p.proname, pg_catalog.pg_get_function_identity_arguments(p.oid)),
@@ -213,7 +217,7 @@ def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str,
         kind, _, rest = name.partition(" ")
         if stands is None:
             found[name] = f"{name} is gone"
-        elif stands != stood and kind in ("trigger", "function"):
+        elif stands != stood and kind in ("trigger", "function", "log"):
             off = " and is switched off" if stands.endswith((" D", " R")) else ""
             found[name] = f"{name} was written by transaction {stands.partition(' ')[0]}{off}"
         elif stands != stood and kind == "column":

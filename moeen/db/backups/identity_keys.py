@@ -26,7 +26,8 @@ def settle(restored: Login, *, place: Login | None, is_same: bool) -> str:
     if is_same and not known:
         return ""
     with restored.connect(application=_APPLICATION) as connection, connection.transaction():
-        if not signing.keys(connection):
+        standing = signing.keys(connection)
+        if not standing or standing == known:
             return ""
         signing.replace(connection, known or [Key.new()])
         return "" if known else signing.keys(connection)[0].id

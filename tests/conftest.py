@@ -23,6 +23,9 @@ _numbers = itertools.count(1)
 #: Fixtures that a module's tests share, made anew for each of their parameters.
 SHARED = ("adopted", "database", "migrated", "part", "proof", "server_versions", "siege")
 
+# pytest-xdist tells its processes the width of its own terminal, which commands would take for theirs.
+os.environ.pop("COLUMNS", None)
+
 # A safe hash takes a third of a second. The real one stays known: manage.py in a process of its own uses it.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 

@@ -111,6 +111,7 @@ def places(new_database, tmp_path_factory, as_default):
 def run(monkeypatch, capsys, settings, tmp_path):
     """`manage.py` in this process: (exit code, stdout, stderr)."""
     settings.LOG_DIR, settings.AUDIT_ANCHOR = tmp_path / "logs", ""
+    monkeypatch.setenv("DJANGO_COLORS", "")  # main() sets it where no colours are wanted
 
     def run(*words):
         for place, name in ((sys, "stdout"), (threading, "excepthook"), (logs, "_database"), (identity, "_unbound")):

@@ -58,7 +58,8 @@ class Command(BackupCommand):
             raise MoeenError("--salvage and --replace do not go together.", next_step="--to NEW_NAME", exit_code=USAGE)
         if (options["id"] is None) == (options["at"] is None):
             raise MoeenError("What is to be restored?", next_step="A backup's ID, or --at TIME.", exit_code=USAGE)
-        place = self.place(options)
+        # Of a moment nothing is read from it: what is replaced is kept there.
+        place = self.place(options) if options["at"] is None else store.of(options["store"])
         target = self._target(options["to"])
         of = self._of_backup if options["at"] is None else self._of_moment
         done = of(place, target, options)

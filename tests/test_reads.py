@@ -418,7 +418,8 @@ def test_audit__by_row_person_kind_and_time(world, capsys):
     client.force_login(person(world, "staff"))
     key, staff = world.keys["patients"]["p2"], world.keys["users"]["s1"]
     client.post(
-        reverse("admin:healthcare_patient_change", args=[key]), {"first_name": "p2", "last_name": "p2", "phone": "0577123456"}
+        reverse("admin:healthcare_patient_change", args=[key]),
+        {"first_name": "p2", "last_name": "p2", "phone": "0577123456"},
     )
 
     def asked(**options):

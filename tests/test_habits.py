@@ -123,3 +123,10 @@ def test_processes__of_one_module__keep_its_tests_together(request):
     """Else each process makes what they share for itself, and the suite takes much longer."""
     group = request.node.nodeid.rpartition("@")[2]
     assert group == "tests.test_habits" or "PYTEST_XDIST_WORKER" not in os.environ
+
+
+def test_quick__tests_that_it_names__exist():
+    """With several processes pytest would run none at all, for one that it does not find."""
+    named = [line.partition("::") for line in (ROOT / "tests" / "quick.txt").read_text().splitlines()]
+    texts = {file: (ROOT / file).read_text(encoding="utf-8") for file, _, _ in named}
+    assert [f"{file}::{name}" for file, _, name in named if name and f"def {name}(" not in texts[file]] == []

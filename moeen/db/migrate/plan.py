@@ -32,7 +32,6 @@ from moeen.db.statements import Statement, split
 
 #: A table larger than this must not be blocked without leave.
 THRESHOLD_ROWS = 100_000
-_INDEXED = re.compile(r"CREATE (?:OR REPLACE )?FUNCTION app\.(?:(?!\bAS\b).)*\bIMMUTABLE\b", re.S)
 THRESHOLD_BYTES = 64 * 1024 * 1024
 #: Bytes that are read through or written anew, with the indexes, and rows that are changed in a second: rough,
 #: for a server with two cores (docs/benchmarks.md).
@@ -291,12 +290,7 @@ def _work_of(
                 # The tables' defaults name these functions; they go again with the transaction.
                 with connection.cursor() as cursor:
                     cursor.execute(script.body)
-            for statement in split(script.body):
-                if not backwards and _INDEXED.match(statement.text):
-                    # So do indexes of what stands later, and what an index may name is no more than computed.
-                    with connection.cursor() as cursor:
-                        cursor.execute(statement.text)
-                yield statement.text
+            yield from (statement.text for statement in split(script.body))
         return
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         move = operation.database_backwards if backwards else operation.database_forwards

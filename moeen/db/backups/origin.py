@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -16,7 +16,7 @@ from psycopg import sql
 from moeen.db.backups import digests, inventory
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Manifest
-from moeen.db.backups.store import Store
+from moeen.db.backups.store import DATED_AHEAD, Store, is_ahead, made_at
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 
@@ -100,11 +100,9 @@ def chosen(store: Store, words: str, *, target: Origin, of: str = "") -> str:
 
 
 def _refuse_ahead(name: str) -> None:
-    moment = datetime.strptime(name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    if moment > datetime.now(UTC) + timedelta(minutes=5):
+    if is_ahead(made_at(name), now=datetime.now(UTC)):
         raise MoeenError(
-            f"Backup {name} is dated in the future: a clock was wrong when it was made, or is now. So which one is the "
-            "newest cannot be told. Nothing was changed.",
+            f"Backup {name} {DATED_AHEAD}. So which one is the newest cannot be told. Nothing was changed.",
             next_step="Look at both clocks, and name the backup that is meant by its id: manage.py list_backups",
             exit_code=FINDINGS,
             code=Code.NO_BACKUP,

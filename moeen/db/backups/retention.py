@@ -10,14 +10,12 @@ from typing import Any
 from moeen.db.backups import trust
 from moeen.db.backups.manifest import CHANGE, NIGHTLY, PRE_ADOPTION, RESTORE, Damaged, Pin
 from moeen.db.backups.origin import Origin
-from moeen.db.backups.store import Store
+from moeen.db.backups.store import DATED_AHEAD, Store, is_ahead, made_at
 from moeen.db.errors import MoeenError
 from moeen.db.logs import logger
 
 #: A backup this much smaller than the one before it deserves a look.
 SHRUNK = 0.5
-#: Clocks of two machines differ by so much.
-AHEAD = timedelta(minutes=5)
 #: How long a backup from before a change stays at least.
 CHANGE_DAYS = 30
 #: Signatures with which a backup counts: where no key is known, nobody can tell.
@@ -56,8 +54,8 @@ class Entry:
         return self.signature in _COUNTING
 
     def is_ahead(self, now: datetime) -> bool:
-        """Whether it is dated in the future: a clock was wrong when it was made, or is now. Then it is no newest."""
-        return self.created_at > now + AHEAD
+        """Whether it is dated in the future."""
+        return is_ahead(self.created_at, now=now)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -98,8 +96,7 @@ def warnings(found: Sequence[Entry], of: Origin, *, max_age: timedelta, now: dat
     said += [f"Backup {entry.id} is signed by no key that is known here." for entry in found
              if entry.signature == trust.WRONG]  # fmt: skip
     same = [entry for entry in found if not entry.damage and entry.origin.same(of)]
-    ahead = "is dated in the future: a clock was wrong when it was made, or is now"
-    said += [f"Backup {entry.id} {ahead}." for entry in same if entry.is_ahead(now)]
+    said += [f"Backup {entry.id} {DATED_AHEAD}." for entry in same if entry.is_ahead(now)]
     same = [entry for entry in same if not entry.is_ahead(now)]
     whole = [entry for entry in same if entry.counts]
     if not whole:
@@ -190,7 +187,7 @@ def pin(store: Store, backup_id: str, *, kept: bool, reason: str) -> None:
 
 
 def _entry(store: Store, backup_id: str) -> Entry:
-    moment = datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    moment = made_at(backup_id)
     try:
         paper = store.manifest(backup_id)
     except Damaged as damage:

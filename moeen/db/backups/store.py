@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,10 +34,24 @@ from moeen.db.errors import USAGE, MoeenError
 ALIAS = "backups"
 #: The moment, then what tells two of one second apart: in ids of older versions by chance, else microseconds first.
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}(?:[0-9a-f]{3})?")
+_MOMENT = "%Y%m%dT%H%M%SZ"
+#: Clocks of two machines differ by so much.
+_AHEAD = timedelta(minutes=5)
+DATED_AHEAD = "is dated in the future: a clock was wrong when it was made, or is now"
 _UNFINISHED = ".unfinished-"
 _CHUNK = 1 << 20
 #: No paper is longer; what is would fill the memory of whoever looks.
 _PAPER_BYTES = 64 << 20
+
+
+def made_at(name: str) -> datetime:
+    """When the backup of that id was made, by the clock of the machine that made it."""
+    return datetime.strptime(name.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
+
+
+def is_ahead(moment: datetime, *, now: datetime) -> bool:
+    """Whether a backup of that moment is dated in the future. Then it is no newest."""
+    return moment > now + _AHEAD
 
 
 @dataclass(frozen=True)
@@ -152,7 +166,7 @@ class Store:
     def making(self) -> Iterator[tuple[str, Path]]:
         """A new id and the folder to fill; published when the block ends well, removed when it does not."""
         now = datetime.now(UTC)
-        name = f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{secrets.token_hex(2)}"
+        name = f"{now:{_MOMENT}}-{now.microsecond:05x}{secrets.token_hex(2)}"
         parent = self.folder if self.folder is not None else Path(tempfile.gettempdir())
         try:
             if self.folder is not None:

@@ -357,9 +357,9 @@ def _with_backups(found: Iterable[Status], fleet: Fleet, store: Store, warnings:
 
 
 def _backup(entry: retention.Entry) -> LastBackup:
-    age = datetime.now(UTC) - entry.created_at
-    worry = ""
-    if entry.is_ahead(datetime.now(UTC)):
+    now = datetime.now(UTC)
+    age, worry = now - entry.created_at, ""
+    if entry.is_ahead(now):
         worry = "dated in the future"
     elif entry.verified_ok is False:
         worry = "did not pass its verification"

@@ -30,6 +30,7 @@ from moeen.db.errors import ConfigurationError, MoeenError
 from moeen.db.explain import explain
 from moeen.db.scoped import scoped
 from moeen.db.security import identity
+from moeen.db.sql import compose, fragment
 
 #: Seconds in which a standby says how far it is; a server that was frozen says nothing at all.
 ANSWER_SECONDS = 1.0
@@ -47,18 +48,20 @@ _ASK = """
            pg_catalog.pg_last_wal_replay_lsn() >= GREATEST(%s::pg_catalog.pg_lsn, %s::pg_catalog.pg_lsn)
 """
 # The server's number and the database's name, which stay for good. A copy elsewhere knows our key, and is another.
-_WHOSE = "SELECT system_identifier::text || ' ' || current_database() FROM pg_catalog.pg_control_system()"
-_STANDING = """
-    SELECT pg_current_wal_flush_lsn()::text, system_identifier::text || ' ' || current_database(),
-           pg_postmaster_start_time()
-    FROM pg_control_system()
-"""
-_BEHIND = """
-    SELECT session_user::text, pg_is_in_recovery(), system_identifier::text || ' ' || current_database(),
-           pg_postmaster_start_time(),
+_IDENTITY = fragment("system_identifier::text || ' ' || current_database()")
+_WHOSE = compose("SELECT {whose} FROM pg_catalog.pg_control_system()", whose=_IDENTITY)
+_STANDING = compose(
+    "SELECT pg_current_wal_flush_lsn()::text, {whose}, pg_postmaster_start_time() FROM pg_control_system()",
+    whose=_IDENTITY,
+)
+_BEHIND = compose(
+    """
+    SELECT session_user::text, pg_is_in_recovery(), {whose}, pg_postmaster_start_time(),
            pg_wal_lsn_diff(%s::pg_lsn, pg_last_wal_replay_lsn())::bigint
     FROM pg_control_system()
-"""
+    """,
+    whose=_IDENTITY,
+)
 _logger = logging.getLogger(__name__)
 _chosen: ContextVar[str] = ContextVar("standby", default="")
 

@@ -51,20 +51,20 @@ _SPEAKABLE = ("08", "0A", "25", "26", "34", "3D", "3F", "40", "42", "53", "54", 
 
 def explain(exc: BaseException) -> MoeenError | None:
     """The same failure as a MoeenError, or None where nothing better than the traceback is known."""
-    for link in _chain(exc):
+    for link in chain(exc):
         if isinstance(link, MoeenError):
             return link
-    for link in _chain(exc):
+    for link in chain(exc):
         if isinstance(link, psycopg.Error):
             return _from_postgres(link)
-    for link in _chain(exc):
+    for link in chain(exc):
         found = _from_python(link)
         if found is not None:
             return found
     return None
 
 
-def _chain(exc: BaseException) -> Iterator[BaseException]:
+def chain(exc: BaseException) -> Iterator[BaseException]:
     """The exception, then what it was raised from. `raise ... from None` ends the chain."""
     seen: set[int] = set()
     link: BaseException | None = exc

@@ -79,20 +79,20 @@ def named_by(name: str) -> Iterator[None]:
 
 
 def _explained(exc: BaseException) -> MoeenError | None:
-    for link in _chain(exc):
+    for link in chain(exc):
         if isinstance(link, MoeenError):
             return link
-    for link in _chain(exc):
+    for link in chain(exc):
         if isinstance(link, psycopg.Error):
             return _from_postgres(link)
-    for link in _chain(exc):
+    for link in chain(exc):
         found = _from_python(link)
         if found is not None:
             return found
     return None
 
 
-def _chain(exc: BaseException) -> Iterator[BaseException]:
+def chain(exc: BaseException) -> Iterator[BaseException]:
     """The exception, then what it was raised from. `raise ... from None` ends the chain."""
     seen: set[int] = set()
     link: BaseException | None = exc

@@ -126,7 +126,7 @@ def expression_findings(connection: BaseDatabaseWrapper, item: Subject) -> Itera
         if not named or re.fullmatch(r"\w+ \([\w, ]+\)", index.definition):
             continue
         says = psycopg.errors.InvalidObjectDefinition
-        if not isinstance(subject.tried_index(connection, item.want, index), says):
+        if not isinstance(subject.tried_index(connection, item.want, f"USING {index.definition}"), says):
             continue
         body = index.definition
         for name in named:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import Connection
 
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
@@ -93,12 +94,15 @@ def finish(connection: BaseDatabaseWrapper, request: Request, *, outcome: str, s
     )
 
 
-#: For a backfill: ends what waits of these, and tells whether there was any. Parameters: outcome, says, who, the table.
-END_CANCEL = """
-    UPDATE operator_requests SET taken_at = clock_timestamp(), taken_by = %(actor)s, finished_at = clock_timestamp(),
-        outcome = %(outcome)s, says = %(says)s
-    WHERE kind = 'cancel_backfill' AND subject = %(table)s AND finished_at IS NULL
-"""
+def end_cancel(connection: Connection[Any], table: str, *, outcome: str, says: str) -> bool:
+    """Answer whoever asked for the end of a table's backfill; returns whether anybody did."""
+    done = connection.execute(
+        """UPDATE operator_requests SET taken_at = clock_timestamp(), taken_by = %s, finished_at = clock_timestamp(),
+               outcome = %s, says = %s
+           WHERE kind = %s AND subject = %s AND finished_at IS NULL""",
+        [ledger.actor(), outcome, says, CANCEL, table],
+    )
+    return done.rowcount > 0
 
 
 def _ask(connection: BaseDatabaseWrapper, query: str, parameters: Any = ()) -> list[tuple[Any, ...]]:

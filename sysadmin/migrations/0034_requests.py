@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                     "outcome",
                     models.CharField(
                         blank=True,
-                        choices=[("done", "Done"), ("refused", "Ended with findings"), ("failed", "Failed")],
+                        choices=[("done", "Done"), ("refused", "Ended with findings"), ("failed", "It failed")],
                         db_default="",
                         default="",
                         editable=False,

@@ -22,7 +22,7 @@ class OperatorRequest(Model):
     class Outcome(models.TextChoices):
         DONE = "done", _("Done")
         REFUSED = "refused", _("Ended with findings")
-        FAILED = "failed", _("Failed")
+        FAILED = "failed", _("It failed")
 
     kind = models.CharField(_("what"), max_length=40, choices=Kind)
     subject = models.CharField(

@@ -14,7 +14,6 @@ from psycopg.rows import class_row
 from moeen.db import registry, requests
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.reports import Failure
-from moeen.db.history import ledger
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ _LIVES = """(EXISTS (
 
 def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: int, pages: int) -> Run:
     """The unfinished run of this backfill, or a new one; its entry in the audit log stands for its rows."""
-    _answer_cancel(connection, item.table, outcome=requests.FAILED, says="nobody was at work on it")
+    requests.end_cancel(connection, item.table, outcome=requests.FAILED, says="nobody was at work on it")
     with connection.transaction(), connection.cursor(row_factory=class_row(Run)) as cursor:
         cursor.execute(
             """
@@ -109,12 +108,7 @@ def sign_of_life(connection: Connection[Any], run: Run, note: str) -> bool:
 
 def is_cancelled(connection: Connection[Any], table: str) -> bool:
     """Whether somebody asked for its end, who is answered hereby."""
-    return _answer_cancel(connection, table, outcome=requests.DONE, says="what is filled stays")
-
-
-def _answer_cancel(connection: Connection[Any], table: str, *, outcome: str, says: str) -> bool:
-    told = {"table": table, "actor": ledger.actor(), "outcome": outcome, "says": says}
-    return connection.execute(requests.END_CANCEL, told).rowcount > 0
+    return requests.end_cancel(connection, table, outcome=requests.DONE, says="what is filled stays")
 
 
 def end(

@@ -49,6 +49,8 @@ class Busy(MoeenError):
 class Cancelled(MoeenError):
     """An administrator asked for the end of the run."""
 
+    default_code = Code.CANCELLED
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:

@@ -62,6 +62,7 @@ NOTES = {
     Why.DEAD_ROWS: _("too many dead rows wait for vacuum (%s)"),
     Why.PAUSE_FILE: _("file %s exists"),
     Why.PAUSE_ASKED: _("an operator asked for a pause"),
+    Why.CANCELLED: _("an administrator cancelled it"),
     Why.REFUSED: _("%s rows refused their value, or more"),
 }
 

@@ -46,6 +46,12 @@ class Busy(MoeenError):
     default_code = Code.ANOTHER_RUN
 
 
+class Cancelled(MoeenError):
+    """An administrator asked for the end of the run."""
+
+    default_code = Code.CANCELLED
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How to run. ``batch_size``: rows in the first batch, from where sizes adapt to ``target_ms``.
@@ -188,8 +194,8 @@ class _Table:
             status, note = "incomplete", Note(Why.REFUSED, str(len(failures)))
             options.tell(f"{item.table}: {note}.")
             return measure(self.connection, item).missing
-        except (KeyboardInterrupt, Stopped):
-            status = "stopped"
+        except (KeyboardInterrupt, Stopped, Cancelled) as ending:
+            status, note = "stopped", Note(Why.CANCELLED) if isinstance(ending, Cancelled) else ""
             raise
         except Exception as error:
             known = explain(error)
@@ -325,6 +331,7 @@ class _Table:
             if runs.sign_of_life(self.connection, state, why):
                 why = Note(Why.PAUSE_ASKED)
                 runs.sign_of_life(self.connection, state, why)
+            self._heed_cancel()
         except psycopg.OperationalError as error:
             if not is_lost(error, self.connection):
                 raise
@@ -341,9 +348,18 @@ class _Table:
             self._use = seen, now + LIVE_MEMORY_SECONDS
         self.pace.live = now < self._use[1]
 
+    def _heed_cancel(self) -> None:
+        if runs.is_cancelled(self.connection, self.item.table):
+            raise Cancelled(
+                f"An administrator cancelled the backfill of {self.item.table}. What is filled stays.",
+                next_step="The same command goes on where it was.",
+                exit_code=FINDINGS,
+            )
+
     def _alive(self, state: runs.Run, note: Note | None) -> None:
         try:
             runs.sign_of_life(self.connection, state, note)
+            self._heed_cancel()
         except psycopg.OperationalError:
             self.connection.close()
 

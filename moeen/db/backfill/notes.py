@@ -16,6 +16,7 @@ class Why(enum.StrEnum):
     DEAD_ROWS = "dead_rows"
     PAUSE_FILE = "pause_file"
     PAUSE_ASKED = "pause_asked"
+    CANCELLED = "cancelled"
     REFUSED = "refused"
 
 
@@ -27,6 +28,7 @@ _SAID = {
     Why.DEAD_ROWS: "too many dead rows wait for vacuum ({})",
     Why.PAUSE_FILE: "file {} exists",
     Why.PAUSE_ASKED: "an operator asked for a pause",
+    Why.CANCELLED: "an administrator cancelled it",
     Why.REFUSED: "{} rows refused their value; it did not look for more",
 }
 

@@ -302,7 +302,9 @@ def _put_back(
                 code=Code.DAMAGED,
             )
         content = verify.content_of(folder, paper, opening)
-        chosen = pg_restore.allowed_entries(folder, paper, opening)
+        chosen = pg_restore.allowed_entries(folder, paper, opening, losing=not unsigned)
+        if not salvaging:
+            chosen.refuse_lost(file=paper.dump)
         login = target.login
         with login.connect(application=swap.APPLICATION, alone_for="a restore") as connection:
             major = connection.info.server_version // 10000

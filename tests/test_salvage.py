@@ -167,16 +167,18 @@ BEYOND = """
     CREATE VIEW foreign_view AS SELECT id FROM far;
     CREATE FUNCTION counted(int) RETURNS int LANGUAGE internal STRICT IMMUTABLE AS 'int4abs';
     CREATE CAST (text AS bytea) WITHOUT FUNCTION;
+    CREATE FUNCTION quiet() RETURNS int LANGUAGE sql LEAKPROOF AS 'SELECT 1';
 """
 UNMADE = {
     "foreign data wrapper clinic_wrapper", "server clinic_server", "foreign table far", "function in internal counted",
-    "cast without function text as bytea",
+    "cast without function text as bytea", "leakproof function quiet",
 }  # fmt: skip
 BEYOND_LOST = {
     "foreign data wrapper clinic_wrapper", "server clinic_server",
     "user mapping USER MAPPING public SERVER clinic_server",
     "table public.far", "comment public.FOREIGN TABLE far", "acl public.TABLE far",
     "view public.foreign_view", "function public.counted(integer)", "cast CAST (text AS bytea)",
+    "function public.quiet()",
 }  # fmt: skip
 
 

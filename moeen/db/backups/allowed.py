@@ -138,7 +138,7 @@ _NEVER_SENT_ON = ("DATABASE ", "EXTENSION ", "EVENT TRIGGER ", "LANGUAGE ", "PRO
 _OWNED_BY_DROP = ("FUNCTION", "PROCEDURE", "AGGREGATE", "OPERATOR")
 _WITH_DATA = frozenset(("TABLE DATA", "BLOBS"))
 #: Kinds that only a superuser makes.
-PUBLICATIONS = frozenset(("PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"))
+_PUBLICATIONS = frozenset(("PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"))
 _DATA_FILE = re.compile(r"[0-9]+\.dat")
 _BLOBS_FILE = re.compile(r"blobs(?:_[0-9]+)?\.toc")
 _BLOB_LINE = re.compile(r"[0-9]+ blob_[0-9]+\.dat")
@@ -219,6 +219,11 @@ def choose(entries: Iterable[Entry], *, file: str, losing: bool = False) -> Chos
     if refused or (lost and not losing):
         raise Refused(file, [*refused, *_reasons(lost)])
     return Chosen(tuple(run), left_out, lost)
+
+
+def is_of_publication(entry: Entry) -> bool:
+    """Whether only a superuser makes it: a publication, what belongs to it, a comment on it."""
+    return entry.kind in _PUBLICATIONS or (entry.kind == "COMMENT" and entry.name.startswith("PUBLICATION "))
 
 
 def check_blobs(folder: Path, entries: Iterable[Entry], *, file: str) -> None:

@@ -204,12 +204,12 @@ def _takes_power(entry: Entry, into: Restorer) -> bool:
     """Whether who lent the restorer makes it."""
     if entry.kind in ("ACL", "DEFAULT ACL"):
         return _BY_OTHERS in entry.create or into.keeps(entry.owner)
-    return entry.kind in allowed.PUBLICATIONS
+    return allowed.is_of_publication(entry)
 
 
 def _can(entry: Entry, rights: Rights) -> bool:
     """Whether a role with these rights can make it."""
-    if entry.kind in allowed.PUBLICATIONS:
+    if allowed.is_of_publication(entry):
         return rights.superuser
     return entry.kind != "DEFAULT ACL" or rights.owners
 

@@ -214,6 +214,8 @@ _UNMADE = """
         UNION ALL SELECT 'pg_proc'::regclass, p.oid, 'aggregate', p.pronamespace, p.proname::text
                   FROM pg_proc p JOIN pg_aggregate a ON a.aggfnoid = p.oid
                   WHERE 'internal'::regtype IN (a.aggtranstype, a.aggmtranstype)
+        UNION ALL SELECT 'pg_proc'::regclass, oid, 'leakproof function', pronamespace, proname::text
+                  FROM pg_proc WHERE proleakproof
         UNION ALL SELECT 'pg_type'::regclass, oid, 'type', typnamespace, typname::text
                   FROM pg_type WHERE typtype = 'b' AND typelem = 0 AND typisdefined
         UNION ALL SELECT 'pg_opclass'::regclass, oid, 'operator class', opcnamespace, opcname::text FROM pg_opclass

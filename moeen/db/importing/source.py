@@ -111,9 +111,9 @@ class Source:
                 prepare_threshold=None,
             )  # fmt: skip
         except psycopg.Error as error:
-            known = explain(error)
+            known = explain(error, named="--from")
             cause = known.cause if known else type(error).__name__
-            step = (known.next_step if known else "").replace("DATABASE_URL", "--from")
+            step = known.next_step if known else ""
             raise MoeenError(f"The source: {cause}", next_step=step, code=Code.IMPORT_SOURCE) from error
         with closing(connection):  # never committed: not even a large object that an expression makes stays
             yield cls._begun(connection, url, schema, snapshot)
@@ -224,7 +224,7 @@ class Source:
             )
         if isinstance(error, errors.InsufficientPrivilege):
             return self.denied(error)
-        known = explain(error)
+        known = explain(error, named="--from")
         return MoeenError(
             f"The source: {known.cause if known else type(error).__name__}",
             next_step=known.next_step if known else "Look into its server's log, then run the command again.",

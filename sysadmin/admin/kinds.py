@@ -63,6 +63,7 @@ NOTES = (
     (r"too many dead rows wait for vacuum \(([\d,]+)\)", _("too many dead rows wait for vacuum (%s)")),
     (r"file (.+) exists", _("file %s exists")),
     (r"an operator asked for a pause", _("an operator asked for a pause")),
+    (r"an administrator cancelled it", _("an administrator cancelled it")),
     (r"(\d+) rows refused their value; it did not look for more", _("%s rows refused their value, or more")),
 )
 

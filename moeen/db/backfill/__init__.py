@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.engine import Busy, Options, run
-from moeen.db.backfill.ids import PublicIds, Remint, kept_words, public_id_backfills, remint_backfills
+from moeen.db.backfill.ids import PublicIds, Remint, kept_words, pending, public_id_backfills, remint_backfills
 from moeen.db.backfill.reports import Failure, Progress, Report, TableReport
 from moeen.db.backfill.surveys import Survey, survey
 
@@ -24,6 +24,7 @@ __all__ = [
     "Survey",
     "TableReport",
     "kept_words",
+    "pending",
     "public_id_backfills",
     "remint_backfills",
     "run",

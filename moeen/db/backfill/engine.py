@@ -35,6 +35,7 @@ from moeen.db.explain import explain
 MOST_SWEEPS = 6
 WATCH_SECONDS = 1.0
 LOG_SECONDS = 10.0
+CANCELLED = "an administrator cancelled it"
 #: So long after the last use of the table by others it counts as in use.
 LIVE_MEMORY_SECONDS = 10.0
 
@@ -43,6 +44,12 @@ class Busy(MoeenError):
     """Another run fills the same table."""
 
     default_code = Code.ANOTHER_RUN
+
+
+class Cancelled(MoeenError):
+    """An administrator asked for the end of the run."""
+
+    default_code = Code.CANCELLED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,8 +193,8 @@ class _Table:
             status, note = "incomplete", f"{len(failures)} rows refused their value; it did not look for more"
             options.tell(f"{item.table}: {note}.")
             return measure(self.connection, item).missing
-        except (KeyboardInterrupt, Stopped):
-            status = "stopped"
+        except (KeyboardInterrupt, Stopped, Cancelled) as ending:
+            status, note = "stopped", CANCELLED if isinstance(ending, Cancelled) else ""
             raise
         except Exception as error:
             known = explain(error)
@@ -320,6 +327,7 @@ class _Table:
             if runs.sign_of_life(self.connection, state, why):
                 why = "an operator asked for a pause"
                 runs.sign_of_life(self.connection, state, why)
+            self._heed_cancel()
         except psycopg.OperationalError as error:
             if not is_lost(error, self.connection):
                 raise
@@ -336,9 +344,18 @@ class _Table:
             self._use = seen, now + LIVE_MEMORY_SECONDS
         self.pace.live = now < self._use[1]
 
+    def _heed_cancel(self) -> None:
+        if runs.is_cancelled(self.connection, self.item.table):
+            raise Cancelled(
+                f"An administrator cancelled the backfill of {self.item.table}. What is filled stays.",
+                next_step="The same command goes on where it was.",
+                exit_code=FINDINGS,
+            )
+
     def _alive(self, state: runs.Run, note: str) -> None:
         try:
             runs.sign_of_life(self.connection, state, note)
+            self._heed_cancel()
         except psycopg.OperationalError:
             self.connection.close()
 

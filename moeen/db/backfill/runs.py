@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from moeen.db import registry
+from moeen.db import registry, requests
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.reports import Failure
 
@@ -47,6 +47,7 @@ _LIVES = """(EXISTS (
 
 def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: int, pages: int) -> Run:
     """The unfinished run of this backfill, or a new one; its entry in the audit log stands for its rows."""
+    requests.end_cancel(connection, item.table, outcome=requests.FAILED, says="nobody was at work on it")
     with connection.transaction(), connection.cursor(row_factory=class_row(Run)) as cursor:
         cursor.execute(
             """
@@ -103,6 +104,11 @@ def sign_of_life(connection: Connection[Any], run: Run, note: str) -> bool:
         {"note": note, "run": run.id},
     ).fetchone()
     return bool(row and row[0])
+
+
+def is_cancelled(connection: Connection[Any], table: str) -> bool:
+    """Whether somebody asked for its end, who is answered hereby."""
+    return requests.end_cancel(connection, table, outcome=requests.DONE, says="what is filled stays")
 
 
 def end(

@@ -6,7 +6,7 @@ Any PostgreSQL from 10 on. Everything is set for the one transaction alone, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -291,10 +291,13 @@ class Source:
             self._tables[wanted] = self._read_tables(wanted)
         return self._tables[wanted]
 
-    def elsewhere(self) -> dict[str, list[str]]:
-        """Schema -> its tables that hold rows or may do, for schemas of people's own besides the one that is read."""
+    def elsewhere(self, left_out: Container[str] = ()) -> dict[str, list[str]]:
+        """Schema -> its tables that hold rows or may do, for schemas of people's own besides the one that is read, and
+        those that are ``left_out`` as a whole: of these nothing is asked, since they may be the target's own."""
         found: dict[str, list[str]] = {}
         for (schema,) in self.connection.execute(_SCHEMAS, [self.schema]).fetchall():
+            if f"{schema}.*" in left_out:
+                continue
             tables = [one for one in self.tables(schema).values() if one.kind in ("r", "p")]
             if holding := [one.name for one in tables if not one.readable or self.holds_rows(one)]:
                 found[schema] = holding

@@ -56,6 +56,8 @@ _WHY: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.CardinalityViolation, "a SELECT in it finds several rows"),
     (errors.ReadOnlySqlTransaction, "it writes, and the source is never written"),
     (errors.DivisionByZero, "it divides by zero"),
+    (errors.CharacterNotInRepertoire, "it holds bytes that are no text in UTF-8"),
+    (errors.UntranslatableCharacter, "it holds a character that UTF-8 has not"),
 )
 
 

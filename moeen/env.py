@@ -105,6 +105,13 @@ class Environment:
             raise _malformed(name, "HTTP_X_FORWARDED_PROTO=https")
         return key, wanted
 
+    def header_name(self, name: str) -> str:
+        """A request header as WSGI calls it, e.g. `HTTP_X_FORWARDED_FOR`."""
+        value = self.text(name)
+        if value and not re.fullmatch(r"HTTP_[A-Z0-9_]+", value):
+            raise _malformed(name, "HTTP_X_FORWARDED_FOR")
+        return value
+
     def web_address(self, name: str) -> str:
         value = self.text(name)
         if value and not re.fullmatch(r"https?://[^/\s]+/?", value):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
+import psycopg
 from django.contrib import admin
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.template.backends.utils import csrf_input
 from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
+from psycopg.errors import QueryCanceled
 
 from moeen.db.roles import PREFIX
 from moeen.db.security import identity, rights
@@ -32,6 +36,10 @@ _TEXTS = {
         _("It could not be recorded who sees it. What you sent may have been saved. Try again in a moment."),
     ),
 }
+_NO_ANSWER = _("The database does not answer. Try again in a moment; what you sent was probably not saved.")
+_TOO_LONG = _("It took too long, and was ended. Nothing was changed. Ask for less, or try again later.")
+#: SQLSTATE, or its class, of a server that cannot serve now; without one there is no connection.
+_AWAY = ("08", "53", "57P0", "58")
 
 
 def unrecorded(request: HttpRequest) -> HttpResponse:
@@ -48,7 +56,19 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _page(request, 500)
+    """A fault of ours is 500; that the database cannot answer now is none, and passes (503)."""
+    why = _passing(sys.exc_info()[1])
+    return _page(request, 503, why=why) if why else _page(request, 500)
+
+
+def _passing(error: BaseException | None) -> Any:
+    """What is said of an error that waiting mends, None of others."""
+    cause = error.__cause__ if isinstance(error, DatabaseError | InterfaceError) else None
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return None
+    if cause.sqlstate == QueryCanceled.sqlstate:
+        return _TOO_LONG
+    return _NO_ANSWER if (cause.sqlstate or "08").startswith(_AWAY) else None
 
 
 def expired(request: HttpRequest, reason: str = "") -> HttpResponse:

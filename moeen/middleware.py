@@ -185,16 +185,21 @@ def origin(request: HttpRequest) -> dict[str, str]:
     told: dict[str, str] | None = request.__dict__.get("_origin")
     if told is not None:
         return told
-    address = str(request.META.get("REMOTE_ADDR", ""))
-    try:
-        ipaddress.ip_address(address)
-    except ValueError:
-        address = ""  # a socket has none
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    told = {"address": address, "agent": request.headers.get("User-Agent", ""), "request_id": request_id}
+    told = {"address": _address(request), "agent": request.headers.get("User-Agent", ""), "request_id": request_id}
     request.__dict__["_origin"] = told
     return told
+
+
+def _address(request: HttpRequest) -> str:
+    """Of the client. Of a list it is the last, which the proxy has seen; those before it the client may have said."""
+    connected = str(request.META.get("REMOTE_ADDR", ""))
+    handed_on = str(request.META.get(settings.CLIENT_ADDRESS_HEADER, ""))
+    try:
+        return str(ipaddress.ip_address(handed_on.rpartition(",")[2].strip() or connected))
+    except ValueError:
+        return ""  # a socket has none
 
 
 def _bind_body(response: HttpResponseBase, who: identity.Identity, read: reads.Reads, standby: str) -> HttpResponseBase:

@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy as _
 
 from moeen import throttle
 from moeen.db.security import identity, sign_ins
+from moeen.middleware import origin
 from moeen.sign_in import NewPasswordForm
 
 #: Letters to one account in a quarter of an hour.
@@ -49,7 +50,7 @@ class ResetForm(PasswordResetForm):
     def get_users(self, email: str) -> list[Any]:
         """The account, or a made-up one for which no letter leaves."""
         sign_ins.record(sign_ins.PASSWORD_RESET_ASKED, account=email)
-        marks = throttle.marks(email, self.request.META.get("REMOTE_ADDR", ""), of="letter to ", most=LETTERS)
+        marks = throttle.marks(email, origin(self.request)["address"], of="letter to ", most=LETTERS)
         waits = throttle.is_exhausted(marks)
         throttle.count(marks)
         users: Any = get_user_model()

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from moeen import throttle
 from moeen.account import AccountPage
 from moeen.db.security import identity, sign_ins
+from moeen.middleware import origin
 from moeen.sign_in import complete, held, prove, second_factors
 
 #: In a session: its person has typed their password, and begins with a second factor.
@@ -46,7 +47,7 @@ class PasswordForm(forms.Form):
 
 def _guessed(request: HttpRequest, user: Any, is_right: Any) -> bool:
     """Asks `is_right()`, unless the account or the address waits; what is wrong counts as a wrong password does."""
-    marks = throttle.marks(user.email, request.META.get("REMOTE_ADDR", ""))
+    marks = throttle.marks(user.email, origin(request)["address"])
     if throttle.is_exhausted(marks):
         sign_ins.record(sign_ins.LOCKED_OUT, account=user.email)
         return False

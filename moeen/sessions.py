@@ -18,6 +18,8 @@ from moeen.db.security import identity
 BEGUN, SEEN, ADDRESS, AGENT = "begun_at", "seen_at", "address", "agent"
 #: In a session: its person has given a second factor.
 PROVEN = "second_factor"
+#: A page that shows itself anew asks with this header: whoever left the desk has asked for nothing.
+REFRESH = "X-Refresh"
 #: How often the time of the last request is written, in seconds: not with each.
 _EVERY = 60
 
@@ -61,6 +63,6 @@ class SessionLimitsMiddleware:
                 request.__dict__["session_ended"] = why  # for who hears of it
                 with identity.requested(**middleware.origin(request)):
                     logout(request)
-            elif now - seen > _EVERY:
+            elif now - seen > _EVERY and REFRESH not in request.headers:
                 session[SEEN] = now
         return self.get_response(request)

@@ -48,6 +48,8 @@ _secure = _installed and not DEBUG
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=_secure)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
 SECURE_PROXY_SSL_HEADER = env.header("SECURE_PROXY_SSL_HEADER")
+# Where a proxy says whose request it hands on; "": the address of who connects is the client's.
+CLIENT_ADDRESS_HEADER = env.header_name("CLIENT_ADDRESS_HEADER")
 SECURE_HSTS_SECONDS = env.integer("SECURE_HSTS_SECONDS", default=0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD", default=False)
@@ -182,7 +184,6 @@ EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", default="moeen@localhost")
 # What processes that serve write: counts of tries under keyed hashes, and of requests. Shared by those of a machine.
 CACHE_DIR = env.folder("CACHE_DIR", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "cache"
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": CACHE_DIR}}
 # With a token, who brings it is told how the service does (moeen/metrics.py), and what `doctor --metrics FILE` saw.
 METRICS_TOKEN = env.token("METRICS_TOKEN")
 METRICS_DIR = CACHE_DIR / "metrics"
@@ -284,7 +285,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "line": {"()": "moeen.error_log.Formatter", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
         "bare": {"format": "%(message)s"},
     },
     "handlers": {

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from moeen import throttle
 from moeen.db.security import identity, sign_ins
+from moeen.middleware import origin
 from moeen.sessions import PROVEN, must_be_proven
 
 _REFUSED = _("The e-mail address or the password is wrong, or this account may not sign in.")
@@ -38,7 +39,7 @@ class SignInForm(AuthenticationForm):
         if self.request is None:
             return super().clean()
         account = self.cleaned_data.get("username", "")
-        marks = throttle.marks(account, self.request.META.get("REMOTE_ADDR", ""))
+        marks = throttle.marks(account, origin(self.request)["address"])
         waits = throttle.is_exhausted(marks)
         if waits:
             sign_ins.record(sign_ins.LOCKED_OUT, account=account)

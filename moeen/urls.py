@@ -10,8 +10,10 @@ from django.views.i18n import set_language
 
 from moeen import password_reset
 from moeen.admin_site import row_by_public_id
+from moeen.apps import read_pages
 from moeen.db import converters
 
+read_pages()
 converters.register()  # <public_id:...>, and one for each prefix, as <pat_id:...>
 
 handler400 = "moeen.error_pages.bad_request"

@@ -103,3 +103,13 @@ def check_second_factor(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     words = "Administrators may sign in with a password alone: SECOND_FACTOR is optional."
     return [checks.Warning(words, hint="Unset it, or set it to administrators (docs/signing-in.md).", id="moeen.W125")]
+
+
+@register(checks.Tags.security, deploy=True)
+def check_client_address(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Behind a proxy everybody comes from one address, unless it says from which."""
+    if not settings.SECURE_PROXY_SSL_HEADER or settings.CLIENT_ADDRESS_HEADER:
+        return []
+    words = "There is a proxy (SECURE_PROXY_SSL_HEADER), and nothing says whose requests it hands on."
+    hint = "CLIENT_ADDRESS_HEADER=HTTP_X_FORWARDED_FOR, where the proxy sets that (docs/serving.md)."
+    return [checks.Warning(words, hint=hint, id="moeen.W127")]

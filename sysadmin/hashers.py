@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import bcrypt
@@ -14,6 +15,28 @@ _BARE = re.compile(r"\$2[aby]\$")
 def named(stored: str) -> str:
     """The hash in the form that Django knows its hashers by: the algorithm's name first."""
     return f"{Bcrypt.algorithm}${stored}" if _BARE.match(stored) else stored
+
+
+#: Of the work of the first hasher, the part by which its pace is measured.
+_PROBE = 50
+
+
+def even_out(password: str, stored: str, *, spent: float) -> None:
+    """After a wrong password was compared, which took `spent` seconds of this thread: as long as for no account at all.
+
+    A hash of an older form is quicker than the first hasher, which works where there is no such account. What is left
+    of that work is done here. The thread's own time tells how much it is, whatever else the machine does.
+    """
+    first, algorithm = hashers.get_hasher(), stored.partition("$")[0]
+    is_older = algorithm != first.algorithm and algorithm in hashers.get_hashers_by_algorithm()
+    if not is_older or not isinstance(first, hashers.PBKDF2PasswordHasher):
+        return
+    begun, probe = time.thread_time(), first.iterations // _PROBE
+    first.encode(password, first.salt(), probe)
+    of_one = (time.thread_time() - begun) / probe
+    left = first.iterations - probe - int(spent / of_one)
+    if left > 0:
+        first.encode(password, first.salt(), left)
 
 
 class Bcrypt(hashers.BCryptPasswordHasher):

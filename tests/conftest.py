@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from moeen.apps import read_pages
 from moeen.db.security import identity, signing
 from moeen.db.security.access import web_role_sql
 from moeen.env import parse_database_url
@@ -25,6 +26,9 @@ SHARED = ("adopted", "database", "migrated", "part", "proof", "server_versions",
 
 # pytest-xdist tells its processes the width of its own terminal, which commands would take for theirs.
 os.environ.pop("COLUMNS", None)
+
+# Tests are requests as well as commands.
+read_pages()
 
 # A safe hash takes a third of a second. The real one stays known: manage.py in a process of its own uses it.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]

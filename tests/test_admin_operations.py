@@ -63,7 +63,7 @@ def room(client):
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(ROOM)
     assert answer.status_code == 200
-    assert len(captured) <= 12
+    assert len(captured) <= 11
     return answer
 
 

@@ -262,3 +262,27 @@ def test_requirements__not_installed__says_how():
     assert done.returncode == 2
     assert "is not installed" in done.stderr
     assert "make migrate" in done.stderr
+
+
+def python(code):
+    """The last line that a process of its own prints which runs this."""
+    words = [sys.executable, "-c", f"import sys; {code}"]
+    done = subprocess.run(words, cwd=servers.PROJECT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+HAS_READ = "print('sysadmin.admin' in sys.modules)"
+
+
+def test_start__of_a_command__reads_no_page_of_the_admin():
+    assert python(f"from moeen import cli; cli.main(['manage.py', 'version']); {HAS_READ}") == "False"
+
+
+def test_start__of_a_server__has_read_every_page():
+    assert python(f"from django.core.wsgi import get_wsgi_application; get_wsgi_application(); {HAS_READ}") == "True"
+
+
+def test_check__of_the_admin__looks_at_pages_that_nobody_has_read_yet():
+    run = "cli.main(['manage.py', 'check', '--tag', 'admin'])"
+    known = "from django.contrib.admin import site; print(len(site._registry) > 20)"
+    assert python(f"from moeen import cli; {run}; {known}") == "True"

@@ -2,6 +2,7 @@
 
 import configparser
 import contextlib
+import http.client
 import os
 import re
 import secrets
@@ -14,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from django.core.management import get_commands, load_command_class
 
 from moeen.db.backups.schedule import schedule
 from moeen.db.security import identity, web_login
-from sysadmin.models import User
+from sysadmin.models import AuditLog, User
 from tests import servers
 from tests.test_habits import _options
 from tests.test_serving import ADDRESS, GUNICORN, PASSWORD, Browser, measured, run, serve
@@ -139,7 +141,7 @@ def test_web_unit__what_it_writes__is_where_the_settings_write(manage):
     assert said["CACHE_DIR"] == f"/var/cache/{service['CacheDirectory']}"
     shown = manage("diffsettings", "--all", CACHE_DIR="/var/cache/moeen", METRICS_TOKEN="x" * 20).stdout
     assert "METRICS_DIR = PosixPath('/var/cache/moeen/metrics')" in shown
-    assert re.search(r"CACHES = .*'LOCATION': PosixPath\('/var/cache/moeen'\)", shown)
+    assert "CACHE_DIR = PosixPath('/var/cache/moeen')" in shown
 
 
 # --- proxies ------------------------------------------------------------------------------------------------------
@@ -231,6 +233,8 @@ def test_pool__its_file__names_the_service_the_port_and_the_login():
 # --- all of it, without containers --------------------------------------------------------------------------------
 
 SITE = "clinic.example"
+#: Whom the proxy sees.
+VISITOR = "127.0.0.2"
 LOGIN = "moeen_web"
 SECRET = "a-Password-of-the-pool-44"
 
@@ -307,6 +311,7 @@ def clinic(web_database):
             "ALLOWED_HOSTS": SITE,
             "CSRF_TRUSTED_ORIGINS": f"https://{SITE}",
             "SECURE_PROXY_SSL_HEADER": "HTTP_X_FORWARDED_PROTO=https",
+            "CLIENT_ADDRESS_HEADER": "HTTP_X_FORWARDED_FOR",
             "SECURE_HSTS_SECONDS": "31536000",
             "DEBUG": "false",
             "SECOND_FACTOR": "optional",  # test_serving.py gives one
@@ -361,16 +366,23 @@ class NamesTheSite(urllib.request.BaseHandler):
         return request
 
 
+class FromElsewhere(urllib.request.HTTPSHandler):
+    def https_open(self, request):
+        connection = partial(http.client.HTTPSConnection, source_address=(VISITOR, 0))
+        return self.do_open(connection, request, context=self._context)
+
+
 class Visitor(Browser):
-    """Somebody at the site through the proxy, whose certificate is checked."""
+    """Somebody at the site through the proxy, whose certificate is checked. What they say of themselves is not so."""
 
     def __init__(self, port, folder):
         super().__init__(f"https://127.0.0.1:{port}")
         context = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
         context.check_hostname = False  # there is no name service: the address is 127.0.0.1
         cookies = urllib.request.HTTPCookieProcessor(self.jar)
-        self.opener = urllib.request.build_opener(NamesTheSite, cookies, urllib.request.HTTPSHandler(context=context))
+        self.opener = urllib.request.build_opener(NamesTheSite, cookies, FromElsewhere(context=context))
         self.opener.addheaders = [("Origin", f"https://{SITE}"), ("X-Forwarded-Proto", "http")]
+        self.opener.addheaders.append(("X-Forwarded-For", "198.51.100.1"))
 
 
 class Still(urllib.request.HTTPRedirectHandler):
@@ -408,6 +420,9 @@ def test_web__behind_pool_and_proxy__signs_people_in_as_its_own_login(clinic):
         assert asked(f"{site}/admin/login/", **by_proxy | {"Host": "elsewhere.example"})[0] == 400
         if shutil.which("nginx"):
             visit_through_nginx(site, web)
+            with identity.acting_as_operator():
+                entry = AuditLog.objects.using(database.alias).filter(action="SIGNED_IN").get()
+            assert entry.ip_address == VISITOR
         with database.admin() as administrator:
             (logins,) = administrator.execute(
                 """SELECT array_agg(DISTINCT usename::text) FROM pg_stat_activity
@@ -450,8 +465,17 @@ def visit_through_nginx(site, web):
 def test_readyz__nothing_where_the_pool_should_be__is_503_and_the_process_lives(clinic):
     _, web = clinic
     gone = re.sub(r":\d+/", f":{free_port()}/", web["WEB_DATABASE_URL"])
-    with serve(python=GUNICORN, **web | {"WEB_DATABASE_URL": gone}) as (site, _):
+    known = {"X-Forwarded-Proto": "https", "Cookie": "sessionid=abcdefghijklmnopqrstuvwxyz012345"}
+    with serve(python=GUNICORN, **web | {"WEB_DATABASE_URL": gone}) as (site, said):
         assert [asked(site + path)[0] for path in ("/healthz", "/readyz")] == [200, 503]
+        request = urllib.request.Request(f"{site}/admin/sysadmin/user/?q=noor", headers={"Host": SITE, **known})
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+            urllib.request.urlopen(request, timeout=60)
+        text = refused.value.read().decode()
+        assert ("قاعدة البيانات لا تجيب" in text, "Traceback" in text) == (True, False)
+        words = said()
+    assert "django.db.utils.OperationalError" in words
+    assert not [word for word in (SECRET, "/admin/sysadmin/user/", "noor") if word in words]
 
 
 def test_caddyfile__caddy_is_here__takes_it(tmp_path):

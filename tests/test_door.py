@@ -3,14 +3,17 @@
 import itertools
 import json
 import logging
+import re
 import time
 
+import bcrypt
 import pytest
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import hashers
-from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import RequestFactory
@@ -20,6 +23,8 @@ from healthcare.models import Appointment, Doctor, Patient
 from moeen import sessions
 from moeen.db.roles import PEOPLE
 from moeen.db.security import identity
+from moeen.error_log import Formatter
+from sysadmin.admin import strict_json
 from sysadmin.models import BackfillRun, Role, User, UserRole
 from tests import factories
 from tests.access import world as rows
@@ -347,6 +352,19 @@ def test_edit__nothing_touched__writes_nothing(client, boss, django_assert_num_q
     assert LogEntry.objects.filter(object_id=str(row.pk)).count() == 1
 
 
+def test_delete__of_a_row_that_was_changed_meanwhile__is_asked_again(client, boss):
+    patient = factories.patient()
+    page = url(Patient, "delete", patient.pk)
+    seen = client.get(page).context["seen"]
+    Patient.objects.filter(pk=patient.pk).update(last_name="Other")
+    assert client.post(page, {"post": "yes", "_seen": seen}).headers["Location"] == url(Patient, "change", patient.pk)
+    assert Patient.objects.filter(pk=patient.pk).exists()
+    text = client.get(page).content.decode()
+    seen = re.search(r'name="_seen" value="(\w+)"', text)[1]
+    assert client.post(page, {"post": "yes", "_seen": seen}).status_code == 302
+    assert not Patient.objects.filter(pk=patient.pk).exists()
+
+
 def test_edit__columns_of_a_role__are_written_alone(client):
     """A doctor may change an appointment's notes, and nothing of whose it is."""
     doctor = factories.doctor(user=factories.user(role="doctor"))
@@ -381,7 +399,16 @@ def test_password__of_ones_own__is_changed_by_everybody(client):
     assert user.check_password("another-long-one")
     assert client.get("/admin/").status_code == 200
     other = reverse("admin:auth_user_password_change", args=[user.pk])
-    assert client.get(other).status_code == 403
+    assert client.get(other).headers["Location"] == page
+
+
+def test_password__of_ones_own__is_not_set_without_the_present_one(client, boss):
+    own = reverse("admin:auth_user_password_change", args=[boss.pk])
+    before = User.objects.values_list("password", flat=True).get(pk=boss.pk)
+    passwords = {"usable_password": "true", "password1": "another-long-one", "password2": "another-long-one"}
+    for words in (passwords, {"usable_password": "false"}):
+        assert client.post(own, words).headers["Location"] == reverse("admin:password_change")
+    assert User.objects.values_list("password", flat=True).get(pk=boss.pk) == before
 
 
 # --- hostile input ------------------------------------------------------------------------------------------------
@@ -392,6 +419,7 @@ def test_password__of_ones_own__is_changed_by_everybody(client):
     [
         '{"a": NaN}', "Infinity", "-Infinity", "1e400", '"\\ud800"', '{"\\udfff": 1}', '"\\u0000"', "[" * 100_000,
         '{"a":' * 70 + "1" + "}" * 70, '{"a": 1, "a": 2}', "0.1234567890123456789", "1" * 5000, "{", "[1,]", "nul",
+        "1e-400", "1e-99999999999999999999", "1.5e99999999999999999999",
     ],
     ids=lambda value: value[:12],
 )  # fmt: skip
@@ -403,6 +431,18 @@ def test_json__that_would_not_come_back_as_typed__is_an_error_of_the_field(clien
     assert "value" in answer.context["adminform"].form.errors
     setting.refresh_from_db()
     assert setting.value == {"kept": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"' + '\\"' * 500_000, "[" + '"' * 999_999, "{" + ", ".join(f'"{n}": 0' for n in [*range(90_000), 89_999]) + "}"],
+    ids=["no end", "quotes", "twice"],
+)
+def test_json__long_and_wrong__is_refused_at_once(text):
+    begun = time.process_time()
+    with pytest.raises(ValidationError):
+        strict_json.parse(text)
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(
@@ -484,10 +524,9 @@ def test_filters__thousands_made_by_hand__are_no_error_of_the_server(client, bos
 
 
 @pytest.fixture
-def tries(settings):
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "tries"}}
+def tries(settings, tmp_path):
+    settings.CACHE_DIR = tmp_path
     settings.SIGN_IN_TRIES = 3
-    cache.clear()
 
 
 def try_to_sign_in(client, email, password, address="203.0.113.7"):
@@ -509,8 +548,8 @@ def test_sign_in__wrong_too_often__waits_with_the_right_password_too(client, tri
 def test_sign_in__right_after_some_wrong__begins_to_count_anew(client, tries):
     user = factories.user(password=factories.PASSWORD)
     for _ in range(3):
-        assert not try_to_sign_in(client, user.email, "wrong")
-        cache.clear()
+        for _ in range(2):
+            assert not try_to_sign_in(client, user.email, "wrong")
         assert try_to_sign_in(client, user.email, factories.PASSWORD)
 
 
@@ -534,12 +573,31 @@ def test_password__none_or_unreadable__is_hashed_for_like_a_wrong_one(monkeypatc
     assert hashed
 
 
+@pytest.mark.parametrize("rounds", [4, 8])
+def test_password__of_an_older_form__is_refused_no_sooner(monkeypatch, settings, rounds):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher", "sysadmin.hashers.Bcrypt"]
+    monkeypatch.setattr(hashers.PBKDF2PasswordHasher, "iterations", 400_000)
+    user = factories.user()
+
+    def seconds():
+        begun = time.thread_time()
+        assert not user.check_password("wrong")
+        return time.thread_time() - begun
+
+    user.password = None
+    usual = min(seconds() for _ in range(3))
+    user.password = bcrypt.hashpw(b"right", bcrypt.gensalt(rounds)).decode()
+    assert 0.8 < min(seconds() for _ in range(3)) / usual < 1.3
+    assert not async_to_sync(user.acheck_password)("wrong")
+    assert user.check_password("right")
+
+
 def test_session__idle_or_old__has_ended(client, monkeypatch, settings):
     now = [time.time()]
     monkeypatch.setattr(sessions.time, "time", lambda: now[0])
 
-    def is_in():
-        return client.get("/admin/").status_code == 200
+    def is_in(**said):
+        return client.get("/admin/", **said).status_code == 200
 
     client.force_login(factories.user())
     now[0] += 1700
@@ -547,6 +605,11 @@ def test_session__idle_or_old__has_ended(client, monkeypatch, settings):
     now[0] += 1700  # the idle time began anew with the last request
     assert is_in()
     now[0] += 1801
+    assert not is_in()
+    client.force_login(factories.user())
+    now[0] += 1000
+    assert is_in(headers={"x-refresh": "1"})  # a page that shows itself anew, and nobody there
+    now[0] += 801
     assert not is_in()
     client.force_login(factories.user())
     for _ in range(settings.SESSION_COOKIE_AGE // 1700):
@@ -591,3 +654,37 @@ def test_access_log__of_a_request__names_the_page_and_no_row(client, boss, caplo
     assert (line["method"], line["page"], line["status"]) == ("GET", "admin:healthcare_patient_change", 200)
     assert str(patient.pk) not in caplog.text.replace("django", "")
     assert "0577" not in caplog.text
+
+
+FAULT = """
+    CREATE FUNCTION app.obstacle() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'obstacle' USING ERRCODE = '{state}', DETAIL = NEW.email; END $$;
+    CREATE TRIGGER obstacle BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION app.obstacle()
+"""
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "said"),
+    [
+        ("XX001", 500, "the fault has been noted"),
+        ("57014", 503, "It took too long"),
+        ("57P01", 503, "The database does not answer"),
+        ("53300", 503, "The database does not answer"),
+    ],
+)
+def test_fault__of_a_page__is_logged_by_its_page_and_without_values(client, boss, caplog, state, status, said):
+    someone = factories.user(email="secret@example.com", name="Secret")
+    with identity.acting_as_operator(), connection.cursor() as cursor:
+        cursor.execute(FAULT.format(state=state))
+    client.raise_request_exception = False
+    page = url(User, "change", someone.pk)
+    words = {"email": someone.email, "name": "Secret too", "role": "patient", "is_active": "on"}
+    answer = client.post(page, words, headers={"accept-language": "en"})
+    text = answer.content.decode()
+    assert (answer.status_code, said in text, "Traceback" in text) == (status, True, False)
+    (record,) = [one for one in caplog.records if one.name == "django.request"]
+    told = Formatter("%(message)s").format(record)
+    assert "admin:sysadmin_user_change" in told
+    assert "File " in told
+    assert not [word for word in ("secret", str(someone.pk)) if word in told.lower()]
+    assert page in record.getMessage()  # what Django had said

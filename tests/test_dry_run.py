@@ -13,7 +13,7 @@ REFUSED = {
     "archive", "seal_audit_log",
     "changepassword", "clearsessions", "createsuperuser", "flush", "loaddata", "make_backup_keys", "pin_backup",
     "remove_stale_contenttypes", "reset_second_factor", "restore_database", "rotate_identity_key", "seed_demo",
-    "unpin_backup",
+    "unpin_backup", "work",
 }  # fmt: skip
 #: Of Django's, on files of the project.
 FILES = {"optimizemigration", "squashmigrations", "startapp", "startproject"}

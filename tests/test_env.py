@@ -107,6 +107,7 @@ def test_database_url__any_password_encoded__comes_out_unchanged(password):
         ("integer", {"default": 0}, "9" * 5000),
         ("origins", {}, "s3cret.example"),
         ("header", {}, "s3cret"),
+        ("header_name", {}, "X-s3cret"),
         ("web_address", {}, "s3cret"),
         ("label", {}, "s3cret.example"),
         ("mapping", {}, "[1, 's3cret']"),
@@ -135,6 +136,7 @@ def test_reader__not_set_or_empty__default(tmp_path):
         assert env.integer("NAME", default=3) == 3
         assert env.words("NAME") == []
         assert env.header("NAME") is None
+        assert env.header_name("NAME") == ""
         assert env.folder("NAME", relative_to=tmp_path) is None
         assert env.database("NAME") is None
 
@@ -144,6 +146,7 @@ def test_reader__set__typed(tmp_path):
     assert reader(tmp_path, NAME="0").flag("NAME", default=True) is False
     assert reader(tmp_path, NAME="a, b,").words("NAME") == ["a", "b"]
     assert reader(tmp_path, NAME="HTTP_X_P=https").header("NAME") == ("HTTP_X_P", "https")
+    assert reader(tmp_path, NAME="HTTP_X_P").header_name("NAME") == "HTTP_X_P"
     assert reader(tmp_path, NAME='{"a": 1}').mapping("NAME") == {"a": 1}
     assert reader(tmp_path, NAME='{"table a": "ours"}').reasons("NAME") == {"table a": "ours"}
     assert reader(tmp_path).reasons("NAME") == {}

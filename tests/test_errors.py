@@ -76,6 +76,23 @@ def test_connect__refused_by_the_server__cause_without_the_password(network, use
     assert "wrong" not in str(found)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("restore_database", "no-such-backup", "--to"),
+        ("validate_schema", "--against"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_connect__server_of_an_option__refusal_speaks_of_that_option(manage, words):
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        ended = manage(*words, f"postgresql://a@127.0.0.1:{unheard.getsockname()[1]}/b")
+    assert ended.returncode == FAILED, ended.stderr
+    assert f"correct host and port in {words[-1]}." in ended.stderr
+    assert "DATABASE_URL" not in ended.stderr
+
+
 def test_connect__no_encryption_there__says_so(network):
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect(host="127.0.0.1", port=network, user="moeen", password="right", sslmode="require")

@@ -7,7 +7,6 @@ import time
 
 import pytest
 from django.core import mail
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -24,9 +23,8 @@ NEW = "a-Longer-secret-77"
 
 
 @pytest.fixture(autouse=True)
-def counts(settings):
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "resets"}}
-    cache.clear()
+def counts(settings, tmp_path):
+    settings.CACHE_DIR = tmp_path
 
 
 @pytest.fixture

@@ -86,3 +86,23 @@ def test_adoption__empty_database__has_nothing_to_adopt(new_database):
     survey = adoption_report.report(connections[database.alias])
     assert (survey.refused, survey.tables, survey.others) == (False, (), ())
     assert "users" in survey.new_tables
+
+
+def test_adoption__published_tables__report_plan_and_migrate_name_who_is_sent_them(new_database, manage):
+    database = states.database(new_database, "core")
+    with database.connect() as owner:
+        # One that lists columns is sent no new ones.
+        owner.execute("CREATE PUBLICATION clinic_mirror FOR TABLE patients, doctors")
+        owner.execute("CREATE PUBLICATION clinic_ids FOR TABLE patients (id), appointments (id)")
+    reported = json.loads(manage("validate_schema", "--adoption", "--json", DATABASE_URL=database.url).stdout)
+    (feed,) = reported["feeds"]
+    assert feed.startswith("Publication clinic_mirror sends doctors, patients, with the columns that they get")
+    assert "Slots: none." in feed
+    assert json.loads(manage("migrate", "--plan", "--json", DATABASE_URL=database.url).stdout)["feeds"] == [feed]
+    words = ("--no-backup", "test", "--no-rehearsal", "test")
+    for said in (
+        manage("migrate", "--plan", DATABASE_URL=database.url),
+        manage("migrate", *words, DATABASE_URL=database.url),
+    ):
+        assert said.returncode == 0, said.stderr
+        assert feed in said.stdout + said.stderr

@@ -5,7 +5,6 @@ import time
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import hashers
-from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.urls import reverse
@@ -21,10 +20,9 @@ FROM = {"REMOTE_ADDR": "203.0.113.7", "HTTP_USER_AGENT": "Browser/1", "HTTP_X_RE
 
 
 @pytest.fixture(autouse=True)
-def few_tries(settings):
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "sign-ins"}}
+def few_tries(settings, tmp_path):
+    settings.CACHE_DIR = tmp_path
     settings.SIGN_IN_TRIES = 3
-    cache.clear()
 
 
 @pytest.fixture

@@ -107,6 +107,7 @@ def is_refused(database, *cases):
     said = migrate(database)
     assert law.everything(database) == before
     assert [name for case in cases for name in CASES[case]["names"] if name not in said] == [], said
+    assert [name for case in cases for name in CASES[case].get("never", []) if name in said] == [], said
 
 
 def comes_to_what_it_must(database, case):

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from healthcare.models.people import Patient
 from healthcare.models.visits import Appointment
+from moeen.db.constraints import Index
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 
@@ -77,6 +78,7 @@ class InsuranceClaim(TimestampedModel):
         db_table_comment = "What insurers were asked to pay, and what they agreed to."
         verbose_name = _("insurance claim")
         verbose_name_plural = _("insurance claims")
+        indexes = [Index(fields=["created_at"], name="insurance_claims_created_at_idx")]
         constraints = [
             models.CheckConstraint(condition=Q(claim_amount__gte=0), name="insurance_claims_claim_amount_check"),
             models.CheckConstraint(condition=Q(approved_amount__gte=0), name="insurance_claims_approved_amount_check"),

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from healthcare.models.people import Doctor, Patient
+from moeen.db.constraints import Index
 from moeen.db.models import TimestampedModel
 from moeen.db.public_ids import PublicIdField
 
@@ -51,6 +52,10 @@ class Appointment(TimestampedModel):
         db_table_comment = "Times at which patients are to see doctors."
         verbose_name = _("appointment")
         verbose_name_plural = _("appointments")
+        indexes = [
+            Index(fields=["created_at"], name="appointments_created_at_idx"),  # the newest, and how many there are
+            Index(fields=["appointment_date"], name="appointments_appointment_date_idx"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(duration__gt=0), name="appointments_duration_check"),
             models.CheckConstraint(
@@ -112,6 +117,10 @@ class Session(TimestampedModel):
         db_table_comment = "Consultations: what the doctor found and decided. Clinical; web sessions are elsewhere."
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
+        indexes = [
+            Index(fields=["created_at"], name="sessions_created_at_idx"),  # the newest, and how many there are
+            Index(fields=["session_date"], name="sessions_session_date_idx"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(duration__gt=0), name="sessions_duration_check"),
             models.CheckConstraint(

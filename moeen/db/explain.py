@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
@@ -49,22 +50,49 @@ _MORE = {"TABLE": " (INSERT, UPDATE, DELETE too, where it writes)", "SCHEMA": " 
 _SPEAKABLE = ("08", "0A", "25", "26", "34", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "F0")
 
 
-def explain(exc: BaseException) -> MoeenError | None:
-    """The same failure as a MoeenError, or None where nothing better than the traceback is known."""
-    for link in _chain(exc):
+#: What names the server in what is said below, unless another setting or an option does.
+_NAMED = re.compile(r"(?<!_)DATABASE_URL")
+_ALONE = " Without DATABASE_URL the project uses its embedded server."
+
+
+def explain(exc: BaseException, *, named: str = "DATABASE_URL") -> MoeenError | None:
+    """The same failure as a MoeenError, or None where nothing better than the traceback is known.
+
+    ``named``: the setting or the option that names the server.
+    """
+    found = _explained(exc)
+    if found is not None and named != "DATABASE_URL":
+        found.cause = _NAMED.sub(named, found.cause)
+        found.next_step = _NAMED.sub(named, found.next_step.replace(_ALONE, ""))
+    return found
+
+
+@contextmanager
+def named_by(name: str) -> Iterator[None]:
+    """Within it servers are connected to that this setting or option names: what fails speaks of it."""
+    try:
+        yield
+    except (psycopg.Error, DjangoError, MoeenError) as error:
+        known = explain(error, named=name)
+        assert known is not None  # these are all known
+        raise known from (None if known is error else error)
+
+
+def _explained(exc: BaseException) -> MoeenError | None:
+    for link in chain(exc):
         if isinstance(link, MoeenError):
             return link
-    for link in _chain(exc):
+    for link in chain(exc):
         if isinstance(link, psycopg.Error):
             return _from_postgres(link)
-    for link in _chain(exc):
+    for link in chain(exc):
         found = _from_python(link)
         if found is not None:
             return found
     return None
 
 
-def _chain(exc: BaseException) -> Iterator[BaseException]:
+def chain(exc: BaseException) -> Iterator[BaseException]:
     """The exception, then what it was raised from. `raise ... from None` ends the chain."""
     seen: set[int] = set()
     link: BaseException | None = exc

@@ -111,6 +111,12 @@ def prefix_of(model: type[models.Model]) -> str:
     raise LookupError(f"{model._meta.label} has no public id.")
 
 
+def prefix_in(default: str) -> str:
+    """The prefix that a column's default makes ids with, as PostgreSQL writes that default; "" where it makes none."""
+    found = re.match(rf"{re.escape(SQL_GENERATOR)}\('({PREFIX_PATTERN.pattern})'", default)
+    return found[1] if found else ""
+
+
 def generate(prefix: str) -> str:
     """A new public id, made by the application; ``app.generate_public_id`` is the database's twin."""
     return prefix + cuid2.create_id()

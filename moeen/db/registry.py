@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Check = Callable[[BaseDatabaseWrapper], Iterable[Finding]]
 
 #: The toolkit's own tables, which it writes by SQL: the ledger, backfills, imports, runs over a fleet, the ids and keys
-#: that rows bore before, the seals of the audit log, what commands last found. An app holds their models, so that a
-#: migration makes them.
+#: that rows bore before, the seals of the audit log, what commands last found, what is asked of operators. An app holds
+#: their models, so that a migration makes them.
 LEDGER_TABLES = ("migration_runs", "migration_steps")
 OWN_TABLES = (
     *LEDGER_TABLES,
@@ -41,6 +41,7 @@ OWN_TABLES = (
     "fleet_turns",
     "audit_seals",
     "operator_reports",
+    "operator_requests",
 )
 
 

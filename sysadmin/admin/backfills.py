@@ -102,8 +102,14 @@ class BackfillRunAdmin(ModelAdmin):
         self.tell(request, queryset, paused=False)
 
     def tell(self, request: HttpRequest, queryset: QuerySet[BackfillRun], *, paused: bool) -> None:
-        """Have the unfinished ones of these runs wait, or go on."""
-        count = queryset.filter(finished_at__isnull=True).update(pause_requested=paused)
+        """Have the unfinished ones of these runs wait, or go on; their history says who did."""
+        told = list(queryset.filter(finished_at__isnull=True))
+        count = queryset.filter(pk__in=[run.pk for run in told], finished_at__isnull=True).update(
+            pause_requested=paused
+        )
+        change = {"changed": {"fields": [str(BackfillRun._meta.get_field("pause_requested").verbose_name)]}}
+        for run in told:
+            self.log_change(request, run, [change])
         text = ngettext("%(count)d unfinished run was told.", "%(count)d unfinished runs were told.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS)
 

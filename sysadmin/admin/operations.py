@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import connections, router
+from django.db import DatabaseError, connections, router, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -28,15 +28,16 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from moeen.db import backfill, requests
 from moeen.db.backups import retention, store
 from moeen.db.backups.origin import Origin
 from moeen.db.backups.retention import Entry
 from moeen.db.errors import MoeenError
 from moeen.db.history import reports
 from moeen.db.seals.age import OVERDUE
-from sysadmin.admin import backfills, kinds
+from sysadmin.admin import backfills, kinds, refusals
 from sysadmin.admin.base import ModelAdmin, is_key
-from sysadmin.models import AuditSeal, BackfillRun, MigrationRun, MigrationStep, OperatorReport
+from sysadmin.models import AuditSeal, BackfillRun, MigrationRun, MigrationStep, OperatorReport, OperatorRequest
 
 OK, WARN, FAIL, UNKNOWN = "ok", "warn", "fail", "unknown"
 STATES: dict[str, Any] = {
@@ -61,8 +62,13 @@ STALE = timedelta(hours=26)
 #: The newest backups that are looked at, and shown as bars.
 BACKUPS = 30
 RUNS = 8
+#: A request that has waited longer has nobody to take it up.
+PATIENCE = timedelta(minutes=2)
+WORKER = "manage.py work"
+#: The word for the newest backup.
+LATEST = "latest"
 #: What begins a backfill, and goes on with one that was stopped.
-_STARTS = {"public_ids": "manage.py backfill_public_ids"}
+_STARTS = {"public_ids": requests.BACKFILL}
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,12 @@ class OperationsAdmin(ModelAdmin):
     ordering = ("kind",)
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(require_POST(self.pause_view))
-        return [path("backfill/", view, name="sysadmin_operatorreport_pause"), *super().get_urls()]
+        views = (("backfill", "pause", self.pause_view), ("ask", "ask", self.ask_view))
+        own = [
+            path(f"{word}/", self.admin_site.admin_view(require_POST(view)), name=f"sysadmin_operatorreport_{name}")
+            for word, name, view in views
+        ]
+        return [*own, *super().get_urls()]
 
     def all_record_fields(self) -> tuple[str, ...]:
         return ("shown_id",)
@@ -120,7 +130,10 @@ class OperationsAdmin(ModelAdmin):
             "runs": [(run, ledger.shown_outcome(run)) for run in runs],
             "backfills": _backfills(request),
             "may_pause": request.user.has_perm("sysadmin.change_backfillrun"),
+            "may_ask": request.user.has_perm("sysadmin.add_operatorrequest"),
+            "may_withdraw": request.user.has_perm("sysadmin.delete_operatorrequest"),
             "backups": _backups(),
+            **_requests(),
             "seals": _seals(),
             "now": timezone.now(),
         }
@@ -136,6 +149,90 @@ class OperationsAdmin(ModelAdmin):
         run, paused = request.POST.get("run", ""), request.POST.get("pause") == "yes"
         page.tell(request, BackfillRun.objects.filter(pk__in=[run] if is_key(run) else []), paused=paused)
         return HttpResponseRedirect(reverse("admin:sysadmin_operatorreport_changelist"))
+
+    def ask_view(self, request: HttpRequest) -> HttpResponse:
+        """Something is asked of an operator's worker, or a request that nobody has taken up yet is withdrawn."""
+        withdrawn, verb = request.POST.get("withdraw", ""), "delete" if "withdraw" in request.POST else "add"
+        if not request.user.has_perm(f"sysadmin.{verb}_operatorrequest"):
+            raise PermissionDenied
+        if verb == "add":
+            self._ask(request, request.POST.get("kind", ""), request.POST.get("subject", ""))
+        elif is_key(withdrawn) and OperatorRequest.objects.filter(pk=withdrawn, taken_at=None).delete()[0]:
+            self.message_user(request, _("The request is withdrawn."), messages.SUCCESS)
+        else:
+            self.message_user(request, _("It was taken up already."), messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:sysadmin_operatorreport_changelist"))
+
+    def _ask(self, request: HttpRequest, kind: str, subject: str) -> None:
+        """Written column by column: no others are granted. What cannot be asked for, the table's own checks tell."""
+        words = [kind.replace("\0", ""), subject.replace("\0", "")]
+        try:
+            with transaction.atomic(), connections[router.db_for_write(OperatorRequest)].cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO operator_requests (kind, subject, asked_by) VALUES (%s, %s, app.user_id())", words
+                )
+        except DatabaseError as error:
+            said = refusals.told(error, OperatorRequest)
+            if said is None:
+                raise
+            self.message_user(request, said, messages.ERROR)
+        else:
+            self.message_user(request, _("The request stands under Requests."), messages.SUCCESS)
+
+
+def _named(asked: OperatorRequest) -> str:
+    """What is asked for, in the reader's words."""
+    if asked.kind != requests.VERIFY:
+        return f"{asked.get_kind_display()}: {kinds.table(asked.subject)}"
+    return f"{asked.get_kind_display()}: {gettext('the newest') if asked.subject == LATEST else asked.subject}"
+
+
+def _requests() -> dict[str, Any]:
+    """What was asked for last, whether anybody is there to do it, and the tables whose backfill can be begun."""
+    (served, values), (pending, more) = requests.lives(), backfill.pending()
+    # One question: the page refreshes itself.
+    query = f"""
+        SELECT now.served, now.pending, u.name,
+               r.id, r.kind, r.subject, r.asked_at, r.taken_at, r.finished_at, r.outcome, r.says
+        FROM (SELECT {served} AS served, ARRAY({pending}) AS pending) AS now
+        LEFT JOIN LATERAL (SELECT * FROM operator_requests ORDER BY asked_at DESC LIMIT %s) AS r ON true
+        LEFT JOIN users AS u ON u.id = r.asked_by
+        ORDER BY r.asked_at DESC"""  # noqa: S608
+    with connections[router.db_for_read(OperatorRequest)].cursor() as cursor:
+        cursor.execute(query, [*values, *more, RUNS])
+        rows = cursor.fetchall()
+        names = [column.name for column in cursor.description[3:]]
+    asked = [(row[2], OperatorRequest(**dict(zip(names, row[3:], strict=True)))) for row in rows if row[3] is not None]
+    waits = [one.asked_at for _name, one in asked if _waits(one) and one.kind in requests.WORK]
+    if rows[0][0]:
+        fact = Fact(_("worker"), OK, _("one is there and takes up what is asked for"))
+    elif any(timezone.now() - since > PATIENCE for since in waits):
+        fact = Fact(_("worker"), FAIL, _("none is there, and requests wait"), WORKER)
+    else:
+        fact = Fact(_("worker"), UNKNOWN, _("none is there now; what is asked for waits until one is"), WORKER)
+    return {
+        "worker": fact,
+        "requests": [_shown(name, one) for name, one in asked],
+        "startable": [(table, kinds.table(table)) for table in rows[0][1]],
+    }
+
+
+def _waits(asked: OperatorRequest) -> bool:
+    return asked.taken_at is None and asked.finished_at is None
+
+
+def _shown(name: str | None, asked: OperatorRequest) -> dict[str, Any]:
+    state = {requests.DONE: OK, requests.REFUSED: WARN, requests.FAILED: FAIL}.get(asked.outcome, UNKNOWN)
+    says = asked.get_outcome_display() or (_("It waits") if _waits(asked) else _("Under way"))
+    return {
+        "request": asked,
+        "by": name,
+        "what": _named(asked),
+        "state": state,
+        "outcome": says,
+        "note": kinds.english(asked.says) if asked.says else "",
+        "waits": _waits(asked),
+    }
 
 
 def _is_readable(report: OperatorReport) -> bool:
@@ -217,7 +314,8 @@ def _backfills(request: HttpRequest) -> list[dict[str, Any]]:
             "left": backfills.left(run),
             "note": kinds.note(run.note) if run.note else "",
             "table": kinds.table(run.table_name),
-            "next_step": "" if run.finished_at or run.lives else _STARTS.get(run.name, ""),
+            # Of one that nobody works on: what begins it again.
+            "start": "" if run.finished_at or run.lives else _STARTS.get(run.name, ""),
         }
         for run in found
     ]

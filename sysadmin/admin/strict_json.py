@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from collections import Counter
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 MAX_DEPTH = 64
 #: Strings are passed over, and the brackets between them counted.
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)  # one without an end is read once, too
 
 
 def parse(text: str) -> Any:
@@ -55,8 +56,7 @@ def _error(message: Any) -> ValidationError:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _value in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _times),) = Counter(key for key, _value in pairs).most_common(1)
         raise _error(_("The key “%(key)s” is given twice.") % {"key": twice[:100]})
     return found
 
@@ -67,7 +67,11 @@ def _constant(name: str) -> Any:
 
 def _float(text: str) -> float:
     number = float(text)
-    if abs(number) == float("inf") or Decimal(text) != Decimal(repr(number)):
+    try:
+        is_kept = abs(number) != float("inf") and Decimal(text) == Decimal(repr(number))
+    except InvalidOperation:  # an exponent of many digits
+        is_kept = False
+    if not is_kept:
         raise _error(_("The number %(number)s would be stored rounded. Write it as a text.") % {"number": text[:60]})
     return number
 

@@ -74,9 +74,9 @@ def work(job: Job, tell: Tell) -> Outcome:
         exit_code = int(ending.code or DONE)
         reason = str(getattr(ending, "summary", "")) or _findings(clinic.receipt)
     except Exception as error:
-        known = explain(error)
+        known = explain(error, named="its URL")
         exit_code = known.exit_code if known else FAILED
-        reason = str(known).replace("DATABASE_URL", "its URL") if known else f"unforeseen {type(error).__name__}"
+        reason = str(known) if known else f"unforeseen {type(error).__name__}"
     else:
         stall = stalls.longest
     receipt = {key: clinic.receipt[key] for key in _KEPT if key in clinic.receipt}

@@ -10,6 +10,7 @@ from sysadmin.models.imports import ImportRun, LegacyKey
 from sysadmin.models.ledger import MigrationRun, MigrationStep
 from sysadmin.models.messaging import InternalMessage, Notification
 from sysadmin.models.operator_reports import OperatorReport
+from sysadmin.models.operator_requests import OperatorRequest
 from sysadmin.models.roles import Role, UserRole
 from sysadmin.models.second_factors import SecondFactor
 from sysadmin.models.settings import Setting
@@ -28,6 +29,7 @@ __all__ = [
     "MigrationStep",
     "Notification",
     "OperatorReport",
+    "OperatorRequest",
     "PublicIdAlias",
     "Role",
     "SecondFactor",

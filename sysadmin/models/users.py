@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, ClassVar
 
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.hashers import acheck_password, check_password, make_password
+from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
 from django.db import connections, models, router
 from django.db.models import Q, Value
@@ -188,22 +190,19 @@ class User(AbstractBaseUser, TimestampedModel):
             self._take_anew(raw_password)
             self.save(update_fields=["password"])
 
+        stored = hashers.named(self.password or "")
         try:
-            return check_password(raw_password, hashers.named(self.password or ""), upgrade)
+            begun = time.thread_time()
+            is_right = check_password(raw_password, stored, upgrade)
+            if not is_right:
+                hashers.even_out(raw_password, stored, spent=time.thread_time() - begun)
+            return is_right
         except ValueError:  # a known algorithm's, but cut short
             make_password(raw_password)  # as long as a real comparison takes
             return False
 
     async def acheck_password(self, raw_password: str) -> bool:
-        async def upgrade(raw_password: str) -> None:
-            self._take_anew(raw_password)
-            await self.asave(update_fields=["password"])
-
-        try:
-            return await acheck_password(raw_password, hashers.named(self.password or ""), upgrade)
-        except ValueError:
-            make_password(raw_password)
-            return False
+        return await sync_to_async(self.check_password)(raw_password)
 
     def _take_anew(self, raw_password: str) -> None:
         self.set_password(raw_password)

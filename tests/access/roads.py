@@ -249,7 +249,8 @@ class Probe:
 
     def _probe_I(self, execute, table, wanted):  # noqa: N802
         _, _, rows = self.tables[table]
-        made = {key for key in rows if self.insert_like(execute, table, key) is not REFUSED}
+        only = wanted and wanted[0]  # the columns that are granted, where not all
+        made = {key for key in rows if self.insert_like(execute, table, key, only=only) is not REFUSED}
         if not rows and _may(execute, f'INSERT INTO "{table}" DEFAULT VALUES'):
             yield "no row to be made like, but it may be inserted into"
         yield from self._compare_rows(table, wanted, made)
@@ -283,11 +284,11 @@ class Probe:
             query, values = self._like(table, row, {column: stray})
             yield "I", row, _tried(execute, f'{query} RETURNING "{column}"::text', values)
 
-    def insert_like(self, execute, table, key_value, **changes):
-        """Try a new row like an existing one: REFUSED, LATER or 1."""
-        return _tried(execute, *self._like(table, key_value, changes))
+    def insert_like(self, execute, table, key_value, only=None, **changes):
+        """Try a new row like an existing one, in all of its columns or `only` these: REFUSED, LATER or 1."""
+        return _tried(execute, *self._like(table, key_value, changes, only))
 
-    def _like(self, table, key_value, changes):
+    def _like(self, table, key_value, changes, only=None):
         key, columns, rows = self.tables[table]
         row = {**rows[key_value], **NEW.get(table, {}), **changes}
         if isinstance(row[key], str):
@@ -297,7 +298,7 @@ class Probe:
         if "public_id" in row:
             digits = uuid.uuid4().hex[:23]
             row["public_id"] = row["public_id"][:4] + "a" + digits
-        names = ", ".join(f'"{c}"' for c in columns)
+        names = ", ".join(f'"{c}"' for c in columns if only is None or c in only)
         query = f'INSERT INTO "{table}" ({names}) SELECT {names} FROM jsonb_populate_record(NULL::"{table}", %s)'
         return query, [json.dumps(row)]
 

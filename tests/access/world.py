@@ -159,6 +159,12 @@ def _operators(world):
     add = world.add
     add("backfill_runs", "run", name="public_ids", table_name="patients")
     add("operator_reports", "doctor", kind="doctor", actor="a", ok=True, report="{}")
+    # Asked for by the administrator of the matrix, and by another.
+    add(
+        "operator_requests", "taken", kind="verify_backup", subject="latest", asked_by=("users", "a1"),
+        taken_at="2026-11-22",
+    )  # fmt: skip
+    add("operator_requests", "waiting", kind="verify_backup", subject="older", asked_by=("users", "v1"))
     add("import_runs", "run", source="old", actor="a", mapping="")
     add("fleet_runs", "run", command="migrate", target="", actor="a")
     add("fleet_turns", "turn", run_id=("fleet_runs", "run"), clinic="one", wave=1)

@@ -19,6 +19,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.explain import named_by
 from moeen.db.server import project
 from moeen.db.server.cluster import LOG_BYTES
 from moeen.db.server.processes import is_alive
@@ -163,7 +164,8 @@ def login() -> Login:
         with project.configured_server().connect_as_superuser(address) as connection:
             return Login.of(connection)
     if settings.ARCHIVE_DATABASE_URL:
-        return Login.of_url(settings.ARCHIVE_DATABASE_URL).settled()
+        with named_by("ARCHIVE_DATABASE_URL"):
+            return Login.of_url(settings.ARCHIVE_DATABASE_URL).settled()
     return Login.of_wrapper(connections[DEFAULT_DB_ALIAS])
 
 

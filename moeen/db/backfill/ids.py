@@ -127,6 +127,16 @@ def public_id_backfills(tables: Iterable[str] = ()) -> list[PublicIds]:
     return [PublicIds(model) for model in _models(tables)]
 
 
+def pending() -> tuple[str, list[Any]]:
+    """A query for the tables whose public ids wait for a backfill, and its values. Whoever asks: the catalog tells."""
+    return _PENDING, [[model._meta.db_table for model in public_ids.PREFIXES.values()], COLUMN]
+
+
+_PENDING = """SELECT c.relname::text FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%s) AND c.relkind IN ('r', 'p')
+      AND a.attname = %s AND NOT a.attisdropped AND NOT a.attnotnull ORDER BY 1"""
+
+
 def remint_backfills(form: str, tables: Collection[str] = ()) -> list[Remint]:
     """The same for rows that have ids of an older form; of all tables but those appended to only, or of those named.
 

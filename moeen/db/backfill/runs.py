@@ -11,8 +11,9 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from moeen.db import registry
+from moeen.db import registry, requests
 from moeen.db.backfill.definition import Backfill
+from moeen.db.backfill.notes import Note
 from moeen.db.backfill.reports import Failure
 
 
@@ -47,6 +48,7 @@ _LIVES = """(EXISTS (
 
 def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: int, pages: int) -> Run:
     """The unfinished run of this backfill, or a new one; its entry in the audit log stands for its rows."""
+    requests.end_cancel(connection, item.table, outcome=requests.FAILED, says="nobody was at work on it")
     with connection.transaction(), connection.cursor(row_factory=class_row(Run)) as cursor:
         cursor.execute(
             """
@@ -92,7 +94,7 @@ ADVANCE = """
 """
 
 
-def sign_of_life(connection: Connection[Any], run: Run, note: str) -> bool:
+def sign_of_life(connection: Connection[Any], run: Run, note: Note | None) -> bool:
     """Say that the run lives, and what it waits for; returns whether somebody asked for a pause."""
     row = connection.execute(
         """
@@ -100,13 +102,18 @@ def sign_of_life(connection: Connection[Any], run: Run, note: str) -> bool:
             status = CASE WHEN %(note)s::text = '' THEN 'running' ELSE 'paused' END
         WHERE id = %(run)s RETURNING pause_requested
         """,
-        {"note": note, "run": run.id},
+        {"note": note.kept() if note else "", "run": run.id},
     ).fetchone()
     return bool(row and row[0])
 
 
+def is_cancelled(connection: Connection[Any], table: str) -> bool:
+    """Whether somebody asked for its end, who is answered hereby."""
+    return requests.end_cancel(connection, table, outcome=requests.DONE, says="what is filled stays")
+
+
 def end(
-    connection: Connection[Any], run: Run, status: str, *, failures: Iterable[Failure] = (), note: str = ""
+    connection: Connection[Any], run: Run, status: str, *, failures: Iterable[Failure] = (), note: Note | str = ""
 ) -> None:
     """Record how a call ended. Only ``finished`` closes the run; with any other status the next call goes on."""
     if registry.facts().audit_table:
@@ -119,7 +126,7 @@ def end(
         """,
         {
             "status": status,
-            "note": note,
+            "note": note.kept() if isinstance(note, Note) else note,
             "failures": json.dumps([{"row": f.row, "reason": f.reason} for f in failures]),
             "run": run.id,
         },

@@ -1,4 +1,5 @@
-"""Ready entries for cron and systemd: back up every night, verify, prune, look at the result; seal the audit log."""
+"""Ready entries for cron and systemd: back up every night, verify, prune, look at the result; seal the audit log; do
+what administrators ask for."""
 
 from __future__ import annotations
 
@@ -44,6 +45,7 @@ def schedule(
     after = f"{manage} verify_backup latest {known} && {manage} prune_backups"
     seals = f"{manage} seal_audit_log --json {known}"
     looks = f"{manage} doctor >/dev/null; {manage} validate_schema >/dev/null"
+    works = f"{manage} work --once {known}"
     later = (hour + 4) % 24
     folder = shlex.quote(str(project))
     cron = (
@@ -53,6 +55,8 @@ def schedule(
         f"{minute} {later} * * * {_percent(f'cd {folder} && {settings}{manage} list_backups {known} >/dev/null')}\n"
         f"# Every {SEAL_MINUTES} minutes: seal the audit log; what is not sealed yet is not protected.\n"
         f"*/{SEAL_MINUTES} * * * * {_percent(f'cd {folder} && {settings}{seals} >/dev/null')}\n"
+        "# Every minute: do what administrators ask for on that page; what is written there need not be mailed.\n"
+        f"* * * * * {_percent(f'cd {folder} && {settings}{works} >/dev/null')}\n"
         "# Every day: look at the installation and the schema; the admin's page of operations shows what was found.\n"
         f"{minute} {(hour + 3) % 24} * * * {_percent(f'cd {folder} && {settings}{looks}')}\n"
         "# Every Sunday: prove the audit log by its seals.\n"
@@ -94,6 +98,14 @@ def schedule(
         "[Unit]\nDescription=Daily look at the clinic's installation\n\n[Timer]\n"
         f"OnCalendar=*-*-* {(hour + 3) % 24:02}:{minute:02}:00\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
     )
+    working = (
+        "[Unit]\nDescription=Do what the clinic's administrators ask for\nAfter=network-online.target\n"
+        "Wants=network-online.target\n\n[Service]\nType=exec\n"
+        f"WorkingDirectory={folder}\nNice=10\n"
+        + (f"EnvironmentFile={_escaped(str(environment))}\n" if environment else "")
+        + f'ExecStart={words} work --database-identity "{_escaped(database)}"\n'
+        "Restart=on-failure\nRestartSec=30\nTimeoutStopSec=60\n\n[Install]\nWantedBy=multi-user.target\n"
+    )
     return Schedule(
         cron,
         {
@@ -103,6 +115,7 @@ def schedule(
             "moeen-seal.timer": often,
             "moeen-look.service": looking,
             "moeen-look.timer": daily,
+            "moeen-work.service": working,
         },
     )
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from moeen.db import catalog
 from moeen.db.actions import DropNotNull, FillValues, RunSQL
 from moeen.db.catalog.sizes import has_rows
-from moeen.db.converge import conflicts, declared, subject, triggers, zones
+from moeen.db.converge import conflicts, declared, histories, subject, triggers, zones
 from moeen.db.converge.conversions import carried_over, way
 from moeen.db.converge.future import future_rows, misfits, name_repeated, name_rows
 from moeen.db.converge.subject import Subject, is_retyped
@@ -126,7 +126,7 @@ def expression_findings(connection: BaseDatabaseWrapper, item: Subject) -> Itera
         if not named or re.fullmatch(r"\w+ \([\w, ]+\)", index.definition):
             continue
         says = psycopg.errors.InvalidObjectDefinition
-        if not isinstance(subject.tried_index(connection, item.want, index), says):
+        if not isinstance(subject.tried_index(connection, item.want, f"USING {index.definition}"), says):
             continue
         body = index.definition
         for name in named:
@@ -349,5 +349,6 @@ def findings(
     for item in items:
         found += structural_findings(connection, item)
         found += conflicts.findings(connection, item)
+        found += histories.findings(connection, item)
         found += value_findings(connection, item, live_tables)
     return found

@@ -6,12 +6,12 @@ puts types, defaults and expressions into the form in which it shows the live on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, ProgrammingError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import errors
 
 from moeen.db import catalog
 from moeen.db.adoption import Legacy
@@ -20,8 +20,8 @@ from moeen.db.converge import declared
 from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.sql import compose, fragment
 
-#: A call of a function of ours.
-_OURS = re.compile(r"\bapp\.(\w+)\(")
+#: What PostgreSQL says of a call where the function, or its schema, is not there.
+_NO_FUNCTION = (errors.UndefinedFunction, errors.InvalidSchemaName)
 
 
 @dataclass(frozen=True)
@@ -107,35 +107,38 @@ def make_pattern(connection: BaseDatabaseWrapper, want: declared.Table, *, defau
 
     An index over a function of ours that the database does not have yet is as it is declared.
     """
-    later = _awaiting_functions(connection, want)
-    shape = replace(want, indexes=tuple(index for index in want.indexes if index not in later))
-    with catalog.looking(), transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        for statement in declared.create_table(shape if defaults else shape.without_defaults(), temporary=True):
-            cursor.execute(statement)
-        table = catalog.read_temporary_table(connection, want.name)
-        transaction.set_rollback(True, using=connection.alias)
+    shape = want if defaults else want.without_defaults()
+    try:
+        return _made(connection, shape)
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, _NO_FUNCTION):
+            raise
+    later = [i for i in want.indexes if isinstance(tried_index(connection, want, i.body), _NO_FUNCTION)]
+    table = _made(connection, replace(shape, indexes=tuple(i for i in want.indexes if i not in later)))
     told = {i.name: catalog.Index(i.name, i.unique, i.definition, valid=True, constraint="") for i in later}
     return replace(table, indexes={**table.indexes, **told})
 
 
-def _awaiting_functions(connection: BaseDatabaseWrapper, want: declared.Table) -> tuple[declared.Index, ...]:
-    called = {index: set(_OURS.findall(index.body)) for index in want.indexes}
-    if not any(called.values()):
-        return ()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT proname::text FROM pg_proc WHERE pronamespace = to_regnamespace('app')")
-        standing = {name for (name,) in cursor.fetchall()}
-    return tuple(index for index, names in called.items() if names - standing)
+def _made(connection: BaseDatabaseWrapper, want: declared.Table) -> catalog.Table:
+    with catalog.looking(), transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for statement in declared.create_table(want, temporary=True):
+            cursor.execute(statement)
+        table = catalog.read_temporary_table(connection, want.name)
+        transaction.set_rollback(True, using=connection.alias)
+    return table
 
 
-def tried_index(connection: BaseDatabaseWrapper, want: declared.Table, index: catalog.Index) -> BaseException | None:
-    """What PostgreSQL says when a live index is made on the pattern, None where it can be; nothing of it stays."""
+def tried_index(connection: BaseDatabaseWrapper, want: declared.Table, body: str) -> BaseException | None:
+    """What PostgreSQL says when an index is made on the pattern, None where it can be; nothing of it stays.
+
+    ``body``: what follows the table's name in CREATE INDEX.
+    """
     said: BaseException | None = None
     want = replace(want, indexes=())
     with catalog.looking(), transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for statement in declared.create_table(want.without_defaults(), temporary=True):
             cursor.execute(statement)
-        create = compose("CREATE INDEX ON pg_temp.{t} USING {d}", t=want.name, d=fragment(index.definition))
+        create = compose("CREATE INDEX ON pg_temp.{t} {b}", t=want.name, b=fragment(body))
         try:
             cursor.execute(create)
         except DatabaseError as error:

@@ -243,9 +243,8 @@ def _look_at(clinic: Clinic, expected: _Expected) -> Status:
             state = State.UNKNOWN
             return _Look(clinic, connection, expected).status()
     except (psycopg.Error, DatabaseError, MoeenError, OSError) as error:
-        known = explain(error)
-        words = known.cause.splitlines()[0] if known else type(error).__name__
-        return _status(clinic, state, words.replace("DATABASE_URL", "the clinic's URL"))
+        known = explain(error, named="the clinic's URL")
+        return _status(clinic, state, known.cause.splitlines()[0] if known else type(error).__name__)
     except Exception as error:  # of nobody's making that we know: the others are looked at all the same
         return _status(clinic, State.UNKNOWN, f"unforeseen {type(error).__name__}")
 

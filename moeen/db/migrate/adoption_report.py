@@ -38,6 +38,7 @@ class AdoptionReport:
     """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is.
 
     ``own``: what stays as the clinic's own, in the words of `schema.own`. ``losing``: the roles that lose rights.
+    ``feeds``: in words, who is sent the rows of the adopted tables.
     """
 
     refused: bool
@@ -46,6 +47,7 @@ class AdoptionReport:
     others: tuple[Finding, ...]
     own: tuple[str, ...] = ()
     losing: tuple[Grantee, ...] = ()
+    feeds: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         parts = {name: [one.as_dict() for one in getattr(self, name)] for name in ("tables", "others", "losing")}
@@ -60,6 +62,7 @@ class AdoptionReport:
                 lines += [f"  {deed:7}  {_short(statement)}" for statement in getattr(table, deed)]
         lines += [f"refuse   {finding.pretty()}" for finding in self.others]
         lines += [grantee.pretty() for grantee in self.losing]
+        lines += self.feeds
         lines += [f"stays, as the clinic's own: {words}" for words in self.own]
         if self.new_tables:
             lines.append(f"New tables: {', '.join(self.new_tables)}")
@@ -102,7 +105,8 @@ def report(connection: BaseDatabaseWrapper) -> AdoptionReport:
     named = {finding for table in tables for finding in table.refused}
     others = tuple(finding for finding in refused if finding not in named)
     own = verdict.rehearsal.own if verdict.rehearsal else ()
-    return AdoptionReport(bool(refused), tables, tuple(sorted(wanted - standing.keys())), others, own, verdict.grantees)
+    new = tuple(sorted(wanted - standing.keys()))
+    return AdoptionReport(bool(refused), tables, new, others, own, verdict.grantees, verdict.feeds)
 
 
 def _table(name: str, rows: int, statements: Sequence[PlannedStatement], refused: Sequence[Finding]) -> TableAdoption:

@@ -21,7 +21,7 @@ from moeen.db.catalog.sizes import estimate_sizes
 from moeen.db.converge import declared, obstacles, subject, zones
 from moeen.db.findings import Finding, Fix, unique
 from moeen.db.kinds import Kind
-from moeen.db.migrate import states, taken
+from moeen.db.migrate import states, taken, trail
 from moeen.db.migrate.refusals import (
     AdoptionRefused,
     AnotherApplication,
@@ -94,9 +94,9 @@ def check(
         raise Captured(captured)
     adopting = {name: live[name] for name in sorted(wanted & live.keys())}
     items = list(_subjects(connection, pending, loader, adopting)) if adopting else []
-    names_taken = list(taken.findings(items))
+    named = [*taken.findings(items), *trail.findings(connection, items)]
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
-    found = [*names_taken, *obstacles.findings(connection, items, live), *zones.findings(connection, items)]
+    found = [*named, *obstacles.findings(connection, items, live), *zones.findings(connection, items)]
     found += held_by_prepared(connection)
     if not triggers_decided:
         found += [finding for item in items for finding in obstacles.trigger_findings(connection, item)]

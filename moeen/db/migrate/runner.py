@@ -31,10 +31,11 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import grantees, invariants, mutex, policies, preflight, rehearsal, states, stock_django
+from moeen.db.migrate import feeds, grantees, invariants, mutex, policies, preflight, rehearsal, states, stock_django
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.migrate.watch import Watch
+from moeen.db.operations import CreateTable
 from moeen.db.seals import guards
 from moeen.db.security import web_login
 from moeen.db.server import project
@@ -164,6 +165,8 @@ class Executor(MigrationExecutor):
                 options.tell(f"Adopting tables that stand already: {tables}")
             for grantee in verdict.grantees:
                 options.tell(grantee.pretty(kept=grantee.name in options.keeps))
+            for words in verdict.feeds:
+                options.tell(words)
             options.kept = grantees.kept(verdict.grantees, options.keeps)
             lost = losses(self.connection, plan, self.loader)
             if lost and not options.confirm(lost):
@@ -396,16 +399,28 @@ class Verdict:
     """``refusal``: why a run would stop before it changes anything, None where it would go through.
 
     ``grantees``: the roles that lose rights by it, whether or not somebody has to decide on them.
+    ``feeds``: in words, who is sent the rows of the adopted tables.
     """
 
     refusal: MoeenError | None
     adopting: Mapping[str, int]
     rehearsal: rehearsal.Rehearsal | None = None
     grantees: tuple[grantees.Grantee, ...] = ()
+    feeds: tuple[str, ...] = ()
 
 
 def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     """Look at what a run of ``options.plan`` would meet, and rehearse it on a twin. Nothing is changed."""
+    adopted = {
+        operation.options["db_table"]
+        for migration, backwards in options.plan
+        for operation in migration.operations
+        if isinstance(operation, CreateTable) and not backwards
+    }
+    return replace(_judged(connection, options), feeds=feeds.look(connection, adopted))
+
+
+def _judged(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     plan, loader = options.plan, options.loader
     adopting: Mapping[str, int] = {}
     losing: tuple[grantees.Grantee, ...] = ()

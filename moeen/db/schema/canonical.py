@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -19,6 +18,7 @@ from django.conf import settings
 from moeen.db import catalog
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
+from moeen.db.public_ids import prefix_in
 from moeen.db.roles import API_ROLES
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_ROLES
 
@@ -313,18 +313,18 @@ def _pending(table: catalog.Table) -> str:
     """The prefix, if rows of this table wait for their public ids and everything that guards them meanwhile stands."""
     column = table.columns.get("public_id")
     check, trigger = table.constraints.get(_required(table.name)), table.triggers.get(_filler(table.name))
-    prefix = re.search(r"generate_public_id\('([a-z]{3}_)'", column.default) if column else None
-    if column is None or column.not_null or check is None or trigger is None or prefix is None:
+    prefix = prefix_in(column.default) if column else ""
+    if column is None or column.not_null or check is None or trigger is None or not prefix:
         return ""
     guarded = (
         check.definition == "CHECK ((public_id IS NOT NULL))"
         and not trigger.state
         and trigger.definition.endswith(
-            f"FOR EACH ROW WHEN ((new.public_id IS NULL)) EXECUTE FUNCTION app.fill_public_id('{prefix[1]}')"
+            f"FOR EACH ROW WHEN ((new.public_id IS NULL)) EXECUTE FUNCTION app.fill_public_id('{prefix}')"
         )
         and " BEFORE INSERT OR UPDATE ON " in trigger.definition
     )
-    return prefix[1] if guarded else ""
+    return prefix if guarded else ""
 
 
 def write(objects: Objects) -> str:

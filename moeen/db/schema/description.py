@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import catalog
+from moeen.db.public_ids import prefix_in
 from moeen.db.roles import PREFIX, ROLES
 
 _SHORT = {
@@ -18,7 +19,6 @@ _SHORT = {
     "time without time zone": "time",
 }
 _LETTERS = {"SELECT": "S", "INSERT": "I", "UPDATE": "U", "DELETE": "D", "ALL": "SIUD"}
-_PUBLIC_ID = re.compile(r"generate_public_id\('([a-z]{3}_)'")
 
 
 def describe(connection: BaseDatabaseWrapper, *, form: str) -> str:
@@ -163,8 +163,7 @@ def _is_unique(table: catalog.Table, columns: tuple[str, ...]) -> bool:
 
 def _prefix(table: catalog.Table) -> str:
     column = table.columns.get("public_id")
-    found = _PUBLIC_ID.search(column.default) if column else None
-    return found[1] if found else ""
+    return prefix_in(column.default) if column else ""
 
 
 def _type(column: catalog.Column) -> str:

@@ -6,7 +6,6 @@ not read, or would read through policies, is left out and named.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -92,9 +91,8 @@ def prefixes(form: Form, expected: Objects) -> Iterator[Finding]:
     """
     bearers: dict[str, list[str]] = {}
     for name, column in form.objects.get("column", {}).items():
-        found = re.match(r"app\.generate_public_id\('([a-z]{3}_)'", column.get("default", ""))
-        if found:
-            bearers.setdefault(found[1], []).append(name.relation.pretty())
+        if prefix := public_ids.prefix_in(column.get("default", "")):
+            bearers.setdefault(prefix, []).append(name.relation.pretty())
     for prefix, tables in bearers.items():
         if len(tables) > 1:
             why = "an id does not tell its table any more"

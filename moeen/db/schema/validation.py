@@ -223,6 +223,7 @@ def connect(url: str, *, alias: str) -> BaseDatabaseWrapper:
     entry: dict[str, Any] = {key: str(parts.pop(name, None) or "") for key, name in names.items()}
     entry |= {"ENGINE": "moeen.db.engine", "OPTIONS": parts}
     connections.settings[alias] = connections.configure_settings({"default": {}, alias: entry})[alias]
+    connections[alias].ensure_connection()
     return connections[alias]
 
 

@@ -87,10 +87,11 @@ _WORK = """
     SELECT new_values, created_at FROM {t} WHERE table_name = %s AND action = %s AND new_values ? 'guards'
     ORDER BY created_at, transaction_id
 """
-_ARE_STATED = """
+_CAN_BE_STATED = """
     SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute
                    WHERE attrelid = to_regclass('public.audit_seals') AND attname = 'guards' AND NOT attisdropped)
 """
+_ARE_STATED = "SELECT EXISTS (SELECT FROM public.audit_seals WHERE guards <> '{}')"
 
 
 @dataclass(frozen=True)
@@ -178,8 +179,11 @@ def _before(wrapper: BaseDatabaseWrapper) -> Guards:
 
 def _are_stated(wrapper: BaseDatabaseWrapper) -> bool:
     with wrapper.cursor() as cursor:
-        cursor.execute(_ARE_STATED)
-        return bool(cursor.fetchone() == (True,))
+        for question in (_CAN_BE_STATED, _ARE_STATED):
+            cursor.execute(question)
+            if cursor.fetchone() != (True,):
+                return False
+    return True
 
 
 @dataclass(frozen=True)

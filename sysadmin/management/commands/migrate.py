@@ -221,6 +221,7 @@ class Command(migrate.Command):
                 "statements": [statement.as_dict() for statement in told],
                 "losses": lost,
                 "grantees": [grantee.as_dict() for grantee in verdict.grantees],
+                "feeds": verdict.feeds,
                 "refusal": verdict.refusal.as_dict() if verdict.refusal else None,
             }
             self.stdout.write(as_json(document))
@@ -230,6 +231,8 @@ class Command(migrate.Command):
                 self.stdout.write("\n  ".join(["Going back loses:", *lost]) if lost else "Going back loses no rows.")
             for grantee in verdict.grantees:
                 self.stdout.write(grantee.pretty(kept=grantee.name in run.keeps))
+            for words in verdict.feeds:
+                self.stdout.write(words)
         if verdict.refusal is not None:
             raise verdict.refusal
         if verdict.rehearsal is not None and not in_json:

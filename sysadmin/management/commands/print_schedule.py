@@ -18,7 +18,8 @@ from sysadmin.management.backup_console import BackupCommand
 class Command(BackupCommand):
     help = (
         "Prints cron lines and systemd timers that back up, verify and prune every night, look at the installation "
-        "every day, and seal the audit log every ten minutes. Installs nothing."
+        "every day, seal the audit log every ten minutes, and do what administrators ask for on their page. Installs "
+        "nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -73,5 +74,5 @@ class Command(BackupCommand):
             self.stdout.write(f"# --- systemd: /etc/systemd/system/{name}\n{text}")
         self.stdout.write(
             "# then: systemctl daemon-reload && "
-            "systemctl enable --now moeen-backup.timer moeen-seal.timer moeen-look.timer"
+            "systemctl enable --now moeen-backup.timer moeen-seal.timer moeen-look.timer moeen-work.service"
         )

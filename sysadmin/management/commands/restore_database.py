@@ -17,6 +17,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.progress import Tell
 from moeen.db.backups.salvage import Loss
 from moeen.db.errors import USAGE, MoeenError
+from moeen.db.explain import named_by
 from moeen.db.security import signing
 from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found, summary
@@ -127,7 +128,8 @@ class Command(BackupCommand):
         if not place:
             raise MoeenError(f"{words} names nothing.", next_step="--to NAME, URL or env:VARIABLE", exit_code=USAGE)
         if "://" in place:
-            return restore.target_at(place, project=settings.SUPABASE_PROJECT_REF)
+            with named_by("--to"):
+                return restore.target_at(place, project=settings.SUPABASE_PROJECT_REF)
         return restore.target_named(connections[DEFAULT_DB_ALIAS], place)
 
     def _confirm(self, what: str, target: restore.Target, *, yes: bool, expected: str) -> None:

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import schema
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.explain import named_by
 from moeen.db.history import reports
 from moeen.db.kinds import Kind
 from moeen.db.schema import description, fix_script
@@ -94,7 +95,9 @@ class Command(BaseCommand):
 
     def _check(self, connection: Any, options: dict[str, Any]) -> schema.Validation:
         if options["against"]:
-            return schema.compare_databases(schema.connect(options["against"], alias="against"), connection)
+            with named_by("--against"):
+                other = schema.connect(options["against"], alias="against")
+            return schema.compare_databases(other, connection)
         if options["app"]:
             models = apps.get_app_config(options["app"]).get_models(include_auto_created=True)
             tables = {model._meta.db_table for model in models}

@@ -6,7 +6,9 @@
   async function refresh() {
     const old = area();
     if (document.hidden || old.contains(document.activeElement)) return;
-    const answer = await fetch(location.href, { credentials: "same-origin" });
+    // Nobody has done anything: it keeps no session alive. Where that has ended, signing in is what is shown.
+    const answer = await fetch(location.href, { credentials: "same-origin", headers: { "X-Refresh": "1" } });
+    if (answer.redirected) location.reload();
     if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-refresh]");
     if (!fresh) return;

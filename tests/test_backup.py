@@ -506,6 +506,17 @@ def test_jobs__beyond_reason__wrong_usage(jobs):
     assert arguments.jobs("32") == 32
 
 
+def test_take__more_files_than_a_manifest_names__one_file_and_several_jobs_refused(filled, tmp_path, monkeypatch):
+    monkeypatch.setattr(dump, "PARALLEL_BYTES", 0)
+    at = backups.place(tmp_path)
+    assert at.manifest(backups.take(filled, at).id).format == "directory"
+    monkeypatch.setattr(dump, "MOST_FILES", 2)
+    assert at.manifest(backups.take(filled, at).id).format == "custom"
+    with pytest.raises(MoeenError, match=r"more than 2 files.*Nothing was backed up") as caught:
+        backups.take(filled, at, jobs=2)
+    assert caught.value.exit_code == 2
+
+
 def test_take__killed__never_mistaken_for_a_backup_and_swept_by_the_next(filled, tmp_path):
     folder = tmp_path / "backups"
     at = backups.place(folder)

@@ -221,6 +221,44 @@ def test_restore__settings_of_the_database__lists_and_words_as_they_were(new_dat
     database.target.drop(target.name)
 
 
+def test_restore__what_a_superuser_made__left_out_by_an_ordinary_role_and_told(new_database, tmp_path):
+    database = new_database()
+    with database.admin() as admin:
+        admin.execute(
+            f"""
+            CREATE TABLE theirs (a int); INSERT INTO theirs VALUES (1); GRANT SELECT ON theirs TO "{database.owner}";
+            CREATE PUBLICATION sent FOR TABLE theirs; COMMENT ON PUBLICATION sent IS 'to the branch';
+            CREATE FUNCTION noted() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+            CREATE EVENT TRIGGER noted ON ddl_command_end EXECUTE FUNCTION noted();
+            """
+        )
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert verify.prove(at, taken.id).findings == ()
+    name = f"{database.name}_back"
+    done = restore.put_back(at, taken.id, restore.target_named(connections[database.alias], name))
+    assert done.findings == ()
+    assert "Left out, as a superuser makes them: event trigger noted, publication sent." in done.notes
+    database.target.drop(name)
+
+
+def test_restore__database_that_is_kept_from_changes__backed_up_and_replaced_as_others(new_database, tmp_path):
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS a")
+    with database.admin() as admin:
+        admin.execute(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = on')
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert verify.prove(at, taken.id).findings == ()
+    target = restore.target_named(connections[database.alias], database.name)
+    done = restore.put_back(at, taken.id, target, replace_existing=True)
+    assert done.findings == ()
+    with database.connect() as connection:
+        assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
+    database.target.drop(done.kept)
+
+
 def test_restore__setting_that_only_a_superuser_may_make__is_told(new_database, tmp_path):
     database = new_database()
     with database.admin() as connection:

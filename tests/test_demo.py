@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import contextmanager
 from datetime import date
 
 import pytest
@@ -23,7 +24,7 @@ from moeen.db.public_ids import PREFIXES
 from moeen.db.roles import PEOPLE
 from moeen.db.security import identity
 from sysadmin.management import demo_clinic as demo
-from sysadmin.models import User
+from sysadmin.models import Setting, User
 from tests import factories, servers
 from tests.test_serving import Browser
 
@@ -38,6 +39,13 @@ MODELS = [model for model in apps.get_models() if model in PREFIXES.values() and
 def seed(database, **options):
     with identity.acting_as_operator():
         return demo.seed(connections[database.alias], **{"seed": 7, "today": DAY} | options)
+
+
+@contextmanager
+def undone(database):
+    with identity.acting_as_operator(), transaction.atomic(using=database.alias):
+        yield
+        transaction.set_rollback(True, using=database.alias)
 
 
 #: What is made anew each time, or moves when somebody signs in: hashes, times, and the ids of system roles.
@@ -142,6 +150,19 @@ def empty(new_database):
     made = new_database.migrated()
     yield made
     new_database.drop(made)
+
+
+def test_seed__clinic_stands_and_was_played_with__serves_who_is_left(part):
+    database, _ = part
+    people = User.objects.using(database.alias)
+    with undone(database):
+        people.filter(email=demo.address("staff")).delete()
+        people.filter(email=demo.address("doctor")).update(email="other@moeen.example")
+        assert [login.role for login in seed(database).logins] == ["patient", "supervisor", "admin"]
+        Setting.objects.using(database.alias).filter(key=demo.MARK).update(value=["played with"])
+        with pytest.raises(MoeenError, match="was changed") as caught:
+            seed(database)
+        assert caught.value.exit_code == FINDINGS
 
 
 def test_seed__real_rows_stand__refused_and_nothing_changed(empty, as_default):

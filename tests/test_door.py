@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import re
 import time
 
 import bcrypt
@@ -351,6 +352,19 @@ def test_edit__nothing_touched__writes_nothing(client, boss, django_assert_num_q
     assert LogEntry.objects.filter(object_id=str(row.pk)).count() == 1
 
 
+def test_delete__of_a_row_that_was_changed_meanwhile__is_asked_again(client, boss):
+    patient = factories.patient()
+    page = url(Patient, "delete", patient.pk)
+    seen = client.get(page).context["seen"]
+    Patient.objects.filter(pk=patient.pk).update(last_name="Other")
+    assert client.post(page, {"post": "yes", "_seen": seen}).headers["Location"] == url(Patient, "change", patient.pk)
+    assert Patient.objects.filter(pk=patient.pk).exists()
+    text = client.get(page).content.decode()
+    seen = re.search(r'name="_seen" value="(\w+)"', text)[1]
+    assert client.post(page, {"post": "yes", "_seen": seen}).status_code == 302
+    assert not Patient.objects.filter(pk=patient.pk).exists()
+
+
 def test_edit__columns_of_a_role__are_written_alone(client):
     """A doctor may change an appointment's notes, and nothing of whose it is."""
     doctor = factories.doctor(user=factories.user(role="doctor"))
@@ -385,7 +399,16 @@ def test_password__of_ones_own__is_changed_by_everybody(client):
     assert user.check_password("another-long-one")
     assert client.get("/admin/").status_code == 200
     other = reverse("admin:auth_user_password_change", args=[user.pk])
-    assert client.get(other).status_code == 403
+    assert client.get(other).headers["Location"] == page
+
+
+def test_password__of_ones_own__is_not_set_without_the_present_one(client, boss):
+    own = reverse("admin:auth_user_password_change", args=[boss.pk])
+    before = User.objects.values_list("password", flat=True).get(pk=boss.pk)
+    passwords = {"usable_password": "true", "password1": "another-long-one", "password2": "another-long-one"}
+    for words in (passwords, {"usable_password": "false"}):
+        assert client.post(own, words).headers["Location"] == reverse("admin:password_change")
+    assert User.objects.values_list("password", flat=True).get(pk=boss.pk) == before
 
 
 # --- hostile input ------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import psycopg
 import pyrage
 import pytest
 from django.db import connections
+from psycopg import sql
 
 from moeen.db import importing
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
@@ -255,6 +256,42 @@ def test_mapping__what_it_does_not_tell_of__is_open_until_it_does(own_source, ta
     more = ("[left_out]", '[left_out]\nwards = "Empty rooms."')
     with generations.changed(MAPPING, tmp_path, words, more) as mapping:
         assert generations.check(own_source, target, mapping).findings == ()
+
+
+def test_mapping__a_column_whose_name_only_occurs_in_its_sql__is_open(own_source, target, tmp_path):
+    """By the name of a type, or of another table's column that `*` gives."""
+    with own_source.connect() as connection:
+        connection.execute("ALTER TABLE patients ADD date text, ADD motto text; ALTER TABLE doctors ADD motto text")
+        connection.execute("UPDATE patients SET date = 'x', motto = 'x'; UPDATE doctors SET motto = 'x'")
+    birth = ('date_of_birth = "dob"', 'date_of_birth = { sql = "dob::date" }\nallergies = "motto"')
+    rows = (
+        "[tables.patients.columns]",
+        """[tables.patients]
+        from = "SELECT p.* FROM patients AS p LEFT JOIN doctors AS d USING (id)"
+        [tables.patients.left_out]
+        allergy = "x"
+        [tables.patients.columns]""",
+    )
+    without = ('allergies = "allergy"\n', "")
+    with generations.changed(MAPPING, tmp_path, without, birth, rows) as mapping:
+        found = generations.check(own_source, target, mapping).findings
+    assert {finding.object for finding in found} == {"patients.date", "doctors.motto"}
+
+
+def test_source__hostile_names__are_read_as_they_are(own_source, target, tmp_path):
+    """A table called like a type, one with a dot in its name, one of two lines; and of a database with settings."""
+    with own_source.connect() as connection:
+        connection.execute('ALTER TABLE claims RENAME TO "cla.ims"; CREATE TABLE text (id int)')
+        connection.execute('CREATE TABLE "two\nlines = 1" (id int); INSERT INTO "two\nlines = 1" VALUES (1)')
+    with generations.changed(MAPPING, tmp_path, ('from = "claims"', 'from = "cla.ims"')) as mapping:
+        found = generations.check(own_source, target, mapping).findings
+    assert {finding.object for finding in found} == {"two\nlines = 1"}
+    proposed = tomllib.loads(generations.propose(own_source, target))
+    assert proposed["left_out"]["two\nlines = 1"] == "?"
+    with own_source.admin() as connection:
+        connection.execute(f"ALTER DATABASE {own_source.name} SET quote_all_identifiers = on")
+    with Source.opened(own_source.url, schema="public") as opened:
+        assert opened.described(sql.SQL("SELECT md5('')::uuid AS u")) == [("u", "uuid")]
 
 
 HARD = (generations.SCRIPTS / "hard" / "integer_keys.sql").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from moeen.db.kinds import Kind
 from moeen.db.schema import restorable
 from sysadmin.management.commands import migrate
 from sysadmin.management.progress import Display
-from tests import backups
+from tests import backups, forgeries
 
 #: Each table with ten rows, and something on it that a restore fails at; `plain` and `later` are as they should be.
 TABLES = """
@@ -155,3 +155,73 @@ def test_salvage_command__bill_exit_code_and_log(broken, taken, manage):
     assert re.search(r"^constraint public.keyed keyed_n +10 +10 +rows refer to none", shown.stdout, re.M)
     assert "THINGS NOT AS THEY WERE" in shown.stdout
     broken.target.drop(f"{broken.name}_saved")
+
+
+#: What a superuser made, and a restore runs nothing of; `people` is as it should be, and `foreign_view` needs the rest.
+BEYOND = """
+    CREATE TABLE people (id int PRIMARY KEY); INSERT INTO people SELECT generate_series(1, 10);
+    CREATE FOREIGN DATA WRAPPER clinic_wrapper; CREATE SERVER clinic_server FOREIGN DATA WRAPPER clinic_wrapper;
+    CREATE USER MAPPING FOR PUBLIC SERVER clinic_server;
+    CREATE FOREIGN TABLE far (id int DEFAULT 7, name text) SERVER clinic_server; COMMENT ON FOREIGN TABLE far IS 'away';
+    GRANT SELECT ON far TO PUBLIC;
+    CREATE VIEW foreign_view AS SELECT id FROM far;
+    CREATE FUNCTION counted(int) RETURNS int LANGUAGE internal STRICT IMMUTABLE AS 'int4abs';
+    CREATE CAST (text AS bytea) WITHOUT FUNCTION;
+    CREATE FUNCTION quiet() RETURNS int LANGUAGE sql LEAKPROOF AS 'SELECT 1';
+"""
+UNMADE = {
+    "foreign data wrapper clinic_wrapper", "server clinic_server", "foreign table far", "function in internal counted",
+    "cast without function text as bytea", "leakproof function quiet",
+}  # fmt: skip
+BEYOND_LOST = {
+    "foreign data wrapper clinic_wrapper", "server clinic_server",
+    "user mapping USER MAPPING public SERVER clinic_server",
+    "table public.far", "comment public.FOREIGN TABLE far", "acl public.TABLE far",
+    "view public.foreign_view", "function public.counted(integer)", "cast CAST (text AS bytea)",
+    "function public.quiet()",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def beyond(new_database, tmp_path_factory):
+    database = new_database()
+    with database.admin() as admin:
+        admin.execute(BEYOND)
+        admin.execute(f'ALTER TABLE people OWNER TO "{database.owner}"')
+    at = backups.place(tmp_path_factory.mktemp("beyond"))
+    return database, at, backups.take(database, at).id
+
+
+def test_beyond__what_no_restore_makes__is_found_in_the_live_database(beyond):
+    findings, _ = restorable.findings(connections[beyond[0].alias])
+    assert {f.object for f in findings if f.kind == Kind.MADE_BY_NO_RESTORE} == UNMADE
+
+
+def test_beyond__verified__all_else_is_restored_and_each_is_named_with_its_cause(beyond):
+    report = verify.prove(*beyond[1:])
+    assert {f.object for f in report.findings} == BEYOND_LOST
+    assert {f.kind for f in report.findings} == {Kind.RESTORE}
+    assert report.checked["rows"] == 10
+
+
+def test_beyond__restored_without_salvage__refused_before_anything_and_the_way_named(beyond):
+    with pytest.raises(MoeenError, match=r"(?s)Nothing of it was run.*FOREIGN TABLE public far.*--salvage") as caught:
+        restore.put_back(*beyond[1:], target(beyond[0]))
+    assert caught.value.exit_code == 3
+    assert not target(beyond[0]).exists
+
+
+def test_beyond__salvaged__rows_are_back_and_the_bill_names_the_rest(beyond):
+    done = restore.put_back(*beyond[1:], target(beyond[0]), salvaging=True)
+    assert {loss.object for loss in done.bill} == BEYOND_LOST
+    assert done.rows == 10
+    beyond[0].target.drop(f"{beyond[0].name}_saved")
+
+
+def test_beyond__nobody_known_has_signed_it__nothing_is_left_out(beyond, tmp_path):
+    database, at, name = beyond
+    copied = backups.copy(at, name, tmp_path)
+    forgeries.reseal(copied.folder / name)
+    assert [f.kind for f in verify.prove(copied, name, unsigned="by the test").findings] == [Kind.DUMP_CONTENTS]
+    with pytest.raises(MoeenError, match="tampered"):
+        restore.put_back(copied, name, target(database), salvaging=True, unsigned="by the test")

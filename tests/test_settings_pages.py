@@ -164,3 +164,28 @@ def test_declared__wrongly__is_refused(declare, wrong):
 def test_declared__none_of_this_name__is_a_mistake_of_the_code():
     with pytest.raises(KeyError):
         declared_settings.value_of("clinic.nothing")
+
+
+def test_secret__given_a_new_value_by_two__the_second_is_asked(client, boss):
+    setting = factories.setting(key="sms.token", value="older")
+    bases = [client.get(page(setting)).context["adminform"].form.base for _ in range(2)]
+    words = [form(setting, new_value=f'"{SECRET}{number}"', _base=base) for number, base in enumerate(bases)]
+    assert client.post(page(setting), words[0]).status_code == 302
+    answer = client.post(page(setting), words[1])
+    assert "new_value" in answer.context["adminform"].form.errors
+    setting.refresh_from_db()
+    assert setting.value == f"{SECRET}0"
+    words[1]["_base"] = answer.context["adminform"].form.base
+    assert client.post(page(setting), words[1]).status_code == 302
+    setting.refresh_from_db()
+    assert setting.value == f"{SECRET}1"
+    assert client.post(page(setting), form(setting, description="kept", _base=bases[0])).status_code == 302
+
+
+def test_secret__renamed_to_a_name_that_hides_nothing__needs_a_new_value(client, boss):
+    setting = factories.setting(key="sms.token", value=SECRET)
+    answer = client.post(page(setting), form(setting, key="sms.plain"))
+    assert "key" in answer.context["adminform"].form.errors
+    assert client.post(page(setting), form(setting, key="sms.plain", new_value='"shown"')).status_code == 302
+    setting.refresh_from_db()
+    assert (setting.key, setting.value) == ("sms.plain", "shown")

@@ -210,6 +210,7 @@ class Kind(enum.StrEnum):
     NAME_LOST_ON_RESTORE = "name lost on restore"
     ROWS_READ_ON_RESTORE = "rows read on restore"
     ORPHANS_UNDER_KEY = "orphans under a valid key"
+    MADE_BY_NO_RESTORE = "made by no restore"
 
     # --- what shows rows past row security ------------------------------------------------------------------------
     COPY_ELSEWHERE = "copy elsewhere"

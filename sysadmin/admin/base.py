@@ -29,7 +29,7 @@ from moeen.db import public_ids
 from moeen.db.models import lean, without_withheld
 from sysadmin import searching
 from sysadmin.admin import history, refusals, showing, writing
-from sysadmin.admin.forms import JSONFormField, RowForm
+from sysadmin.admin.forms import SEEN, JSONFormField, RowForm, version
 from sysadmin.admin.lists import ChangeList, Paginator
 from sysadmin.pages import list_page, row_page
 
@@ -237,9 +237,16 @@ class ModelAdmin(admin.ModelAdmin):
         return super().history_view(request, object_id, extra_context)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Who confirms means the row that they were shown."""
+        row = self.get_object(request, utils.unquote(object_id))
+        now = version(row) if row is not None else ""
+        if request.method == "POST" and request.POST.get(SEEN, now) != now:
+            text = _("Somebody else has changed this meanwhile. Nothing was deleted: look at it again.")
+            self.message_user(request, text, messages.WARNING)
+            return HttpResponseRedirect(row_page(self.model, object_id))
         try:
             with transaction.atomic():
-                return super().delete_view(request, object_id, extra_context)
+                return super().delete_view(request, object_id, {"seen": now} | (extra_context or {}))
         except DatabaseError as error:
             return self._refuse(request, error, row_page(self.model, object_id))
 

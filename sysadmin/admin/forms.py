@@ -11,6 +11,7 @@ from django import forms
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.crypto import salted_hmac
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +19,10 @@ from sysadmin.admin import strict_json
 
 #: The hidden input that holds the values a form was filled in from.
 BASE = "_base"
+#: There, under no field's name: what is not shown, as a keyed hash.
+_UNSEEN = ""
+#: The hidden input of the page that asks before a row is deleted: as what the row was shown.
+SEEN = "_seen"
 
 
 class JSONFormField(forms.JSONField):
@@ -76,8 +81,19 @@ class RowForm(forms.ModelForm):
         #: Attribute -> value, as the row stands now.
         self.loaded = dict(self.instance.__dict__)
         self._stored = {name: self.initial[name] for name in self._model_fields() if name in self.initial}
+        self._unseen = fingerprint(self.unseen())
+        self._base_unseen = self._unseen
         self._base = self._read_base(data)
         self.initial.update(self._base or {})
+
+    def unseen(self) -> Any:
+        """What the form replaces without showing it."""
+        return None
+
+    @property
+    def unseen_has_changed(self) -> bool:
+        """Whether somebody else has replaced it since the form was opened."""
+        return self._base_unseen != self._unseen
 
     @property
     def base(self) -> str:
@@ -86,7 +102,7 @@ class RowForm(forms.ModelForm):
             return ""
         held = self._stored | (self._base or {}) | {name: self._stored[name] for name in self.conflicts}
         texts = {name: _written(self._model_fields()[name], value) for name, value in held.items()}
-        return signing.dumps(texts, salt=self._salt, compress=True)
+        return signing.dumps(texts | {_UNSEEN: self._unseen}, salt=self._salt, compress=True)
 
     @cached_property
     def changed_data(self) -> list[str]:
@@ -171,12 +187,23 @@ class RowForm(forms.ModelForm):
             texts: dict[str, Any] = signing.loads(text, salt=self._salt)
         except signing.BadSignature:
             return None  # as from a page of before a change of the key: what is sent is compared with the row
+        self._base_unseen = texts.get(_UNSEEN, self._unseen)
         fields = self._model_fields()
         return {
             name: None if value is None else fields[name].to_python(value)
             for name, value in texts.items()
             if name in self._stored
         }
+
+
+def fingerprint(value: Any) -> str:
+    """Tells whether it is still the same, and nothing else."""
+    return salted_hmac("sysadmin.admin.forms", repr(value), algorithm="sha256").hexdigest()
+
+
+def version(row: models.Model) -> str:
+    """A fingerprint of the row as it was loaded."""
+    return fingerprint([(f.attname, row.__dict__[f.attname]) for f in row._meta.fields if f.attname in row.__dict__])
 
 
 def same(one: Any, other: Any) -> bool:

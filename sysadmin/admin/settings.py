@@ -63,6 +63,22 @@ class SecretSettingForm(SettingForm):
     class Meta(SettingForm.Meta):
         fields = ("key", "description", "category", "is_public")
 
+    def unseen(self) -> Any:
+        return self.instance.value
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if data.get("new_value") is None:
+            if not is_secret(data.get("key", self.instance.key)):
+                text = _(
+                    "The name must go on telling of a secret: else its value would be shown. Or give it a new one."
+                )
+                self.add_error("key", ValidationError(text))
+        elif self.unseen_has_changed:
+            text = _("Somebody else has given it a new value meanwhile. Save again to let yours stand.")
+            self.add_error("new_value", ValidationError(text, code="conflict"))
+        return data
+
     def save(self, commit: bool = True) -> Any:
         if self.cleaned_data.get("new_value") is not None:
             self.instance.value = self.cleaned_data["new_value"]

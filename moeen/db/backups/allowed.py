@@ -9,7 +9,7 @@ needs from the dump, is left out: extensions are made beforehand, from a list.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,7 +138,7 @@ _NEVER_SENT_ON = ("DATABASE ", "EXTENSION ", "EVENT TRIGGER ", "LANGUAGE ", "PRO
 _OWNED_BY_DROP = ("FUNCTION", "PROCEDURE", "AGGREGATE", "OPERATOR")
 _WITH_DATA = frozenset(("TABLE DATA", "BLOBS"))
 #: Kinds that only a superuser makes.
-PUBLICATIONS = frozenset(("PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"))
+_PUBLICATIONS = frozenset(("PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"))
 _DATA_FILE = re.compile(r"[0-9]+\.dat")
 _BLOBS_FILE = re.compile(r"blobs(?:_[0-9]+)?\.toc")
 _BLOB_LINE = re.compile(r"[0-9]+ blob_[0-9]+\.dat")
@@ -156,12 +156,13 @@ class Refused(MoeenError):
 
     default_code = Code.NOT_TRUSTED
 
-    def __init__(self, file: str, found: Sequence[str]) -> None:
+    def __init__(self, file: str, found: Sequence[str], *, next_step: str = "") -> None:
         lines = "\n".join(f"  {line}" for line in found[:20])
         more = f"\n  and {len(found) - 20} more" if len(found) > 20 else ""
         super().__init__(
             f"{file} holds what no restore may run. Nothing of it was run.\n{lines}{more}",
-            next_step="If you know where it comes from, look at it with `pg_restore -f - FILE`. A backup that was "
+            next_step=next_step
+            or "If you know where it comes from, look at it with `pg_restore -f - FILE`. A backup that was "
             "tampered with tells of somebody who can write to the folder: look for them, and use another copy.",
             exit_code=FINDINGS,
         )
@@ -171,19 +172,33 @@ class Refused(MoeenError):
 
 @dataclass(frozen=True)
 class Chosen:
-    """The entries that may run, in the dump's order, and why others are left out: entry -> reason."""
+    """The entries that may run, in the dump's order, and why others are left out: entry -> reason.
+
+    `lost`: those of them that stood in the database, and that a restore cannot bring back.
+    """
 
     run: tuple[Entry, ...]
     left_out: dict[Entry, str]
+    lost: dict[Entry, str]
+
+    def refuse_lost(self, *, file: str) -> None:
+        """Raise Refused where a restore of these would not be whole."""
+        if self.lost:
+            step = "manage.py restore_database --salvage brings back everything else, with a bill of what is missing."
+            raise Refused(file, _reasons(self.lost), next_step=step)
 
 
-def choose(entries: Iterable[Entry], *, file: str) -> Chosen:
-    """Raises Refused, naming every entry that is not allowed. `file` is what the dump is called."""
+def choose(entries: Iterable[Entry], *, file: str, losing: bool = False) -> Chosen:
+    """Raises Refused, naming every entry that is not allowed. `file` is what the dump is called.
+
+    `losing`: nobody has tampered with it, so what is not allowed stood in the database; it is left out like the rest.
+    """
     entries = list(entries)
     known = {(entry.schema, entry.name) for entry in entries if entry.kind == "TABLE"}
     extended = any(entry.kind == "EXTENSION" for entry in entries)
     refused: list[str] = []
     run: list[Entry] = []
+    lost: dict[Entry, str] = {}
     left_out: dict[Entry, str] = {}
     for entry in entries:
         if entry.kind in _ALWAYS_SENT:
@@ -198,11 +213,17 @@ def choose(entries: Iterable[Entry], *, file: str) -> Chosen:
             continue
         why = _objection(entry, known)
         if why:
-            refused.append(f"{_shown(entry)}: {why}")
-        run.append(entry)
-    if refused:
-        raise Refused(file, refused)
-    return Chosen(tuple(run), left_out)
+            lost[entry] = why
+        else:
+            run.append(entry)
+    if refused or (lost and not losing):
+        raise Refused(file, [*refused, *_reasons(lost)])
+    return Chosen(tuple(run), left_out, lost)
+
+
+def is_of_publication(entry: Entry) -> bool:
+    """Whether only a superuser makes it: a publication, what belongs to it, a comment on it."""
+    return entry.kind in _PUBLICATIONS or (entry.kind == "COMMENT" and entry.name.startswith("PUBLICATION "))
 
 
 def check_blobs(folder: Path, entries: Iterable[Entry], *, file: str) -> None:
@@ -215,6 +236,10 @@ def check_blobs(folder: Path, entries: Iterable[Entry], *, file: str) -> None:
                 lines = [""]
             if any(not _BLOB_LINE.fullmatch(line) for line in lines):
                 raise Refused(f"{file}/{entry.file}", ["it names files that are no large object's"])
+
+
+def _reasons(entries: Mapping[Entry, str]) -> list[str]:
+    return [f"{_shown(entry)}: {why}" for entry, why in entries.items()]
 
 
 def _shown(entry: Entry) -> str:
@@ -281,13 +306,13 @@ def _objection_to_statements(entry: Entry) -> str:
     if entry.kind == "SCHEMA" and _NOT_CREATING.fullmatch(text.strip()):
         return ""
     if any(token.kind == "comment" for token in statements.tokens(text)):
-        return "a comment, which pg_dump does not write"
+        return "a comment, which stands in no statement of pg_dump's"
     pieces = list(_pieces(text, brackets=entry.kind == "RULE"))
     if entry.kind in ("FUNCTION", "PROCEDURE"):
         return _objection_to_routine(entry, pieces)
     for piece in pieces:
         if not any(shape.fullmatch(piece) for shape in _COMPILED[entry.kind]):
-            return f"pg_dump does not write {_first_words(piece)} for it"
+            return f"a restore does not run {_first_words(piece)}"
         outside = statements.without_brackets(piece)
         if entry.kind == "TABLE" and piece.startswith("CREATE") and re.search(r"\b(?:AS|EXECUTE)\b", outside, re.I):
             return "a table is made of columns, not of a query"
@@ -298,7 +323,7 @@ def _objection_to_statements(entry: Entry) -> str:
 
 def _objection_to_routine(entry: Entry, pieces: list[str]) -> str:
     if not pieces or not any(shape.fullmatch(pieces[0]) for shape in _COMPILED[entry.kind]):
-        return f"pg_dump does not write {_first_words(pieces[0] if pieces else '')} for it"
+        return f"a restore does not run {_first_words(pieces[0] if pieces else '')}"
     head = statements.without_brackets(pieces[0])
     head, atomic, first = head.partition(" BEGIN ATOMIC ")
     languages = re.findall(r"\bLANGUAGE (\S+)", head, re.I)

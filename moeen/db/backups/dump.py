@@ -32,6 +32,8 @@ LOCK = (0x6D6F65, 2)
 #: From here on a dump is made by several jobs into a folder.
 PARALLEL_BYTES = 512 * 1024 * 1024
 MOST_JOBS = 4
+#: Several jobs write a file for each table and each large object; the manifest names each, and is read whole.
+MOST_FILES = 100_000
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,22 @@ def _take(
             held, "SELECT pg_database_size(current_database()), pg_export_snapshot(), clock_timestamp()"
         )
         system = inventory.system(held)
+        (many,) = _first(
+            held,
+            """SELECT (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'm') AND oid >= 16384)
+                    + (SELECT count(*) FROM pg_largeobject_metadata) > %s""",
+            [MOST_FILES],
+        )
         if jobs is None:
-            parallel = size >= PARALLEL_BYTES and not readers
+            parallel = size >= PARALLEL_BYTES and not readers and not many
             jobs = min(MOST_JOBS, os.cpu_count() or 1) if parallel else 1
+        elif jobs > 1 and many:
+            raise MoeenError(
+                f"Several jobs would write more than {MOST_FILES:,} files: one for each table and large object. "
+                "Nothing was backed up.",
+                next_step="Leave out --jobs: one job writes one file.",
+                exit_code=USAGE,
+            )
         backup_id, staging = stack.enter_context(store.making())
         form = "directory" if jobs > 1 else "custom"
         target = staging / ({"directory": "dump", "custom": "dump.custom"}[form] + (".age" if readers else ""))

@@ -139,6 +139,8 @@ class Login:
                 session.refuse_standby(connection, alone_for)
             if not shared:
                 session.pin(connection)
+                # A database that is kept from changes is backed up, put back and replaced as others are.
+                connection.execute("SET default_transaction_read_only = off")
         except BaseException:
             connection.close()
             raise

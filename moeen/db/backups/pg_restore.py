@@ -51,12 +51,14 @@ def content_of(folder: Path, paper: Manifest, keys: Sequence[Any]) -> bytes:
         return plain.read()
 
 
-def allowed_entries(folder: Path, paper: Manifest, keys: Sequence[Any]) -> allowed.Chosen:
-    """What of the dump may run; nothing runs here. Raises allowed.Refused, and manifest.Damaged."""
+def allowed_entries(folder: Path, paper: Manifest, keys: Sequence[Any], *, losing: bool = False) -> allowed.Chosen:
+    """What of the dump may run; nothing runs here. Raises allowed.Refused, and manifest.Damaged. `losing`: see
+    allowed.choose."""
     dump = folder / paper.dump
     path = dump / archive.TOC if paper.format == "directory" else dump
     with _plain(path, keys if paper.encrypted else ()) as source:
-        chosen = allowed.choose(archive.read(source, form=paper.format, file=paper.dump), file=paper.dump)
+        entries = archive.read(source, form=paper.format, file=paper.dump)
+        chosen = allowed.choose(entries, file=paper.dump, losing=losing)
     if paper.format == "directory":
         allowed.check_blobs(dump, chosen.run, file=paper.dump)
     return chosen
@@ -80,7 +82,8 @@ def restore(
     """Run the chosen entries, and `read` as the restorer while all rows are still its own. Returns what was lost, and
     what was read. Raises MoeenError at the first thing that could not be restored; what stands then stays.
 
-    With `keep_going` everything else is restored, and what failed is returned, with its cause. Who lent the restorer
+    With `keep_going` everything else is restored, and what failed is returned, with its cause, and what no restore
+    makes (`chosen.lost`). Who lent the restorer
     makes what takes power and runs nothing: publications, grants that others than the owners have made, and those on
     what the restorer could not give away.
     """
@@ -109,7 +112,7 @@ def restore(
         run.these(others)
         losses += run.mended(others)
     tell("restore", content.rows, content.rows)
-    return losses, found
+    return (*salvage.unmade(chosen.lost), *losses), found
 
 
 #: How pg_dump writes a grant that somebody else than the owner has made.
@@ -201,12 +204,12 @@ def _takes_power(entry: Entry, into: Restorer) -> bool:
     """Whether who lent the restorer makes it."""
     if entry.kind in ("ACL", "DEFAULT ACL"):
         return _BY_OTHERS in entry.create or into.keeps(entry.owner)
-    return entry.kind in allowed.PUBLICATIONS
+    return allowed.is_of_publication(entry)
 
 
 def _can(entry: Entry, rights: Rights) -> bool:
     """Whether a role with these rights can make it."""
-    if entry.kind in allowed.PUBLICATIONS:
+    if allowed.is_of_publication(entry):
         return rights.superuser
     return entry.kind != "DEFAULT ACL" or rights.owners
 

@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.backups import (
+    allowed,
     compare,
     database_settings,
     digests,
@@ -302,7 +303,9 @@ def _put_back(
                 code=Code.DAMAGED,
             )
         content = verify.content_of(folder, paper, opening)
-        chosen = pg_restore.allowed_entries(folder, paper, opening)
+        chosen = pg_restore.allowed_entries(folder, paper, opening, losing=not unsigned)
+        if not salvaging:
+            chosen.refuse_lost(file=paper.dump)
         login = target.login
         with login.connect(application=swap.APPLICATION, alone_for="a restore") as connection:
             major = connection.info.server_version // 10000
@@ -401,7 +404,12 @@ def _put_back(
         rows=found.rows,
         tables=len(found.tables),
         created_roles=tuple(created),
-        notes=(*_notes(content, rights, into, stood_in), *unset, *_troubles(losses), *_key_note(own_key)),
+        notes=(
+            *_notes(content, found, rights, into, stood_in, chosen),
+            *unset,
+            *_troubles(losses),
+            *_key_note(own_key),
+        ),
         findings=tuple(findings),
         before=before.id if before else "",
         kept=kept,
@@ -437,8 +445,9 @@ def _compared(
         found = verify.read_restored(connection, content, rows)
     findings = compare.compare(content, found, rights=rights, majors=(paper.major, major))
     if not rights.superuser:
-        # What was created here belongs to this role already; grants of its own are no difference.
-        findings = [f for f in findings if not (f.kind is Kind.INVENTORY_GRANT and f.object.endswith("to <owner>"))]
+        # What was created here belongs to this role already; grants of its own, and to itself, are no difference.
+        own = ("to <owner>",) if rights.owners else ("to <owner>", f"to {goal.user}")
+        findings = [f for f in findings if not (f.kind is Kind.INVENTORY_GRANT and f.object.endswith(own))]
     return findings, found
 
 
@@ -453,7 +462,10 @@ def _undo(login: Login, target: Target, fresh: str) -> None:
         logger("backup").warning("left behind", extra={"database": fresh})
 
 
-def _notes(content: Content, rights: pg_restore.Rights, into: Restorer, stood_in: Sequence[str]) -> list[str]:
+def _notes(
+    content: Content, found: Content, rights: pg_restore.Rights, into: Restorer, stood_in: Sequence[str],
+    chosen: allowed.Chosen,
+) -> list[str]:  # fmt: skip
     notes, user = [into.note] if into.note else [], into.login.user
     if not rights.owners:
         owners = ", ".join(sorted(set(content.inventory["owner"].values()) - {user}))
@@ -464,6 +476,12 @@ def _notes(content: Content, rights: pg_restore.Rights, into: Restorer, stood_in
             f"Functions of the platform that the backup comes from were made as stand-ins that answer NULL: "
             f"{', '.join(stood_in)}. Policies that ask them let nobody through."
         )
+    standing = found.inventory["event trigger"]
+    beyond = [f"event trigger {name}" for name in content.inventory["event trigger"] if name not in standing]
+    if into.power is None and not rights.superuser:
+        beyond += [f"publication {entry.name}" for entry in chosen.run if entry.kind == "PUBLICATION"]
+    if beyond:
+        notes.append(f"Left out, as a superuser makes them: {', '.join(beyond)}.")
     if rights.unavailable:
         notes.append(f"Extensions that cannot be made there were left out: {', '.join(rights.unavailable)}.")
     return notes

@@ -80,7 +80,9 @@ def create(connection: psycopg.Connection[Any], owners: Iterable[str], *, passwo
         tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
         words += sql.SQL(" PASSWORD {} VALID UNTIL {}").format(sql.Literal(hashed), sql.Literal(tomorrow))
     connection.execute(words)
-    for owner in owners:
+    # PostgreSQL's own are given to nobody. One of them owns schema public: pg_database_owner, whose only member is the
+    # owner of the database, and that is the restorer meanwhile.
+    for owner in (owner for owner in owners if not owner.startswith("pg_")):
         connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(owner), sql.Identifier(name)))
     return name
 

@@ -7,7 +7,7 @@ language the server speaks, and may quote what a row holds.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,11 +27,13 @@ _ROWS = ("TABLE DATA", "MATERIALIZED VIEW DATA")
 #: Entries whose name begins with that of their table.
 _PARTS = (*_CONSTRAINTS, "TRIGGER", "POLICY", "RULE", "DEFAULT")
 #: Losing one of these, all that belongs to it is lost with it.
-_WHOLE = ("TABLE", "VIEW", "MATERIALIZED VIEW", "FUNCTION", "PROCEDURE", "TYPE", "DOMAIN", "SEQUENCE", "SCHEMA")
+_WHOLE = ("TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "FUNCTION", "PROCEDURE", "AGGREGATE", "TYPE", "DOMAIN",
+          "SEQUENCE", "SCHEMA")  # fmt: skip
 #: Classes of SQLSTATE whose message names objects and never holds a value, and states of names that are not found.
 _SPEAKABLE = ("0A", "2B", "3F", "42", "53", "54", "55")
 _UNFOUND = ("3F000", "42703", "42704", "42883", "42P01")
 _LIVE = "in the database that was backed up"
+_BY_HAND = "look at it with `pg_restore -f - FILE`, and make it by hand, as a superuser if need be"
 
 
 @dataclass(frozen=True, order=True)
@@ -61,10 +63,11 @@ class Loss:
     def covers(self, finding: Finding) -> bool:
         """Whether the difference is this loss, or follows from it."""
         label = self.object.partition(" ")[2]
-        words = finding.object.replace(".", " ").split()
-        return finding.object in (self.object, label) or self.object == f"rows of {finding.object}" or (
-            self.whole and label.replace(".", " ").split() == words[1:][: len(label.replace(".", " ").split())]
-        )  # fmt: skip
+        if finding.object in (self.object, label) or self.object == f"rows of {finding.object}":
+            return True
+        # `column public.t.c`, `owner relation public.t`.
+        mine, words = label.replace(".", " ").split(), finding.object.replace(".", " ").split()
+        return self.whole and mine in (words[at : at + len(mine)] for at in (1, 2))
 
 
 def mended(into: Login, failed: Sequence[Entry], *, again: Callable[[Entry], str]) -> tuple[Loss, ...]:
@@ -93,6 +96,11 @@ def mended(into: Login, failed: Sequence[Entry], *, again: Callable[[Entry], str
             if entry not in rows:
                 losses.append(_tried(connection, entry, again))
     return tuple(losses)
+
+
+def unmade(entries: Mapping[Entry, str]) -> tuple[Loss, ...]:
+    """What no restore makes (`allowed`), and why."""
+    return tuple(_loss(entry, why, _BY_HAND) for entry, why in entries.items())
 
 
 def _set_aside(connection: psycopg.Connection[Any], entry: Entry) -> list[tuple[str, str, str | None]]:
@@ -175,10 +183,13 @@ def _told(refusal: psycopg.Error) -> tuple[str, str]:
 
 def _loss(entry: Entry, cause: str, mend: str, *, missing: bool = True) -> Loss:
     word = "constraint" if entry.kind in _CONSTRAINTS else "rows of" if entry.kind in _ROWS else entry.kind.lower()
+    # As content.json calls it.
+    word = word.replace("foreign table", "table")
     table = f"{entry.schema}.{entry.name.partition(' ')[0]}" if entry.kind in (*_PARTS, *_ROWS, "TABLE") else ""
     if entry.kind == "INDEX" and (found := re.search(rf" ON (?:ONLY )?({statements.PATH}) USING", entry.create)):
         table = ".".join(statements.parts_of(found[1]))
-    return Loss(f"{word} {entry.schema}.{entry.name}", cause, mend, table, missing, entry.kind in _WHOLE)
+    name = ".".join(filter(None, (entry.schema, entry.name)))
+    return Loss(f"{word} {name}", cause, mend, table, missing, entry.kind in _WHOLE)
 
 
 def bill(losses: Sequence[Loss], findings: Sequence[Finding], expected: Content, found: Content) -> tuple[Loss, ...]:

@@ -102,7 +102,7 @@ def prove(
             findings = intact(folder, paper, tell=tell)
             checked |= {"files": len(paper.files) + 1, "bytes": paper.bytes}
             if not findings:
-                content, version, found = _restored(folder, paper, keys, jobs, tell)
+                content, version, found = _restored(folder, paper, keys, jobs, tell, losing=not unsigned)
                 notes = tuple(map(_untried, filter(_is_locale, found)))
                 findings += filterfalse(_is_locale, found)
                 if content is not None:
@@ -203,13 +203,13 @@ def read_restored(connection: psycopg.Connection[Any], content: Content, rows: R
 
 
 def _restored(
-    folder: Path, paper: Manifest, keys: Sequence[Any], jobs: int | None, tell: progress.Tell
+    folder: Path, paper: Manifest, keys: Sequence[Any], jobs: int | None, tell: progress.Tell, *, losing: bool
 ) -> tuple[Content | None, str, list[Finding]]:
     content = None
     try:
         content = content_of(folder, paper, keys)
         # Before anything of it runs, or a server is made for it.
-        chosen = pg_restore.allowed_entries(folder, paper, keys)
+        chosen = pg_restore.allowed_entries(folder, paper, keys, losing=losing)
         with scratch.server(tools.find_server(paper.major)) as superuser:
             version, found = _restored_into(superuser, folder, paper, content, chosen, keys, jobs, tell)
     except (Damaged, allowed.Refused) as refusal:

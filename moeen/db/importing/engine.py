@@ -414,7 +414,7 @@ class _Work:
     def found(self, started: float, *, max_gone: int) -> Check:
         findings = [one for staging in self.stagings for one in refusals.findings(staging, self._by_name)]
         findings += refusals.open_lines(self.mapping)
-        findings += refusals.undecided(self.source, self.selections, self.mapping.left_out)
+        findings += refusals.undecided(self.source, self.selections, self.mapping)
         tables = tuple(TableCheck(staging.table, staging.count()) for staging in self.stagings)
         lost = [one for one in tables if one.counts.has_lost_most]
         if sum(one.counts.gone for one in lost) > max_gone:

@@ -69,6 +69,11 @@ class Table:
     def is_query(self) -> bool:
         return re.match(r"(?is)\s*(select|with)\b", self.source) is not None
 
+    @property
+    def expressions(self) -> list[Column]:
+        """What is filled by SQL."""
+        return [one for one in (*self.columns.values(), self.public_id) if one and one.sql]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mapping:

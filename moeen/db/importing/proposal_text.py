@@ -52,8 +52,13 @@ def _table(table: ProposedTable) -> Iterator[str]:
 
 def _line(name: str, guess: Guess) -> str:
     to_decide = "to decide: " if guess.open else ""
-    return f"{name} = {guess.text}  # {to_decide}{guess.sure:.0%}, {guess.why}"
+    return f"{name} = {guess.text}  # {to_decide}{guess.sure:.0%}, {_comment(guess.why)}"
 
 
 def _open(name: str, what: str) -> str:
-    return f"{quoted(name)} = {quoted(UNDECIDED)}  # to decide: {what}"
+    return f"{quoted(name)} = {quoted(UNDECIDED)}  # to decide: {_comment(what)}"
+
+
+def _comment(text: str) -> str:
+    """On one line, whatever names are in it."""
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)

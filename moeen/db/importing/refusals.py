@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from moeen.db.backups import encryption
@@ -18,7 +19,7 @@ from moeen.db.importing.judgement import NO_ROW, NO_SUCH_VALUE, TWICE, rules
 from moeen.db.importing.mapping import UNDECIDED
 from moeen.db.importing.selection import UNMAPPED, Selection
 from moeen.db.importing.source import Source
-from moeen.db.importing.staging import Counts, Staging
+from moeen.db.importing.staging import Counts, Staging, why
 from moeen.db.kinds import Kind
 
 
@@ -66,26 +67,26 @@ def _values(staging: Staging, column: str) -> str:
     return f" as {', '.join(repr(value) for (value,) in rows)}"
 
 
-def undecided(source: Source, selections: Sequence[Selection], left_out: Container[str]) -> Iterator[Finding]:
+def undecided(source: Source, selections: Sequence[Selection], mapping: mappings.Mapping) -> Iterator[Finding]:
     """Columns and tables of the source that hold something, and of which the mapping does not tell.
 
-    ``left_out``: tables, columns as `table.column`, those of other schemas as `schema.table` or `schema.*`. A column
-    that one of the tables takes, or leaves out with a reason, is told of, whichever other tables read it.
+    Its `left_out` names tables, columns as `table.column`, those of other schemas as `schema.table` or `schema.*`. A
+    column that one of the tables takes, or leaves out with a reason, is told of, whichever other tables read it.
     """
-    tables = source.tables()
+    tables, left_out = source.tables(), mapping.left_out
     for one in selections:
         if one.table.is_query:
             bare = {name for other in one.reads(tables) for name in tables[other].columns}
             left = [name for name in one.known if name not in bare | one.named and name not in one.table.left_out]
-            yield from _columns(source, one, f"the SELECT of {one.table.name}", left)
+            yield from _columns(source, one, f"the SELECT of {one.table.name}", left, mapping)
         elif one.table.source not in tables or tables[one.table.source].kind not in ("r", "p"):
             left = [name for name in one.known if name not in one.named and name not in one.table.left_out]
-            yield from _columns(source, one, one.table.source, left)
+            yield from _columns(source, one, one.table.source, left, mapping)
     for name, table in tables.items():
         if table.kind not in ("r", "p") or name in left_out:
             continue
         readers = [one for one in selections if one.reads({name})]
-        told = {column for one in readers for column in table.columns if one.tells_of(name, column)}
+        told = {column for one in readers for column in table.columns if one.tells_of(table, column, source)}
         relation = sql.Identifier(table.schema, name)
         if readers:
             left = [one for one in table.columns if one not in told and f"{name}.{one}" not in left_out]
@@ -106,8 +107,13 @@ def undecided(source: Source, selections: Sequence[Selection], left_out: Contain
             yield _left(f"{schema}.*", f"{len(left)} {what} rows: {', '.join(left)}", "the mapping")
 
 
-def _columns(source: Source, one: Selection, what: str, left: Sequence[str]) -> Iterator[Finding]:
-    yield from _columns_of(source, one.rows, what, left, f"[tables.{one.table.name}]")
+def _columns(
+    source: Source, one: Selection, what: str, left: Sequence[str], mapping: mappings.Mapping
+) -> Iterator[Finding]:
+    try:
+        yield from _columns_of(source, one.rows, what, left, f"[tables.{one.table.name}]")
+    except psycopg.Error as error:  # what it gives and nobody takes was not asked for before
+        raise mapping.error(one.table.lines["from"], f"{what} fails at some row: {why(error)}.") from error
 
 
 def _columns_of(source: Source, rows: sql.Composable, what: str, left: Sequence[str], where: str) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from moeen.db.importing import conversions, mapping
-from moeen.db.importing.source import Source
+from moeen.db.importing.source import Source, SourceTable
 from moeen.db.importing.target import PUBLIC_ID, Target
 from moeen.db.sql import fragment
 
@@ -91,21 +91,27 @@ class Selection:
         texts = [text.replace('"', "") for text in self._texts]
         return [name for name in tables if self.table.source == name or any(fits(name, text) for text in texts)]
 
-    def tells_of(self, table: str, column: str) -> bool:
+    def tells_of(self, table: SourceTable, column: str, source: Source) -> bool:
         """Whether the mapping takes this column of the source's table, or leaves it out with a reason."""
         said = column in self.named or column in self.table.left_out
-        if self.table.source == table:
-            return said
-        query = self.table.source if self.table.is_query else ""
-        if fits(table, query) and (fits(column, query) or ("*" in query and said)):
+        if said and self.table.source == table.name:
             return True
-        return any(fits(table, text) and fits(column, text) for text in self._texts)
+        asked: list[tuple[str, sql.Composable]] = [
+            (one.sql, _tried(_bracketed(fragment(one.sql)), self.rows)) for one in self.table.expressions
+        ]
+        if self.table.is_query:
+            asked.append((self.table.source, _query(self.table)))
+        for text, statement in asked:
+            may = fits(column, text) or (said and "*" in text)
+            if may and fits(table.name, text) and _takes(statement, table, column, source, said=said):
+                return True
+        return False
 
     @property
     def _texts(self) -> list[str]:
         """The SQL that the mapping gives for this table."""
         query = [self.table.source] if self.table.is_query else []
-        return [*query, *(column.sql for column in self.table.columns.values() if column.sql)]
+        return [*query, *(one.sql for one in self.table.expressions)]
 
     def _digested(
         self,
@@ -177,6 +183,8 @@ class _Composer:
         self.rows = self._rows()
         line = table.lines["from"]
         try:
+            if table.is_query:  # without its brackets as well, so that it closes none that it did not open
+                source.described(_query(table))
             described = source.described(sql.SQL("SELECT * FROM {} AS s").format(self.rows))
         except psycopg.OperationalError as error:
             raise source.lost(error) from error
@@ -189,8 +197,11 @@ class _Composer:
 
     def _rows(self) -> sql.Composable:
         if self.table.is_query:
-            return sql.SQL("({})").format(fragment(self.table.source.strip().rstrip(";")))
-        schema, _, name = self.table.source.rpartition(".")
+            return _bracketed(_query(self.table))
+        name = self.table.source
+        if name in self.source.tables():  # whatever dots are in it
+            return sql.Identifier(self.whole.schema, name)
+        schema, _, name = name.rpartition(".")
         return sql.Identifier(schema or self.whole.schema, name)
 
     def selection(self) -> Selection:
@@ -223,7 +234,7 @@ class _Composer:
             public_id=sql.SQL("nullif({}, '')").format(self._expression(table.public_id)) if table.public_id else None,
             references=self._references(),
             known=self.known,
-            named=frozenset(named | {name for name in self.known if self._occurs(name)}),
+            named=frozenset(named | {name for name in self.known if self._is_read(name)}),
         )
 
     def _references(self) -> dict[str, str]:
@@ -238,10 +249,17 @@ class _Composer:
                 found[name] = other
         return found
 
-    def _occurs(self, name: str) -> bool:
-        """Whether an expression names the column."""
-        texts = [column.sql for column in self.table.columns.values()]
-        return any(fits(name, text) for text in texts)
+    def _is_read(self, name: str) -> bool:
+        """Whether an expression reads the column: whether it is none over rows that lack it."""
+        others = sql.SQL(", ").join(sql.Identifier("s", one) for one in self.known if one != name)
+        rows = sql.SQL("(SELECT {} FROM {} AS s)").format(others, self.rows)
+        for one in self.table.expressions:
+            if fits(name, one.sql):
+                try:
+                    self.source.described(_tried(_bracketed(fragment(one.sql)), rows))
+                except psycopg.Error:
+                    return True
+        return False
 
     def _expression(self, column: mapping.Column) -> sql.Composable:
         if column.constant is not None:
@@ -253,7 +271,7 @@ class _Composer:
                 )
             value: sql.Composable = sql.Identifier("s", column.column)
         else:
-            value = sql.SQL("({})").format(fragment(column.sql))
+            value = _bracketed(fragment(column.sql))
         live = self._type(column, value)
         refers = column.references or self.target.references.get(column.name, "")
         is_id = column.name == PUBLIC_ID or refers
@@ -286,12 +304,13 @@ class _Composer:
     def _type(self, column: mapping.Column, value: sql.Composable) -> str:
         """The type of an expression, which is tried so. A domain counts as what it stands for."""
         try:
-            described = self.source.described(sql.SQL("SELECT {} AS v FROM {} AS s").format(value, self.rows))
+            described = self.source.described(_tried(value, self.rows))
         except psycopg.OperationalError as error:
             raise self.source.lost(error) from error
         except psycopg.Error as error:
             cause = f"the expression for {column.name} is refused by the source: {_said(error)}."
-            raise self._error(column.line, cause) from error
+            step = "It is to give one value for each row, of that row alone."
+            raise self._error(column.line, cause, next_step=step) from error
         if len(described) != 1 or described[0][1] == "record":
             raise self._error(column.line, f"the expression for {column.name} gives several values, not one.")
         return described[0][1]
@@ -313,8 +332,35 @@ UNMAPPED = "no such value in the map: "
 
 
 def fits(name: str, text: str) -> bool:
-    """Whether SQL names a column: by its letters, which is enough to not ask about it."""
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+    """Whether SQL may name a table or a column: by its letters."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) is not None
+
+
+def _query(table: mapping.Table) -> sql.SQL:
+    return fragment(table.source.strip().rstrip(";"))
+
+
+def _bracketed(text: sql.SQL) -> sql.Composed:
+    """SQL as a part of other; it may end in a comment."""
+    return sql.SQL("({}\n)" if "--" in text.as_string(None) else "({})").format(text)
+
+
+def _tried(value: sql.Composable, rows: sql.Composable) -> sql.Composed:
+    """A query that is one only where the value is whole, one for each row, and of that row: what closes a bracket that
+    it did not open, sums rows up, or gives several for one or none, is refused here."""
+    return sql.SQL("SELECT CASE WHEN true THEN {v} END AS v FROM {rows} AS s WHERE {v} IS NULL").format(
+        v=value, rows=rows
+    )
+
+
+def _takes(query: sql.Composable, table: SourceTable, column: str, source: Source, *, said: bool) -> bool:
+    """Whether a query needs a column of a table, or gives what is ``said`` to be taken or left: whether it is another
+    one without the column."""
+    whole = source.given(query, table, table.columns)
+    if source.given(query, table, []) == whole:
+        return True  # the table is named with its schema, or taken as one value: its letters are enough
+    rest = source.given(query, table, [one for one in table.columns if one != column])
+    return rest is None or (said and column not in rest)
 
 
 def _said(error: psycopg.Error) -> str:

@@ -6,7 +6,7 @@ Any PostgreSQL from 10 on. Everything is set for the one transaction alone, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -34,8 +34,8 @@ _SETTINGS = {
     "IntervalStyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    "lc_monetary": "C",
     "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
     "row_security": "off",
     "statement_timeout": "0",
     "lock_timeout": "10s",
@@ -136,19 +136,41 @@ class Source:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         if snapshot:
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+        # As it is where nobody says otherwise: what the schema holds does not stand before what PostgreSQL calls so.
+        connection.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema)))
         known = {name for (name,) in connection.execute("SELECT name FROM pg_settings").fetchall()}
         for name, value in _SETTINGS.items():
             if name in known:
                 connection.execute("SELECT set_config(%s, %s, true)", [name, value])
-        connection.execute(sql.SQL("SET LOCAL search_path = {}, pg_catalog").format(sql.Identifier(schema)))
         return cls(connection, url, schema)
 
     def described(self, query: sql.Composable) -> list[tuple[str, str]]:
-        """(name, type) of what a query gives. Raises psycopg's error for one that is none."""
+        """(name, type) of what a query gives. Raises psycopg's error for what is no query, or more than one, or asks
+        for what its role may not read."""
         with self.connection.transaction():
-            cursor = self.connection.execute(sql.SQL("SELECT * FROM ({}) AS s LIMIT 0").format(query))
-            found = [(one.name, one.type_code, one._fmod) for one in cursor.description or ()]
+            found = self._parsed(query)
+            self.connection.execute(sql.SQL("SELECT FROM ({}\n) AS s LIMIT 0").format(query))
             return [(name, self._type(oid, modifier)) for name, oid, modifier in found]
+
+    def _parsed(self, query: sql.Composable) -> list[tuple[str, int, int]]:
+        """(name, type, modifier) of what it gives; it is not run. What is sent this way can be one statement alone."""
+        connection, text = self.connection.pgconn, query.as_bytes(self.connection)
+        for result in (connection.prepare(b"", text), connection.describe_prepared(b"")):
+            if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                raise errors.error_from_result(result)
+        return [((result.fname(n) or b"").decode(), result.ftype(n), result.fmod(n)) for n in range(result.nfields)]
+
+    def given(self, query: sql.Composable, table: SourceTable, columns: Iterable[str]) -> list[str] | None:
+        """The columns that a query would give where the table had these alone; None where it would be no query."""
+        shadow = sql.SQL("WITH {name} AS (SELECT {columns} FROM {table}) SELECT * FROM ({query}\n) AS q").format(
+            name=sql.Identifier(table.name), columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+            table=sql.Identifier(table.schema, table.name), query=query,
+        )  # fmt: skip
+        try:
+            with self.connection.transaction():
+                return [name for name, *_ in self._parsed(shadow)]
+        except psycopg.Error:
+            return None
 
     def _type(self, oid: int, modifier: int) -> str:
         row = self.connection.execute("SELECT format_type(%s::oid, %s)", [oid, modifier]).fetchone()

@@ -2,7 +2,8 @@
 
 pg_restore works with an empty search path, loads tables one after the other, and adds keys at the end. So it fails on a
 function that finds names by the path, on a check that reads rows which are not there yet, and on a key with orphans
-(`orphans`). Nothing is run here that the database's people wrote: bodies are read.
+(`orphans`). Some kinds of objects are beyond what a restore may run at all (backups/allowed.py). Nothing is run here
+that the database's people wrote: bodies are read.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class _Known:
 def findings(connection: BaseDatabaseWrapper, *, deep: bool = False) -> tuple[list[Finding], list[str]]:
     """What would fail, and the tables that were not looked through for orphans, being large. ``deep``: all are."""
     orphaned, large = orphans.findings(connection, deep=deep)
-    return [*_by_functions(connection), *orphaned], large
+    return [*_by_functions(connection), *_unmade(connection), *orphaned], large
 
 
 def _ask(connection: BaseDatabaseWrapper, query: str) -> list[Any]:
@@ -82,6 +83,14 @@ def _by_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
                 yield _finding(user, Kind.NAME_LOST_ON_RESTORE, "names with their schemas",
                                f"{unfound} in {named.pretty()}, which this {use} runs", advice, why)  # fmt: skip
                 break
+
+
+def _unmade(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    for kind, name in _ask(connection, _UNMADE):
+        named = ObjectName("", kind, name)
+        why = "a restore runs nothing that reaches other servers or the server's memory, and goes without it: --salvage"
+        advice = "keep how it is made, and leave it out of this database or make it by hand after a restore"
+        yield _finding(named, Kind.MADE_BY_NO_RESTORE, "absent", "present", advice, why)
 
 
 def _finding(user: ObjectName, kind: Kind, expected: str, found: str, advice: str, why: str) -> Finding:
@@ -182,4 +191,47 @@ _NAMES = """
     SELECT CASE WHEN t.typrelid = 0 THEN 'type' ELSE 'relation' END, n.nspname::text, t.typname::text
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typelem = 0 ORDER BY 2, 3
+"""
+# What pg_dump writes of a database's own, and no restore makes. Another's schemas are not in the backup.
+_UNMADE = """
+    WITH ours AS (
+        SELECT oid, nspname FROM pg_namespace
+        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+          AND (nspname = 'public' OR pg_has_role(nspowner, 'MEMBER'))
+    )
+    SELECT k.kind, CASE WHEN k.namespace IS NULL THEN k.name
+                        ELSE concat_ws('.', quote_ident(nullif(n.nspname, 'public')), quote_ident(k.name)) END
+    FROM (
+        SELECT 'pg_foreign_data_wrapper'::regclass AS class, oid, 'foreign data wrapper' AS kind,
+               NULL::oid AS namespace, fdwname::text AS name
+        FROM pg_foreign_data_wrapper
+        UNION ALL SELECT 'pg_foreign_server'::regclass, oid, 'server', NULL, srvname::text FROM pg_foreign_server
+        UNION ALL SELECT 'pg_class'::regclass, oid, 'foreign table', relnamespace, relname::text
+                  FROM pg_class WHERE relkind = 'f'
+        UNION ALL SELECT 'pg_proc'::regclass, p.oid, 'function in ' || l.lanname, p.pronamespace, p.proname::text
+                  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+                  WHERE p.prokind <> 'a' AND l.lanname NOT IN ('sql', 'plpgsql')
+        UNION ALL SELECT 'pg_proc'::regclass, p.oid, 'aggregate', p.pronamespace, p.proname::text
+                  FROM pg_proc p JOIN pg_aggregate a ON a.aggfnoid = p.oid
+                  WHERE 'internal'::regtype IN (a.aggtranstype, a.aggmtranstype)
+        UNION ALL SELECT 'pg_proc'::regclass, oid, 'leakproof function', pronamespace, proname::text
+                  FROM pg_proc WHERE proleakproof
+        UNION ALL SELECT 'pg_type'::regclass, oid, 'type', typnamespace, typname::text
+                  FROM pg_type WHERE typtype = 'b' AND typelem = 0 AND typisdefined
+        UNION ALL SELECT 'pg_opclass'::regclass, oid, 'operator class', opcnamespace, opcname::text FROM pg_opclass
+        UNION ALL SELECT 'pg_conversion'::regclass, oid, 'conversion', connamespace, conname::text FROM pg_conversion
+        UNION ALL SELECT 'pg_ts_parser'::regclass, oid, 'text search parser', prsnamespace, prsname::text
+                  FROM pg_ts_parser
+        UNION ALL SELECT 'pg_ts_template'::regclass, oid, 'text search template', tmplnamespace, tmplname::text
+                  FROM pg_ts_template
+        UNION ALL SELECT 'pg_am'::regclass, oid, 'access method', NULL, amname::text FROM pg_am
+        UNION ALL SELECT 'pg_cast'::regclass, oid, 'cast without function', NULL,
+                         format('%s as %s', castsource::regtype, casttarget::regtype)
+                  FROM pg_cast WHERE castmethod = 'b'
+        UNION ALL SELECT 'pg_transform'::regclass, oid, 'transform', NULL, trftype::regtype::text FROM pg_transform
+    ) k
+    LEFT JOIN ours n ON n.oid = k.namespace
+    WHERE k.oid >= 16384 AND (k.namespace IS NULL OR n.oid IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = k.class AND e.objid = k.oid AND e.deptype = 'e')
+    ORDER BY 1, 2
 """

@@ -24,6 +24,7 @@ HOSTILE = {
     "idle_session_timeout": "20ms",
     "idle_in_transaction_session_timeout": "20ms",
     "transform_null_equals": "on",
+    "exit_on_error": "on",
     "TimeZone": "Asia/Riyadh",
 }
 

@@ -228,7 +228,7 @@ _QUERY = r"""
                -- An index goes and comes with its generated column.
                OR c.relkind = 'i' AND r.depth > 0
         ) AS unit
-        WHERE r.depth < 20 AND (unit.classid, unit.objid, unit.objsubid) NOT IN (SELECT * FROM start)
+        WHERE r.depth < 250 AND (unit.classid, unit.objid, unit.objsubid) NOT IN (SELECT * FROM start)
     ), unit AS (
         SELECT classid, objid, objsubid, max(depth) AS depth FROM reached WHERE depth > 0 GROUP BY 1, 2, 3
     ), relation AS (

@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: docs help migrate run serve demo quick test test-slow test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-pages test-stranger release test-fleet test-ha bench-fleet test-browser test-hostile bench-admin
+.PHONY: docs help migrate run serve demo quick test test-slow test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-pages test-stranger release test-fleet test-ha bench-fleet test-browser pictures test-hostile bench-admin
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -108,6 +108,9 @@ test-demo: development  ## make demo from nothing: every role signs in over HTTP
 
 test-browser: development  ## the admin in Debian's Chromium, over a demo clinic: what people do there (PICTURES=folder)
 	@PICTURES=$(PICTURES) $(BIN)/python -m pytest -m long tests/test_browser.py $(ARGS)
+
+pictures: development  ## the pictures of the pages about the admin (docs/pictures), made anew by Debian's Chromium
+	@PICTURES=docs/pictures $(BIN)/python -m pytest -m long tests/test_browser.py -k docs__pictures $(ARGS)
 
 test-hostile: development  ## two thousand made-up filters, ids, JSON texts and forms: no page of the admin fails (SEED=2, HOSTILE=500)
 	@SEED=$(SEED) HOSTILE=$(HOSTILE) $(BIN)/python -m pytest -s -m long tests/test_hostile_input.py $(ARGS)

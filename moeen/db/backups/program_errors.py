@@ -47,6 +47,12 @@ _KNOWN: tuple[tuple[str, str, str, int], ...] = (
         "Look for a migration or a long transaction (pg_stat_activity), then run the command again.",
         1,
     ),
+    (
+        r"invalid byte sequence for encoding|has no equivalent in encoding",
+        "the database holds text that is not in its encoding",
+        "SQL_ASCII lets in any bytes. Find out which encoding they are in, convert the text, and keep it as UTF8.",
+        1,
+    ),
     (r"type \"(?P<x>[^\"]+)\" does not exist", "the type {x} is missing", "Is an extension missing there?", 1),
     (r"role \"(?P<x>[^\"]+)\" does not exist", "the role {x} is missing", "CREATE ROLE it there.", 1),
     (r"extension \"(?P<x>[^\"]+)\" is not available", "the extension {x} is not installed there",

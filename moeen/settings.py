@@ -97,6 +97,8 @@ _usual = {"ENGINE": "moeen.db.engine", "PROJECT_REF": SUPABASE_PROJECT_REF, "IDE
 # Values of a request, session keys among them, stay out of the texts of its statements: every session of the login
 # reads those in pg_stat_activity.
 _apart = {"server_side_binding": True} if _serves else {}
+# A worker that waits for longer is ended by its server, and the statement would go on.
+_patience = env.integer("STATEMENT_SECONDS", default=20, least=1) if _serves else 0
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         **_usual,
@@ -106,6 +108,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         **_database,
         "OPTIONS": _database.get("OPTIONS", {}) | _apart,
         "POOLED": _pooled,
+        "PATIENCE": _patience,
         "DISABLE_SERVER_SIDE_CURSORS": _pooled,
         "SERVES": _serves,
     }
@@ -118,6 +121,7 @@ STANDBYS: dict[str, dict[str, Any]] = {
         "CONN_MAX_AGE": 60,
         **entry,
         "OPTIONS": {"connect_timeout": 2, "tcp_user_timeout": 1000} | entry["OPTIONS"] | _apart,
+        "PATIENCE": _patience,
         "SERVES": _serves,
     }
     for number, entry in enumerate(env.databases("DATABASE_REPLICA_URLS"), start=1)
@@ -188,6 +192,8 @@ CACHE_DIR = env.folder("CACHE_DIR", relative_to=BASE_DIR) or BASE_DIR / ".moeen"
 METRICS_TOKEN = env.token("METRICS_TOKEN")
 METRICS_DIR = CACHE_DIR / "metrics"
 METRICS_FILE = env.folder("METRICS_FILE", relative_to=BASE_DIR) or BASE_DIR / ".moeen" / "doctor.prom"
+# No page takes a file: one that is sent all the same is not read.
+FILE_UPLOAD_HANDLERS = ["moeen.uploads.NoFiles"]
 CSRF_FAILURE_VIEW = "moeen.error_pages.expired"
 
 STATIC_URL = "static/"

@@ -262,6 +262,13 @@ def versions() -> dict[str, Path]:
     return {name: path for name, path in found.items() if path is not None}
 
 
+def older() -> set[str]:
+    """The names of all but the newest."""
+    found = versions()
+    newest = max(map(programs.major_of, found.values()), default=0)
+    return {name for name, path in found.items() if programs.major_of(path) < newest}
+
+
 def between() -> set[str]:
     """The names of the versions that are neither the newest nor the oldest here."""
     found = versions()

@@ -1,12 +1,16 @@
 """The operator's books, and rows by public id, as the admin serves them: over a login that owns nothing."""
 
+import re
+
 import pytest
 from django.conf import settings
 from django.db import connections
 from django.urls import reverse
 from django.utils import translation
 
+from moeen.db.backfill import Note, Why
 from moeen.db.security import identity
+from sysadmin.admin import kinds
 from sysadmin.models import BackfillRun, PublicIdAlias, User
 from sysadmin.tables import table
 
@@ -100,6 +104,22 @@ def test_pages__admin__show_runs_and_former_ids(client, runs, language):
     assert client.get(url(PublicIdAlias, "changelist"), {"q": "pat_20251017_000002"}).context["cl"].result_count == 0
     (row,) = page.context["cl"].result_list
     assert ALIAS in client.get(url(PublicIdAlias, "change", row.pk)).content.decode()
+
+
+@pytest.mark.parametrize("why", Why)
+def test_note__as_the_engine_keeps_it__is_told_in_the_readers_language(why):
+    note = Note(why, "%s<1,234>")
+    assert Note.read(note.kept()) == note
+    with translation.override("ar"):
+        said = kinds.note(note.kept())
+    assert re.search("[\u0621-\u064a]", said)
+    assert said.count("%s<1,234>") == str(kinds.NOTES[why]).count("%s")
+    assert str(note).count("%s<1,234>") == said.count("%s<1,234>")
+
+
+def test_note__of_a_failure__stands_in_its_own_words():
+    assert kinds.note("replicas are gone") == '<bdi dir="ltr" lang="en">replicas are gone</bdi>'
+    assert set(kinds.NOTES) == set(Why)
 
 
 def test_pause__admin__is_asked_of_unfinished_runs_and_taken_back(client, owner, runs):

@@ -19,6 +19,7 @@ from django.db import connections
 
 from moeen.db import backfill, catalog, public_ids, schema, version
 from moeen.db.backfill import engine, throttle
+from moeen.db.backfill.notes import Why
 from moeen.db.backfill.pace import Limit, Pace
 from moeen.db.errors import MoeenError
 from moeen.db.security import signing
@@ -579,7 +580,7 @@ def test_cancel__asked_for__ends_the_run_which_goes_on_when_it_is_called_again(d
             job.result(timeout=60)
     assert caught.value.exit_code == 3
     assert value(sql, ANSWER) == "done"
-    assert sql.execute("SELECT status, note FROM backfill_runs").fetchone() == ("stopped", engine.CANCELLED)
+    assert sql.execute("SELECT status, note FROM backfill_runs").fetchone() == ("stopped", Why.CANCELLED)
     assert 0 < value(sql, MISSING) < ROWS
     sql.execute("UPDATE backfill_runs SET pause_requested = false")
     assert run(database).complete
@@ -689,15 +690,17 @@ def test_throttle__lock_wait_dead_rows_archive__say_why(database, sql):
     with database.connect() as holder, database.connect() as waiter, ThreadPoolExecutor(1) as pool:
         with holder.transaction():
             holder.execute("SELECT FROM patients WHERE id = md5('more1')::uuid FOR UPDATE")
-            assert throttle.reason(sql, "patients", ROWS, [holder.info.backend_pid], limits) == ""
+            assert throttle.reason(sql, "patients", ROWS, [holder.info.backend_pid], limits) is None
             job = pool.submit(waiter.execute, "UPDATE patients SET phone = '1' WHERE id = md5('more1')::uuid")
-            wait_for(lambda: "waited" in throttle.reason(sql, "patients", ROWS, [holder.info.backend_pid], limits))
+            ours = [holder.info.backend_pid]
+            wait_for(lambda: throttle.reason(sql, "patients", ROWS, ours, limits))
+            assert throttle.reason(sql, "patients", ROWS, ours, limits).why is Why.LOCKS
             # Somebody else's lock is no reason.
-            assert throttle.reason(sql, "patients", ROWS, [sql.info.backend_pid], limits) == ""
+            assert throttle.reason(sql, "patients", ROWS, [sql.info.backend_pid], limits) is None
         job.result(timeout=20)
     dead = throttle.Limits(dead_rows=-1e9)
     sql.execute("SELECT pg_stat_force_next_flush()" if sql.info.server_version >= 150000 else "SELECT 1")
-    assert throttle.DEAD_ROWS in throttle.reason(sql, "patients", ROWS, [], dead)
+    assert throttle.reason(sql, "patients", ROWS, [], dead).why is Why.DEAD_ROWS
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,20 @@ import pytest
 from django.db import connections
 
 from moeen.db import backfill
-from moeen.db.backfill import throttle
+from moeen.db.backfill import engine, throttle
+from moeen.db.backfill.notes import Why
 from tests import servers
 from tests.test_backfill import Fill, value, wait_for
 
-ROWS = 20_000
+ROWS = 8_000
 #: Far from what these tests make, but for the one limit that each is about.
 QUIET = {"replica_bytes": 2**60, "replica_seconds": 1e9, "unarchived_segments": 10**6}
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """A run looks around more often than it would."""
+    monkeypatch.setattr(engine, "WATCH_SECONDS", 0.2)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +101,7 @@ def under_way(database, owner, **limits):
         try:
             wait_for(lambda: filled(owner) > 0, seconds=60)
             pause.touch()
-            wait_for(lambda: holds(owner, "exists"), seconds=60)
+            wait_for(lambda: holds(owner, Why.PAUSE_FILE), seconds=60)
             yield said, pause.unlink
         finally:
             pause.unlink(missing_ok=True)
@@ -107,25 +114,25 @@ def filled(owner):
     return value(owner, "SELECT coalesce(max(rows_filled), 0) FROM backfill_runs")
 
 
-def holds(owner, words):
+def holds(owner, why):
     """Whether the run waits for this reason."""
     return owner.execute(
-        "SELECT 1 FROM backfill_runs WHERE status = 'paused' AND note LIKE %s", [f"%{words}%"]
+        "SELECT 1 FROM backfill_runs WHERE status = 'paused' AND note LIKE %s", [f"{why} %"]
     ).fetchone()
 
 
-def assert_stands_still(owner, words):
-    wait_for(lambda: holds(owner, words), seconds=60)
+def assert_stands_still(owner, why):
+    wait_for(lambda: holds(owner, why), seconds=60)
 
     def unmoved():
         """The batch that was under way when the reason came up is done to its end."""
         before = filled(owner)
-        owner.execute("SELECT pg_sleep(1.5)")
+        owner.execute("SELECT pg_sleep(0.5)")
         return filled(owner) == before
 
     wait_for(unmoved, seconds=60)
     assert 0 < filled(owner) < ROWS
-    assert holds(owner, words)
+    assert holds(owner, why)
 
 
 def write(owner, length=200_000):
@@ -138,7 +145,7 @@ def test_run__standby_that_replays_nothing__waits_until_it_has_caught_up(databas
         try:
             write(owner)
             go_on()
-            assert_stands_still(owner, "MB behind")
+            assert_stands_still(owner, Why.REPLICA_SIZE)
             assert any("waiting, a replica is" in line for line in said)
         finally:
             standby.execute("SELECT pg_wal_replay_resume()")
@@ -152,7 +159,7 @@ def test_run__standby_that_is_late__waits(database, owner, standby):
             late = "SELECT max(replay_lag) > '1 s' FROM pg_stat_replication"
             wait_for(lambda: write(owner, 1) or value(owner, late), seconds=60)
             go_on()
-            wait_for(lambda: holds(owner, " s behind"), seconds=60)
+            wait_for(lambda: holds(owner, Why.REPLICA_TIME), seconds=60)
         finally:
             standby.execute("ALTER SYSTEM RESET recovery_min_apply_delay")
             standby.execute("SELECT pg_reload_conf()")
@@ -169,7 +176,7 @@ def test_run__standby_that_receives_nothing__is_seen_by_its_slot_without_pg_moni
                 try:
                     write(owner)
                     go_on()
-                    assert_stands_still(owner, "MB behind")
+                    assert_stands_still(owner, Why.REPLICA_SIZE)
                 finally:
                     os.kill(receiver, signal.SIGCONT)
         finally:
@@ -202,7 +209,7 @@ def test_run__archive_that_takes_no_wal__waits_until_it_does(database, owner, ar
                 for _ in range(6):
                     switch()
                 go_on()
-                assert_stands_still(owner, "WAL segments wait to be archived")
+                assert_stands_still(owner, Why.ARCHIVE)
             finally:
                 archive.touch()
                 switch()

@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 import pytest
 from django.contrib import admin
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import models
+from django.test import Client
 from django.urls import reverse
 
 from tests import factories
@@ -186,3 +188,11 @@ def test_pages__two_thousand_made_up_inputs__none_fails(client):
     faults, seen = sent(client, int(os.environ.get("HOSTILE") or 2000), int(os.environ.get("SEED") or 1))
     print(f"made-up input: {seen}")
     assert faults == [], "\n".join(faults)
+
+
+def test_file__sent_to_a_page__is_refused_before_it_is_read(tmp_path, settings):
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    file = SimpleUploadedFile("x.bin", b"x" * 5_000_000)
+    client = Client(raise_request_exception=False)
+    assert client.post("/admin/login/", {"username": "x", "file": file}).status_code == 400
+    assert not [*tmp_path.iterdir()]

@@ -711,3 +711,29 @@ def test_engine__every_connection__prepares_nothing(web_database):
     assert wrapper.get_connection_params()["prepare_threshold"] is None
     assert "SERVES" in django_settings.DATABASES["default"]
     assert parse_database_url(web_database.url)["OPTIONS"].get("prepare_threshold") is None
+
+
+PATIENCE = """
+import os, django
+os.environ["DJANGO_SETTINGS_MODULE"] = "moeen.settings"
+django.setup()
+from django.db import OperationalError, connection
+from moeen.db.security import identity
+with identity.acting_as_auth():
+    for statement in ("SELECT pg_sleep(30)", "SELECT FROM users"):
+        try:
+            connection.cursor().execute(statement)
+        except OperationalError as error:
+            print(error.__cause__.sqlstate)
+"""
+
+
+def test_statement__of_a_page_that_takes_too_long__is_ended_and_of_a_lock_sooner(web_database):
+    said = {
+        "WEB_DATABASE_URL": web_database.target.url(web_database.name, user="moeen_web"),
+        "IDENTITY_KEY": web_database.identity_key(),
+    }
+    with web_database.connect() as holder, holder.transaction():
+        holder.execute("LOCK TABLE users")
+        done = run(python=PATIENCE, DATABASE_URL=web_database.url, STATEMENT_SECONDS="2", **said)
+    assert (done.stdout.split(), done.stderr) == (["57014", "55P03"], "")

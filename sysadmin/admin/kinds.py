@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db.backfill import Note, Why
 from sysadmin.models import User
 from sysadmin.tables import models_by_table, table
 
@@ -54,26 +53,24 @@ PURPOSES = {
 }
 
 
-#: What a backfill says of itself -> the same in the reader's language.
-NOTES = (
-    (r"a replica is ([\d,]+) MB behind", _("a replica is %s MB behind")),
-    (r"a replica is (\d+) s behind", _("a replica is %s s behind")),
-    (r"(\d+) WAL segments wait to be archived", _("%s WAL segments wait to be archived")),
-    (r"another session has waited ([\d.]+) s for a lock of ours", _("another session has waited %s s for our lock")),
-    (r"too many dead rows wait for vacuum \(([\d,]+)\)", _("too many dead rows wait for vacuum (%s)")),
-    (r"file (.+) exists", _("file %s exists")),
-    (r"an operator asked for a pause", _("an operator asked for a pause")),
-    (r"an administrator cancelled it", _("an administrator cancelled it")),
-    (r"(\d+) rows refused their value; it did not look for more", _("%s rows refused their value, or more")),
-)
+#: Why a backfill waits or ended, in the reader's language; %s: what was measured.
+NOTES = {
+    Why.REPLICA_SIZE: _("a replica is %s MB behind"),
+    Why.REPLICA_TIME: _("a replica is %s s behind"),
+    Why.ARCHIVE: _("%s WAL segments wait to be archived"),
+    Why.LOCKS: _("another session has waited %s s for our lock"),
+    Why.DEAD_ROWS: _("too many dead rows wait for vacuum (%s)"),
+    Why.PAUSE_FILE: _("file %s exists"),
+    Why.PAUSE_ASKED: _("an operator asked for a pause"),
+    Why.CANCELLED: _("an administrator cancelled it"),
+    Why.REFUSED: _("%s rows refused their value, or more"),
+}
 
 
 def note(text: str) -> str | SafeString:
     """What a run says of itself; in its own words, marked as English, where those are not known."""
-    for pattern, said in NOTES:
-        if found := re.fullmatch(pattern, text):
-            return str(said) % found.groups()
-    return english(text)
+    known = Note.read(text)
+    return str(NOTES[known.why]).replace("%s", known.measure) if known else english(text)
 
 
 def english(text: str) -> str | SafeString:

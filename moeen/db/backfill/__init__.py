@@ -9,6 +9,7 @@ from __future__ import annotations
 from moeen.db.backfill.definition import Backfill
 from moeen.db.backfill.engine import Busy, Options, run
 from moeen.db.backfill.ids import PublicIds, Remint, kept_words, pending, public_id_backfills, remint_backfills
+from moeen.db.backfill.notes import Note, Why
 from moeen.db.backfill.reports import Failure, Progress, Report, TableReport
 from moeen.db.backfill.surveys import Survey, survey
 
@@ -16,6 +17,7 @@ __all__ = [
     "Backfill",
     "Busy",
     "Failure",
+    "Note",
     "Options",
     "Progress",
     "PublicIds",
@@ -23,6 +25,7 @@ __all__ = [
     "Report",
     "Survey",
     "TableReport",
+    "Why",
     "kept_words",
     "pending",
     "public_id_backfills",

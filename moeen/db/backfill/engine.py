@@ -23,6 +23,7 @@ from moeen.db.backfill import runs, throttle
 from moeen.db.backfill.batches import Batches, Stopped, TooManyFailures, is_lost
 from moeen.db.backfill.connecting import connector
 from moeen.db.backfill.definition import Backfill
+from moeen.db.backfill.notes import Note, Why
 from moeen.db.backfill.pace import Limit, Pace
 from moeen.db.backfill.parts import Pages
 from moeen.db.backfill.reports import Failure, Progress, Report, TableReport
@@ -35,7 +36,6 @@ from moeen.db.explain import explain
 MOST_SWEEPS = 6
 WATCH_SECONDS = 1.0
 LOG_SECONDS = 10.0
-CANCELLED = "an administrator cancelled it"
 #: So long after the last use of the table by others it counts as in use.
 LIVE_MEMORY_SECONDS = 10.0
 
@@ -171,7 +171,8 @@ class _Table:
             extra={"table": item.table, "backfill": item.name, "missing": size.missing, "position": state.position},
         )
         before, self.rows = state.rows_filled, size.total
-        status, note, failures = "failed", "", self.failures
+        status, failures = "failed", self.failures
+        note: Note | str = ""
         try:
             left = size.missing
             for sweep in range(MOST_SWEEPS):
@@ -190,11 +191,11 @@ class _Table:
             status = "finished" if left == 0 else "incomplete"
             return left
         except TooManyFailures:
-            status, note = "incomplete", f"{len(failures)} rows refused their value; it did not look for more"
+            status, note = "incomplete", Note(Why.REFUSED, str(len(failures)))
             options.tell(f"{item.table}: {note}.")
             return measure(self.connection, item).missing
         except (KeyboardInterrupt, Stopped, Cancelled) as ending:
-            status, note = "stopped", CANCELLED if isinstance(ending, Cancelled) else ""
+            status, note = "stopped", Note(Why.CANCELLED) if isinstance(ending, Cancelled) else ""
             raise
         except Exception as error:
             known = explain(error)
@@ -203,10 +204,10 @@ class _Table:
         finally:
             self._end(state, status, note, before)
 
-    def _end(self, state: runs.Run, status: str, note: str, before: int) -> None:
+    def _end(self, state: runs.Run, status: str, note: Note | str, before: int) -> None:
         self.log.info(
             status,
-            extra={"table": self.item.table, "batches": self.batches, "refused": len(self.failures), "note": note},
+            extra={"table": self.item.table, "batches": self.batches, "refused": len(self.failures), "note": str(note)},
         )
         try:
             if self.connection.closed:
@@ -283,7 +284,8 @@ class _Table:
 
     def _watch(self, state: runs.Run, missing: int, workers: list[Batches], futures: list[Future[None]]) -> None:
         """Until the workers end: show progress, keep the run's row alive, hold the workers back when need be."""
-        started, logged, held, note = time.monotonic(), time.monotonic(), 0.0, ""
+        started, logged, held = time.monotonic(), time.monotonic(), 0.0
+        note: Note | None = None
         rates = _Rate()
         over = False
         while not over:
@@ -291,7 +293,9 @@ class _Table:
             if new != note:
                 held = time.monotonic()
                 self.options.tell(f"{self.item.table}: " + (f"waiting, {new}." if new else "going on."))
-                self.log.info("waiting" if new else "going on", extra={"table": self.item.table, "note": new})
+                self.log.info(
+                    "waiting" if new else "going on", extra={"table": self.item.table, "note": str(new or "")}
+                )
                 note = new
             if note:
                 self.free.clear()
@@ -301,20 +305,20 @@ class _Table:
             now = time.monotonic()
             rate = rates.at(now - started, self.filled)
             eta = max(missing - self.filled, 0) / rate if rate and not note else None
-            self.options.progress(Progress(self.item.table, self.filled, missing, rate, eta, note))
+            self.options.progress(Progress(self.item.table, self.filled, missing, rate, eta, str(note or "")))
             if now - logged > LOG_SECONDS or over:
                 logged = now
                 done = {"filled": self.filled, "missing": missing, "rows_per_second": round(rate)}
                 self.log.info("progress", extra={"table": self.item.table, "batch_pages": self.pace.pages, **done})
 
-    def _reason(self, state: runs.Run, pids: list[int], note: str, held: float) -> str:
-        """Why to wait now, or "". A connection that broke is made anew, and the lock with it."""
+    def _reason(self, state: runs.Run, pids: list[int], note: Note | None, held: float) -> Note | None:
+        """Why to wait now, if at all. A connection that broke is made anew, and the lock with it."""
         pause_file = self.options.pause_file
         if pause_file and pause_file.exists():
-            why = f"file {pause_file} exists"
+            why: Note | None = Note(Why.PAUSE_FILE, str(pause_file))
             self._alive(state, why)
             return why
-        why = ""
+        why = None
         try:
             if self.connection.closed:
                 self.connection = self.connect()
@@ -322,10 +326,10 @@ class _Table:
             why = throttle.reason(self.connection, self.item.table, self.rows, pids, self.options.limits)
             self._notice_use()
             patience = self.options.limits.dead_rows_patience
-            if why.startswith(throttle.DEAD_ROWS) and note and time.monotonic() - held > patience:
-                why = ""
+            if why and why.why is Why.DEAD_ROWS and note and time.monotonic() - held > patience:
+                why = None
             if runs.sign_of_life(self.connection, state, why):
-                why = "an operator asked for a pause"
+                why = Note(Why.PAUSE_ASKED)
                 runs.sign_of_life(self.connection, state, why)
             self._heed_cancel()
         except psycopg.OperationalError as error:
@@ -352,7 +356,7 @@ class _Table:
                 exit_code=FINDINGS,
             )
 
-    def _alive(self, state: runs.Run, note: str) -> None:
+    def _alive(self, state: runs.Run, note: Note | None) -> None:
         try:
             runs.sign_of_life(self.connection, state, note)
             self._heed_cancel()

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from moeen.db import registry, requests
 from moeen.db.backfill.definition import Backfill
+from moeen.db.backfill.notes import Note
 from moeen.db.backfill.reports import Failure
 
 
@@ -93,7 +94,7 @@ ADVANCE = """
 """
 
 
-def sign_of_life(connection: Connection[Any], run: Run, note: str) -> bool:
+def sign_of_life(connection: Connection[Any], run: Run, note: Note | None) -> bool:
     """Say that the run lives, and what it waits for; returns whether somebody asked for a pause."""
     row = connection.execute(
         """
@@ -101,7 +102,7 @@ def sign_of_life(connection: Connection[Any], run: Run, note: str) -> bool:
             status = CASE WHEN %(note)s::text = '' THEN 'running' ELSE 'paused' END
         WHERE id = %(run)s RETURNING pause_requested
         """,
-        {"note": note, "run": run.id},
+        {"note": note.kept() if note else "", "run": run.id},
     ).fetchone()
     return bool(row and row[0])
 
@@ -112,7 +113,7 @@ def is_cancelled(connection: Connection[Any], table: str) -> bool:
 
 
 def end(
-    connection: Connection[Any], run: Run, status: str, *, failures: Iterable[Failure] = (), note: str = ""
+    connection: Connection[Any], run: Run, status: str, *, failures: Iterable[Failure] = (), note: Note | str = ""
 ) -> None:
     """Record how a call ended. Only ``finished`` closes the run; with any other status the next call goes on."""
     if registry.facts().audit_table:
@@ -125,7 +126,7 @@ def end(
         """,
         {
             "status": status,
-            "note": note,
+            "note": note.kept() if isinstance(note, Note) else note,
             "failures": json.dumps([{"row": f.row, "reason": f.reason} for f in failures]),
             "run": run.id,
         },

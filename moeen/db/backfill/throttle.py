@@ -1,4 +1,4 @@
-"""Reasons to hold back: replicas, the archive, other sessions or vacuum cannot keep up. Each is said in words.
+"""Reasons to hold back: replicas, the archive, other sessions or vacuum cannot keep up. Each is a note.
 
 All of it is read from views that every role may read, and what a role is not shown counts as quiet.
 """
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
+
+from moeen.db.backfill.notes import Note, Why
 
 
 @dataclass(frozen=True)
@@ -45,23 +47,23 @@ _SIGNALS = r"""
 """
 
 
-def reason(connection: Connection[Any], table: str, rows: int, pids: Sequence[int], limits: Limits) -> str:
-    """Why the run had better wait now, or "". ``rows`` of the table; ``pids``: our workers' server processes."""
+def reason(connection: Connection[Any], table: str, rows: int, pids: Sequence[int], limits: Limits) -> Note | None:
+    """Why the run had better wait now, if at all. ``rows`` of the table; ``pids``: our workers' server processes."""
     row = connection.execute(_SIGNALS, {"pids": list(pids), "table": f'public."{table}"'}).fetchone()
     assert row is not None
     slot, behind, lag, archived, current, segment_bytes, waited, dead, alive = row
     if max(behind, slot) > limits.replica_bytes:
-        return f"a replica is {max(behind, slot) / 1e6:,.0f} MB behind"
+        return Note(Why.REPLICA_SIZE, f"{max(behind, slot) / 1e6:,.0f}")
     if behind and lag > limits.replica_seconds:
-        return f"a replica is {lag:.0f} s behind"
+        return Note(Why.REPLICA_TIME, f"{lag:.0f}")
     queue = unarchived(archived, current, segment_bytes)
     if queue > limits.unarchived_segments:
-        return f"{queue} WAL segments wait to be archived"
+        return Note(Why.ARCHIVE, f"{queue}")
     if waited > limits.lock_wait_seconds:
-        return f"another session has waited {waited:.1f} s for a lock of ours"
+        return Note(Why.LOCKS, f"{waited:.1f}")
     if dead is not None and dead > limits.dead_rows * max(alive, rows) + 100_000:
-        return f"{DEAD_ROWS} ({dead:,})"
-    return ""
+        return Note(Why.DEAD_ROWS, f"{dead:,}")
+    return None
 
 
 def use(connection: Connection[Any], table: str) -> int:
@@ -77,9 +79,6 @@ def use(connection: Connection[Any], table: str) -> int:
         [f'public."{table}"'],
     ).fetchone()
     return int(row[0]) if row else 0
-
-
-DEAD_ROWS = "too many dead rows wait for vacuum"
 
 
 def unarchived(archived: str | None, current: str, segment_bytes: int) -> int:

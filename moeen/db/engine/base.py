@@ -5,6 +5,7 @@ Keys of a DATABASES entry beyond Django's own:
 `PROJECT_REF` (str): the hosting project that HOST or USER must name, see `project.py`.
 `IDENTITY_KEY` (str): the key that serving processes sign with, see `security/signing.py`.
 `POOLED` (bool): a pooler stands between; nothing may be left behind in a session. Besides, it is found out.
+`PATIENCE` (int): seconds after which a statement of a person is ended, 0 for never.
 `SERVES` (bool): requests are served over it: only by a login that row security binds, see `web_login.py`.
 """
 
@@ -81,6 +82,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         binding.prepare(
             connection,
             timezone=self.timezone_name if self.is_pooled else "",
+            patience=self.settings_dict.get("PATIENCE", 0),
             identity_key=signing.configured(self),
         )
         return connection

@@ -32,12 +32,14 @@ from ..sql import set_configs
 class Binder:
     """What binding needs to know about a connection, and what it bound last.
 
-    `timezone` is bound as well where no session state may be set, "" elsewhere. `configured`: IDENTITY_KEY, if there is
-    one. `rebound`: whether the transaction has had more than one identity.
+    `timezone` is bound as well where no session state may be set, "" elsewhere. `patience`: seconds after which a
+    person's statement is ended, 0 for no limit; half of it for locks. `configured`: IDENTITY_KEY, if there is one.
+    `rebound`: whether the transaction has had more than one identity.
     """
 
     application: str
     timezone: str
+    patience: int
     configured: signing.Key | None
     signer: Signer | None = None
     who: identity.Identity | None = None
@@ -47,9 +49,9 @@ class Binder:
     renew_at: float = 0.0
 
 
-def prepare(connection: Any, *, timezone: str = "", identity_key: signing.Key | None = None) -> None:
+def prepare(connection: Any, *, timezone: str = "", patience: int = 0, identity_key: signing.Key | None = None) -> None:
     """Note what binding needs about a new connection, see Binder."""
-    connection.moeen_binder = Binder(_application(connection), timezone, identity_key)
+    connection.moeen_binder = Binder(_application(connection), timezone, patience, identity_key)
 
 
 @contextmanager
@@ -138,6 +140,8 @@ def _bind(connection: Any, who: identity.Identity, *, begin: bool) -> None:
     }
     if binder.timezone:
         values["TimeZone"] = binder.timezone
+    if binder.patience and who.role:
+        values |= {"statement_timeout": f"{binder.patience}s", "lock_timeout": f"{binder.patience * 500}ms"}
     if who.read_only and begin:
         values["transaction_read_only"] = "on"
     if begin and connection.autocommit:

@@ -288,6 +288,7 @@ def _lay_keys() -> None:
     """Keys of backups for the session, in processes of their own too; a developer's own are never used, nor is what
     they archive. Throwaway servers are not archived."""
     made, folder = keys.Signer.made(), scratch("moeen-keys-")
+    (folder / "backup.key").touch(mode=0o600)
     (folder / "backup.key").write_text(made.text())
     (folder / "backup.pub").write_text(made.public.text())
     os.environ |= {"BACKUP_SIGNING_KEY": str(folder / "backup.key"), "BACKUP_PUBLIC_KEYS": ""}

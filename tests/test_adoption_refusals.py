@@ -101,7 +101,7 @@ def said(report, where, what):
 
 
 @pytest.mark.parametrize("state", CASES)
-@pytest.mark.parametrize("place", ["here", "supabase"])
+@pytest.mark.parametrize("place", ["here", pytest.param("supabase", marks=pytest.mark.slow)])
 def test_migrate__database_that_cannot_be_adopted__is_refused_with_every_mismatch(new_database, state, place):
     database = states.database(new_database, state, place=place)
     with database.connect() as connection:
@@ -180,6 +180,34 @@ def test_migrate__obstacles_removed__goes_through(new_database):
         )
         call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
         assert connection.execute("SELECT count(*) FROM users WHERE role = 'staff'").fetchone()[0] > 3
+
+
+def test_migrate__a_partitioned_table__is_refused_and_goes_through_when_the_fix_was_run(new_database):
+    database = states.database(new_database, "core")
+    with database.connect() as connection:
+        connection.execute(
+            """
+            CREATE TABLE audit_logs (id uuid DEFAULT gen_random_uuid(), user_id uuid, action varchar(100) NOT NULL,
+                table_name varchar(100) NOT NULL, record_id uuid, old_values jsonb, new_values jsonb, ip_address inet,
+                user_agent text, created_at timestamp NOT NULL DEFAULT now(), PRIMARY KEY (id, created_at)
+            ) PARTITION BY RANGE (created_at);
+            CREATE INDEX audit_logs_created_at_idx ON audit_logs (created_at);
+            CREATE TABLE clinic_2024 PARTITION OF audit_logs FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+            CREATE TABLE clinic_later PARTITION OF audit_logs DEFAULT;
+            INSERT INTO audit_logs (action, table_name, created_at) SELECT 'UPDATE', 'users', t
+            FROM generate_series('2024-12-01', '2025-02-01', interval '1 week') AS t
+            """
+        )
+        with pytest.raises(AdoptionRefused) as refused:
+            call_command("migrate", database=database.alias, verbosity=0, no_backup="test", no_rehearsal="test")
+        (finding,) = refused.value.findings
+        assert (finding.object, finding.kind) == ("audit_logs", Kind.TABLE_KIND)
+        with connection.transaction():
+            for statement in finding.fix.statements():
+                connection.execute(statement)
+        call_command("migrate", database=database.alias, verbosity=0, no_backup="test")
+        counts = connection.execute("SELECT count(*), (SELECT count(*) FROM own_audit_logs) FROM audit_logs").fetchone()
+        assert counts == (9, 9)
 
 
 def test_manage_migrate__database_that_cannot_be_adopted__exits_with_3(new_database, manage):

@@ -209,7 +209,7 @@ def _requests() -> dict[str, Any]:
     elif any(timezone.now() - since > PATIENCE for since in waits):
         fact = Fact(_("worker"), FAIL, _("none is there, and requests wait"), WORKER)
     else:
-        fact = Fact(_("worker"), UNKNOWN, _("none is there now; what is asked for waits until one is"), WORKER)
+        fact = Fact(_("worker"), WARN, _("none is there now; what is asked for waits until one is"), WORKER)
     return {
         "worker": fact,
         "requests": [_shown(name, one) for name, one in asked],

@@ -27,6 +27,7 @@ from moeen.db.sql import compose, fragment
 
 #: MaxHeapAttributeNumber of PostgreSQL.
 MOST_COLUMNS = 1600
+_ELSEWHERE = "its rows stand elsewhere: rename it, or let manage.py import_database bring them into a new database"
 
 
 def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[Finding]:
@@ -34,7 +35,8 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
     live, name = item.live, item.name
     if live.kind != "r":
         kinds = {"v": "a view", "m": "a materialized view", "p": "a partitioned table", "f": "a foreign table"}
-        return [Finding(name, Kind.TABLE_KIND, "a table", kinds.get(live.kind, live.kind))]
+        fix = _in_one_piece(item) if live.kind == "p" else Fix(advice=_ELSEWHERE)
+        return [Finding(name, Kind.TABLE_KIND, "a table", kinds.get(live.kind, live.kind), fix=fix)]
     found = []
     keys = [c for c in live.constraints.values() if c.kind == "p"]
     wanted_key = next(c.columns for c in item.want.constraints if c.kind == "p")
@@ -70,6 +72,31 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
                 )
             )
     return found
+
+
+def _in_one_piece(item: Subject) -> Fix:
+    """How a partitioned table becomes one; the older one stays beside it, with what refers to it."""
+    names = {"t": item.name, "o": f"own_{item.name}"[:63]}
+    key = next(c for c in item.want.constraints if c.kind == "p")
+    script = [compose("ALTER TABLE {t} RENAME TO {o}", **names)]
+    script += [
+        compose("ALTER TABLE {o} RENAME CONSTRAINT {c} TO {n}", c=c.name, n=f"own_{c.name}"[:63], **names)
+        for c in item.live.constraints.values()
+        if c.name in item.pattern.constraints
+    ]
+    script += [
+        compose("ALTER INDEX {i} RENAME TO {n}", i=i.name, n=f"own_{i.name}"[:63])
+        for i in item.live.indexes.values()
+        if i.name in item.pattern.indexes and not i.constraint
+    ]
+    script += [
+        compose("CREATE TABLE {t} (LIKE {o} INCLUDING DEFAULTS INCLUDING COMMENTS)", **names),
+        compose("INSERT INTO {t} SELECT * FROM {o}", **names),
+        compose("ALTER TABLE {t} ADD CONSTRAINT {c} {b}", c=key.name, b=fragment(key.body), **names),
+    ]
+    actions = [RunSQL(item.table, statement) for statement in script]
+    advice = "in one transaction, and make the keys that refer to it anew; the older one stays until nobody needs it"
+    return Fix.by(*actions, advice=advice)
 
 
 def _full_of_columns(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:

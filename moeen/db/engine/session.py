@@ -34,6 +34,7 @@ PINNED = {
     "transform_null_equals": "off",
     "array_nulls": "on",
     "check_function_bodies": "on",
+    "exit_on_error": "off",
     "jit": "off",
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",

@@ -28,7 +28,7 @@ def findings(connection: BaseDatabaseWrapper, adopted: Sequence[Subject]) -> Ite
     if log:
         yield from _triggers(connection, ObjectName(PUBLIC, log))
     for item in adopted:
-        if item.name == log:
+        if item.name == log and item.live.kind == "r":
             yield from _constraints(item)
 
 

@@ -151,7 +151,7 @@ def test_migrate__each_case__keeps_the_law(strange, case, state, place):
     comes_to_what_it_must(strange(place, case, state=state), case)
 
 
-@pytest.mark.parametrize("case", ["views", "template_policy"])
+@pytest.mark.parametrize("case", ["views", pytest.param("template_policy", marks=pytest.mark.slow)])
 def test_adoption_and_plan__of_such_a_database__say_what_migrate_does(strange, case, manage):
     database = strange("here", case)
     refused = CASES[case]["comes_to"] == "refused"

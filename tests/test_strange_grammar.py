@@ -145,6 +145,7 @@ def test_adoption__of_a_database_with_all_that_is_carried_over__keeps_the_law(ne
     assert judge(database) == ""
 
 
+@pytest.mark.slow
 def test_adoption__of_a_database_with_much_that_is_refused__names_it_all(new_database, server_of):
     server_of("here")
     database = states.database(new_database, "core")

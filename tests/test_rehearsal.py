@@ -136,6 +136,7 @@ def test_migrate__run_that_would_stop_half_way__is_refused_whole_and_changes_not
     assert taken >= {"appointments", "patients"}, caught.value
 
 
+@pytest.mark.slow
 def test_plan__of_a_run_that_would_stop__says_so_as_migrate_does(obstructed, manage):
     done = manage("migrate", "--plan", DATABASE_URL=obstructed.url)
     assert done.returncode == FINDINGS
@@ -207,6 +208,7 @@ def test_migrate__nothing_pending_or_nothing_there__rehearses_nothing(new_databa
         call_command("migrate", database=fresh.alias, verbosity=0, no_backup="test")
 
 
+@pytest.mark.slow
 def test_plan__that_goes_through__says_it_was_rehearsed(new_database, manage):
     database = states.database(new_database, "core")
     done = manage("migrate", "--plan", "--verbose", DATABASE_URL=database.url)

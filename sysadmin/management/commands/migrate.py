@@ -217,6 +217,7 @@ class Command(migrate.Command):
         runner.refuse_changed_history(connection, run.loader)
         with self.display:
             verdict = runner.judge(connection, run)
+        runner.keep(connection, run, verdict)
         if verdict.refusal is not None and not isinstance(verdict.refusal, Findings | plan.Blocking):
             raise verdict.refusal  # to tell the statements takes the same rights, the same history
         seen = verdict.rehearsal.seen if verdict.rehearsal else ()

@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: docs help migrate run serve demo quick test test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-pages test-stranger release test-fleet test-ha bench-fleet test-browser test-hostile bench-admin
+.PHONY: docs help migrate run serve demo quick test test-slow test-between coverage test-migrations test-kill test-kill-backfill test-backup test-archive test-forgery test-strange test-audit test-import test-demo bench-backup check messages stop clean lock bench-migrate bench-live bench-backfill runtime development bench-validate bench-rls bench-audit bench-import test-mutation test-pages test-stranger release test-fleet test-ha bench-fleet test-browser pictures test-hostile bench-admin
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -47,19 +47,22 @@ demo: runtime  ## serve a made-up clinic, with a login for each role, on this ma
 		trap "kill $$!; stopped=yes" INT TERM; wait $$!; status=$$?; \
 		[ -z "$$stopped" ] || { wait $$!; status=0; }; $(MANAGE) embedded_server stop; exit $$status
 
-test: development  ## run all tests on the newest and the oldest PostgreSQL here (ARGS="-k name" for some)
+test: development  ## run the tests on the newest PostgreSQL here, but for the slow ones (ARGS="-k name" for some)
 	@$(PYTEST) $(ARGS)
+
+test-slow: development  ## run what that leaves out: the slow tests, and all tests on the oldest PostgreSQL here
+	@$(PYTEST) -m "slow and not (long or between)" $(ARGS)
 
 test-between: development  ## run the same tests on the versions between the newest and the oldest
 	@$(PYTEST) -m "between and not long" $(ARGS)
 
 # On the newest PostgreSQL alone. tests/quick.txt names them: the most telling tests of each area.
 quick: development  ## run the most telling tests, in about two minutes
-	@$(PYTEST) -m "not (long or slow or between)" -k "not (supabase or system-)" @tests/quick.txt $(ARGS)
+	@$(PYTEST) -k "not supabase" @tests/quick.txt $(ARGS)
 
-coverage: development  ## run all tests and list the lines of moeen/db that none has reached
+coverage: development  ## run both and list the lines of moeen/db that no test has reached: at most 5 % of them
 	@mkdir -p .pytest_cache/coverage
-	@$(PYTEST) --cov --cov-report=term-missing $(ARGS)
+	@$(PYTEST) -m "not (long or between)" --cov --cov-report=term-missing $(ARGS)
 
 test-migrations: development  ## each migration back and forth twice, and begun again after a stop before its record
 	@$(PYTEST) -m long tests/test_migrations.py $(ARGS)
@@ -105,6 +108,9 @@ test-demo: development  ## make demo from nothing: every role signs in over HTTP
 
 test-browser: development  ## the admin in Debian's Chromium, over a demo clinic: what people do there (PICTURES=folder)
 	@PICTURES=$(PICTURES) $(BIN)/python -m pytest -m long tests/test_browser.py $(ARGS)
+
+pictures: development  ## the pictures of the pages about the admin (docs/pictures), made anew by Debian's Chromium
+	@PICTURES=docs/pictures $(BIN)/python -m pytest -m long tests/test_browser.py -k docs__pictures $(ARGS)
 
 test-hostile: development  ## two thousand made-up filters, ids, JSON texts and forms: no page of the admin fails (SEED=2, HOSTILE=500)
 	@SEED=$(SEED) HOSTILE=$(HOSTILE) $(BIN)/python -m pytest -s -m long tests/test_hostile_input.py $(ARGS)

@@ -12,10 +12,9 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from moeen import throttle
+from moeen import known_browsers, throttle
 from moeen.account import AccountPage
 from moeen.db.security import identity, sign_ins
-from moeen.middleware import origin
 from moeen.sign_in import complete, held, prove, second_factors
 
 #: In a session: its person has typed their password, and begins with a second factor.
@@ -47,7 +46,7 @@ class PasswordForm(forms.Form):
 
 def _guessed(request: HttpRequest, user: Any, is_right: Any) -> bool:
     """Asks `is_right()`, unless the account or the address waits; what is wrong counts as a wrong password does."""
-    marks = throttle.marks(user.email, origin(request)["address"])
+    marks = known_browsers.marks(request, user.email)
     if throttle.is_exhausted(marks):
         sign_ins.record(sign_ins.LOCKED_OUT, account=user.email)
         return False

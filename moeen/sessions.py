@@ -11,7 +11,7 @@ from django.contrib.auth import logout
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from moeen import middleware
+from moeen import known_browsers, middleware
 from moeen.db.security import identity
 
 #: In a session: when its person signed in and when it was last used, in seconds since 1970; from where, and with what.
@@ -24,9 +24,10 @@ REFRESH = "X-Refresh"
 _EVERY = 60
 
 
-def begin(sender: Any, request: HttpRequest | None, **kwargs: Any) -> None:
+def begin(sender: Any, request: HttpRequest | None, user: Any = None, **kwargs: Any) -> None:
     """Receiver of user_logged_in."""
     if request is not None:
+        request.__dict__["signed_in"] = user and user.email
         request.session[BEGUN] = request.session[SEEN] = int(time.time())
         told = middleware.origin(request)
         request.session[ADDRESS], request.session[AGENT] = told["address"], told["agent"][: identity.AGENT_LENGTH]
@@ -65,4 +66,7 @@ class SessionLimitsMiddleware:
                     logout(request)
             elif now - seen > _EVERY and REFRESH not in request.headers:
                 session[SEEN] = now
-        return self.get_response(request)
+        response = self.get_response(request)
+        if account := request.__dict__.get("signed_in"):
+            known_browsers.remember(response, account)
+        return response

@@ -16,9 +16,8 @@ from django.shortcuts import redirect
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 
-from moeen import throttle
+from moeen import known_browsers, throttle
 from moeen.db.security import identity, sign_ins
-from moeen.middleware import origin
 from moeen.sessions import PROVEN, must_be_proven
 
 _REFUSED = _("The e-mail address or the password is wrong, or this account may not sign in.")
@@ -39,10 +38,12 @@ class SignInForm(AuthenticationForm):
         if self.request is None:
             return super().clean()
         account = self.cleaned_data.get("username", "")
-        marks = throttle.marks(account, origin(self.request)["address"])
+        marks = known_browsers.marks(self.request, account)
         waits = throttle.is_exhausted(marks)
         if waits:
             sign_ins.record(sign_ins.LOCKED_OUT, account=account)
+        if throttle.is_exhausted(marks[1:]):  # the address: that tells of no account, and costs no time
+            raise self.get_invalid_login_error()
         try:
             found = super().clean()
         except ValidationError:
@@ -78,7 +79,7 @@ def complete(request: HttpRequest, user: Any, *, proven: bool = False) -> None:
     login(request, user)
     if proven:
         prove(request)
-    throttle.forget(throttle.marks(user.email, "")[:1])
+    throttle.forget(known_browsers.marks(request, user.email)[:1])
 
 
 def prove(request: HttpRequest) -> None:

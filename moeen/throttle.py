@@ -27,15 +27,21 @@ Mark = tuple[str, int]
 _swept: dict[Path, float] = {}
 
 
-def marks(account: str, address: str, *, of: str = "", most: int | None = None) -> list[Mark]:
+def marks(account: str, address: str, *, of: str = "", most: int | None = None, browser: str = "") -> list[Mark]:
     """What a try counts against: the account, and the address unless it is this machine's, which is a proxy's.
 
-    `of`: what is tried, "" for signing in; `most`: how often for an account, where it is not SIGN_IN_TRIES.
+    `of`: what is tried, "" for signing in; `most`: how often for an account, where it is not SIGN_IN_TRIES; `browser`:
+    one whose tries at the account are counted apart.
     """
-    found = [(_key(f"{of}account {_plain(account)}"), most or settings.SIGN_IN_TRIES)]
+    found = [(_key(f"{of}account {_plain(account)} {browser}"), most or settings.SIGN_IN_TRIES)]
     if network := _network(address):
         found.append((_key(f"{of}address {network}"), settings.SIGN_IN_TRIES_OF_ADDRESS))
     return found
+
+
+def of_account(account: str) -> str:
+    """The same for one account, however it is written; without the secret key it says nothing of whose it is."""
+    return _key(_plain(account))
 
 
 def is_exhausted(marks: Sequence[Mark]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,14 @@ def check_web_login(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(checks.Tags.security)
 def check_dotenv(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The file that holds passwords and keys is for its owner and group alone."""
-    path = Path(settings.BASE_DIR, ".env")
-    try:
-        open_to_all = path.stat().st_mode & 0o007
-    except OSError:
-        return []
-    words = f"Everybody on this machine may read or write {path.name}, which holds passwords."
-    return [checks.Warning(words, hint=f"chmod o= {path}", id="moeen.W126")] if open_to_all else []
+    """The files that hold passwords and keys are for their owner and group alone."""
+    found: list[CheckMessage] = []
+    for path in (Path(settings.BASE_DIR, ".env"), settings.BACKUP_SIGNING_KEY):
+        with suppress(OSError):
+            if path.stat().st_mode & 0o007:
+                words = f"Everybody on this machine may read or write {path.name}, which holds secrets."
+                found.append(checks.Warning(words, hint=f"chmod o= {path}", id="moeen.W126"))
+    return found
 
 
 @register

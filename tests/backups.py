@@ -11,6 +11,7 @@ from moeen.db.backups import dump, store
 EVERYTHING = """
 CREATE TYPE mood AS ENUM ('calm', 'ok', 'سعيد');
 CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+CREATE TYPE scores AS RANGE (subtype = float8);
 CREATE SCHEMA app;
 CREATE FUNCTION app.twice(x integer) RETURNS integer LANGUAGE sql IMMUTABLE SET search_path = '' AS 'SELECT x * 2';
 REVOKE EXECUTE ON FUNCTION app.twice(integer) FROM PUBLIC;

@@ -11,6 +11,8 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 #: A folder for pictures of the pages, if they are wanted.
 PICTURES = os.environ.get("PICTURES", "")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+#: A picture in the docs, small enough for the repository.
+PICTURED, LARGEST = {"width": 760, "height": 560}, 80_000
 LOCALES = {"ar": "ar-SA", "en": "en-GB"}
 
 
@@ -60,10 +62,14 @@ class Visitor:
         self.page.goto(address)
         return self.page
 
-    def picture(self, name):
-        if PICTURES:
-            Path(PICTURES).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+    def picture(self, name, *, folder=PICTURES, whole=True):
+        """Of the page, or of what the window shows of it. Returns the file, if pictures are wanted."""
+        if not folder:
+            return None
+        path = Path(folder) / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path, full_page=whole)
+        return path
 
     def close(self):
         self.context.close()

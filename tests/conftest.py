@@ -34,20 +34,30 @@ read_pages()
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS]
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """With several processes (`--dist loadgroup`) all tests of a module go to one, for each value of SHARED.
+    """All tests of a module run one after the other for each value of SHARED; of several processes (`--dist
+    loadgroup`) in one.
 
-    Tests on a version between the newest and the oldest are marked: those two seldom agree where it differs.
+    Tests on another version than the newest are slow: most of them prove the same once more. Those on one that is not
+    the oldest either are marked besides: those two seldom agree where it differs.
     """
-    between = servers.between()
+    marks = {"slow": servers.older(), "between": servers.between()}
     for item in items:
         values = getattr(item, "callspec", None)
         for value in values.params.values() if values else ():
-            if between.intersection(map(str, value) if isinstance(value, tuple) else [str(value)]):
-                item.add_marker(pytest.mark.between)
+            named = set(map(str, value) if isinstance(value, tuple) else [str(value)])
+            for mark, versions in marks.items():
+                if versions & named:
+                    item.add_marker(mark)
         shared = [str(values.params[name]) for name in SHARED if values and name in values.params]
         item.add_marker(pytest.mark.xdist_group("-".join([item.module.__name__, *shared])))
+    outcome = yield
+    groups = {}
+    for item in items:  # pytest groups them by the number of the value, which each list of values counts for itself
+        groups.setdefault(item.get_closest_marker("xdist_group").args[0], []).append(item)
+    items[:] = itertools.chain.from_iterable(groups.values())
+    return outcome
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,20 @@ import pytest
 from django.db import connections
 
 from moeen.db import backfill
-from moeen.db.backfill import throttle
+from moeen.db.backfill import engine, throttle
 from moeen.db.backfill.notes import Why
 from tests import servers
 from tests.test_backfill import Fill, value, wait_for
 
-ROWS = 20_000
+ROWS = 8_000
 #: Far from what these tests make, but for the one limit that each is about.
 QUIET = {"replica_bytes": 2**60, "replica_seconds": 1e9, "unarchived_segments": 10**6}
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """A run looks around more often than it would."""
+    monkeypatch.setattr(engine, "WATCH_SECONDS", 0.2)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +127,7 @@ def assert_stands_still(owner, why):
     def unmoved():
         """The batch that was under way when the reason came up is done to its end."""
         before = filled(owner)
-        owner.execute("SELECT pg_sleep(1.5)")
+        owner.execute("SELECT pg_sleep(0.5)")
         return filled(owner) == before
 
     wait_for(unmoved, seconds=60)

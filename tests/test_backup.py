@@ -1,5 +1,6 @@
 """Backups: round trips, refusals, damage, failures in the middle. The long proofs are in test_backup_long.py."""
 
+import errno
 import hashlib
 import json
 import os
@@ -583,6 +584,33 @@ def transfers(database, folder, *, clients, accounts, jobs=2):
 
 
 # -- a verification leaves nothing ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "code"), [("could not write: No space left on device", 1), ("server closed the connection", 1), ("", -9)]
+)
+def test_verify__stopped_by_its_machine__no_word_about_the_backup(kept, monkeypatch, tmp_path, said, code):
+    """A full disk here must not have a good backup counted as a bad one, and pruned before others."""
+
+    def stopped(*args, **options):
+        raise program_errors.failure("pg_restore", said, code)
+
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    monkeypatch.setattr(pg_restore, "restore", stopped)
+    with pytest.raises(program_errors.Stopped) as caught:
+        verify.prove(at, kept[1].id)
+    assert caught.value.exit_code == 1
+    assert at.verification(kept[1].id) == kept[0].verification(kept[1].id)
+
+
+def test_verify__outcome_cannot_be_kept__is_said(kept, monkeypatch):
+    def full(self, name, fact):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store.Store, "record", full)
+    report = verify.prove(kept[0], kept[1].id)
+    assert report.ok
+    assert "could not be kept beside the backup: No space left on device" in report.notes[-1]
 
 
 def test_verify__killed__its_server_and_data_are_gone(filled, kept, tmp_path):

@@ -535,6 +535,7 @@ def run(manage, database, folder, words, **values):
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heading", ["Reverse one migration", "Reverse an app", "Leave the public_id columns out"])
 def test_rollback__documented_steps__run_as_written_and_forward_again(
     migrated, manage, tmp_path, new_database, heading
@@ -614,6 +615,7 @@ def test_restore__of_a_migrated_database__signs_with_the_keys_of_its_place(migra
     new_database.drop(original)
 
 
+@pytest.mark.slow
 def test_rollback__restore_the_backup__run_as_written(migrated, manage, tmp_path, new_database):
     _release(migrated)
     database = new_database(template=migrated.name)

@@ -13,7 +13,19 @@ from sysadmin.models import OperatorReport, Role
 from tests import servers
 from tests.access.matrix import MATRIX
 from tests.access.roads import parse
-from tests.browsing import NARROW, WIDE, Visitor, chromium, follow, unfit, untranslated, violations
+from tests.browsing import (
+    LARGEST,
+    NARROW,
+    PICTURED,
+    PICTURES,
+    WIDE,
+    Visitor,
+    chromium,
+    follow,
+    unfit,
+    untranslated,
+    violations,
+)
 from tests.test_serving import GUNICORN, run, serve
 
 pytestmark = pytest.mark.long
@@ -32,20 +44,20 @@ def clinic(web_database):
     database, folder = web_database, servers.scratch()
     (folder / "password").write_text(PASSWORD, encoding="utf-8")
     owner = {"DATABASE_URL": database.url, "LOG_DIR": str(folder / "logs"), "BACKUP_DIR": str(folder / "backups")}
+    web = {
+        "WEB_DATABASE_URL": database.target.url(database.name, user="moeen_web"),
+        "IDENTITY_KEY": database.identity_key(),
+        "CACHE_DIR": str(folder / "cache"),
+    }
     words = ("--expect", database.name, "--password-file", str(folder / "password"))
     for command in (("seed_demo", *words), ("collectstatic", "--noinput", "--verbosity", "0"), ("doctor",)):
-        done = run(*command, **owner)
+        done = run(*command, **owner | web)
         assert done.returncode in (0, 3), done.stderr
     with database.connect() as connection:
         connection.execute(
             """INSERT INTO backfill_runs (name, table_name, status, rows_total, rows_missing, rows_filled, seconds)
                VALUES ('public_ids', 'patients', 'stopped', 1000, 1000, 250, 10)"""
         )
-    web = {
-        "WEB_DATABASE_URL": database.target.url(database.name, user="moeen_web"),
-        "IDENTITY_KEY": database.identity_key(),
-        "CACHE_DIR": str(folder / "cache"),
-    }
     return database, owner | web
 
 
@@ -281,6 +293,16 @@ def test_backfill__paused_and_let_go_on__in_the_operations_room(visit, clinic):
         assert value(clinic[0], asked) == wanted
 
 
+def test_backup__verify_now__is_asked_for_and_withdrawn_while_no_worker_is_there(visit, clinic):
+    waiting = "SELECT count(*) FROM operator_requests WHERE taken_at IS NULL"
+    page = visit("admin").go(page_of(OperatorReport, "changelist"))
+    follow(page, "button:has-text('Verify now')")
+    assert "waits until one is" in page.inner_text("[aria-labelledby=requests]")
+    assert value(clinic[0], waiting) == 1
+    follow(page, "button:has-text('Withdraw')")
+    assert value(clinic[0], waiting) == 0
+
+
 def test_language__switched__stays_on_the_page(visit):
     page = visit("staff").go(page_of(Patient, "changelist"))
     follow(page, ".language-switch button[value=ar]")
@@ -386,3 +408,28 @@ def test_main_pages__accessibility__nothing_serious(visit, clinic, options):
     opened = visits(visit, pages, bypass_csp=True, **options)  # axe-core styles what it looks at
     found = [(address, *one) for _, address, page in opened for one in violations(page)]
     assert not found, "\n".join(map(str, found))
+
+
+def pictured(database):
+    """What the pages about the admin show: (name, who, address, what is scrolled to)."""
+    pages = {address: role for role, address in main_pages(database)}
+    timeline = next(address for address in pages if address.endswith("/timeline/"))
+    role = next(address for address in pages if address.startswith("/admin/sysadmin/role/"))
+    shown = {
+        "patients": (page_of(Patient, "changelist"), "html"),
+        "timeline": (timeline, "html"),
+        "operations": (page_of(OperatorReport, "changelist"), "#migrations"),
+        "role": (role, ".matrix"),
+    }
+    return [(name, pages[address], address, place) for name, (address, place) in shown.items()]
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_docs__pictures_of_the_admin__are_made_here_and_small(visit, clinic, tmp_path, language):
+    """`make pictures` keeps them."""
+    for name, role, address, place in pictured(clinic[0]):
+        visitor = visit(role, language=language, size=PICTURED)
+        visitor.go(address).locator(place).first.evaluate("one => one.scrollIntoView()")
+        path = visitor.picture(f"{name}.{language}", folder=PICTURES or tmp_path, whole=False)
+        assert path.stat().st_size < LARGEST, path.name
+        assert (servers.PROJECT / "docs" / "pictures" / path.name).exists()

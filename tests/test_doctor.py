@@ -75,6 +75,7 @@ def test_doctor__older_database__leads_to_the_report_of_its_adoption(new_databas
         assert (found[name].state, "validate_schema --adoption" in found[name].next_step) == ("fail", True)
 
 
+@pytest.mark.slow
 def test_doctor__adopted_database__says_backfill(new_database):
     database = states.database(new_database, "core")
     call_command("migrate", database=database.alias, verbosity=0)

@@ -16,7 +16,7 @@ from django.contrib.auth import hashers
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from healthcare.models import Appointment, Doctor, Patient
@@ -543,6 +543,29 @@ def test_sign_in__wrong_too_often__waits_with_the_right_password_too(client, tri
     assert not try_to_sign_in(client, user.email, factories.PASSWORD)
     assert not try_to_sign_in(client, user.email, factories.PASSWORD, "198.51.100.1")
     assert try_to_sign_in(client, other.email, factories.PASSWORD)
+
+
+def test_sign_in__others_have_tried_too_often__waits_not_where_its_person_was_before(tries):
+    user, other = (factories.user(password=factories.PASSWORD) for _ in range(2))
+    own, shared, stranger = Client(), Client(), Client()
+    assert try_to_sign_in(own, user.email, factories.PASSWORD)
+    for person in (user, other):  # the last one's browser it is
+        assert try_to_sign_in(shared, person.email, factories.PASSWORD)
+    for browser in (own, shared):
+        browser.post(reverse("admin:logout"))
+    for _ in range(3):
+        assert not try_to_sign_in(stranger, user.email, "wrong")
+    assert not try_to_sign_in(stranger, user.email, factories.PASSWORD)
+    assert not try_to_sign_in(shared, user.email, factories.PASSWORD)
+    forged = Client()
+    forged.cookies["known"] = own.cookies["known"].value.replace(":", "0:", 1)
+    assert not try_to_sign_in(forged, user.email, factories.PASSWORD)
+    assert not try_to_sign_in(own, user.email, "wrong")
+    assert try_to_sign_in(own, user.email.upper(), factories.PASSWORD)
+    assert not try_to_sign_in(stranger, user.email, factories.PASSWORD)  # that has forgiven nobody else
+    for _ in range(3):
+        assert not try_to_sign_in(own, user.email, "wrong")
+    assert not try_to_sign_in(own, user.email, factories.PASSWORD)  # whoever has the browser may not try for ever
 
 
 def test_sign_in__right_after_some_wrong__begins_to_count_anew(client, tries):

@@ -36,6 +36,7 @@ def test_commands__each__has_a_dry_run_or_reads_or_is_refused(settings):
     assert refused - FILES == REFUSED
 
 
+@pytest.mark.slow
 def test_environment__asks_for_a_dry_run__migrate_and_backfill_change_nothing(new_database, manage):
     database = states.database(new_database, "core")
     there = {"DATABASE_URL": database.url}

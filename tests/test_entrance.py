@@ -190,6 +190,7 @@ def test_migrate__logins_that_lose_the_way_in__are_told_and_recorded(two, told):
         assert second.owner in losing.split(", ")
 
 
+@pytest.mark.slow
 def test_drop__one_clinic__leaves_the_others_whole(two, told, server, manage, settings, new_database):
     gone, stays = Clinic(new_database, server, "east"), two[0]
     settings.WEB_LOGIN = stays.web

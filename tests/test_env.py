@@ -232,12 +232,13 @@ def test_debug__by_command_and_key__on_only_for_developers(words, variables, exp
     assert done.stdout.strip() == expected
 
 
+@pytest.mark.parametrize("name", [".env", "backup.key"])
 @pytest.mark.parametrize(
     ("mode", "found"), [(0o600, []), (0o640, []), (0o644, ["moeen.W126"]), (0o602, ["moeen.W126"])]
 )
-def test_check__dotenv_that_others_may_use__is_a_warning(settings, tmp_path, mode, found):
-    settings.BASE_DIR = tmp_path
+def test_check__secrets_that_others_may_use__is_a_warning(settings, tmp_path, name, mode, found):
+    settings.BASE_DIR, settings.BACKUP_SIGNING_KEY = tmp_path, tmp_path / "backup.key"
     assert check_dotenv(None) == []
-    (tmp_path / ".env").touch(mode=0o600)
-    (tmp_path / ".env").chmod(mode)
+    (tmp_path / name).touch(mode=0o600)
+    (tmp_path / name).chmod(mode)
     assert [message.id for message in check_dotenv(None)] == found

@@ -67,6 +67,7 @@ def losing(database, *, gone=()):
     return {it.name: it for it in found if it.name.startswith(("clinic", "P", "pg"))}
 
 
+@pytest.mark.slow
 def test_migrate__logins_of_applications__are_asked_about_and_closed_to_or_kept(clinic, manage):
     """Adoption, plan and migrate agree; before a table is closed, everybody goes on."""
     with clinic.connect() as owner:

@@ -3,6 +3,8 @@
 import re
 import shlex
 
+import pytest
+
 from moeen.db import public_ids
 from tests import backups, servers, states
 
@@ -32,6 +34,7 @@ def test_guide__older_settings__are_taken_as_they_are(manage):
     assert (done.returncode, "The database is moeen_db on this machine" in done.stderr) == (0, True), done.stderr
 
 
+@pytest.mark.slow
 def test_guide__its_commands__run_as_written(new_database, manage, tmp_path):
     database = states.database(new_database, "core")
     lines = re.findall(

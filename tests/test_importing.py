@@ -6,6 +6,7 @@ import tomllib
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
+from uuid import RFC_4122, UUID
 
 import psycopg
 import pyrage
@@ -13,9 +14,10 @@ import pytest
 from django.db import connections
 from psycopg import sql
 
-from moeen.db import importing
+from moeen.db import importing, public_ids
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.importing import engine, writing
+from moeen.db.importing.made import Maker
 from moeen.db.importing.mapping import MappingError
 from moeen.db.importing.source import Source
 from moeen.db.kinds import Kind
@@ -156,6 +158,10 @@ def test_run__many_rows_for_empty_tables__leaves_the_catalog_as_it_was(source, t
     with target.connect() as connection:
         connection.execute("COMMENT ON CONSTRAINT patients_email_key ON patients IS 'kept'")
         connection.execute("CREATE INDEX appointments_own_idx ON appointments (duration) WITH (fillfactor = 80)")
+        connection.execute(
+            "CREATE TABLE own_notes (user_id uuid REFERENCES users); INSERT INTO own_notes VALUES (NULL);"
+            "CREATE VIEW own_list AS SELECT a.id, a.notes FROM appointments AS a GROUP BY a.id"
+        )
         before = snapshots.lines(connection)
         oids = dict(connection.execute("SELECT relname, oid FROM pg_class WHERE relkind = 'i'").fetchall())
         receipt = generations.run(source, target, MAPPING, tmp_path)
@@ -163,9 +169,10 @@ def test_run__many_rows_for_empty_tables__leaves_the_catalog_as_it_was(source, t
         assert snapshots.lines(connection) == before
         after = dict(connection.execute("SELECT relname, oid FROM pg_class WHERE relkind = 'i'").fetchall())
         remade = {name for name in oids if oids[name] != after[name]}
-        assert remade >= {"patients_email_key", "patients_user_id_key", "appointments_patient_id_idx"}
+        assert remade >= {"patients_email_key", "patients_user_id_key", "appointments_patient_id_idx", "patients_pkey"}
         assert "legacy_keys_source_table_name_old_key_key" in remade
-        assert "appointments_own_idx" not in remade
+        # One has a form of its own, on one stands a view, on one the foreign key of a table with rows.
+        assert not remade & {"appointments_own_idx", "appointments_pkey", "users_pkey"}
         assert connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'import_work'").fetchone() == (0,)
 
 
@@ -490,6 +497,32 @@ def test_proof__a_row_changed_behind_its_back__is_seen(own_source, target, tmp_p
     theirs = query(own_source, "SELECT mobile FROM patients WHERE id = %s", int(key))
     assert query(target, "SELECT phone FROM patients AS p JOIN legacy_keys ON new_id = p.id WHERE old_key = %s "
                  "AND table_name = 'patients'", key) == theirs  # fmt: skip
+
+
+def test_proof__two_rows_whose_old_keys_are_swapped__are_seen(own_source, target, tmp_path):
+    """The same rows stand under the same hashes; only which key leads to which is another."""
+    assert generations.run(own_source, target, MAPPING, tmp_path).ok
+    with target.connect() as connection:
+        connection.execute(
+            "UPDATE legacy_keys AS l SET new_id = o.new_id FROM legacy_keys AS o WHERE l.table_name = 'appointments' "
+            "AND o.table_name = l.table_name AND (l.old_key, o.old_key) IN (('1', '2'), ('2', '1'))"
+        )
+    again = generations.run(own_source, target, MAPPING, tmp_path)
+    assert [(one.table, one.altered_keys) for one in again.tables if not one.ok] == [("appointments", ("1", "2"))]
+    assert not again.ok
+
+
+def test_maker__more_rows_than_its_counter_counts__have_ids_of_their_own_that_ascend():
+    written = Maker("pat_").before([f"{number}\told\n".encode() for number in range(10_000)]).decode()
+    rows = [line.split("\t") for line in written.splitlines()]
+    assert [int(row[2]) for row in rows] == list(range(10_000))
+    ids = [UUID(row[0]) for row in rows]
+    assert len({one.int & (1 << 60) - 1 for one in ids}) == len(ids)
+    assert [one.int >> 64 for one in ids] == sorted({one.int >> 64 for one in ids})
+    assert {(one.version, one.variant) for one in ids} == {(7, RFC_4122)}
+    assert len({row[1] for row in rows}) == len(rows)
+    assert {public_ids.parse(row[1]).form for row in rows} == {public_ids.Form.CUID2}
+    assert Maker().before([b"k\td\n"]).count(b"\t") == 2
 
 
 def test_command__from_a_variable__checks_runs_and_says_what_it_did(own_source, target, manage):

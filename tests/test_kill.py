@@ -69,7 +69,7 @@ def check(new_database, unbroken, state, moments):
     assert killed > moments // 2
 
 
-@pytest.mark.parametrize("state", ["core", "full"])
+@pytest.mark.parametrize("state", ["core", pytest.param("full", marks=pytest.mark.slow)])
 def test_migrate__killed_at_random_moments__ends_the_same(new_database, unbroken, state):
     check(new_database, unbroken, state, 3)
 

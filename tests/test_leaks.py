@@ -445,6 +445,7 @@ def test_pooler__session__is_left_as_it_was(proof, pooled):
     assert found == (url["USER"], "none", "", 0, 0)
 
 
+@pytest.mark.slow
 def test_migrate__two_databases_of_one_new_cluster_at_once__both_get_their_roles(new_database, manage):
     server = servers.start(shape=None)
     databases = [new_database(server=server) for _ in range(2)]

@@ -70,6 +70,7 @@ def assert_same(state, expected, where):
     assert (sorted(state - expected), sorted(expected - state)) == ([], []), where
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.long)], ids=["once", "twice"])
 def test_migrations__one_by_one_forward_and_back__leave_no_trace(new_database, times):
     database = states.database(new_database, "fresh")
@@ -221,6 +222,7 @@ def test_migrations__to_zero_beside_a_platforms_auth__leave_it_alone(new_databas
     assert "app" not in snapshots.schemas(connection)
 
 
+@pytest.mark.slow
 def test_migrations__to_zero_after_an_older_auth__leave_it_alone(new_database):
     database = states.database(new_database, "full")
     connection = connections[database.alias]

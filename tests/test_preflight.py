@@ -47,6 +47,7 @@ def test_migrate__role_without_rights__names_every_grant_and_works_when_they_are
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_migrate__tables_of_another_owner__asks_for_the_least_and_works_when_it_is_given(new_database, guest, manage):
     _, name = guest
     database = states.database(new_database, "core")

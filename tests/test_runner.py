@@ -376,6 +376,7 @@ def test_ledger__edited_further_than_edits_tell__is_refused_whichever_form_ran(c
     assert not files.are_unchanged(connection)
 
 
+@pytest.mark.slow
 def test_migrate__reversing_off_a_terminal__wants_to_be_told_that_nobody_is_there(copy, manage):
     with copy.connect() as connection:
         connection.execute("INSERT INTO crm_leads (name) VALUES ('A lead')")

@@ -7,46 +7,23 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.migrations.loader import MigrationLoader
 
-from moeen.db import doctor, public_ids, schema
-from moeen.db.backups import restore
+from moeen.db import doctor, schema
 from moeen.db.errors import MoeenError
 from moeen.db.history import files, ledger
 from moeen.db.kinds import Kind
 from moeen.db.schema import canonical
 from moeen.db.security import exposure
 from moeen.env import parse_database_url
-from tests import backups, servers, states
+from tests import servers, states
 
-PENDING = {"users", "patients", "doctors", "appointments", "sessions", "insurance_claims"}
 NUMBERS = itertools.count(1)
-# Every state on this server; elsewhere the one that has most to convert.
-CASES = [
-    (place, state)
-    for place in states.PLACES
-    for state in ("fresh", "core", "full")
-    if place == "here" or state == "full"
-]
 
 
-def migrated(new_database, state="fresh", place="here"):
-    if state == "fresh":
-        return states.migrated(new_database, place=place)
-    made = states.database(new_database, state, place=place)
-    call_command("migrate", database=made.alias, verbosity=0, no_backup="test", no_rehearsal="test")
-    return made
-
-
-def dated(database):
-    """Table -> how many of its rows have an id that is a date and a counter, read row by row."""
-    with database.connect() as direct:
-        tables = [model._meta.db_table for model in public_ids.PREFIXES.values()]
-        condition = "public_id ~ '^[a-z]{3}_[0-9]{8}_[0-9]{6,12}$'"
-        counts = {t: direct.execute(f"SELECT count(*) FROM {t} WHERE {condition}").fetchone()[0] for t in tables}
-    return {table: f"{count:,}" for table, count in counts.items() if count and table != "audit_logs"}
+def migrated(new_database):
+    return states.migrated(new_database)
 
 
 def connection_as(new, url):
@@ -90,47 +67,6 @@ def test_expected__written_and_read__is_the_same(fresh):
     objects = schema.read(connections[fresh.alias]).objects
     assert canonical.load(canonical.write(objects)) == objects
     assert {"table", "column", "constraint", "index", "trigger", "policy", "function", "role"} <= objects.keys()
-
-
-@pytest.mark.parametrize(("place", "state"), CASES, ids=lambda word: word)
-def test_validate__start_state_migrated__finds_only_ids_to_give(new_database, tmp_path, place, state):
-    database = migrated(new_database, state, place)
-    connection = connections[database.alias]
-    result = schema.validate(connection)
-    assert result.unexpected == ()
-    waiting = {f.object.partition(".")[0] for f in result.findings if f.kind == Kind.PUBLIC_IDS_PENDING}
-    assert waiting == (set() if state == "fresh" else PENDING)
-    assert result.settled
-    guessable = {f.object.partition(".")[0]: f.found for f in result.findings if f.kind == Kind.PUBLIC_IDS_GUESSABLE}
-    assert guessable == dated(database)
-    assert bool(guessable) == (state == "full")
-    expected = canonical.load(schema.expected_path().read_text(encoding="utf-8"))
-    assert result.fingerprint == canonical.Form(expected, {}, "", "").fingerprint
-    if state != "fresh":
-        call_command("backfill_public_ids", database=database.alias, verbosity=0)
-        call_command("remint_public_ids", form="dated", database=database.alias, verbosity=0)
-    result = schema.validate(connection, advice=True)
-    assert result.findings == ()
-    with database.connect() as direct:
-        for table in ("users", "patients", "appointments", "crm_deals", "messages", "django_migrations", "audit_logs"):
-            direct.execute(f"VACUUM FULL {table}")
-            direct.execute(f"REINDEX TABLE {table}")
-        direct.execute("REINDEX TABLE CONCURRENTLY users")
-        direct.execute("VACUUM ANALYZE")
-    again = schema.validate(connection, advice=True)
-    assert (again.findings, again.fingerprint) == ((), result.fingerprint)
-    # Our own backup, put back into another database.
-    at = backups.place(tmp_path)
-    taken = backups.take(database, at)
-    assert taken.fingerprint == at.manifest(taken.id).fingerprint == result.fingerprint
-    # Where a platform's schema stands already, as it does in a new project.
-    copy = states.database(new_database, "fresh", place=place)
-    assert restore.put_back(at, taken.id, restore.target_at(copy.url)).findings == ()
-    back = schema.validate(connections[copy.alias], advice=True)
-    assert (back.findings, back.fingerprint, back.skipped) == ((), result.fingerprint, ())
-    connection.close()
-    new_database.drop(copy)
-    new_database.drop(database)
 
 
 def test_validate__dumped_and_restored__finds_nothing(new_database, fresh, as_url):

@@ -22,7 +22,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("state", ["core", "full"])
+@pytest.mark.parametrize("state", ["core", pytest.param("full", marks=pytest.mark.slow)])
 def test_adoption__older_database__tells_what_is_added_converted_dropped_and_changes_nothing(
     new_database, manage, state
 ):
@@ -43,7 +43,10 @@ def test_adoption__older_database__tells_what_is_added_converted_dropped_and_cha
     assert "backfill_runs" in survey["new_tables"]
 
 
-@pytest.mark.parametrize("state", REFUSED)
+@pytest.mark.parametrize(
+    "state",
+    ["foreign_columns", *(pytest.param(one, marks=pytest.mark.slow) for one in REFUSED if one != "foreign_columns")],
+)
 def test_adoption__refused_database__tells_refusals_and_everything_else_and_changes_nothing(new_database, state):
     database = states.database(new_database, state)
     with database.connect() as direct:
@@ -73,6 +76,7 @@ def test_adoption__refused_database__tells_refusals_and_everything_else_and_chan
     assert "backfill_runs" in survey.new_tables
 
 
+@pytest.mark.slow
 def test_adoption__refused_database__the_command_says_it_all(new_database, manage):
     database = states.database(new_database, "foreign_columns")
     said = manage("validate_schema", "--adoption", DATABASE_URL=database.url)

@@ -54,6 +54,7 @@ def test_session__of_an_operator__is_pinned_whatever_the_database_says(hostile):
     connections[hostile.alias].close()
 
 
+@pytest.mark.slow
 def test_commands__on_a_database_with_hostile_settings__work_on_public_alone(hostile, manage):
     there = {"DATABASE_URL": hostile.url, "PGOPTIONS": "-c search_path=clinic", "PGDATESTYLE": "German"}
     for words in (
@@ -79,7 +80,7 @@ def test_commands__on_a_database_with_hostile_settings__work_on_public_alone(hos
         assert owner.execute("SELECT count(*) FROM public.patients WHERE public_id IS NULL").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("mode", ["transaction", "session"])
+@pytest.mark.parametrize("mode", ["transaction", pytest.param("session", marks=pytest.mark.slow)])
 def test_pooler__by_its_mode__is_refused_or_serves(new_database, manage, mode, tmp_path):
     database = states.database(new_database, "core")
     with servers.pooler(database.target, database.name, database.owner, mode=mode) as url:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from django.contrib.auth.hashers import check_password
 from django.db import connections
 
@@ -11,6 +12,7 @@ from tests import servers
 from tests.states import snapshots
 
 
+@pytest.mark.slow
 def test_migrate__database_of_stock_django__prints_the_way_and_goes_it(new_database, manage):
     database = new_database()
     target = database.target

@@ -133,7 +133,7 @@ def test_migrate__much_that_cannot_be_carried_over__is_all_named_and_nothing_is_
 @pytest.mark.parametrize(
     "case",
     [
-        case if place % 4 == 0 else pytest.param(case, marks=pytest.mark.long)
+        pytest.param(case, marks=pytest.mark.long if place % 4 else pytest.mark.slow)
         for place, case in enumerate(sorted(ALONE))
     ],
 )
@@ -151,6 +151,7 @@ def test_migrate__each_case__keeps_the_law(strange, case, state, place):
     comes_to_what_it_must(strange(place, case, state=state), case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["views", "template_policy"])
 def test_adoption_and_plan__of_such_a_database__say_what_migrate_does(strange, case, manage):
     database = strange("here", case)

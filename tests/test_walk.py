@@ -50,6 +50,7 @@ CALLS = {
     "verify_audit_log": "",
     "verify_backup": "{backup} --from {backups}",
     "version": "",
+    "work": "--once",
 }
 #: Serves until it is stopped: test_serving.
 SERVES = {"runserver"}

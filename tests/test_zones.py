@@ -37,6 +37,7 @@ def ask(database, query):
         return owner.execute(query).fetchone()
 
 
+@pytest.mark.slow
 def test_migrate__sessions_count_in_another_zone__is_refused_until_it_is_said(local, manage):
     there = {"DATABASE_URL": local.url}
     first, last = ask(local, OLDER_TIMES)

@@ -80,6 +80,9 @@ def _inventories(expected: Inventory, found: Inventory, rights: Rights, majors: 
             continue
         if kind == "extension":
             wanted = {name: value for name, value in wanted.items() if name not in rights.unavailable}
+        if kind == "owner":
+            # Of what is missing its own kind tells; backups from before know owners of what has none of its own.
+            wanted = {name: value for name, value in wanted.items() if name in got}
         if kind == "grant" and majors[0] != majors[1]:
             # MAINTAIN is a privilege from 17 on, and part of "all".
             wanted, got = _without_maintain(wanted), _without_maintain(got)

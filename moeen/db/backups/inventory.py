@@ -144,7 +144,10 @@ def roles(connection: Connection) -> list[Role]:
             OR r.oid = (SELECT datdba FROM pg_database WHERE datname = current_database())
             -- The cluster's first superuser is in no list of dependencies.
             OR r.oid IN (SELECT relowner FROM pg_class WHERE oid >= 16384
-                         UNION SELECT proowner FROM pg_proc WHERE oid >= 16384
+                         UNION SELECT proowner FROM pg_proc p
+                               WHERE oid >= 16384 AND NOT EXISTS (
+                                   SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                                      AND d.deptype = 'i')
                          UNION SELECT nspowner FROM pg_namespace WHERE oid >= 16384
                          UNION SELECT typowner FROM pg_type WHERE oid >= 16384
                          UNION SELECT defaclrole FROM pg_default_acl
@@ -322,9 +325,13 @@ _QUERIES = {
         SELECT label, CASE WHEN prokind = 'a' THEN 'aggregate' ELSE pg_get_functiondef(oid) END
                       || coalesce(' -- ' || obj_description(oid, 'pg_proc'), '')
         FROM proc ORDER BY 1""",
+    # The functions that make a range are the first superuser's, whoever made its type.
     "owner": """
         SELECT label, pg_get_userbyid(owner)::text FROM held
-        WHERE label NOT LIKE 'column %%' AND label <> 'schema public' ORDER BY 1""",
+        WHERE label NOT LIKE 'column %%' AND label <> 'schema public'
+          AND label NOT IN (SELECT 'function ' || label FROM proc JOIN pg_depend d
+                            ON d.classid = 'pg_proc'::regclass AND d.objid = proc.oid AND d.deptype = 'i')
+        ORDER BY 1""",
     "grant": """
         SELECT g.label || ' to ' || g.grantee, g.privileges FROM granted g
         LEFT JOIN usually u ON u.label = g.label

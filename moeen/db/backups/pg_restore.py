@@ -191,7 +191,7 @@ class _Run:
             return
         failure = program_errors.failure("pg_restore", said, code, otherwise=_ALL)
         next_step = failure.next_step or ("" if general else _ALL)
-        raise MoeenError(failure.cause, next_step=next_step, exit_code=failure.exit_code, code=failure.code)
+        raise type(failure)(failure.cause, next_step=next_step, exit_code=failure.exit_code, code=failure.code)
 
 
 #: What it says with LC_ALL=C and --verbose; lines of several jobs mingle, the words behind `pg_restore: ` are whole.

@@ -7,8 +7,16 @@ import re
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 
+#: What neither the dump nor an object in it is to blame for.
+_STOPPING = {"the disk is full": Code.DISK_FULL, "the server ended the connection": Code.CONNECTION_LOST}
 #: Nothing that one object is to blame for.
-_GENERAL = ("the disk is full", "the server ended the connection", "the dump is damaged")
+_GENERAL = (*_STOPPING, "the dump is damaged")
+
+
+class Stopped(MoeenError):
+    """The program could not go on, whatever it read or wrote: the disk, the server, or somebody who ended it."""
+
+
 _KNOWN: tuple[tuple[str, str, str, int], ...] = (
     (
         r"No space left on device|[Dd]isk quota exceeded|could not extend file|File too large",
@@ -47,6 +55,12 @@ _KNOWN: tuple[tuple[str, str, str, int], ...] = (
         "Look for a migration or a long transaction (pg_stat_activity), then run the command again.",
         1,
     ),
+    (
+        r"invalid byte sequence for encoding|has no equivalent in encoding",
+        "the database holds text that is not in its encoding",
+        "SQL_ASCII lets in any bytes. Find out which encoding they are in, convert the text, and keep it as UTF8.",
+        1,
+    ),
     (r"type \"(?P<x>[^\"]+)\" does not exist", "the type {x} is missing", "Is an extension missing there?", 1),
     (r"role \"(?P<x>[^\"]+)\" does not exist", "the role {x} is missing", "CREATE ROLE it there.", 1),
     (r"extension \"(?P<x>[^\"]+)\" is not available", "the extension {x} is not installed there",
@@ -79,14 +93,15 @@ def failure(program: str, said: str, code: int, *, otherwise: str = _OTHERWISE) 
     for pattern, cause, step, exit_code in _KNOWN:
         found = re.search(pattern, said)
         if found:
-            return MoeenError(
+            kind = Stopped if cause in _STOPPING else MoeenError
+            return kind(
                 f"{program} failed: {cause.format(x=found.groupdict().get('x'))}.",
                 next_step=step,
                 exit_code=exit_code,
-                code=Code.PROGRAM_FAILED,
+                code=_STOPPING.get(cause, Code.PROGRAM_FAILED),
             )
     if code < 0:
-        return MoeenError(
+        return Stopped(
             f"{program} was ended by signal {-code}.", next_step="Run the command again.", code=Code.PROGRAM_FAILED
         )
     return MoeenError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +24,7 @@ from moeen.db.backups import (
     inventory,
     manifest,
     pg_restore,
+    program_errors,
     progress,
     scratch,
     stubs,
@@ -38,7 +38,7 @@ from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
 from moeen.db.backups.restorer import Restorer
 from moeen.db.backups.store import Store
 from moeen.db.codes import Code
-from moeen.db.errors import MoeenError
+from moeen.db.errors import MoeenError, of_file
 from moeen.db.findings import Finding, Severity
 from moeen.db.kinds import Kind
 from moeen.db.logs import logger
@@ -113,8 +113,11 @@ def prove(
     record = Verification(
         datetime.now(UTC).isoformat(timespec="seconds"), report.ok, len(report.findings), report.seconds, version
     )
-    with suppress(OSError):
+    try:
         store.record(backup_id, record)
+    except OSError as error:
+        unkept = f"The outcome could not be kept beside the backup: {of_file(error)}. list_backups does not know of it."
+        report = replace(report, notes=(*notes, unkept))
     log.log(
         20 if report.ok else 40,
         "verification",
@@ -242,6 +245,9 @@ def _restored_into(
             folder, paper, content, chosen, into=Restorer(target, superuser), programs=programs, rights=rights,
             read=lambda login: rows_of(login, content, tell), keys=keys, jobs=jobs, keep_going=True, tell=tell,
         )  # fmt: skip
+    except program_errors.Stopped:
+        # It says nothing about the backup, which is neither proven nor refuted.
+        raise
     except MoeenError as error:
         return version, [Finding(paper.dump, Kind.RESTORE, "complete", error.cause)]
     with superuser.connect(application="moeen verify_backup") as connection:

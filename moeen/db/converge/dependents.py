@@ -55,8 +55,9 @@ def is_marked(connection: BaseDatabaseWrapper, table: catalog.Table, constraint:
 
 
 def of_rows(connection: psycopg.Connection[Any], table: str) -> list[Dependent]:
-    """What each row of a table of schema public is checked against or entered in, but the indexes that foreign keys
-    stand on. ``table``: its name. Set aside while many are written, it is made of all at once."""
+    """What each row of a table of schema public is checked against or entered in, with the foreign keys of empty tables
+    that stand on its indexes; an index that another one stands on stays. ``table``: its name. Set aside while many are
+    written, it is made of all at once."""
     with connection.cursor() as cursor:
         cursor.execute(fragment(_ROWS), {"table": f'public."{table}"'})
         return [Dependent(name, drop, tuple(create), reads) for name, drop, create, reads in cursor.fetchall()]
@@ -172,11 +173,16 @@ _PARTS["index"] = _PARTS["index"].replace("{constraint}", _PARTS["constraint"])
 
 # What `pg_get_constraintdef` does not tell (storage parameters, a tablespace) leaves an index where it stands.
 _ROWS = r"""
+    WITH foreign_key AS (
+        SELECT k.* FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
+        WHERE k.contype = 'f' AND k.convalidated AND k.conparentid = 0
+          AND (k.conrelid = %(table)s::regclass OR k.confrelid = %(table)s::regclass AND c.relkind = 'r'
+               AND pg_relation_size(c.oid) = 0 AND pg_has_role(c.relowner, 'USAGE'))
+          AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O')
+    )
     SELECT 'foreign key ' || k.conname, format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname),
            {constraint}, true
-    FROM pg_constraint AS k
-    WHERE k.conrelid = %(table)s::regclass AND k.contype = 'f' AND k.convalidated AND k.conparentid = 0
-      AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O')
+    FROM foreign_key AS k
     UNION ALL
     SELECT 'index ' || i.indexrelid::regclass,
            CASE WHEN k.oid IS NULL THEN format('DROP INDEX %%s', i.indexrelid::regclass)
@@ -186,7 +192,11 @@ _ROWS = r"""
     LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
     WHERE i.indrelid = %(table)s::regclass AND i.indisvalid AND NOT c.relispartition
       AND c.reloptions IS NULL AND c.reltablespace = 0
-      AND NOT EXISTS (SELECT FROM pg_constraint AS f WHERE f.contype = 'f' AND f.conindid = i.indexrelid)
+      AND NOT EXISTS (SELECT FROM pg_constraint AS f WHERE f.contype = 'f' AND f.conindid = i.indexrelid
+                      AND f.oid NOT IN (SELECT oid FROM foreign_key))
+      -- A view that groups by the key and shows other columns.
+      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.refclassid = 'pg_constraint'::regclass AND d.refobjid = k.oid
+                      AND d.deptype = 'n')
 """
 # The walk: what depends on an object, as the object that can be dropped and made anew: a view for its rule, a column
 # for its generating expression. Depth sorts it, the farthest first. PostgreSQL itself sees to indexes and checks of the

@@ -173,15 +173,17 @@ class _Judge:
             return
         # One look at all; only where there is something, one at each.
         any_of = sql.SQL(" OR ").join(sql.SQL("({})").format(rule.condition) for rule in found)
-        if self.staging.rows("SELECT EXISTS (SELECT FROM {stage} AS s WHERE {any_of})", any_of=any_of)[0][0]:
+        if self.staging.any("{stage} AS s WHERE {any_of}", any_of=any_of):
             for rule in found:
                 self._refuse(rule.column, rule.reason, "FROM {stage} AS s WHERE {c}", c=rule.condition)
 
     def _make_ready(self) -> None:
         """The rows that are left, in our types. ``orphan``: a reference that leads nowhere."""
-        parts: list[sql.Composable] = [sql.SQL("w.k, w.verb, s.d, w.id")]
+        parts: list[sql.Composable] = [sql.SQL("w.k, w.verb, s.d, w.id, s.new_id")]
         joins: list[sql.Composable] = []
         orphans: list[sql.Composable] = []
+        if self.target.prefix:
+            parts.append(sql.SQL("s.new_public_id"))
         if self.selection.public_id is not None:
             parts.append(sql.SQL("s.p"))
         for name in self.selection.columns:
@@ -207,7 +209,7 @@ class _Judge:
         )  # fmt: skip
 
     def _references(self) -> None:
-        if not self.staging.rows("SELECT EXISTS (SELECT FROM {ready} WHERE orphan)")[0][0]:
+        if not self.staging.any("{ready} WHERE orphan"):
             return
         for name, other in self.selection.references.items():
             self._refuse(
@@ -223,7 +225,7 @@ class _Judge:
         if not chosen:
             return
         broken = sql.SQL(" OR ").join(sql.SQL("NOT ({})").format(fragment(check.condition)) for check in chosen)
-        if self.staging.rows("SELECT EXISTS (SELECT FROM {ready} WHERE {broken})", broken=broken)[0][0]:
+        if self.staging.any("{ready} WHERE {broken}", broken=broken):
             for check in chosen:
                 self._refuse(
                     ", ".join(check.columns), f"against the rule {check.name}", "FROM {ready} AS s WHERE NOT ({c})",
@@ -292,6 +294,8 @@ class _Judge:
 
     def _forget(self) -> None:
         """What is refused is no row any more. One that stood stays as it stood, unless what it refers to is gone."""
+        if not self.staging.any("{refused}"):
+            return
         self.staging.run("DELETE FROM {ready} AS r USING {refused} AS x WHERE x.k = r.k")
         self.staging.run("DELETE FROM {keys} AS w USING {refused} AS x WHERE x.k = w.k AND w.verb = 'new'")
         self.staging.run(

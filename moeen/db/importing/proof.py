@@ -1,7 +1,8 @@
 """That what was read is what stands: by count and by digest, for each table.
 
 `read` is of the rows as they came and were put into our types; each was hashed before it was written. `standing` is of
-the rows of the table now. Digests as of backups: number of rows, sum and exclusive or of 64-bit hashes.
+the rows of the table now. Digests as of backups: number of rows, sum and exclusive or of 64-bit hashes. Which row is
+which is in what is hashed, so two sets of rows are compared without a join; only where they differ a join says how.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class TableProof:
 
     @property
     def ok(self) -> bool:
-        return self.read == self.standing and not self.unrecorded and not self.unresolved
+        return self.read == self.standing and not (self.unrecorded or self.unresolved or self.altered)
 
     def as_dict(self) -> dict[str, Any]:
         counts = self.counts
@@ -48,14 +49,16 @@ class TableProof:
 
 
 def of_table(staging: Staging) -> TableProof:
-    """Look at the table once. The session's settings are those of `digests.prepare`."""
+    """The session's settings are those of `digests.prepare`."""
     selection = staging.selection
     named = staging.named()
     hashed = row_hash(selection.target, list(selection.columns), "t")
-    recorded, standing, lost = staging.rows(_STANDING, hash=hashed, **named)[0]
-    ((unrecorded,),) = staging.rows(_UNRECORDED, **named)
-    unresolved, altered, keys = lost, 0, list[str]()
-    if recorded != standing:
+    recorded, standing, stands, is_recorded = staging.rows(_SUMS, hash=hashed, **named)[0]
+    unrecorded, unresolved, altered, keys = 0, 0, 0, list[str]()
+    if not is_recorded:
+        ((unrecorded,),) = staging.rows(_UNRECORDED, **named)
+    if not stands:
+        recorded, standing, unresolved = staging.rows(_STANDING, hash=hashed, **named)[0]
         ((altered, keys),) = staging.rows(_ALTERED, hash=hashed, **named)
     if selection.public_id is not None:
         ((more,),) = staging.rows(_ALIASES, **named)
@@ -72,6 +75,22 @@ def of_table(staging: Staging) -> TableProof:
     )
 
 
+#: `stands`: ids and hashes are those that are recorded, of all rows of the table; `is_recorded`: old keys and their
+#: digests are those that were read. Where other rows stand beside, or some were refused, the joins tell.
+_SUMS = """
+    SELECT l.recorded, t.standing, l.rows IS NOT DISTINCT FROM t.rows, l.keys IS NOT DISTINCT FROM r.keys
+    FROM (SELECT ARRAY[count(*), coalesce(sum(row_hash), 0), coalesce(bit_xor(row_hash), 0)]::text[] AS recorded,
+                 ROW(count(*), sum(h), bit_xor(h)) AS rows, ROW(count(*), sum(k), bit_xor(k)) AS keys
+          FROM (SELECT row_hash, hash_record_extended(ROW(new_id, row_hash), 0) AS h,
+                       hash_record_extended(ROW(old_key, digest), 0) AS k
+                FROM public.legacy_keys WHERE source = {name} AND table_name = {table}) AS every) AS l,
+         (SELECT ARRAY[count(*), coalesce(sum(h), 0), coalesce(bit_xor(h), 0)]::text[] AS standing,
+                 ROW(count(*), sum(i), bit_xor(i)) AS rows
+          FROM (SELECT h, hash_record_extended(ROW(id, h), 0) AS i
+                FROM (SELECT id, {hash} AS h FROM {target} AS t OFFSET 0) AS hashed) AS every) AS t,
+         (SELECT ROW(count(*), sum(h), bit_xor(h)) AS keys
+          FROM (SELECT hash_record_extended(ROW(k, d), 0) AS h FROM {keys} WHERE verb <> 'gone') AS every) AS r
+"""
 _STANDING = """
     SELECT ARRAY[(count(*) FILTER (WHERE row_hash <> 0))::text,
                  coalesce(sum(row_hash), 0)::text, coalesce(bit_xor(row_hash), 0)::text],

@@ -177,9 +177,9 @@ class Source:
         assert row is not None
         return str(row[0])
 
-    def copied(self, query: sql.Composable) -> Generator[tuple[int, bytes]]:
-        """What COPY gives of a query: (rows so far, some whole rows)."""
-        rows, more = 0, True
+    def copied(self, query: sql.Composable) -> Generator[list[Any]]:
+        """What COPY gives of a query, some rows at a time, each as its bytes."""
+        more = True
         # A savepoint: when whoever takes the rows refuses one, the statement is cancelled, and the snapshot must stay.
         with (
             self.connection.transaction(),
@@ -187,8 +187,7 @@ class Source:
         ):
             while more:
                 chunk, more = self._chunk(leaving)
-                rows += len(chunk)
-                yield rows, b"".join(chunk)
+                yield chunk
 
     def _chunk(self, leaving: psycopg.Copy) -> tuple[list[Any], bool]:
         """Rows, each a message of COPY, and whether more may follow.

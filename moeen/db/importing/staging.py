@@ -4,8 +4,9 @@ No temporary ones: those have one session and one process, and here two sessions
 They are unlogged, gone at the end of the run, and after a kill at the beginning of the next one. Of each table of ours:
 
 ========  ====================================================================================================
-stage     the rows as they were read: key k, digest d, old public id p, and the columns, wide enough for all values
-changing  key and digest of what may have changed since an earlier run; the first run has the stage for it
+stage     the rows as they were read: a new id and public id for each, key k, digest d, old public id p, and the
+          columns, wide enough for all values
+changing  new id, key and digest of what may have changed since an earlier run; the first run has the stage for it
 blocks    how many rows of the source are in each block of keys, and a sum of their digests; `differ`: those that differ
 keys      every old key of the source and of earlier runs, its row here, and what is to be done: `verb`
 refused   key, column, reason: rows that are not to be written
@@ -25,11 +26,14 @@ from psycopg import errors, sql
 
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
-from moeen.db.importing import conversions, made
+from moeen.db.importing import conversions
+from moeen.db.importing.made import Maker
 from moeen.db.importing.selection import Selection, part_of_digest
 from moeen.db.importing.source import Connection, Source
 from moeen.db.sql import fragment
 
+#: Tables of one run, until it ends. The next run clears what a killed one left: no role but the owner sees in there.
+WORK = "import_work"
 #: Up to this share of the rows is fetched by key; for more, everything is read.
 _FEW = 0.2
 Told = Callable[[int], None]
@@ -93,11 +97,10 @@ class Sides:
 @contextmanager
 def workplace(connection: Connection) -> Iterator[None]:
     """The schema of a run's tables; whoever makes it holds the lock of imports."""
-    drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(made.WORK))
+    drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(WORK))
     connection.execute("SET client_min_messages = warning")  # of each table that goes with it, else
     connection.execute(drop)
-    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(made.WORK)))
-    made.prepare(connection)
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(WORK)))
     try:
         yield
     finally:
@@ -113,7 +116,7 @@ class Staging:
         self.selection, self.sides, self.name = selection, sides, name
         self.table = selection.target.name
         self.stage, self.changing, self.keys, self.refused, self.ready, self.blocks, self.differ = (
-            sql.Identifier(made.WORK, f"{what}_{number}")
+            sql.Identifier(WORK, f"{what}_{number}")
             for what in ("stage", "changing", "keys", "refused", "ready", "blocks", "differ")
         )
         #: Key and digest of what was read: of all rows, but after an earlier run of what may have changed.
@@ -159,12 +162,13 @@ class Staging:
         """Read about so many rows, of about so many, and all of each."""
         self.run("CREATE UNLOGGED TABLE {refused} (k text, c text, reason text)")
         self.run("CREATE UNLOGGED TABLE {keys} (k text, verb text)")  # nothing is to be done with any
-        self.read = self._stage(lambda: self._copy(self.selection.some(count, total), self.stage, lambda rows: None))
+        self.read = self._stage(lambda: self._copy_whole(self.selection.some(count, total), lambda rows: None))
 
     def _read_differences(self, told: Told) -> None:
         """Keys and digests of those blocks of keys that do not stand as they did: most do, and are not sent."""
-        self.run("CREATE UNLOGGED TABLE {blocks} (b text, rows bigint, digests numeric)")
-        self._copy(self.selection.blocks(), self.blocks, lambda rows: None)
+        with self.connection.transaction():
+            self.run("CREATE UNLOGGED TABLE {blocks} (b text, rows bigint, digests numeric)")
+            self._copy(self.selection.blocks(), self.blocks, lambda rows: None)
         self.run(
             """
             CREATE UNLOGGED TABLE {differ} AS SELECT coalesce(i.b, l.b) AS b FROM {blocks} AS i
@@ -176,30 +180,34 @@ class Staging:
             digest=part_of_digest(sql.SQL("replace(digest::text, '-', '')")), **self.named(),
         )  # fmt: skip
         self.incoming = self.changing
-        self.run('CREATE UNLOGGED TABLE {incoming} (k text COLLATE "C", d uuid)')
         differ = [block for (block,) in self.rows("SELECT b FROM {differ}")]
-        if differ:
-            self._copy(self.selection.keys(differ), self.incoming, told)
+        with self.connection.transaction():
+            self.run('CREATE UNLOGGED TABLE {incoming} (new_id uuid, k text COLLATE "C", d uuid)')
+            if differ:
+                self._copy(self.selection.keys(differ), self.incoming, told, maker=Maker())
         self.read = int(self.rows("SELECT coalesce(sum(rows), 0) FROM {blocks}")[0][0])
 
     def _read_all(self, told: Told) -> None:
-        self.read = self._stage(lambda: self._copy(self.selection.all(), self.stage, told))
+        self.read = self._stage(lambda: self._copy_whole(self.selection.all(), told))
 
     def _stage(self, copy: Callable[[], int]) -> int:
         """Into columns of our types; where some value does not go into its column, all as text, to find out which."""
-        self._make_stage()
         try:
-            with self.connection.transaction():
-                return copy()
+            return self._staged(copy)
         except psycopg.DataError:
             self.raw = True
-        self.run("DROP TABLE {stage}")
-        self._make_stage()
+        return self._staged(copy)
+
+    def _staged(self, copy: Callable[[], int]) -> int:
         with self.connection.transaction():
+            self._make_stage()
             return copy()
 
     def _make_stage(self) -> None:
-        columns: list[sql.Composable] = [sql.SQL('k text COLLATE "C", d uuid')]
+        columns: list[sql.Composable] = [sql.SQL("new_id uuid")]
+        if self.selection.target.prefix:
+            columns.append(sql.SQL("new_public_id text"))
+        columns.append(sql.SQL('k text COLLATE "C", d uuid'))
         if self.selection.public_id is not None:
             columns.append(sql.SQL("p text"))
         for name in self.selection.columns:
@@ -214,16 +222,21 @@ class Staging:
         kind = conversions.base(self.selection.target.columns[name].type)
         return "text" if kind in ("character varying", "character") else kind
 
-    def _copy(self, query: sql.Composable, into: sql.Identifier, told: Told) -> int:
+    def _copy(self, query: sql.Composable, into: sql.Identifier, told: Told, *, maker: Maker | None = None) -> int:
+        """Into a table that was made in the same transaction, so that its rows need no look at who else sees them."""
         rows = 0
-        take = sql.SQL("COPY {} FROM STDIN").format(into)
+        take = sql.SQL("COPY {} FROM STDIN (FREEZE)").format(into)
         with closing(self._leaving(query)) as leaving, self.connection.cursor().copy(take) as coming:
-            for rows, chunk in leaving:
-                coming.write(chunk)
+            for chunk in leaving:
+                coming.write(maker.before(chunk) if maker else b"".join(chunk))
+                rows += len(chunk)
                 told(rows)
         return rows
 
-    def _leaving(self, query: sql.Composable) -> Generator[tuple[int, bytes]]:
+    def _copy_whole(self, query: sql.Composable, told: Told) -> int:
+        return self._copy(query, self.stage, told, maker=Maker(self.selection.target.prefix))
+
+    def _leaving(self, query: sql.Composable) -> Generator[list[Any]]:
         """The rows of the source; what it fails with is told apart from what the target refuses."""
         try:
             with closing(self.sides.source.copied(query)) as chunks:
@@ -271,15 +284,14 @@ class Staging:
             self._read_all(told)
             self.run("DELETE FROM {stage} AS s USING {keys} AS w WHERE w.k = s.k AND w.verb = 'same'")
         else:
-            self._stage(lambda: self._copy(self.selection.only(wanted), self.stage, told) if wanted else 0)
+            self._stage(lambda: self._copy_whole(self.selection.only(wanted), told) if wanted else 0)
 
     def know(self, *, twice: bool) -> None:
         """Each key is new, changed, same or gone. A uuid stays the key that it is. ``twice``: rows share a key."""
-        made_of = sql.SQL("{} || i.k").format(sql.Literal(f"{self.table} "))
-        new = sql.SQL("i.k::uuid") if self.selection.keeps_keys else made.row_id(made_of, sql.SQL("i.n"))
-        once = sql.SQL("SELECT k, d FROM {} WHERE k IS NOT NULL")
+        new = sql.SQL("i.k::uuid" if self.selection.keeps_keys else "i.new_id")
+        once = sql.SQL("SELECT k, d, new_id FROM {} WHERE k IS NOT NULL")
         if twice:
-            once = sql.SQL("SELECT DISTINCT ON (k) k, d FROM {} WHERE k IS NOT NULL ORDER BY k")
+            once = sql.SQL("SELECT DISTINCT ON (k) k, d, new_id FROM {} WHERE k IS NOT NULL ORDER BY k")
         # What no block that differs holds stands as it did.
         within: sql.Composable = sql.SQL("true")
         if not self.is_whole:
@@ -293,7 +305,7 @@ class Staging:
                    coalesce(l.row_hash = 0, false) AS matched,
                    CASE WHEN l.old_key IS NULL THEN 'new' WHEN l.digest <> i.d THEN 'changed'
                         WHEN i.k IS NULL AND {within} THEN 'gone' ELSE 'same' END AS verb
-            FROM (SELECT k, d, row_number() OVER () AS n FROM ({once}) AS once) AS i
+            FROM ({once}) AS i
             FULL JOIN (SELECT old_key, new_id, digest, row_hash FROM public.legacy_keys
                        WHERE source = {name} AND table_name = {table}) AS l ON l.old_key = i.k
             """,
@@ -306,12 +318,15 @@ class Staging:
     def unmoor(self, parents: Mapping[str, Staging], *, verb: str, becomes: str) -> None:
         """Rows that stand and refer to one that goes cannot stay as they are."""
         for name, other in self.selection.references.items():
+            others = parents[other].keys if other in parents else self.keys
+            if not self.any("{others} WHERE verb = 'gone'", others=others):
+                continue
             self.run(
                 """
                 UPDATE {keys} AS w SET verb = {becomes} FROM {target} AS t JOIN {others} AS p ON p.id = t.{c}
                 WHERE t.id = w.id AND w.verb = {verb} AND p.verb = 'gone'
                 """,
-                others=parents[other].keys if other in parents else self.keys, c=sql.Identifier(name),
+                others=others, c=sql.Identifier(name),
                 verb=sql.Literal(verb), becomes=sql.Literal(becomes),
             )  # fmt: skip
 
@@ -348,6 +363,11 @@ class Staging:
 
     def run(self, template: Any, **more: sql.Composable) -> int:
         return self.connection.execute(sql.SQL(template).format(**self._parts(**more))).rowcount
+
+    def any(self, rows: str, **more: sql.Composable) -> bool:
+        """Whether there are such rows. They are counted, since the server's workers join in that alone."""
+        template = "SELECT count(*) FROM "
+        return bool(self.rows(template + rows, **more)[0][0])
 
     def rows(self, template: Any, **more: sql.Composable) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql.SQL(template).format(**self._parts(**more))).fetchall()

@@ -16,7 +16,6 @@ from psycopg import sql
 
 from moeen.db.backups import digests
 from moeen.db.converge import dependents
-from moeen.db.importing import made
 from moeen.db.importing.source import Connection
 from moeen.db.importing.staging import Staging
 from moeen.db.importing.target import ID, PUBLIC_ID, Target
@@ -147,18 +146,12 @@ class _Writer:
             names=sql.SQL(", ").join(map(sql.Identifier, names)), values=sql.SQL(", ").join(values), part=part,
         )  # fmt: skip
         self._aliases(part)
-        own: sql.Composable = sql.SQL("r.id")
-        if self.selection.keeps_keys:  # else no other row bears that id
-            own = made.row_id(
-                sql.SQL("{} || r.id").format(sql.Literal(f"legacy_keys {self.target.name} ")), sql.SQL("r.n")
-            )
         self.staging.run(
             """
             INSERT INTO public.legacy_keys (id, source, table_name, old_key, new_id, digest, row_hash)
-            SELECT {own}, {name}, {table}, r.k, r.id, r.d, {hash}
-            FROM (SELECT *, row_number() OVER () AS n FROM {ready} AS r WHERE {part}) AS r
+            SELECT r.new_id, {name}, {table}, r.k, r.id, r.d, {hash} FROM {ready} AS r WHERE {part}
             """,
-            own=own, part=part, hash=row_hash(self.target, self.columns, "r"), **self.staging.named(),
+            part=part, hash=row_hash(self.target, self.columns, "r"), **self.staging.named(),
         )  # fmt: skip
         return count
 
@@ -172,11 +165,9 @@ class _Writer:
             **self.staging.named(),
         )  # fmt: skip
 
-    def _public_id(self) -> sql.Composed:
+    def _public_id(self) -> sql.Composable:
         """The old one where it has our form, else a new one."""
-        new = made.public_id(
-            self.target.prefix, sql.SQL("{} || r.id").format(sql.Literal(f"{PUBLIC_ID} {self.target.name} "))
-        )
+        new = sql.Identifier("r", "new_public_id")
         if self.selection.public_id is None:
             return new
         return sql.SQL("CASE WHEN {} THEN r.p ELSE {} END").format(self.target.takes(_OLD_ID), new)

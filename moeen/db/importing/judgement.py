@@ -199,13 +199,18 @@ class _Judge:
                 kind = fragment(self.target.columns[name].type)
                 parts.append(sql.SQL("s.{c}::{k} AS {c}").format(c=column, k=kind))
         orphan = sql.SQL(" OR ").join(orphans) if orphans else sql.SQL("false")
+        # Of a first run what `keys` says of a row is known without a look.
+        keys: sql.Composable = sql.SQL("JOIN {} AS w ON w.k = s.k").format(self.staging.keys)
+        if self.staging.is_first:
+            first = "CROSS JOIN LATERAL (SELECT s.k, {} AS id, 'new' AS verb, false AS matched) AS w"
+            keys = sql.SQL(first).format(self.staging.new_id("s"))
         self.staging.run(
             """
             CREATE UNLOGGED TABLE {ready} AS SELECT {parts}, {orphan} AS orphan
-            FROM {stage} AS s JOIN {keys} AS w ON w.k = s.k {joins}
-            WHERE NOT w.matched AND NOT EXISTS (SELECT FROM {refused} AS x WHERE x.k = s.k)
+            FROM {stage} AS s {known} {joins}
+            WHERE s.k IS NOT NULL AND NOT w.matched AND NOT EXISTS (SELECT FROM {refused} AS x WHERE x.k = s.k)
             """,
-            parts=sql.SQL(", ").join(parts), joins=sql.SQL(" ").join(joins), orphan=orphan,
+            known=keys, parts=sql.SQL(", ").join(parts), joins=sql.SQL(" ").join(joins), orphan=orphan,
         )  # fmt: skip
 
     def _references(self) -> None:

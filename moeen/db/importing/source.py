@@ -28,6 +28,7 @@ OLDEST = 100000
 #: So many bytes of rows are handed on at once.
 _CHUNK = 1 << 17
 #: Values are written in one form; rows that policies would hide are an error; no limit of theirs ends the reading.
+#: Blocks of keys by the hundred thousand are summed up in memory, at two thirds of the cost.
 _SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -41,6 +42,7 @@ _SETTINGS = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "0",
     "transaction_timeout": "0",
+    "work_mem": "64MB",
     "jit": "off",
 }
 

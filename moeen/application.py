@@ -28,6 +28,16 @@ def guarded(make: Callable[[], Any]) -> Any:
     return made
 
 
+def refuse() -> None:
+    """End a server's first process with one message, where its workers may not serve."""
+    try:
+        serving.refuse_owner()
+    except MoeenError as error:
+        ending = Ending.of(error)
+        print(ending.pretty(), file=sys.stderr)
+        sys.exit(ending.exit_code)
+
+
 def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if not isinstance(error, MoeenError):
         sys.__excepthook__(kind, error, trace)

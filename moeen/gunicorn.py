@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import Any
 
 workers = 2
@@ -12,10 +11,10 @@ graceful_timeout = 20
 
 
 def on_starting(server: Any) -> None:
-    """Before the first worker: metrics begin anew."""
+    """Before the first worker: refused once, where every worker would be; metrics begin anew."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "moeen.settings")
     from moeen import metrics
-    from moeen.db.errors import MoeenError
+    from moeen.application import refuse
 
-    with suppress(MoeenError):  # the workers will say it
-        metrics.forget()
+    refuse()
+    metrics.forget()

@@ -81,7 +81,7 @@ def test_room__nobody_looked_yet__knows_of_nothing_and_calls_nothing_in_order(bo
     assert [(fact.state, fact.next_step) for fact in page["facts"]] == [("unknown", "manage.py doctor")]
     assert page["validation"]["fact"].state == "unknown"
     assert page["backups"]["fact"].state == "unknown"  # an empty folder is not "no backup": they may lie elsewhere
-    assert page["migrations"].state == "ok"  # the ledger may be read
+    assert [fact.state for fact in page["migrations"]] == ["ok"]  # the ledger may be read
 
 
 def test_room__reports_of_another_form__are_as_good_as_none(owner, boss):
@@ -212,13 +212,42 @@ def test_runs__killed__are_interrupted_as_soon_as_nobody_holds_the_lock(clinic, 
         owner.execute("DELETE FROM migration_runs WHERE outcome = 'running'")
 
 
-def test_migrations__one_that_the_ledger_has_not__is_pending(owner, boss):
-    last = owner.execute("SELECT name FROM migration_steps WHERE app = 'crm' ORDER BY name DESC LIMIT 1").fetchone()[0]
+@pytest.fixture
+def pending(owner):
+    """The name of a migration that the ledger has not."""
+    (last,) = owner.execute("SELECT name FROM migration_steps WHERE app = 'crm' ORDER BY name DESC LIMIT 1").fetchone()
     owner.execute("UPDATE migration_steps SET outcome = 'unapplied' WHERE app = 'crm' AND name = %s", [last])
-    fact = room(boss).context["migrations"]
+    yield f"crm.{last}"
     owner.execute("UPDATE migration_steps SET outcome = 'applied' WHERE app = 'crm' AND name = %s", [last])
+
+
+def test_migrations__one_that_the_ledger_has_not__is_pending_and_was_not_rehearsed(boss, pending):
+    fact, rehearsed = room(boss).context["migrations"]
     assert (fact.state, fact.next_step) == ("fail", "manage.py migrate")
-    assert f"crm.{last}" in fact.says
+    assert pending in fact.says
+    assert (rehearsed.state, rehearsed.next_step) == ("unknown", "manage.py migrate --plan")
+
+
+@pytest.mark.parametrize(
+    ("ok", "hours", "others", "state"),
+    [(True, 0, "", "ok"), (False, 0, "", "fail"), (True, 27, "", "unknown"), (False, 27, "", "fail"),
+     (True, 0, "another", "unknown")],
+)  # fmt: skip
+def test_migrations__pending_ones_that_were_rehearsed__bear_its_verdict(
+    clinic, owner, boss, pending, ok, hours, others, state
+):
+    told = {
+        "migrations": [others or pending],
+        "says": "Rehearsed on a twin",
+        "obstacles": [] if ok else ["patients: x"],
+    }
+    with identity.acting_as_operator():
+        assert reports.keep(connections[clinic.alias], reports.REHEARSAL, ok=ok, report=told)
+    owner.execute("UPDATE operator_reports SET looked_at = looked_at - %s", [timedelta(hours=hours)])
+    rehearsed = room(boss).context["migrations"][1]
+    assert rehearsed.state == state
+    assert ("Rehearsed on a twin" in rehearsed.says) == (not others)
+    assert ("patients: x" in rehearsed.says) == (not ok)
 
 
 def test_backups__of_this_database__are_drawn_with_their_proof(clinic, owner, boss, monkeypatch):

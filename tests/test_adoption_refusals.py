@@ -101,7 +101,7 @@ def said(report, where, what):
 
 
 @pytest.mark.parametrize("state", CASES)
-@pytest.mark.parametrize("place", ["here", "supabase"])
+@pytest.mark.parametrize("place", ["here", pytest.param("supabase", marks=pytest.mark.slow)])
 def test_migrate__database_that_cannot_be_adopted__is_refused_with_every_mismatch(new_database, state, place):
     database = states.database(new_database, state, place=place)
     with database.connect() as connection:

@@ -149,6 +149,21 @@ def test_plan__of_a_run_that_would_stop__says_so_as_migrate_does(obstructed, man
     assert {table.table for table in report.tables if table.refused} >= {"appointments", "patients"}
 
 
+def test_plan_and_run__of_a_database_of_ours__keep_the_verdict_for_the_page_of_operations(new_database, manage):
+    database = new_database.migrated()
+    kept = "SELECT ok, report FROM operator_reports WHERE kind = 'rehearsal'"
+    call_command("migrate", "crm", "0008_id_checks", database=database.alias, verbosity=0, no_backup="test")
+    with database.connect() as connection:
+        connection.execute("DELETE FROM operator_reports")
+        assert manage("migrate", "--plan", DATABASE_URL=database.url).returncode == 0
+        ok, report = connection.execute(kept).fetchone()
+    new_database.drop(database)
+    assert ok
+    assert report["migrations"] == ["crm.0009_search"]
+    assert report["obstacles"] == []
+    assert "nothing is in the way" in report["says"]
+
+
 def test_migrate__rehearsal_left_out__takes_the_reason_and_runs(new_database):
     database = states.database(new_database, "core")
     call_command("migrate", database=database.alias, verbosity=0, no_backup="test", no_rehearsal="tried by hand")

@@ -76,6 +76,7 @@ def test_adoption__refused_database__tells_refusals_and_everything_else_and_chan
     assert "backfill_runs" in survey.new_tables
 
 
+@pytest.mark.slow
 def test_adoption__refused_database__the_command_says_it_all(new_database, manage):
     database = states.database(new_database, "foreign_columns")
     said = manage("validate_schema", "--adoption", DATABASE_URL=database.url)

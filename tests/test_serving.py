@@ -544,6 +544,15 @@ def test_start__database_url_alone_without_debug__refused_with_the_lines_that_ma
     assert len(done.stderr.splitlines()) < 8
 
 
+def test_start__gunicorn_that_may_not_serve__is_refused_once(web_database):
+    said = {"DATABASE_URL": web_database.url, "DEBUG": "false"}
+    done = run("0", python=GUNICORN, **said)
+    assert (done.returncode, done.stderr.count("Error: ")) == (2, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    malformed = run("0", python=GUNICORN, **said | {"SESSION_MAX_HOURS": "many"})
+    assert (malformed.returncode, malformed.stderr.count("Error: "), "Traceback" in malformed.stderr) == (2, 1, False)
+
+
 def test_start__database_url_alone_with_debug__serves_and_warns(web_database):
     with serve("--noreload", DATABASE_URL=web_database.url) as (site, said):
         assert "csrfmiddlewaretoken" in Browser(site).get("/admin/login/")

@@ -64,7 +64,14 @@ def migrate(database, **options):
     call_command("migrate", database=database.alias, verbosity=0, no_backup="test", **options)
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+#: The same is proven by a state that has more to convert.
+LESS = {("here", "full_users_public_id"), ("supabase", "core")}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(case, id="-".join(case), marks=[pytest.mark.slow] if case in LESS else []) for case in CASES],
+)
 def adopted(request, new_database):
     place, state = request.param
     database = states.database(new_database, state, place=place)

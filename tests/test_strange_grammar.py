@@ -135,6 +135,7 @@ def test_grammar__every_kind__can_be_made(new_database, server_of, place):
     assert failed == []
 
 
+@pytest.mark.slow
 def test_adoption__of_a_database_with_all_that_is_carried_over__keeps_the_law(new_database, server_of):
     extensions = server_of("here")
     database = states.database(new_database, "core")

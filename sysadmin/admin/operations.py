@@ -126,7 +126,7 @@ class OperationsAdmin(ModelAdmin):
             "facts": _facts(kept.get(reports.DOCTOR), runs),
             "doctor": kept.get(reports.DOCTOR),
             "validation": _validation(kept.get(reports.VALIDATION), runs),
-            "migrations": _migrations(),
+            "migrations": _migrations(kept.get(reports.REHEARSAL)),
             "runs": [(run, ledger.shown_outcome(run)) for run in runs],
             "backfills": _backfills(request),
             "may_pause": request.user.has_perm("sysadmin.change_backfillrun"),
@@ -237,7 +237,11 @@ def _shown(name: str | None, asked: OperatorRequest) -> dict[str, Any]:
 
 def _is_readable(report: OperatorReport) -> bool:
     """Whether it has what this version shows; one that another version wrote is as good as none."""
-    wanted = {reports.DOCTOR: {"lines"}, reports.VALIDATION: {"counts", "findings", "verdict"}}[report.kind]
+    wanted = {
+        reports.DOCTOR: {"lines"},
+        reports.VALIDATION: {"counts", "findings", "verdict"},
+        reports.REHEARSAL: {"migrations", "says", "obstacles"},
+    }[report.kind]
     return isinstance(report.report, dict) and wanted <= report.report.keys()
 
 
@@ -279,8 +283,8 @@ def _validation(report: OperatorReport | None, runs: list[MigrationRun]) -> dict
     return {"fact": fact, "report": report, "groups": groups}
 
 
-def _migrations() -> Fact:
-    """What the ledger has of the migrations that this process brings. Only it may be read here."""
+def _migrations(rehearsal: OperatorReport | None) -> list[Fact]:
+    """What the ledger has of the migrations that this process brings; how a run of the pending ones went on a twin."""
     steps = MigrationStep.objects.exclude(outcome="failed").order_by("app", "name", "-started_at")
     last = steps.distinct("app", "name").values_list("app", "name", "outcome")
     outcomes = {(app, name): outcome for app, name, outcome in last}
@@ -291,12 +295,23 @@ def _migrations() -> Fact:
     if pending:
         says = gettext("%(count)d pending") % {"count": len(pending)}
         names = format_html('{}: <bdi dir="ltr">{}</bdi>', says, ", ".join(pending[:5]))
-        return Fact(_("migrations"), FAIL, names, "manage.py migrate")
+        return [Fact(_("migrations"), FAIL, names, "manage.py migrate"), _rehearsed(pending, rehearsal)]
     if missing:
         words = {"count": len(missing), "first": ".".join(missing[0])}
         says = gettext("%(count)d are older than the ledger, first %(first)s") % words
-        return Fact(_("migrations"), UNKNOWN, says, "manage.py doctor")
-    return Fact(_("migrations"), OK, gettext("%(count)d applied, none pending") % {"count": len(applied)})
+        return [Fact(_("migrations"), UNKNOWN, says, "manage.py doctor")]
+    return [Fact(_("migrations"), OK, gettext("%(count)d applied, none pending") % {"count": len(applied)})]
+
+
+def _rehearsed(pending: list[str], report: OperatorReport | None) -> Fact:
+    """Of all that is pending: a run of less says nothing about the rest."""
+    if report is None or not set(pending) <= set(report.report["migrations"]):
+        return Fact(_("rehearsal"), UNKNOWN, _("what is pending was not rehearsed yet"), "manage.py migrate --plan")
+    words = [report.report["says"], *report.report["obstacles"][:5]]
+    said = format_html("{}: {}", localize(localtime(report.looked_at)), kinds.english("\n".join(words)))
+    if timezone.now() - report.looked_at > STALE:
+        return Fact(_("rehearsal"), FAIL if not report.ok else UNKNOWN, said, "manage.py migrate --plan")
+    return Fact(_("rehearsal"), OK if report.ok else FAIL, said)
 
 
 def _backfills(request: HttpRequest) -> list[dict[str, Any]]:

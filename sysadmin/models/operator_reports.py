@@ -29,7 +29,9 @@ class OperatorReport(Model):
         verbose_name = _("operations report")
         verbose_name_plural = _("operations")
         constraints = [
-            models.CheckConstraint(condition=Q(kind__in=["doctor", "validation"]), name="operator_reports_kind_check")
+            models.CheckConstraint(
+                condition=Q(kind__in=["doctor", "validation", "rehearsal"]), name="operator_reports_kind_check"
+            )
         ]
 
     def __str__(self) -> str:

@@ -12,8 +12,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db.history import ledger
 
-#: One report of each kind is kept: the page of `manage.py doctor`, and what validation finds.
-DOCTOR, VALIDATION = "doctor", "validation"
+#: One report of each kind is kept: the page of `manage.py doctor`, what validation finds, and what a run of migrate met
+#: on a twin.
+DOCTOR, VALIDATION, REHEARSAL = "doctor", "validation", "rehearsal"
 
 
 def keep(connection: BaseDatabaseWrapper, kind: str, *, ok: bool, report: Mapping[str, Any]) -> bool:

@@ -28,7 +28,7 @@ from moeen.db.engine import session
 from moeen.db.errors import USAGE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.findings import Finding, Severity
-from moeen.db.history import ledger
+from moeen.db.history import ledger, reports
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
 from moeen.db.migrate import feeds, grantees, invariants, mutex, policies, preflight, rehearsal, states, stock_django
@@ -158,6 +158,7 @@ class Executor(MigrationExecutor):
             return state.clone()
         if not fake and not options.rehearses:
             verdict = judge(self.connection, options)
+            keep(self.connection, options, verdict)
             if verdict.refusal is not None:
                 raise verdict.refusal
             if verdict.adopting:
@@ -418,6 +419,20 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
         if isinstance(operation, CreateTable) and not backwards
     }
     return replace(_judged(connection, options), feeds=feeds.look(connection, adopted))
+
+
+def keep(connection: BaseDatabaseWrapper, options: MigrateOptions, verdict: Verdict) -> None:
+    """For the page of operations. It was tried on a twin without rows, so nothing of a row is in it."""
+    if verdict.rehearsal is None:
+        return
+    ok, tried = verdict.refusal is None, verdict.rehearsal
+    said = tried.pretty() if verdict.refusal is None else verdict.refusal.cause
+    report = {
+        "migrations": [f"{migration.app_label}.{migration.name}" for migration, _ in options.plan],
+        "says": said.partition("\n")[0],
+        "obstacles": [rehearsal.told(finding) for finding in tried.obstacles],
+    }
+    reports.keep(connection, reports.REHEARSAL, ok=ok, report=report)
 
 
 def _judged(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:

@@ -274,8 +274,9 @@ def python(code):
 HAS_READ = "print('sysadmin.admin' in sys.modules)"
 
 
-def test_start__of_a_command__reads_no_page_of_the_admin():
-    assert python(f"from moeen import cli; cli.main(['manage.py', 'version']); {HAS_READ}") == "False"
+@pytest.mark.parametrize("words", [["version"], ["migrate", "--plan"], ["backfill_public_ids", "--dry-run"]])
+def test_start__of_a_command__reads_no_page_of_the_admin(words):
+    assert python(f"from moeen import cli; cli.main(['manage.py', *{words}]); {HAS_READ}") == "False"
 
 
 def test_start__of_a_server__has_read_every_page():

@@ -452,6 +452,60 @@ def test_run__again_after_changes__carries_them_over_and_keeps_what_stood(own_so
             assert all(one.counts.read == one.counts.same for one in same.tables)
 
 
+ENTERED_ANEW = """
+    UPDATE appointments SET patient_id = 3 WHERE patient_id IN (100, 101);
+    UPDATE consultations SET patient_id = 3 WHERE patient_id IN (100, 101);
+    UPDATE claims SET patient_id = 3 WHERE patient_id IN (100, 101);
+    UPDATE patients SET id = id + 400 WHERE id IN (100, 101);
+"""
+
+
+def test_run__again__old_public_ids_of_rows_that_were_entered_anew__lead_to_these(own_source, target, tmp_path):
+    """One of our form, which the row itself bears, and one that is kept as an alias."""
+    numbers = ("[tables.patients.columns]", '[tables.patients]\npublic_id = "mrn"\n[tables.patients.columns]')
+    with own_source.connect() as connection, generations.changed(MAPPING, tmp_path, numbers) as mapping:
+        connection.execute("ALTER TABLE patients ADD mrn text; UPDATE patients SET mrn = 'MRN/' || id")
+        connection.execute("UPDATE patients SET mrn = 'pat_a' || lpad(id::text, 23, '0') WHERE id = 101")
+        assert generations.run(own_source, target, mapping, tmp_path).ok
+        connection.execute(ENTERED_ANEW)
+        receipt = generations.run(own_source, target, mapping, tmp_path)
+    assert receipt.ok
+    assert generations.counts(receipt)["patients"] == (200, 0, 2, 0, 2, 198)
+    now = "SELECT old_key FROM legacy_keys WHERE table_name = 'patients' AND new_id ="
+    assert query(target, f"{now} (SELECT row_id FROM public_id_aliases WHERE alias = 'MRN/100')") == [("500",)]
+    assert query(target, f"{now} (SELECT id FROM patients WHERE public_id LIKE 'pat_a%%101')") == [("501",)]
+
+
+def test_run__again__what_refers_to_a_row_that_refers_to_one_that_is_gone__goes_with_it(own_source, target, tmp_path):
+    with own_source.connect() as connection:
+        connection.execute("ALTER TABLE inbox DROP CONSTRAINT inbox_reply_to_fkey")
+        connection.execute("UPDATE inbox SET reply_to = CASE WHEN id IN (2, 3, 4) THEN id - 1 END")
+        assert generations.run(own_source, target, MAPPING, tmp_path).ok
+        connection.execute("DELETE FROM inbox WHERE id = 1")
+    receipt = generations.run(own_source, target, MAPPING, tmp_path, max_rejects=3)
+    assert receipt.ok
+    read, refused, new, changed, gone, same = generations.counts(receipt)["internal_messages"]
+    assert (refused, new, changed, gone, same) == (3, 0, 0, 4, read - 3)
+
+
+def test_source__bytes_that_are_no_text__are_told_with_the_line(own_source, target, tmp_path):
+    """Of a database whose encoding is none."""
+    (tmp_path / "bytes.toml").write_text(
+        'source = "x"\n[tables.users]\nfrom = "people"\n[tables.users.columns]\nname = "called"\nemail = "mail"\n'
+    )
+    with own_source.admin() as connection:
+        connection.execute("CREATE DATABASE moeen_bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+        try:
+            url = own_source.target.url("moeen_bytes")
+            with psycopg.connect(url, autocommit=True, client_encoding="SQL_ASCII") as other:
+                other.execute("CREATE TABLE people (id int, mail text, called text)")
+                other.execute(r"INSERT INTO people VALUES (1, 'a', 'b'), (2, 'b', E'ab\xe7')")
+            with pytest.raises(MappingError, match=r"line 5: the expression for name fails .* no text in UTF-8"):
+                importing.check(connections[target.alias], url, tmp_path / "bytes.toml", told=lambda *_: None)
+        finally:
+            connection.execute("DROP DATABASE moeen_bytes WITH (FORCE)")
+
+
 def test_run__of_another_database_under_the_same_name__deletes_nothing_unless_it_is_said(own_source, target, tmp_path):
     assert generations.run(own_source, target, MAPPING, tmp_path).ok
     with own_source.connect() as connection:
@@ -668,6 +722,32 @@ def test_rejects__that_cannot_be_written__stop_the_run_before_its_first_row(own_
     with pytest.raises(OSError, match="No space left"):
         importing.run(connections[target.alias], own_source.url, MAPPING, wanted)
     assert query(target, "SELECT (SELECT count(*) FROM legacy_keys) + (SELECT count(*) FROM users)") == [(0,)]
+
+
+def test_rejects__to_a_file_that_others_may_read__are_readable_by_its_owner_alone(own_source, target, tmp_path):
+    with own_source.connect() as connection:
+        connection.execute("INSERT INTO users (email) VALUES ('nobody@example.test')")
+    (tmp_path / "rejects.jsonl").touch(0o644)
+    with pytest.raises(importing.Refused):
+        generations.run(own_source, target, MAPPING, tmp_path)
+    assert (tmp_path / "rejects.jsonl").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(MoeenError, match="cannot be written: Is a directory") as refusal:
+        importing.run(connections[target.alias], own_source.url, MAPPING, importing.Options(rejects=tmp_path))
+    assert refusal.value.exit_code == USAGE
+
+
+def test_source__in_another_schema_of_the_target__is_read_and_nothing_waits_for_it(target, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "BATCH", 50)
+    with target.connect() as connection:
+        connection.execute("CREATE SCHEMA old; CREATE TABLE old.people (id int PRIMARY KEY, mail text)")
+        connection.execute("INSERT INTO old.people SELECT n, 'p' || n FROM generate_series(1, 100) AS n")
+    (tmp_path / "old.toml").write_text(
+        'source = "x"\nschema = "old"\n[left_out]\n"public.*" = "Ours."\n"app.*" = "Ours."\n"import_work.*" = "Ours."\n'
+        '[tables.users]\nfrom = "people"\n[tables.users.columns]\nemail = "mail"\n'
+    )
+    receipt = generations.run(target, target, tmp_path / "old.toml", tmp_path)
+    assert all(one.ok for one in receipt.tables)  # the schema itself is told, as ever
+    assert generations.counts(receipt)["users"] == (100, 0, 100, 0, 0, 0)
 
 
 def test_source__read__in_a_transaction_that_cannot_write(source):

@@ -162,3 +162,36 @@ def test_adoption_and_plan__of_such_a_database__say_what_migrate_does(strange, c
     assert planned.returncode == (FINDINGS if refused else 0), planned.stderr
     said = report.pretty()
     assert [name for name in CASES[case].get("names", []) if name not in said or name not in planned.stderr] == []
+
+
+def test_migrate__triggers_that_fire_and_change_the_session__do_not_lead_it_astray(strange):
+    database = strange("here")
+    with database.connect() as owner:
+        owner.execute(
+            """
+            CREATE SCHEMA clinic_s; CREATE TABLE clinic_s.users (x int); CREATE TABLE clinic_s.migration_runs (x int);
+            CREATE FUNCTION clinic_path() RETURNS trigger LANGUAGE plpgsql AS
+                $$BEGIN SET search_path = clinic_s; SET statement_timeout = 1; RETURN NEW; END$$;
+            CREATE TRIGGER clinic_path BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION clinic_path();
+            """
+        )
+    assert migrate(database, fire_triggers=True, no_rehearsal="a twin has no rows") == ""
+
+
+def test_plan__an_event_trigger_that_refuses__is_named_by_its_function_without_what_follows_from_it(strange, manage):
+    database = strange("here")
+    with database.admin() as admin:
+        admin.execute(
+            """
+            CREATE FUNCTION clinic_ask() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN
+                IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'public.patients') THEN
+                    RAISE 'ask first'; END IF; END$$;
+            CREATE EVENT TRIGGER clinic_ask ON ddl_command_end WHEN TAG IN ('ALTER TABLE')
+                EXECUTE FUNCTION clinic_ask();
+            """
+        )
+    planned = manage("migrate", "--plan", DATABASE_URL=database.url)
+    assert planned.returncode == FINDINGS, planned.stderr
+    assert "ask first (says function clinic_ask())" in planned.stderr
+    assert 'ALTER EVENT TRIGGER "clinic_ask" DISABLE' in planned.stderr
+    assert "does not exist" not in planned.stderr

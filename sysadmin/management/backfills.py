@@ -22,6 +22,7 @@ class BackfillCommand(BaseCommand):
 
     finalizes = True
     requires_migrations_checks = False
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Change nothing; say what would be done.")

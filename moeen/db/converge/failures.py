@@ -5,6 +5,7 @@ Only on a twin, which holds nobody's rows: what the server says there may be rep
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -32,6 +33,8 @@ class Failure:
     next_step: str = ""
 
 
+#: Whose words they are: the innermost function, where it is none of ours.
+_BY = re.compile(r"\APL/pgSQL function (?!app\.|inline_code_block)(.+?\)) line \d+")
 _collected: ContextVar[list[Failure] | None] = ContextVar("failures", default=None)
 
 
@@ -75,7 +78,9 @@ def explained(error: Exception) -> str:
     cause = error.__cause__
     diag = cause.diag if isinstance(cause, psycopg.Error) else None
     said = [text.rstrip(".") for text in (diag.message_primary, diag.message_detail) if text] if diag else []
-    return ". ".join(said) or type(cause or error).__name__
+    words = ". ".join(said) or type(cause or error).__name__
+    by = _BY.search(diag.context or "") if diag else None
+    return f"{words} (says function {by[1]})" if by else words
 
 
 def _failure(error: Exception, purpose: str, table: str) -> Failure:

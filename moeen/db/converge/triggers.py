@@ -23,6 +23,8 @@ from moeen.db.sql import compose, fragment
 _held: ContextVar[bool] = ContextVar("held", default=False)
 #: A body that does nothing but let the row pass.
 _IDLE = re.compile(r"\s*BEGIN\s+RETURN\s+(?P<what>NEW|OLD|NULL)\s*;\s*END\s*;?\s*", re.IGNORECASE)
+#: Back to what the session began with, which is pinned.
+_OURS_AGAIN = ("RESET ROLE", "RESET search_path", "RESET statement_timeout")
 _AGAIN = {"O": "ENABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
 
 
@@ -65,8 +67,13 @@ def holding(yes: bool) -> AbstractContextManager[bool]:
 
 
 def without(connection: BaseDatabaseWrapper, table: str, statements: Sequence[str]) -> list[str]:
-    """The statements, which change rows of the table, with its triggers of others held off where that was said."""
-    found = look(connection, table) if _held.get() else []
+    """The statements, which change rows of the table, with its triggers of others held off where that was said.
+
+    Where they fire, one may set the session's path or role, and the next statement would be another's.
+    """
+    found = look(connection, table)
+    if not _held.get():
+        return [part for statement in statements for part in (statement, *(_OURS_AGAIN if found else ()))]
     names = {"t": table}
     off = [compose("ALTER TABLE {t} DISABLE TRIGGER {n}", n=it.name, **names) for it in found]
     on = [compose("ALTER TABLE {t} {how} {n}", how=fragment(_AGAIN[it.state]), n=it.name, **names) for it in found]

@@ -464,7 +464,8 @@ class _Work:
             tries.append((table.columns[name].line, f"the expression for {name}", expression))
         for line, what, expression in tries:
             try:
-                self.source.rows(sql.SQL("SELECT count({}) FROM {} AS s").format(expression, one.rows))
+                whole = sql.SQL("SELECT count(convert_to(({})::text, 'UTF8')) FROM {} AS s")
+                self.source.rows(whole.format(expression, one.rows))
             except psycopg.Error as found:
                 return self.mapping.error(
                     line, f"{what} fails at some row of the source: {why(found)}.",

@@ -199,13 +199,18 @@ class _Judge:
                 kind = fragment(self.target.columns[name].type)
                 parts.append(sql.SQL("s.{c}::{k} AS {c}").format(c=column, k=kind))
         orphan = sql.SQL(" OR ").join(orphans) if orphans else sql.SQL("false")
+        # Of a first run what `keys` says of a row is known without a look.
+        keys: sql.Composable = sql.SQL("JOIN {} AS w ON w.k = s.k").format(self.staging.keys)
+        if self.staging.is_first:
+            first = "CROSS JOIN LATERAL (SELECT s.k, {} AS id, 'new' AS verb, false AS matched) AS w"
+            keys = sql.SQL(first).format(self.staging.new_id("s"))
         self.staging.run(
             """
             CREATE UNLOGGED TABLE {ready} AS SELECT {parts}, {orphan} AS orphan
-            FROM {stage} AS s JOIN {keys} AS w ON w.k = s.k {joins}
-            WHERE NOT w.matched AND NOT EXISTS (SELECT FROM {refused} AS x WHERE x.k = s.k)
+            FROM {stage} AS s {known} {joins}
+            WHERE s.k IS NOT NULL AND NOT w.matched AND NOT EXISTS (SELECT FROM {refused} AS x WHERE x.k = s.k)
             """,
-            parts=sql.SQL(", ").join(parts), joins=sql.SQL(" ").join(joins), orphan=orphan,
+            known=keys, parts=sql.SQL(", ").join(parts), joins=sql.SQL(" ").join(joins), orphan=orphan,
         )  # fmt: skip
 
     def _references(self) -> None:
@@ -273,24 +278,29 @@ class _Judge:
             ("another row has it", """
                 FROM {ready} AS s JOIN {target} AS t ON t.public_id = s.p AND t.id <> s.id
                 WHERE NOT EXISTS (SELECT FROM {keys} AS w WHERE w.id = t.id AND w.verb NOT IN ('same', 'kept'))"""),
-            ("another row had it before",
-             "FROM {ready} AS s JOIN public.public_id_aliases AS a ON a.alias = s.p AND a.row_id <> s.id"),
+            ("another row had it before", """
+                FROM {ready} AS s JOIN public.public_id_aliases AS a ON a.alias = s.p AND a.row_id <> s.id
+                WHERE NOT EXISTS (SELECT FROM {keys} AS w
+                                  WHERE w.id = a.row_id AND a.table_name = {table} AND w.verb = 'gone')"""),
         ]  # fmt: skip
         return sum(
-            self._refuse(PUBLIC_ID, reason, rows, every=every, n=sql.Literal(MAX_LENGTH)) for reason, rows in rules
+            self._refuse(PUBLIC_ID, reason, rows, every=every, n=sql.Literal(MAX_LENGTH), **self.staging.named())
+            for reason, rows in rules
         )
 
     def _own_references(self) -> int:
-        """Of a table that refers to itself, what refers to a row that is none."""
+        """Of a table that refers to itself, what refers to a row that is none, or to one that goes."""
+        reason = f"{NO_ROW} {self.target.name} that is imported"
+        own = [name for name, other in self.selection.references.items() if other == self.target.name]
+        nowhere = """
+            FROM {ready} AS s WHERE s.{c} IS NOT NULL
+            AND NOT EXISTS (SELECT FROM {keys} AS w WHERE w.id = s.{c} AND w.verb <> 'gone')"""
+        alone = """
+            FROM {keys} AS s JOIN {target} AS t ON t.id = s.id JOIN {keys} AS w ON w.id = t.{c}
+            WHERE s.verb = 'same' AND w.verb = 'gone'"""
         return sum(
-            self._refuse(
-                name, f"{NO_ROW} {self.target.name} that is imported",
-                """FROM {ready} AS s WHERE s.{c} IS NOT NULL
-                   AND NOT EXISTS (SELECT FROM {keys} AS w WHERE w.id = s.{c} AND w.verb <> 'gone')""",
-                c=sql.Identifier(name),
-            )
-            for name, other in self.selection.references.items() if other == self.target.name
-        )  # fmt: skip
+            self._refuse(name, reason, rows, c=sql.Identifier(name)) for name in own for rows in (nowhere, alone)
+        )
 
     def _forget(self) -> None:
         """What is refused is no row any more. One that stood stays as it stood, unless what it refers to is gone."""
@@ -302,7 +312,7 @@ class _Judge:
             """
             UPDATE {keys} AS w SET verb = CASE WHEN x.is_alone THEN 'gone' ELSE 'kept' END
             FROM (SELECT k, bool_or(starts_with(reason, {no_row})) AS is_alone FROM {refused} GROUP BY k) AS x
-            WHERE x.k = w.k AND w.verb = 'changed'
+            WHERE x.k = w.k AND (w.verb = 'changed' OR w.verb = 'same' AND x.is_alone)
             """,
             no_row=sql.Literal(NO_ROW),
         )  # fmt: skip

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psycopg
 from psycopg import sql
 
 from moeen.db.backups import encryption
+from moeen.db.codes import Code
+from moeen.db.errors import USAGE, MoeenError, of_file
 from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.importing import mapping as mappings
 from moeen.db.importing.judgement import NO_ROW, NO_SUCH_VALUE, TWICE, rules
@@ -99,10 +102,10 @@ def undecided(source: Source, selections: Sequence[Selection], mapping: mappings
             yield _left(name, _HIDDEN, "the mapping")
         elif source.holds_rows(table):
             yield _left(name, "rows", "the mapping")
-    for schema, names in source.elsewhere().items():
+    for schema, names in source.elsewhere(left_out).items():
         dotted = [f"{schema}.{name}" for name in names]
         left = [one for one in dotted if one not in left_out and not any(other.reads({one}) for other in selections)]
-        if left and f"{schema}.*" not in left_out:
+        if left:
             what = "table that holds" if len(left) == 1 else "tables that hold"
             yield _left(f"{schema}.*", f"{len(left)} {what} rows: {', '.join(left)}", "the mapping")
 
@@ -169,14 +172,25 @@ def write(path: Path, stagings: Sequence[Staging], *, recipients: Sequence[str])
     if not lines:
         return None
     path = path.with_name(f"{path.name}.age") if recipients else path
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = io.BytesIO("".join(f"{line}\n" for line in lines).encode())
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with _own(path) as file:
         if recipients:
             encryption.encrypt(content, file, encryption.recipients(recipients))
         else:
             file.write(content.getbuffer())
     return path
+
+
+def _own(path: Path) -> BinaryIO:
+    """The file to write to, made or emptied; one that others could read is theirs no more."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        raise MoeenError(f"{path} cannot be written: {of_file(error)}.", exit_code=USAGE, code=Code.FILE) from error
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        os.fchmod(handle, 0o600)
+    return open(handle, "wb")
 
 
 def _lines(staging: Staging) -> Iterator[dict[str, Any]]:

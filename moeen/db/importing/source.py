@@ -6,7 +6,7 @@ Any PostgreSQL from 10 on. Everything is set for the one transaction alone, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,6 +28,7 @@ OLDEST = 100000
 #: So many bytes of rows are handed on at once.
 _CHUNK = 1 << 17
 #: Values are written in one form; rows that policies would hide are an error; no limit of theirs ends the reading.
+#: Blocks of keys by the hundred thousand are summed up in memory, at two thirds of the cost.
 _SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -41,6 +42,7 @@ _SETTINGS = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "0",
     "transaction_timeout": "0",
+    "work_mem": "64MB",
     "jit": "off",
 }
 
@@ -290,10 +292,13 @@ class Source:
             self._tables[wanted] = self._read_tables(wanted)
         return self._tables[wanted]
 
-    def elsewhere(self) -> dict[str, list[str]]:
-        """Schema -> its tables that hold rows or may do, for schemas of people's own besides the one that is read."""
+    def elsewhere(self, left_out: Container[str] = ()) -> dict[str, list[str]]:
+        """Schema -> its tables that hold rows or may do, for schemas of people's own besides the one that is read, and
+        those that are ``left_out`` as a whole: of these nothing is asked, since they may be the target's own."""
         found: dict[str, list[str]] = {}
         for (schema,) in self.connection.execute(_SCHEMAS, [self.schema]).fetchall():
+            if f"{schema}.*" in left_out:
+                continue
             tables = [one for one in self.tables(schema).values() if one.kind in ("r", "p")]
             if holding := [one.name for one in tables if not one.readable or self.holds_rows(one)]:
                 found[schema] = holding

@@ -60,6 +60,8 @@ _WHY: tuple[tuple[type[psycopg.Error], str], ...] = (
     (errors.CardinalityViolation, "a SELECT in it finds several rows"),
     (errors.ReadOnlySqlTransaction, "it writes, and the source is never written"),
     (errors.DivisionByZero, "it divides by zero"),
+    (errors.CharacterNotInRepertoire, "it holds bytes that are no text in UTF-8"),
+    (errors.UntranslatableCharacter, "it holds a character that UTF-8 has not"),
 )
 
 
@@ -123,6 +125,8 @@ class Staging:
         self.incoming = self.stage
         #: Rows as text, because some value is none of its column's type.
         self.raw = False
+        #: No row of it came before, and none that stands here is one of its: all are new.
+        self.is_first = False
         #: Rows that were changed here, or are gone from here, are taken anew.
         self.retakes = False
         self.read = 0
@@ -153,6 +157,7 @@ class Staging:
             "SELECT FROM public.legacy_keys WHERE source = {name} AND table_name = {table} LIMIT 1", **self.named()
         )
         self.run("CREATE UNLOGGED TABLE {refused} (k text, c text, reason text)")
+        self.is_first = not known and not self.selection.table.match
         if not known or self.selection.table.match:
             self._read_all(told)
         else:
@@ -287,8 +292,7 @@ class Staging:
             self._stage(lambda: self._copy_whole(self.selection.only(wanted), told) if wanted else 0)
 
     def know(self, *, twice: bool) -> None:
-        """Each key is new, changed, same or gone. A uuid stays the key that it is. ``twice``: rows share a key."""
-        new = sql.SQL("i.k::uuid" if self.selection.keeps_keys else "i.new_id")
+        """Each key is new, changed, same or gone. ``twice``: rows share a key."""
         once = sql.SQL("SELECT k, d, new_id FROM {} WHERE k IS NOT NULL")
         if twice:
             once = sql.SQL("SELECT DISTINCT ON (k) k, d, new_id FROM {} WHERE k IS NOT NULL ORDER BY k")
@@ -309,11 +313,17 @@ class Staging:
             FULL JOIN (SELECT old_key, new_id, digest, row_hash FROM public.legacy_keys
                        WHERE source = {name} AND table_name = {table}) AS l ON l.old_key = i.k
             """,
-            new=new, within=within, once=once.format(self.incoming), **self.named(),
+            new=self.new_id("i"), within=within, once=once.format(self.incoming), **self.named(),
         )  # fmt: skip
         if self.selection.table.match:
             self._match()
         self.run("ANALYZE {keys}")
+
+    def new_id(self, alias: str) -> sql.Identifier | sql.Composed:
+        """SQL for the id of a row that is new. A uuid stays the key that it is."""
+        if self.selection.keeps_keys:
+            return sql.SQL("{}::uuid").format(sql.Identifier(alias, "k"))
+        return sql.Identifier(alias, "new_id")
 
     def unmoor(self, parents: Mapping[str, Staging], *, verb: str, becomes: str) -> None:
         """Rows that stand and refer to one that goes cannot stay as they are."""

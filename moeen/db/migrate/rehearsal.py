@@ -10,7 +10,9 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import psycopg
 from django.core.management.sql import emit_post_migrate_signal
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -25,11 +27,13 @@ from moeen.db.migrate import likeness, twin
 from moeen.db.migrate.refusals import Findings
 from moeen.db.migrate.watch import Seen, Watch
 from moeen.db.schema import load_expected
+from moeen.db.sql import compose
 
 #: What a rehearsal is given to run on the twin, watched: it returns the findings that would stop a real run.
 Run = Callable[[BaseDatabaseWrapper, Watch], Sequence[Finding]]
-#: SQLSTATEs of a function and of a table that is not there.
-_UNDEFINED = frozenset({"42883", "42P01"})
+#: SQLSTATEs of a function, a table, a column and another object that is not there.
+_UNDEFINED = frozenset({"42883", "42P01", "42703", "42704"})
+_MISSING = re.compile(r'(?:function|relation|column|constraint|index) "?(?:\w+\.)?(\w+)')
 _NO_REHEARSAL = 'manage.py migrate --no-rehearsal "REASON" leaves the rehearsal out; the reason is recorded'
 
 
@@ -85,7 +89,7 @@ def rehearse(connection: BaseDatabaseWrapper, run: Run, *, complete: bool = True
                         lambda: emit_post_migrate_signal(verbosity=0, interactive=False, db=made.connection.alias),
                         purpose="make permissions and content types",
                     )
-            found = [*_lacking(made.lacking), *_failed(_causes(failed))]
+            found = [*_lacking(made.lacking), *_failed(_causes(failed), made.keeper)]
             # What is wrong in the end comes of that, where something failed.
             found += [] if failed else broken
             notes = tuple(
@@ -124,20 +128,30 @@ def _lacking(objects: Iterable[likeness.Lacking]) -> Iterator[Finding]:
 
 
 def _causes(failed: Sequence[failures.Failure]) -> Sequence[failures.Failure]:
-    """Without those that miss only what an earlier failure kept from being made: a table or a function of ours."""
-    expected = load_expected()
-    ours = {(name.part or name.table).partition("(")[0] for kind in ("table", "function") for name in expected[kind]}
+    """Without those that miss only what an earlier failure kept from being made: something of ours."""
+    kinds, expected = ("table", "function", "column", "constraint", "index"), load_expected()
+    ours = {(name.part or name.table).partition("(")[0] for kind in kinds for name in expected[kind]}
+    stopped = {failure.table for failure in failed if failure.state not in _UNDEFINED}
 
     def follows(failure: failures.Failure) -> bool:
-        missing = re.match(r'(?:function|relation) "?(?:(?:public|app)\.)?(\w+)', failure.words)
-        return failure.state in _UNDEFINED and missing is not None and missing[1] in ours
+        missing = _MISSING.match(failure.words) if failure.state in _UNDEFINED else None
+        is_new = failure.words.startswith(("function", "relation")) or not failure.table or failure.table in stopped
+        unproven = failure.words.startswith("constraint") and failure.table in stopped
+        return missing is not None and ((missing[1] in ours and is_new) or unproven)
 
     return [failure for failure in failed if not follows(failure)] or failed
 
 
-def _failed(failed: Iterable[failures.Failure]) -> Iterator[Finding]:
+def _failed(failed: Iterable[failures.Failure], keeper: psycopg.Connection[Any]) -> Iterator[Finding]:
+    asked = "SELECT evtname::text, proname::text FROM pg_event_trigger JOIN pg_proc AS p ON p.oid = evtfoid"
+    events = keeper.execute(asked).fetchall()
     for each in failed:
-        fix = Fix(advice=each.next_step)
+        steps = [each.next_step] if each.next_step else []
+        for name, function in events:
+            if re.search(rf"\(says function (\S+\.)?\"?{re.escape(function)}\"?\(", each.words):
+                off = compose("ALTER EVENT TRIGGER {n} DISABLE", n=name)
+                steps.append(f"as its owner: {off}; after migrate ENABLE it again")
+        fix = Fix(advice="; ".join(steps))
         yield Finding(each.table or "database", Kind.REHEARSAL, each.purpose, each.words, Severity.BREAKS, fix)
 
 

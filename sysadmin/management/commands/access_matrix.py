@@ -23,6 +23,7 @@ class Command(BaseCommand):
         "letter: some rows only; a * after it: some columns only. Exit code 3 where it is not the declared one, or "
         "where rows are shown past it: by views, functions, copies, publications, settings or roles anywhere."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print cells and differences as one JSON object.")

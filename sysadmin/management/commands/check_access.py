@@ -22,6 +22,7 @@ class Command(BaseCommand):
         "they may do something to one row, or why not: privileges, the conditions of policies, each evaluated as them "
         "over that row, triggers. Changes nothing."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

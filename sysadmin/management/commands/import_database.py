@@ -28,6 +28,7 @@ class Command(BaseCommand):
         "code 0: done and proven; 2: the mapping or the command line is wrong; 3: rows or columns are open to decide, "
         "and nothing was changed."
     )
+    requires_system_checks: list[str] = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -21,6 +21,7 @@ class Command(BaseCommand):
         "one up before anything else. Be sure that it is they who ask. Administrators do the same in the admin, for "
         "others than themselves."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="the e-mail address that they sign in with")

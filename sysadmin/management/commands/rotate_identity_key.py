@@ -19,6 +19,7 @@ class Command(BaseCommand):
         "new line, then run it with --retire. The embedded server's processes find the key by themselves when they are "
         "restarted. Keep the line as you keep a password."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         way = parser.add_mutually_exclusive_group()

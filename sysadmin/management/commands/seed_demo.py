@@ -36,6 +36,7 @@ class Command(BaseCommand):
         "is printed this once. The same seed and day make the same rows. Where the demo clinic stands already, its "
         "logins get new passwords and nothing else changes; where anybody else's rows stand, nothing is done (3)."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         words = "another number makes another clinic (1)"

@@ -843,8 +843,8 @@ def test_list__label_with_a_newline__one_line_a_backup(filled, kept, manage, tmp
 
 def test_schedule__path_with_a_blank_and_a_percent__quoted():
     made = schedule(Path("/srv/the clinic 100%"), database="71/a b%", environment=Path("/etc/moeen env"))
-    assert made.cron.count(r"--database-identity '71/a b\%'") == 5
-    assert made.cron.count(". '/etc/moeen env' && ") == 5
+    assert made.cron.count(r"--database-identity '71/a b\%'") == 6
+    assert made.cron.count(". '/etc/moeen env' && ") == 6
     assert made.units["moeen-backup.service"].count('--database-identity "71/a b%%"') == 2
     assert "EnvironmentFile=/etc/moeen env\n" in made.units["moeen-backup.service"]
     assert r"cd '/srv/the clinic 100\%' && " in made.cron

@@ -188,7 +188,8 @@ _STARTING = (
 
 _TOO_MANY = (
     "The server has no free connection left.",
-    "Close other clients, or raise max_connections; behind a pooler, raise its pool size.",
+    "Close other clients, or raise what ends it: max_connections, the CONNECTION LIMIT of the database or of the role; "
+    "behind a pooler, its pool size.",
     Code.SERVER_BUSY,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -17,6 +18,14 @@ MOST = 1000
 
 
 Keys = list[uuid.UUID]
+#: The beginning of a telephone number that is one digit: of a million people it is everybody's.
+_A_DIGIT = re.compile(r"[\s(+]*[0٠۰]*[1-9١-٩۱-۹]\s*")
+#: The index would be read for all of them. Of longer beginnings, one after the other, as many are read as are wanted.
+_BY_DIGITS = sql.SQL(
+    """CASE WHEN app.{function}('', 0) IS NOT NULL THEN ARRAY(
+           SELECT found FROM generate_series(0, 9) AS next, unnest(app.{function}(%(text)s || next, %(most)s)) AS found
+           LIMIT %(most)s) END"""
+)
 
 
 def by_index(request: HttpRequest, text: str, *functions: str) -> dict[str, Keys | None]:
@@ -28,7 +37,8 @@ def by_index(request: HttpRequest, text: str, *functions: str) -> dict[str, Keys
     known: dict[tuple[str, str], Keys | None] = request.__dict__.setdefault("_by_index", {})
     asked = [function for function in functions if (text, function) not in known]
     if asked:
-        calls = (sql.SQL("app.{}(%(text)s, %(most)s)").format(sql.Identifier(function)) for function in asked)
+        call = _BY_DIGITS if _A_DIGIT.fullmatch(text) else sql.SQL("app.{function}(%(text)s, %(most)s)")
+        calls = (call.format(function=sql.Identifier(function)) for function in asked)
         with connections[router.db_for_read(User)].cursor() as cursor:
             query = sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
             cursor.execute(query.as_string(None), {"text": text, "most": MOST + 1})

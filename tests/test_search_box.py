@@ -86,6 +86,17 @@ def test_search__by_index__finds_the_same_name_otherwise_written(client, text, n
     assert labels(client, text) == [f"{row.first_name} {row.last_name} ({row.public_id})"]
 
 
+@pytest.mark.parametrize("text", ["05", "٠٥", "5", "+5"])
+def test_search__one_digit_of_a_telephone_number__finds_those_that_begin_so(client, text):
+    signed_in(client, "staff")
+    factories.patient(phone="0112345678")
+    rows = [factories.patient(phone=phone) for phone in ("0501234567", "+966591234567")]
+    wanted = {f"{row.first_name} {row.last_name} ({row.public_id})" for row in rows}
+    assert set(labels(client, text)) == wanted
+    signed_in(client, "doctor")  # who sees few rows, which are looked through
+    assert labels(client, text) == []
+
+
 def test_search__by_index__uses_it_and_policies_that_were_narrowed_since_still_rule(client):
     signed_in(client, "staff")
     factories.patient(first_name="ريم")

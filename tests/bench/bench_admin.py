@@ -123,10 +123,12 @@ def addresses(rows):
     from django.db import connection
     from django.urls import reverse
 
+    from moeen.apps import read_pages
     from moeen.db.security import identity
     from tests.access.matrix import MATRIX
     from tests.access.roads import parse
 
+    read_pages()
     found = [("index", "admin", reverse("admin:index"))]  # which reads the pages
     for model in admin.site._registry:
         table, cell = model._meta.db_table, parse(MATRIX[model._meta.db_table].get("admin", ""))

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db import catalog
-from moeen.db.actions import DropNotNull, FillValues, RunSQL
+from moeen.db.actions import DropNotNull, FillValues, RunSQL, SetLogged
 from moeen.db.catalog.sizes import has_rows
 from moeen.db.converge import conflicts, declared, histories, subject, triggers, zones
 from moeen.db.converge.conversions import carried_over, way
@@ -38,6 +38,10 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
         fix = _in_one_piece(item) if live.kind == "p" else Fix(advice=_ELSEWHERE)
         return [Finding(name, Kind.TABLE_KIND, "a table", kinds.get(live.kind, live.kind), fix=fix)]
     found = []
+    if live.unlogged:
+        fix = Fix.by(SetLogged(item.table), advice="it writes the table anew, under a lock")
+        words = "a table that outlives a crash, and is in backups of the server"
+        found.append(Finding(name, Kind.TABLE_UNLOGGED, words, "UNLOGGED", fix=fix))
     keys = [c for c in live.constraints.values() if c.kind == "p"]
     wanted_key = next(c.columns for c in item.want.constraints if c.kind == "p")
     key = keys[0].columns if keys else ()

@@ -15,7 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
 from moeen.db import catalog, roles
-from moeen.db.actions import ForceRowSecurity, Grant, GrantRole, RunSQL, SetOwner
+from moeen.db.actions import DefaultPrivileges, ForceRowSecurity, Grant, GrantRole, RunSQL, SetOwner
 from moeen.db.adoption import Legacy
 from moeen.db.catalog.sizes import estimate_sizes
 from moeen.db.converge import declared, obstacles, subject, zones
@@ -97,7 +97,7 @@ def check(
     named = [*taken.findings(items), *trail.findings(connection, items)]
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
     found = [*named, *obstacles.findings(connection, items, live), *zones.findings(connection, items)]
-    found += held_by_prepared(connection)
+    found += [*held_by_prepared(connection), *_opened_schemas(connection)]
     if not triggers_decided:
         found += [finding for item in items for finding in obstacles.trigger_findings(connection, item)]
     if found:
@@ -149,6 +149,28 @@ def held_by_prepared(connection: BaseDatabaseWrapper) -> list[Finding]:
         what = f"prepared transaction {name}"
         found.append(Finding(what, Kind.PREPARED_TRANSACTION, "ended", f"holds locks on {tables}", fix=fix))
     return found
+
+
+def _opened_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    """Default privileges by which others could make functions in our schemas, which later runs would refuse."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT current_user, array_agg(DISTINCT coalesce(g.rolname::text, 'PUBLIC'))
+               FROM pg_default_acl AS d CROSS JOIN aclexplode(d.defaclacl) AS x
+               LEFT JOIN pg_roles AS g ON g.oid = x.grantee
+               WHERE d.defaclobjtype = 'n' AND x.privilege_type = 'CREATE' AND x.grantee <> d.defaclrole
+                 AND d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+                 AND (to_regnamespace('app') IS NULL OR to_regnamespace('auth') IS NULL)
+               GROUP BY d.oid"""
+        )
+        rows = cursor.fetchall()
+    for role, others in rows:
+        fix = Fix.by(DefaultPrivileges(ObjectName("", part=role), role, "", "SCHEMAS", tuple(others)))
+        found = f"CREATE to {', '.join(others)}"
+        where = "default privileges on schemas"
+        yield Finding(
+            where, Kind.DEFAULT_PRIVILEGES_GRANTS, "none that let others make functions in ours", found, fix=fix
+        )
 
 
 def _refuse_bytes(connection: BaseDatabaseWrapper) -> None:

@@ -1,0 +1,2 @@
+-- A table of ours that a crash empties.
+ALTER TABLE sessions SET UNLOGGED;

@@ -2,10 +2,16 @@
 
 import ast
 import inspect
+import pkgutil
 import random
 import re
 import textwrap
+from importlib import import_module
 
+import pytest
+
+import sysadmin
+from moeen import db
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 from tests import servers
@@ -29,6 +35,14 @@ def inits():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
                 yield one.__name__, node
+
+
+@pytest.fixture(scope="module", autouse=True)
+def everything():
+    """A class of a module that nobody has loaded is unknown."""
+    for package in (db, sysadmin):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
 
 
 def subclasses(of):

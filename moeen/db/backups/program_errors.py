@@ -16,6 +16,8 @@ _GENERAL = (*_STOPPING, "the dump is damaged")
 class Stopped(MoeenError):
     """The program could not go on, whatever it read or wrote: the disk, the server, or somebody who ended it."""
 
+    default_code = Code.PROGRAM_FAILED
+
 
 _KNOWN: tuple[tuple[str, str, str, int], ...] = (
     (

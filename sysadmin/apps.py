@@ -36,6 +36,7 @@ class SysadminConfig(AppConfig):
             "always true django_session_update_auth": "only the session store works as moeen_auth",
             "search path audited": "part of audit_statement, whose path holds for it",
             "always true django_session_delete_auth": "only the session store works as moeen_auth",
+            "unindexed condition taken_at": "operator_requests holds what administrators asked for: tens of rows",
         },
         first_files=frozenset({"0001_functions"}),
         tables_of_files={

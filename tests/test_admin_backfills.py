@@ -28,6 +28,7 @@ def owner(web_database):
         **connections.settings[made.alias],
         "USER": "moeen_web",
         "IDENTITY_KEY": made.identity_key(),
+        "ATOMIC_REQUESTS": True,
     }
     connections["default"] = connections.create_connection("default")
     with made.connect() as connection:

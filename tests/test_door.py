@@ -365,6 +365,23 @@ def test_delete__of_a_row_that_was_changed_meanwhile__is_asked_again(client, bos
     assert not Patient.objects.filter(pk=patient.pk).exists()
 
 
+def test_delete__of_several_of_which_one_was_changed_meanwhile__is_asked_again(client, boss):
+    patients = [factories.patient(), factories.patient()]
+    page = url(Patient, "changelist")
+    words = {"action": "delete_selected", "_selected_action": [str(patient.pk) for patient in patients]}
+
+    def seen():
+        return re.search(r'name="_seen" value="(\w+)"', client.post(page, words).content.decode())[1]
+
+    before = seen()
+    Patient.objects.filter(pk=patients[1].pk).update(last_name="Other")
+    client.post(page, words | {"post": "yes", "_seen": before})
+    kept = Patient.objects.filter(pk__in=[patient.pk for patient in patients])
+    assert kept.count() == 2
+    client.post(page, words | {"post": "yes", "_seen": seen()})
+    assert not kept.exists()
+
+
 def test_edit__columns_of_a_role__are_written_alone(client):
     """A doctor may change an appointment's notes, and nothing of whose it is."""
     doctor = factories.doctor(user=factories.user(role="doctor"))

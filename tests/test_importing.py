@@ -488,6 +488,27 @@ def test_run__again__what_refers_to_a_row_that_refers_to_one_that_is_gone__goes_
     assert (refused, new, changed, gone, same) == (3, 0, 0, 4, read - 3)
 
 
+def test_run__again__a_row_that_ours_refer_to__is_not_gone_before_these_are_decided_on(own_source, target, tmp_path):
+    """Rows of a table that the mapping does not fill."""
+    claims = MAPPING.read_text(encoding="utf-8").partition("[tables.insurance_claims]\n")
+    rest = "[tables.internal_messages]" + claims[2].partition("[tables.internal_messages]")[2]
+    (tmp_path / "some.toml").write_text(claims[0].replace("[left_out]", '[left_out]\nclaims = "Later."') + rest)
+    with own_source.connect() as connection:
+        connection.execute("DELETE FROM claims")
+        assert generations.run(own_source, target, tmp_path / "some.toml", tmp_path).ok
+        connection.execute(ENTERED_ANEW)
+    patient = "SELECT new_id FROM legacy_keys WHERE table_name = 'patients' AND old_key = '100'"
+    with target.connect() as connection:
+        connection.execute(f"INSERT INTO insurance_claims (patient_id) {patient}")
+        (finding,) = generations.check(own_source, target, tmp_path / "some.toml").findings
+        assert (finding.object, finding.found) == ("patients", "1 row of insurance_claims, old keys 100")
+        with pytest.raises(importing.Refused, match="rows that were made here refer to rows that are gone") as refusal:
+            generations.run(own_source, target, tmp_path / "some.toml", tmp_path)
+        assert refusal.value.exit_code == FINDINGS
+        connection.execute("DELETE FROM insurance_claims")
+    assert generations.run(own_source, target, tmp_path / "some.toml", tmp_path).ok
+
+
 def test_source__bytes_that_are_no_text__are_told_with_the_line(own_source, target, tmp_path):
     """Of a database whose encoding is none."""
     (tmp_path / "bytes.toml").write_text(

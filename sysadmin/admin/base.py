@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin import utils
+from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_permission_codename
@@ -29,7 +30,7 @@ from moeen.db import public_ids
 from moeen.db.models import lean, without_withheld
 from sysadmin import searching
 from sysadmin.admin import history, refusals, showing, writing
-from sysadmin.admin.forms import SEEN, JSONFormField, RowForm, version
+from sysadmin.admin.forms import SEEN, JSONFormField, RowForm, fingerprint, version
 from sysadmin.admin.lists import ChangeList, Paginator
 from sysadmin.pages import list_page, row_page
 
@@ -46,6 +47,22 @@ class NestedObjects(utils.NestedObjects):
 
     def related_objects(self, *args: Any) -> QuerySet[Any]:
         return without_withheld(super().related_objects(*args))
+
+
+#: Said where a row was changed between the page that asks and the answer.
+_CHANGED = _("Somebody else has changed this meanwhile. Nothing was deleted: look at it again.")
+
+
+def _delete_selected(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+    """Django's action; who confirms means the rows that they were shown."""
+    now = fingerprint([version(row) for row in rows.order_by("pk")])
+    if request.POST.get("post") and request.POST.get(SEEN, now) != now:
+        page.message_user(request, _CHANGED, messages.WARNING)
+        return None
+    answer = delete_selected(page, request, rows)
+    if isinstance(answer, SimpleTemplateResponse):
+        answer.context_data = (answer.context_data or {}) | {"seen": now}
+    return answer
 
 
 utils.NestedObjects = NestedObjects  # type: ignore[misc]  # Django's own name for it is the only way in
@@ -241,14 +258,18 @@ class ModelAdmin(admin.ModelAdmin):
         row = self.get_object(request, utils.unquote(object_id))
         now = version(row) if row is not None else ""
         if request.method == "POST" and request.POST.get(SEEN, now) != now:
-            text = _("Somebody else has changed this meanwhile. Nothing was deleted: look at it again.")
-            self.message_user(request, text, messages.WARNING)
+            self.message_user(request, _CHANGED, messages.WARNING)
             return HttpResponseRedirect(row_page(self.model, object_id))
         try:
             with transaction.atomic():
                 return super().delete_view(request, object_id, {"seen": now} | (extra_context or {}))
         except DatabaseError as error:
             return self._refuse(request, error, row_page(self.model, object_id))
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        actions = super().get_actions(request)
+        stock = actions.get("delete_selected")
+        return actions | {"delete_selected": (_delete_selected, *stock[1:])} if stock else actions
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         try:

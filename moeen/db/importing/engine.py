@@ -143,10 +143,13 @@ class Refused(MoeenError):
     def __init__(self, found: Check, rejects: Path | None, max_gone: int = 0) -> None:
         count = sum(table.counts.refused for table in found.tables)
         undecided = sum(finding.kind is Kind.IMPORT_LEAVES_OUT for finding in found.findings)
-        gone = sum(table.counts.gone for table in found.tables if table.counts.has_lost_most)
+        lost = [table.counts.gone for table in found.tables if table.counts.has_lost_most]
+        gone = sum(lost)
+        held = sum(finding.kind is Kind.IMPORT_LOSES for finding in found.findings) > len(lost) * (gone > max_gone)
         words = [f"{count:,} rows of the source would not be written"] if count else []
         words += [f"the mapping leaves {undecided:,} columns, tables or lines undecided"] * bool(undecided)
         words += [f"{gone:,} rows that came before are gone from it"] * (gone > max_gone)
+        words += ["rows that were made here refer to rows that are gone from it"] * held
         step = "import_database --check tells of each kind. Correct the rows, or the mapping."
         super().__init__(
             f"{'; '.join(words)}. Nothing was changed.",
@@ -416,6 +419,9 @@ class _Work:
         findings += refusals.open_lines(self.mapping)
         findings += refusals.undecided(self.source, self.selections, self.mapping)
         tables = tuple(TableCheck(staging.table, staging.count()) for staging in self.stagings)
+        for staging, one in zip(self.stagings, tables, strict=True):
+            if one.counts.gone:
+                findings += refusals.held(staging, self._by_name)
         lost = [one for one in tables if one.counts.has_lost_most]
         if sum(one.counts.gone for one in lost) > max_gone:
             findings += [refusals.lost(one.table, one.counts) for one in lost]

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -152,6 +152,25 @@ def lost(table: str, counts: Counts) -> Finding:
     )
 
 
+def held(staging: Staging, imported: Container[str]) -> Iterator[Finding]:
+    """Rows of ours that came by no import and keep one from going: by a foreign key that lets none go."""
+    refers = staging.rows(_REFERRING, name=sql.Literal(staging.selection.target.relation.as_string(None)))
+    for table, column in refers:
+        if table in imported:
+            continue
+        ((count, keys),) = staging.rows(_HELD, other=sql.Identifier("public", table), c=sql.Identifier(column))
+        if count:
+            yield Finding(
+                object=staging.table,
+                kind=Kind.IMPORT_LOSES,
+                expected=f"no row of {table} that refers to one that is gone from the source",
+                found=f"{count:,} {'row' if count == 1 else 'rows'} of {table}, old keys {', '.join(keys)}",
+                severity=Severity.BREAKS,
+                fix=Fix(advice=f"delete these rows of {table}, or let them refer to others"),
+                why="they were made here, and a row that they refer to cannot go",
+            )
+
+
 def _left(what: str, found: str, where: str) -> Finding:
     return Finding(
         object=what,
@@ -210,4 +229,16 @@ _ROWS = """
     SELECT NULL, x.c, x.reason, to_jsonb(s) - 'k' - 'd'
     FROM (SELECT DISTINCT c, reason FROM {refused} WHERE k IS NULL) AS x JOIN {stage} AS s ON s.k IS NULL
     ORDER BY 2, 3, 1
+"""
+_REFERRING = """
+    SELECT t.relname::text, a.attname::text
+    FROM pg_constraint AS k JOIN pg_class AS t ON t.oid = k.conrelid
+    JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = k.conkey[1]
+    WHERE k.contype = 'f' AND k.confrelid = {name}::regclass AND k.confdeltype IN ('a', 'r')
+      AND t.relnamespace = 'public'::regnamespace AND cardinality(k.conkey) = 1
+    ORDER BY 1, 2
+"""
+_HELD = """
+    SELECT count(*), (array_agg(DISTINCT w.k))[1:5] FROM {other} AS t JOIN {keys} AS w ON w.id = t.{c}
+    WHERE w.verb = 'gone' AND NOT w.matched
 """

@@ -23,8 +23,8 @@ from moeen.db.sql import compose, fragment
 _held: ContextVar[bool] = ContextVar("held", default=False)
 #: A body that does nothing but let the row pass.
 _IDLE = re.compile(r"\s*BEGIN\s+RETURN\s+(?P<what>NEW|OLD|NULL)\s*;\s*END\s*;?\s*", re.IGNORECASE)
-#: Back to what the session began with, which is pinned.
-_OURS_AGAIN = ("RESET ROLE", "RESET search_path", "RESET statement_timeout")
+#: As an operator's session is pinned.
+_OURS_AGAIN = ("RESET ROLE", "SET search_path TO public", "SET statement_timeout TO 0")
 _AGAIN = {"O": "ENABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER"}
 
 

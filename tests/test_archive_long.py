@@ -232,7 +232,7 @@ def test_pgbackrest__as_the_guide_says__a_moment_comes_back(tmp_path):
         with target.connect() as connection:
             connection.execute("CREATE TABLE notes (n int)")
             connection.execute("INSERT INTO notes VALUES (1)")
-            connection.execute("SELECT pg_sleep(0.2)")
+            connection.execute("SELECT pg_sleep(1.1)")  # pgBackRest tells the end of a backup in whole seconds
             ((moment,),) = connection.execute("SELECT clock_timestamp()").fetchall()
             connection.execute("SELECT pg_sleep(0.2)")
             connection.execute("INSERT INTO notes VALUES (2)")

@@ -214,7 +214,9 @@ def test_compose__services__stand_on_each_other_and_hold_no_secret():
     page = (servers.PROJECT / "docs" / "serving.md").read_text("utf-8")
     assert [file for file in named if Path(file).name not in page or not file.startswith("/etc/moeen/")] == []
     assert services["manage"]["command"] == ["doctor"]
-    assert_known([*services["manage"]["entrypoint"], *services["manage"]["command"]])
+    assert (services["work"]["command"], services["work"]["profiles"]) == (["work"], [])
+    for name in ("manage", "work"):
+        assert_known([*services[name]["entrypoint"], *services[name]["command"]])
 
 
 def test_pool__its_file__names_the_service_the_port_and_the_login():

@@ -66,6 +66,7 @@ class Conversation(TimestampedModel):
             Index(fields=["status"], name="conversations_status_idx"),
             Index(fields=["channel"], name="conversations_channel_idx"),
             Index(fields=["external_id"], name="conversations_external_id_idx"),
+            Index(fields=["created_at"], name="conversations_created_at_idx"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -87,6 +87,7 @@ class Activity(TimestampedModel):
             Index(fields=["type"], name="crm_activities_type_idx"),
             Index(fields=["status"], name="crm_activities_status_idx"),
             Index(fields=["priority"], name="crm_activities_priority_idx"),
+            Index(fields=["created_at"], name="crm_activities_created_at_idx"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -63,6 +63,7 @@ class Lead(TimestampedModel):
             Index(fields=["status"], name="crm_leads_status_idx"),
             Index(fields=["source"], name="crm_leads_source_idx"),
             Index(fields=["email"], name="crm_leads_email_idx"),
+            Index(fields=["created_at"], name="crm_leads_created_at_idx"),
             SearchIndex(SearchWords("name", "company", "email", "phone"), name="crm_leads_search_idx"),
         ]
         constraints = [

@@ -38,10 +38,10 @@ FILL = """
     FROM generate_series(1, {rows} / 4) n;
     INSERT INTO conversations (id, patient_id, channel, created_at)
     SELECT md5('v' || n)::uuid, md5('p' || 1 + n % {rows})::uuid, 'web', timestamptz '2020-01-01' + n * interval '3 minutes'
-    FROM generate_series(1, {rows} / 10) n;
+    FROM generate_series(1, {rows}) n;
     INSERT INTO messages (id, conversation_id, sender_type, content, message_type)
     SELECT md5('m' || n)::uuid, md5('v' || 1 + n % ({rows} / 10))::uuid, 'user', 'x', 'text' FROM generate_series(1, {rows} / 2) n;
-    INSERT INTO crm_leads (id, name, phone) SELECT md5('l' || n)::uuid, {name}, '0550000000' FROM generate_series(1, {rows} / 10) n;
+    INSERT INTO crm_leads (id, name, phone) SELECT md5('l' || n)::uuid, {name}, '0550000000' FROM generate_series(1, {rows}) n;
     INSERT INTO audit_logs (id, action, table_name, record_id, patient_id, created_at, new_values)
     SELECT md5('g' || n)::uuid, 'UPDATE', 'patients', md5('p' || n)::uuid, md5('p' || n)::uuid,
            timestamptz '2020-01-01' + n * interval '3 minutes', '{{"phone": "x"}}'

@@ -13,15 +13,18 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        moeen.db.operations.RemoveTableConstraint(
-            model_name="operatorreport",
-            name="operator_reports_kind_check",
-        ),
-        moeen.db.operations.AddTableConstraint(
-            model_name="operatorreport",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["doctor", "validation", "rehearsal"])),
-                name="operator_reports_kind_check",
-            ),
+        moeen.db.operations.RunSQLFile(
+            "sysadmin",
+            "0035_rehearsals",
+            state_operations=[
+                migrations.RemoveConstraint(model_name="operatorreport", name="operator_reports_kind_check"),
+                migrations.AddConstraint(
+                    model_name="operatorreport",
+                    constraint=models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["doctor", "validation", "rehearsal"])),
+                        name="operator_reports_kind_check",
+                    ),
+                ),
+            ],
         ),
     ]

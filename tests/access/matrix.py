@@ -334,5 +334,6 @@ AUDITED = {
     "crm_leads": ("", "", "", _EVERY),
     "crm_deals": ("contact_id", "", "", _EVERY),
     "crm_activities": ("contact_id", "", "", _EVERY),
+    "operator_requests": ("", "", "", _EVERY),
     "second_factors": ("", "", "", "truncate"),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, migrations
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
@@ -116,8 +116,9 @@ def test_migration__run_again_where_its_objects_stand__changes_nothing(migrated,
         later
         for later in order[order.index(key) + 1 :]
         if any(
-            isinstance(o, RemoveTableConstraint) or getattr(o, "replaces", "")
-            for o in loader.graph.nodes[later].operations
+            isinstance(o, RemoveTableConstraint | migrations.RemoveConstraint) or getattr(o, "replaces", "")
+            for operation in loader.graph.nodes[later].operations
+            for o in (operation, *getattr(operation, "state_operations", ()))
         )
     ]
     for each in (key, *takers):

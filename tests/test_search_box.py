@@ -94,7 +94,7 @@ def test_search__one_digit_of_a_telephone_number__finds_those_that_begin_so(clie
     wanted = {f"{row.first_name} {row.last_name} ({row.public_id})" for row in rows}
     assert set(labels(client, text)) == wanted
     signed_in(client, "doctor")  # who sees few rows, which are looked through
-    assert labels(client, text) == []
+    assert wanted.isdisjoint(labels(client, text))
 
 
 def test_search__by_index__uses_it_and_policies_that_were_narrowed_since_still_rule(client):

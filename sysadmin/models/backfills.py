@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 from moeen.db import public_ids
 from moeen.db.functions import Now
 from moeen.db.models import Model
-from sysadmin.tables import table
 
 #: What backfills are called -> as people read it.
 NAMES = {"public_ids": _("public ids")}
@@ -92,7 +91,8 @@ class BackfillRun(Model):
         return str(NAMES.get(self.name, self.name))
 
     def __str__(self) -> str:
-        return f"{self.shown_name}: {table(self.table_name)}"
+        """Without words of a language: the history of a run keeps it as it was when somebody paused the run."""
+        return f"{self.name}:{self.table_name}"
 
 
 class PublicIdAlias(Model):

@@ -586,6 +586,32 @@ def test_cancel__asked_for__ends_the_run_which_goes_on_when_it_is_called_again(d
     assert run(database).complete
 
 
+def test_cancel__its_connection_was_lost_while_a_file_made_it_wait__ends_the_run(database, sql, tmp_path):
+    file = tmp_path / "pause"
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(run, database, max_rows_per_second=1500.0, batch_size=50, pause_file=file)
+        wait_for(lambda: has_filled(sql, 0))
+        file.touch()
+        wait_for(lambda: sql.execute("SELECT 1 FROM backfill_runs WHERE status = 'paused'").fetchone())
+        sql.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'moeen backfill'")
+        sql.execute(CANCEL)
+        try:
+            wait_for(lambda: value(sql, ANSWER) == "done")
+        finally:
+            file.unlink()
+        with pytest.raises(engine.Cancelled):
+            job.result(timeout=60)
+    assert run(database).complete
+
+
+def test_run__the_migration_of_requests_is_pending__needs_none(database, sql):
+    sql.execute("ALTER TABLE operator_requests RENAME TO away")
+    try:
+        assert run(database).complete
+    finally:
+        sql.execute("ALTER TABLE away RENAME TO operator_requests")
+
+
 def test_cancel__asked_for_while_nobody_was_at_work__does_not_end_the_next_run(database, sql):
     sql.execute(CANCEL)
     assert run(database).complete

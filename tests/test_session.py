@@ -88,6 +88,7 @@ def test_pooler__by_its_mode__is_refused_or_serves(new_database, manage, mode, t
         with database.connect() as owner:
             before = owner.execute("SELECT array_agg(c::text ORDER BY 1) FROM pg_class AS c").fetchone()
         commands = [("migrate", "--no-input"), ("backfill_public_ids", "--dry-run"), ("backup_database",)]
+        commands.append(("work", "--once"))
         if mode == "transaction":
             kept = backups.place(tmp_path)
             restore = ("restore_database", backups.take(database, kept).id, "--from", kept.name, "--to")

@@ -13,10 +13,11 @@ from django.conf import settings
 from django.db import connections
 
 from moeen.db import requests
+from moeen.db.backfill import runs
 from moeen.db.security import identity
 from sysadmin.models import User
 from tests import servers
-from tests.backups import environment
+from tests.backups import environment, place, take
 
 ROOM = "/admin/sysadmin/operatorreport/"
 
@@ -142,6 +143,33 @@ def test_work__a_backup__is_proven_by_a_restore(clinic, owner, boss, work, manag
     assert re.search(r"verified +\(\d", owner.execute("SELECT says FROM operator_requests").fetchone()[0])
 
 
+@pytest.mark.parametrize("of", ["its id", "latest"])
+def test_work__a_backup_of_another_database__is_not_proven_and_its_name_not_told(
+    clinic, owner, boss, work, new_database, tmp_path, of
+):
+    other = new_database()
+    taken = take(other, place(tmp_path / "backups")).id
+    ask(boss, requests.VERIFY, taken if of == "its id" else "latest")
+    assert work("--once").returncode == 0
+    outcome, says = owner.execute("SELECT outcome, says FROM operator_requests").fetchone()
+    assert outcome in ("failed", "refused")
+    assert "backup" in says.lower()
+    assert other.name not in says
+    new_database.drop(other)
+
+
+def test_work__the_end_of_a_backfill_that_nobody_is_at__is_answered(owner, boss, work):
+    ask(boss, requests.CANCEL, "crm_leads")
+    owner.execute("INSERT INTO backfill_runs (name, table_name, status) VALUES ('public_ids', 'patients', 'running')")
+    ask(boss, requests.CANCEL, "patients")
+    with owner.transaction():  # somebody is at one of them, who answers it
+        owner.execute("SELECT pg_advisory_xact_lock(%s, hashtext('public_ids patients'))", [runs.LOCK])
+        assert work("--once").returncode == 0
+    assert asked(owner) == [(requests.CANCEL, "crm_leads", "failed"), (requests.CANCEL, "patients", "")]
+    assert work("--once").returncode == 0
+    assert asked(owner)[1] == (requests.CANCEL, "patients", "failed")
+
+
 def test_work__another_worker_there__is_refused_and_told_on_the_page(clinic, owner, boss, work):
     ask(boss, requests.VERIFY, "latest")
     with clinic.connect() as other:
@@ -175,6 +203,19 @@ def test_worker__ended_while_at_work__ends_what_it_began_and_the_request_has_fai
         assert asked(owner) == [(requests.BACKFILL, "crm_leads", "failed")]
 
 
+def test_worker__killed_while_at_work__what_it_began_ends_with_it(clinic, owner, boss, tmp_path):
+    with lacking_ids(owner), running(clinic, tmp_path / "backups") as process:
+        owner.execute(
+            """INSERT INTO backfill_runs (name, table_name, status, pause_requested)
+               VALUES ('public_ids', 'crm_leads', 'stopped', true)"""
+        )
+        ask(boss, requests.BACKFILL, "crm_leads")
+        until(lambda: owner.execute("SELECT status FROM backfill_runs").fetchone() == ("paused",))
+        process.kill()
+        process.wait(timeout=60)
+        until(lambda: owner.execute("SELECT status FROM backfill_runs").fetchone() == ("stopped",), seconds=20)
+
+
 def test_worker__killed__is_followed_by_one_that_says_so(clinic, owner):
     owner.execute("INSERT INTO operator_requests (kind, subject, taken_at) VALUES ('verify_backup', 'latest', now())")
     with identity.acting_as_operator():
@@ -184,6 +225,27 @@ def test_worker__killed__is_followed_by_one_that_says_so(clinic, owner):
     assert owner.execute("SELECT outcome, says FROM operator_requests").fetchone() == (
         "failed", "the worker was ended while it was at this",
     )  # fmt: skip
+
+
+def test_room__a_request_that_waits__is_shown_and_alarms_however_many_were_ended_since(owner, boss):
+    ask(boss, requests.VERIFY, "latest")
+    owner.execute("UPDATE operator_requests SET asked_at = asked_at - interval '3 minutes'")
+    owner.execute(
+        """INSERT INTO operator_requests (kind, subject, taken_at, finished_at, outcome)
+           SELECT 'cancel_backfill', 'leads', now(), now(), 'failed' FROM generate_series(1, 500)"""
+    )
+    page = boss.get(ROOM)
+    assert (page.context["worker"].state, page.context["requests"][0]["request"].subject) == ("fail", "latest")
+    assert 'name="withdraw"' in page.content.decode()
+
+
+def test_room__the_migration_of_requests_is_pending__is_shown_without_them(owner, boss):
+    owner.execute("ALTER TABLE operator_requests RENAME TO away")
+    try:
+        page = boss.get(ROOM)
+    finally:
+        owner.execute("ALTER TABLE away RENAME TO operator_requests")
+    assert (page.status_code, page.context["worker"].state) == (200, "unknown")
 
 
 @pytest.mark.parametrize(

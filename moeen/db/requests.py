@@ -13,8 +13,10 @@ from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Connection
+from psycopg.errors import UndefinedTable
 
 from moeen.db.codes import Code
+from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.history import ledger
 
@@ -25,6 +27,7 @@ BACKFILL, CANCEL, VERIFY = "backfill_public_ids", "cancel_backfill", "verify_bac
 WORK = (BACKFILL, VERIFY)
 DONE, REFUSED, FAILED = "done", "refused", "failed"
 LONGEST = 500
+NOBODY = "nobody was at work on it"
 
 
 class Busy(MoeenError):
@@ -54,7 +57,11 @@ _LIVES = """(EXISTS (
 
 
 def serve(connection: BaseDatabaseWrapper) -> None:
-    """Be the worker, as long as the session lasts. What one before had taken up and not ended has failed."""
+    """Be the worker, as long as the session lasts. What one before had taken up and not ended has failed.
+
+    Raises Busy; session.Shared where a pooler would keep the lock after this worker is gone.
+    """
+    session.refuse_unfit(connection, "the worker")
     if not _ask(connection, "SELECT pg_try_advisory_lock(%s, %s)", LOCK)[0][0]:
         raise Busy(
             "Another worker serves this database.",
@@ -94,14 +101,38 @@ def finish(connection: BaseDatabaseWrapper, request: Request, *, outcome: str, s
     )
 
 
-def end_cancel(connection: Connection[Any], table: str, *, outcome: str, says: str) -> bool:
-    """Answer whoever asked for the end of a table's backfill; returns whether anybody did."""
-    done = connection.execute(
-        """UPDATE operator_requests SET taken_at = clock_timestamp(), taken_by = %s, finished_at = clock_timestamp(),
+def end_idle_cancels(connection: BaseDatabaseWrapper, lives: tuple[str, list[Any]]) -> None:
+    """Answer whoever asked for the end of a backfill that nobody is at: it had ended, or never began.
+
+    `lives`: a condition on a row of backfill_runs, and its values.
+    """
+    condition, values = lives
+    _ask(
+        connection,
+        f"""UPDATE operator_requests SET taken_at = clock_timestamp(), taken_by = %s, finished_at = clock_timestamp(),
                outcome = %s, says = %s
-           WHERE kind = %s AND subject = %s AND finished_at IS NULL""",
-        [ledger.actor(), outcome, says, CANCEL, table],
+            WHERE kind = %s AND finished_at IS NULL AND NOT EXISTS (
+                SELECT FROM backfill_runs
+                WHERE table_name = subject AND backfill_runs.finished_at IS NULL AND {condition})
+            RETURNING id""",  # noqa: S608
+        [ledger.actor(), FAILED, NOBODY, CANCEL, *values],
     )
+
+
+def end_cancel(connection: Connection[Any], table: str, *, outcome: str, says: str) -> bool:
+    """Answer whoever asked for the end of a table's backfill; returns whether anybody did.
+
+    `connection`: in autocommit mode. Nobody did where the migration that brings the table of requests is pending.
+    """
+    try:
+        done = connection.execute(
+            """UPDATE operator_requests SET taken_at = clock_timestamp(), taken_by = %s,
+                   finished_at = clock_timestamp(), outcome = %s, says = %s
+               WHERE kind = %s AND subject = %s AND finished_at IS NULL""",
+            [ledger.actor(), outcome, says, CANCEL, table],
+        )
+    except UndefinedTable:
+        return False
     return done.rowcount > 0
 
 

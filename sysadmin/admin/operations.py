@@ -133,7 +133,7 @@ class OperationsAdmin(ModelAdmin):
             "may_ask": request.user.has_perm("sysadmin.add_operatorrequest"),
             "may_withdraw": request.user.has_perm("sysadmin.delete_operatorrequest"),
             "backups": _backups(),
-            **_requests(),
+            **_requests(request),
             "seals": _seals(),
             "now": timezone.now(),
         }
@@ -187,26 +187,31 @@ def _named(asked: OperatorRequest) -> str:
     return f"{asked.get_kind_display()}: {gettext('the newest') if asked.subject == LATEST else asked.subject}"
 
 
-def _requests() -> dict[str, Any]:
-    """What was asked for last, whether anybody is there to do it, and the tables whose backfill can be begun."""
+def _requests(request: HttpRequest) -> dict[str, Any]:
+    """What is asked for and what was; whether anybody is there to do it, and the tables whose backfill can be begun."""
+    if not request.user.has_perm("sysadmin.view_operatorrequest"):  # its migration is pending, for one
+        return {"worker": Fact(_("worker"), UNKNOWN, ""), "requests": [], "startable": []}
     (served, values), (pending, more) = requests.lives(), backfill.pending()
     # One question: the page refreshes itself.
     query = f"""
-        SELECT now.served, now.pending, u.name,
+        SELECT now.served, now.pending, now.waits_since, u.name,
                r.id, r.kind, r.subject, r.asked_at, r.taken_at, r.finished_at, r.outcome, r.says
-        FROM (SELECT {served} AS served, ARRAY({pending}) AS pending) AS now
-        LEFT JOIN LATERAL (SELECT * FROM operator_requests ORDER BY asked_at DESC LIMIT %s) AS r ON true
+        FROM (SELECT {served} AS served, ARRAY({pending}) AS pending,
+                     (SELECT min(asked_at) FROM operator_requests
+                      WHERE taken_at IS NULL AND finished_at IS NULL AND kind = ANY (%s)) AS waits_since) AS now
+        LEFT JOIN LATERAL (SELECT * FROM operator_requests AS o
+                           ORDER BY o.finished_at IS NOT NULL, o.asked_at DESC LIMIT %s) AS r ON true
         LEFT JOIN users AS u ON u.id = r.asked_by
-        ORDER BY r.asked_at DESC"""  # noqa: S608
+        ORDER BY r.finished_at IS NOT NULL, r.asked_at DESC"""  # noqa: S608
     with connections[router.db_for_read(OperatorRequest)].cursor() as cursor:
-        cursor.execute(query, [*values, *more, RUNS])
+        cursor.execute(query, [*values, *more, list(requests.WORK), RUNS])
         rows = cursor.fetchall()
-        names = [column.name for column in cursor.description[3:]]
-    asked = [(row[2], OperatorRequest(**dict(zip(names, row[3:], strict=True)))) for row in rows if row[3] is not None]
-    waits = [one.asked_at for _name, one in asked if _waits(one) and one.kind in requests.WORK]
+        names = [column.name for column in cursor.description[4:]]
+    asked = [(row[3], OperatorRequest(**dict(zip(names, row[4:], strict=True)))) for row in rows if row[4] is not None]
+    since = rows[0][2]
     if rows[0][0]:
         fact = Fact(_("worker"), OK, _("one is there and takes up what is asked for"))
-    elif any(timezone.now() - since > PATIENCE for since in waits):
+    elif since is not None and timezone.now() - since > PATIENCE:
         fact = Fact(_("worker"), FAIL, _("none is there, and requests wait"), WORKER)
     else:
         fact = Fact(_("worker"), WARN, _("none is there now; what is asked for waits until one is"), WORKER)

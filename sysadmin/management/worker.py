@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,12 +19,16 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from moeen.db import requests
+from moeen.db.backfill import runs
 from moeen.db.errors import DONE, FINDINGS
 from moeen.db.requests import Request
 
 POLL_SECONDS = 1.0
 #: For a process that is told to end; a restore into a throwaway server takes its server down first.
 END_SECONDS = 30.0
+#: Linux alone has it. Looked up here: between fork and exec little may be done.
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+_SET_PDEATHSIG = 1
 _OUTCOMES = {DONE: requests.DONE, FINDINGS: requests.REFUSED}
 
 
@@ -35,10 +42,11 @@ class _Work:
     errors: IO[bytes]
 
     @classmethod
-    def begin(cls, request: Request, *, database: str) -> _Work:
+    def begin(cls, request: Request, *, database: str, identity: str) -> _Work:
         words = {
             requests.BACKFILL: ["--table", request.subject, "--verbosity", "0"],
-            requests.VERIFY: [request.subject],
+            # Where backups of several databases lie, whoever asks is no administrator of the others.
+            requests.VERIFY: [request.subject, "--database-identity", identity],
         }[request.kind]
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py"), request.kind]
         # They are closed, and gone, with the process.
@@ -46,6 +54,7 @@ class _Work:
         process = subprocess.Popen(
             [*manage, *words, "--database", database], stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
             start_new_session=True,  # Ctrl-C is the worker's, which ends what it began
+            preexec_fn=_end_with(os.getpid()),
         )  # fmt: skip
         return cls(request, process, out, errors)
 
@@ -70,10 +79,11 @@ class _Work:
 
 
 def serve(
-    connection: BaseDatabaseWrapper, *, database: str, tell: Callable[[str], None], once: bool = False
+    connection: BaseDatabaseWrapper, *, database: str, identity: str, tell: Callable[[str], None], once: bool = False
 ) -> list[Request]:
     """Take up what waits, until somebody ends this; with `once`, until nothing waits and nothing is at work.
 
+    `identity`: the database that `connection` leads to, as --database-identity has it.
     Raises requests.Busy where another worker serves the database. Returns what was done.
     """
     requests.serve(connection)
@@ -85,10 +95,11 @@ def serve(
                 work = at_work.pop(kind)
                 _finish(connection, work, tell)
                 done.append(work.request)
+            requests.end_idle_cancels(connection, runs.lives())
             taken = requests.take(connection, busy=at_work)
             if taken is not None:
                 tell(f"{taken.kind} {taken.subject}: begun.")
-                at_work[taken.kind] = _Work.begin(taken, database=database)
+                at_work[taken.kind] = _Work.begin(taken, database=database, identity=identity)
             elif once and not at_work:
                 return done
             else:
@@ -100,6 +111,20 @@ def serve(
             # Without the session, the next worker says what became of them.
             with suppress(DatabaseError):
                 _finish(connection, work, tell)
+
+
+def _end_with(worker: int) -> Callable[[], None] | None:
+    """For a process that begins: SIGTERM when the worker is gone, even killed, as nobody else knows of it any more."""
+    if _PRCTL is None:
+        return None
+    prctl = _PRCTL
+
+    def set_up() -> None:
+        prctl(_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != worker:  # gone already
+            os._exit(1)
+
+    return set_up
 
 
 def _finish(connection: BaseDatabaseWrapper, work: _Work, tell: Callable[[str], None]) -> None:

@@ -314,15 +314,16 @@ class _Table:
     def _reason(self, state: runs.Run, pids: list[int], note: Note | None, held: float) -> Note | None:
         """Why to wait now, if at all. A connection that broke is made anew, and the lock with it."""
         pause_file = self.options.pause_file
-        if pause_file and pause_file.exists():
-            why: Note | None = Note(Why.PAUSE_FILE, str(pause_file))
-            self._alive(state, why)
-            return why
-        why = None
+        paused = Note(Why.PAUSE_FILE, str(pause_file)) if pause_file and pause_file.exists() else None
+        why: Note | None = paused
         try:
             if self.connection.closed:
                 self.connection = self.connect()
                 self._lock()
+            if paused:
+                runs.sign_of_life(self.connection, state, paused)
+                self._heed_cancel()
+                return paused
             why = throttle.reason(self.connection, self.item.table, self.rows, pids, self.options.limits)
             self._notice_use()
             patience = self.options.limits.dead_rows_patience
@@ -336,7 +337,7 @@ class _Table:
             if not is_lost(error, self.connection):
                 raise
             self.connection.close()
-            why = note  # as it was; the next look may tell
+            why = paused or note  # as it was; the next look may tell
         return why
 
     def _notice_use(self) -> None:
@@ -355,13 +356,6 @@ class _Table:
                 next_step="The same command goes on where it was.",
                 exit_code=FINDINGS,
             )
-
-    def _alive(self, state: runs.Run, note: Note | None) -> None:
-        try:
-            runs.sign_of_life(self.connection, state, note)
-            self._heed_cancel()
-        except psycopg.OperationalError:
-            self.connection.close()
 
 
 class _Claims:

@@ -48,7 +48,7 @@ _LIVES = """(EXISTS (
 
 def begin(connection: Connection[Any], item: Backfill, *, total: int, missing: int, pages: int) -> Run:
     """The unfinished run of this backfill, or a new one; its entry in the audit log stands for its rows."""
-    requests.end_cancel(connection, item.table, outcome=requests.FAILED, says="nobody was at work on it")
+    requests.end_cancel(connection, item.table, outcome=requests.FAILED, says=requests.NOBODY)
     with connection.transaction(), connection.cursor(row_factory=class_row(Run)) as cursor:
         cursor.execute(
             """

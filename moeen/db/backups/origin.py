@@ -91,9 +91,8 @@ def chosen(store: Store, words: str, *, target: Origin, of: str = "") -> str:
         )
     there = ", ".join(f"{name} of {_called(found, target)}" for found, name in others.items())
     raise MoeenError(
-        f"There is no backup of {of or target.database} in {store.name}. The newest of others: {there}. "
-        "Nothing was changed.",
-        next_step="If one of those is meant, say so: --of NAME",
+        f"There is no backup of {of or target.database} in {store.name}. Nothing was changed.",
+        next_step=f"If another database's is meant, say so: --of NAME. The newest of others: {there}.",
         exit_code=FINDINGS,
         code=Code.NO_BACKUP,
     )
@@ -115,8 +114,8 @@ def refuse_another(paper: Manifest, target: Origin, *, of: str) -> None:
     if found.same(target) or of == found.database:
         return
     raise MoeenError(
-        f"Backup {paper.id} is of {_called(found, target)}, and would replace {target.database}. Nothing was changed.",
-        next_step=f"If that is meant, say so: --of {found.database}",
+        f"Backup {paper.id} is of another database than {target.database}. Nothing was changed.",
+        next_step=f"It is of {_called(found, target)}. If that is meant, say so: --of {found.database}",
         exit_code=FINDINGS,
         code=Code.ANOTHER_DATABASE,
     )

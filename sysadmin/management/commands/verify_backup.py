@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any
 
 from django.db import connections
 
 from moeen.db import backups
 from moeen.db.backups import origin, verify
+from moeen.db.backups.manifest import Damaged
 from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found, summary
 
@@ -32,7 +34,11 @@ class Command(BackupCommand):
         live = connections[options["database"]] if options["against_live"] else None
         name = options["id"]
         if name == "latest" or options["database_identity"]:
-            name = origin.chosen(place, name, target=self.target(options), of=options["of"])
+            target = self.target(options)
+            name = origin.chosen(place, name, target=target, of=options["of"])
+            if options["database_identity"]:
+                with suppress(Damaged):  # whose it is nobody can tell; the proof says that it is damaged
+                    origin.refuse_another(place.manifest(name), target, of=options["of"])
         else:
             name = place.resolve(name)
         identity = options["identity"] or backups.default_identity()

@@ -27,11 +27,11 @@ class Command(BackupCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias, once = options["database"], options["once"]
-        self.target(options)
+        identity = str(self.target(options))
         if not once:
             self.stderr.write("Waits for what is asked for on the page of operations. Ctrl-C ends it.")
         try:
-            worker.serve(connections[alias], database=alias, tell=self.stdout.write, once=once)
+            worker.serve(connections[alias], database=alias, identity=identity, tell=self.stdout.write, once=once)
         except requests.Busy:
             if not once:
                 raise

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Connection
 
+from moeen.db import advisory
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.history import ledger
@@ -44,13 +45,7 @@ class Request:
 
 def lives() -> tuple[str, list[int]]:
     """A condition, and its values: a worker serves this database now. Whoever asks."""
-    return _LIVES, list(LOCK)
-
-
-# Of every session pg_locks tells everybody.
-_LIVES = """(EXISTS (
-    SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s)
-      AND l.objsubid = 2 AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())))"""
+    return advisory.is_held(LOCK)
 
 
 def serve(connection: BaseDatabaseWrapper) -> None:

@@ -31,7 +31,7 @@ class Command(BackupCommand):
         place = self.place(options)
         live = connections[options["database"]] if options["against_live"] else None
         name = options["id"]
-        if name == "latest" or options["database_identity"]:
+        if name == origin.LATEST or options["database_identity"]:
             name = origin.chosen(place, name, target=self.target(options), of=options["of"])
         else:
             name = place.resolve(name)

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Connection
 from psycopg.errors import UndefinedTable
 
+from moeen.db import advisory
 from moeen.db.codes import Code
 from moeen.db.engine import session
 from moeen.db.errors import FINDINGS, MoeenError
@@ -47,13 +48,7 @@ class Request:
 
 def lives() -> tuple[str, list[int]]:
     """A condition, and its values: a worker serves this database now. Whoever asks."""
-    return _LIVES, list(LOCK)
-
-
-# Of every session pg_locks tells everybody.
-_LIVES = """(EXISTS (
-    SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s)
-      AND l.objsubid = 2 AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())))"""
+    return advisory.is_held(LOCK)
 
 
 def serve(connection: BaseDatabaseWrapper) -> None:

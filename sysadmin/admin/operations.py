@@ -30,7 +30,7 @@ from django.views.decorators.http import require_POST
 
 from moeen.db import backfill, requests
 from moeen.db.backups import retention, store
-from moeen.db.backups.origin import Origin
+from moeen.db.backups.origin import LATEST, Origin
 from moeen.db.backups.retention import Entry
 from moeen.db.errors import MoeenError
 from moeen.db.history import reports
@@ -65,8 +65,6 @@ RUNS = 8
 #: A request that has waited longer has nobody to take it up.
 PATIENCE = timedelta(minutes=2)
 WORKER = "manage.py work"
-#: The word for the newest backup.
-LATEST = "latest"
 #: What begins a backfill, and goes on with one that was stopped.
 _STARTS = {"public_ids": requests.BACKFILL}
 

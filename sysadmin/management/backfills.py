@@ -7,22 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backfill
 from moeen.db.errors import FINDINGS
 from sysadmin.management.arguments import jobs, positive
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 from sysadmin.management.progress import Display
 
 
-class BackfillCommand(BaseCommand):
+class BackfillCommand(OperatorCommand):
     """A command that surveys or runs the backfills that ``items`` names."""
 
     finalizes = True
     requires_migrations_checks = False
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Change nothing; say what would be done.")

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from moeen.db.backups import retention, store
@@ -20,6 +19,7 @@ from moeen.db.findings import Finding
 from sysadmin.management import tables
 from sysadmin.management.arguments import Reason
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 from sysadmin.management.progress import Display
 
 #: What the stages count, where it is not rows.
@@ -41,10 +41,8 @@ class Found(SystemExit):
         self.summary = summary
 
 
-class BackupCommand(BaseCommand):
+class BackupCommand(OperatorCommand):
     """`--json` prints one document to stdout; everything else that is said goes to stderr."""
-
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON document")

@@ -15,6 +15,7 @@ import django
 from django.core.management import call_command
 
 from moeen.db import logs
+from moeen.db.backups.origin import LATEST
 from moeen.db.errors import DONE, FAILED
 from moeen.db.explain import explain
 from moeen.db.fleet import memory
@@ -119,7 +120,7 @@ def _backup(clinic: _Clinic) -> str:
 
 
 def _verify(clinic: _Clinic) -> str:
-    return str(clinic.call("verify_backup", "latest", **clinic.given)["id"])
+    return str(clinic.call("verify_backup", LATEST, **clinic.given)["id"])
 
 
 def _validate(clinic: _Clinic) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from moeen.db.errors import USAGE, MoeenError
 from sysadmin.management import tables
 from sysadmin.management.arguments import positive
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 from sysadmin.trail import Entry
 
 
@@ -32,10 +32,9 @@ def moment(text: str) -> datetime:
     return found if found.tzinfo else timezone.make_aware(found)
 
 
-class TrailCommand(BaseCommand):
+class TrailCommand(OperatorCommand):
     """Entries on stdout, newest first; everything else on stderr. Exit code 2 for a row that nobody knows."""
 
-    requires_system_checks: list[str] = []
     #: Heading of a column of the table -> what stands in it.
     columns: Mapping[str, Any] = {}
 

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from moeen.db import requests
 from moeen.db.functions import Now
 from moeen.db.models import Model
 from sysadmin.models.users import User
@@ -15,14 +16,14 @@ class OperatorRequest(Model):
     """One thing that is asked for. Whoever serves pages owns nothing and does none of it: `manage.py work` does."""
 
     class Kind(models.TextChoices):
-        BACKFILL = "backfill_public_ids", _("Fill in public ids")
-        CANCEL = "cancel_backfill", _("Cancel the backfill")
-        VERIFY = "verify_backup", _("Prove a backup by a restore")
+        BACKFILL = requests.BACKFILL, _("Fill in public ids")
+        CANCEL = requests.CANCEL, _("Cancel the backfill")
+        VERIFY = requests.VERIFY, _("Prove a backup by a restore")
 
     class Outcome(models.TextChoices):
-        DONE = "done", _("Done")
-        REFUSED = "refused", _("Ended with findings")
-        FAILED = "failed", _("It failed")
+        DONE = requests.DONE, _("Done")
+        REFUSED = requests.REFUSED, _("Ended with findings")
+        FAILED = requests.FAILED, _("It failed")
 
     kind = models.CharField(_("what"), max_length=40, choices=Kind)
     subject = models.CharField(
@@ -61,7 +62,7 @@ class OperatorRequest(Model):
         ordering = ["-asked_at"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind__in=["backfill_public_ids", "cancel_backfill", "verify_backup"]),
+                condition=Q(kind__in=[requests.BACKFILL, requests.CANCEL, requests.VERIFY]),
                 name="operator_requests_kind_check",
             ),
             # It becomes a word of a command line, and never an option.
@@ -69,7 +70,8 @@ class OperatorRequest(Model):
                 condition=Q(subject__regex=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"), name="operator_requests_subject_check"
             ),
             models.CheckConstraint(
-                condition=Q(outcome__in=["", "done", "refused", "failed"]), name="operator_requests_outcome_check"
+                condition=Q(outcome__in=["", requests.DONE, requests.REFUSED, requests.FAILED]),
+                name="operator_requests_outcome_check",
             ),
             models.UniqueConstraint(
                 fields=["kind", "subject"],

@@ -20,6 +20,8 @@ from moeen.db.backups.store import DATED_AHEAD, Store, is_ahead, made_at
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 
+#: The word for the newest backup of a database.
+LATEST = "latest"
 #: Of a larger database the rows are estimated.
 COUNTED_BYTES = 1024**3
 
@@ -77,7 +79,7 @@ def chosen(store: Store, words: str, *, target: Origin, of: str = "") -> str:
     `of`: the name of another database, whose newest is meant. A damaged backup that is newer counts as the newest: an
     older one in its place would look like proof of it. Raises MoeenError, which names what there is.
     """
-    if words != "latest":
+    if words != LATEST:
         return store.resolve(words)
     others: dict[Origin, str] = {}
     for name, found in _newest_first(store):

@@ -64,58 +64,51 @@ def schedule(
     )
     folder = _escaped(str(project))
     words = f'"{_escaped(sys.executable)}" "{_escaped(str(project / "manage.py"))}"'
-    service = (
-        "[Unit]\nDescription=Back up the clinic's database, prove and prune\nAfter=network-online.target\n"
-        f"Wants=network-online.target\n\n[Service]\nType=oneshot\nWorkingDirectory={folder}\nNice=10\n"
-        + (f"EnvironmentFile={_escaped(str(environment))}\n" if environment else "")
-        + f'ExecStart={words} backup_database --label nightly --database-identity "{_escaped(database)}"\n'
-        f'ExecStart={words} verify_backup latest --database-identity "{_escaped(database)}"\n'
-        f"ExecStart={words} prune_backups\n"
-    )
-    timer = (
-        "[Unit]\nDescription=Nightly backup of the clinic's database\n\n[Timer]\n"
-        f"OnCalendar=*-*-* {hour:02}:{minute:02}:00\nRandomizedDelaySec=10m\nPersistent=true\n\n"
-        "[Install]\nWantedBy=timers.target\n"
-    )
-    sealing = (
-        "[Unit]\nDescription=Seal the clinic's audit log\n\n[Service]\nType=oneshot\n"
-        f"WorkingDirectory={folder}\nNice=10\n"
-        + (f"EnvironmentFile={_escaped(str(environment))}\n" if environment else "")
-        + f'ExecStart={words} seal_audit_log --json --database-identity "{_escaped(database)}"\n'
-    )
-    often = (
-        "[Unit]\nDescription=Seals of the clinic's audit log\n\n[Timer]\n"
-        f"OnCalendar=*:0/{SEAL_MINUTES}\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
-    )
-    looking = (
-        "[Unit]\nDescription=Look at the clinic's installation and schema\n\n[Service]\nType=oneshot\n"
-        f"WorkingDirectory={folder}\nNice=10\n"
-        + (f"EnvironmentFile={_escaped(str(environment))}\n" if environment else "")
-        # What they find is kept, and no failure of the unit.
-        + f"ExecStart=-{words} doctor\nExecStart=-{words} validate_schema\n"
-    )
-    daily = (
-        "[Unit]\nDescription=Daily look at the clinic's installation\n\n[Timer]\n"
-        f"OnCalendar=*-*-* {(hour + 3) % 24:02}:{minute:02}:00\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
-    )
-    working = (
-        "[Unit]\nDescription=Do what the clinic's administrators ask for\nAfter=network-online.target\n"
-        "Wants=network-online.target\n\n[Service]\nType=exec\n"
-        f"WorkingDirectory={folder}\nNice=10\n"
-        + (f"EnvironmentFile={_escaped(str(environment))}\n" if environment else "")
-        + f'ExecStart={words} work --database-identity "{_escaped(database)}"\n'
-        "Restart=on-failure\nRestartSec=30\nTimeoutStopSec=60\n\n[Install]\nWantedBy=multi-user.target\n"
-    )
+
+    def service(what: str, *lines: str, network: bool = False, form: str = "oneshot") -> str:
+        after = "After=network-online.target\nWants=network-online.target\n" if network else ""
+        own = [f"WorkingDirectory={folder}", "Nice=10"]
+        own += [f"EnvironmentFile={_escaped(str(environment))}"] if environment else []
+        return f"[Unit]\nDescription={what}\n{after}\n[Service]\nType={form}\n" + "\n".join([*own, *lines]) + "\n"
+
+    def timer(what: str, when: str, *lines: str) -> str:
+        own = "\n".join([f"OnCalendar={when}", *lines, "Persistent=true"])
+        return f"[Unit]\nDescription={what}\n\n[Timer]\n{own}\n\n[Install]\nWantedBy=timers.target\n"
+
+    run, given = f"ExecStart={words}", f'--database-identity "{_escaped(database)}"'
+    restarted = "Restart=on-failure\nRestartSec=30\nTimeoutStopSec=60\n\n[Install]\nWantedBy=multi-user.target"
+    every_night = f"*-*-* {hour:02}:{minute:02}:00"
     return Schedule(
         cron,
         {
-            "moeen-backup.service": service,
-            "moeen-backup.timer": timer,
-            "moeen-seal.service": sealing,
-            "moeen-seal.timer": often,
-            "moeen-look.service": looking,
-            "moeen-look.timer": daily,
-            "moeen-work.service": working,
+            "moeen-backup.service": service(
+                "Back up the clinic's database, prove and prune",
+                f"{run} backup_database --label nightly {given}",
+                f"{run} verify_backup latest {given}",
+                f"{run} prune_backups",
+                network=True,
+            ),
+            "moeen-backup.timer": timer(
+                "Nightly backup of the clinic's database", every_night, "RandomizedDelaySec=10m"
+            ),
+            "moeen-seal.service": service("Seal the clinic's audit log", f"{run} seal_audit_log --json {given}"),
+            "moeen-seal.timer": timer("Seals of the clinic's audit log", f"*:0/{SEAL_MINUTES}"),
+            "moeen-look.service": service(
+                "Look at the clinic's installation and schema",
+                # What they find is kept, and no failure of the unit.
+                f"ExecStart=-{words} doctor",
+                f"ExecStart=-{words} validate_schema",
+            ),
+            "moeen-look.timer": timer(
+                "Daily look at the clinic's installation", f"*-*-* {(hour + 3) % 24:02}:{minute:02}:00"
+            ),
+            "moeen-work.service": service(
+                "Do what the clinic's administrators ask for",
+                f"{run} work {given}",
+                restarted,
+                network=True,
+                form="exec",
+            ),
         },
     )
 

@@ -24,13 +24,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Failure:
-    """What could not be done. ``table`` and ``state``, an SQLSTATE, are "" where they are not known."""
+    """What could not be done. ``table`` and ``state``, an SQLSTATE, are "" where they are not known.
+
+    ``says``: the function whose words they are, with its arguments, "" where none of the clinic's own is known.
+    """
 
     purpose: str
     table: str
     words: str
     state: str = ""
     next_step: str = ""
+    says: str = ""
 
 
 #: Whose words they are: the innermost function, where it is none of ours.
@@ -79,15 +83,21 @@ def explained(error: Exception) -> str:
     diag = cause.diag if isinstance(cause, psycopg.Error) else None
     said = [text.rstrip(".") for text in (diag.message_primary, diag.message_detail) if text] if diag else []
     words = ". ".join(said) or type(cause or error).__name__
-    by = _BY.search(diag.context or "") if diag else None
-    return f"{words} (says function {by[1]})" if by else words
+    function = _speaker(cause)
+    return f"{words} (says function {function})" if function else words
+
+
+def _speaker(cause: BaseException | None) -> str:
+    found = _BY.search(cause.diag.context or "") if isinstance(cause, psycopg.Error) else None
+    return found[1] if found else ""
 
 
 def _failure(error: Exception, purpose: str, table: str) -> Failure:
     cause = error.__cause__
     if isinstance(cause, psycopg.Error):
         words = explained(error) + "".join(f"; it was: {_short(note)}" for note in getattr(error, "__notes__", []))
-        return Failure(purpose, table or cause.diag.table_name or "", words, cause.sqlstate or "")
+        where = table or cause.diag.table_name or ""
+        return Failure(purpose, where, words, cause.sqlstate or "", says=_speaker(cause))
     if isinstance(error, MoeenError):
         return Failure(purpose, table, error.cause, next_step=error.next_step)
     return Failure(purpose, table, str(error) or type(error).__name__)

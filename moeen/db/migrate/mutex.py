@@ -12,31 +12,28 @@ from contextlib import contextmanager
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from moeen.db import advisory
 from moeen.db.codes import Code
 from moeen.db.errors import FAILED, MoeenError
+from moeen.db.sql import compose, fragment
 
 #: "moeen" in ASCII, and 1 for migrate; advisory locks belong to one database.
 LOCK = (0x6D6F65, 1)
 #: Who holds it in this database, no row when nobody does; LOCK is the parameter.
-HOLDER = """
+HOLDER = compose(
+    """
     SELECT a.pid, a.usename, a.application_name, extract(epoch FROM clock_timestamp() - a.backend_start)
-    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s) AND l.objsubid = 2
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
+    FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid WHERE {held}
+    """,
+    held=fragment(advisory.HELD),
+)
 POLL_SECONDS = 0.5
 TELL_SECONDS = 10.0
 
 
 def lives() -> tuple[str, list[int]]:
     """A condition, and its values: somebody migrates this database now. Whoever asks."""
-    return _LIVES, list(LOCK)
-
-
-# Of every session pg_locks tells everybody.
-_LIVES = """(EXISTS (
-    SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s)
-      AND l.objsubid = 2 AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())))"""
+    return advisory.is_held(LOCK)
 
 
 class Busy(MoeenError):

@@ -28,6 +28,7 @@ from moeen.db.migrate.refusals import Findings
 from moeen.db.migrate.watch import Seen, Watch
 from moeen.db.schema import load_expected
 from moeen.db.sql import compose
+from moeen.db.statements import parts_of
 
 #: What a rehearsal is given to run on the twin, watched: it returns the findings that would stop a real run.
 Run = Callable[[BaseDatabaseWrapper, Watch], Sequence[Finding]]
@@ -147,8 +148,9 @@ def _failed(failed: Iterable[failures.Failure], keeper: psycopg.Connection[Any])
     events = keeper.execute(asked).fetchall()
     for each in failed:
         steps = [each.next_step] if each.next_step else []
+        speaker = parts_of(each.says.rpartition("(")[0])[-1:]
         for name, function in events:
-            if re.search(rf"\(says function (\S+\.)?\"?{re.escape(function)}\"?\(", each.words):
+            if speaker == (function,):
                 off = compose("ALTER EVENT TRIGGER {n} DISABLE", n=name)
                 steps.append(f"as its owner: {off}; after migrate ENABLE it again")
         fix = Fix(advice="; ".join(steps))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import schema
@@ -15,15 +14,15 @@ from moeen.db.roles import OTHERS, PEOPLE
 from moeen.db.security import access
 from sysadmin.management import tables
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Prints the effective matrix of tables, roles and commands. SIUD: select, insert, update, delete; a small "
         "letter: some rows only; a * after it: some columns only. Exit code 3 where it is not the declared one, or "
         "where rows are shown past it: by views, functions, copies, publications, settings or roles anywhere."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print cells and differences as one JSON object.")

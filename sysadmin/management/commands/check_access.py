@@ -6,7 +6,6 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -14,15 +13,15 @@ from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.security import access, why
 from moeen.db.security.rights import COMMANDS
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "With --table: what a user or a role may do to it, by which policy, and how many rows that is. With --why: why "
         "they may do something to one row, or why not: privileges, the conditions of policies, each evaluated as them "
         "over that row, triggers. Changes nothing."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

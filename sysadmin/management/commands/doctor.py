@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import doctor
@@ -15,16 +15,16 @@ from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.history import reports
 from sysadmin.management import metrics_file
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 from sysadmin.management.tables import folded, width_of
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "One page about this installation: connection, version, rights, TLS, disk, migrations, backfills, validation, "
         "backups, who is told of failures, settings and the REST road, each with the next step. Exit code 3 when a "
         "line says fail."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="The database to look at.")

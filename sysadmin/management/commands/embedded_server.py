@@ -6,18 +6,17 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 from django.db import connection
 
 from moeen.db.archiving import keeping
 from moeen.db.errors import ConfigurationError
 from moeen.db.server import project
 from moeen.db.server.cluster import ROLE
+from sysadmin.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Start, stop or show the embedded PostgreSQL server. It starts by itself when it is needed."
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=("start", "stop", "status"))

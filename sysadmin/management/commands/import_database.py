@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import backups, importing
@@ -16,10 +15,11 @@ from moeen.db.errors import FINDINGS, USAGE, MoeenError, of_file
 from moeen.db.importing import Check, Receipt
 from sysadmin.management.arguments import whole
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 from sysadmin.management.progress import Display
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Carries the rows of another PostgreSQL database over into this one, which is migrated and empty or holds an "
         "earlier run of the same import. Where each table and column comes from says a mapping, a TOML file: --propose "
@@ -28,7 +28,6 @@ class Command(BaseCommand):
         "code 0: done and proven; 2: the mapping or the command line is wrong; 3: rows or columns are open to decide, "
         "and nothing was changed."
     )
-    requires_system_checks: list[str] = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:

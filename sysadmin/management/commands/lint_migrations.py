@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
 from moeen.db.lint import squawk
+from sysadmin.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Runs squawk over the SQL of the project's migrations, as it would run on tables that stand. No database is "
         "needed. What squawk does not see is looked at by the system checks (`check`; moeen.E101 and further). "
         "Exit code 3: findings."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("migrations", nargs="*", metavar="APP.NAME", help="Only these (default: all).")

@@ -5,19 +5,18 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import connection
 
 from moeen.db.security import access, web_login
 from sysadmin.management.arguments import name
+from sysadmin.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Prints SQL for an administrator: a login that owns nothing and can only take the moeen_* roles. Run it after "
         "migrate, set a password, then name the login in WEB_DATABASE_URL."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--login", type=name, help="Its name (default: web_ and the database's name).")

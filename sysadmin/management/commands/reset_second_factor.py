@@ -5,23 +5,22 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import connections, router, transaction
 
 from moeen.db.errors import USAGE, MoeenError
 from sysadmin import sessions
 from sysadmin.management.arguments import Reason
+from sysadmin.management.operator_command import OperatorCommand
 from sysadmin.models import SecondFactor, User
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Removes somebody's second factor, with its recovery codes, and ends their sessions. The audit log keeps that, "
         "and the reason. They sign in with the password alone, and where SECOND_FACTOR asks their role for one, set "
         "one up before anything else. Be sure that it is they who ask. Administrators do the same in the admin, for "
         "others than themselves."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email", help="the e-mail address that they sign in with")

@@ -6,20 +6,19 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 from django.db import connection
 
 from moeen.db.security import signing
+from sysadmin.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Makes a new key for signing identities, and prints the line for the settings of the processes that serve "
         "(IDENTITY_KEY). The keys before it stay valid, so that nobody is signed out: restart those processes with the "
         "new line, then run it with --retire. The embedded server's processes find the key by themselves when they are "
         "restarted. Keep the line as you keep a password."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         way = parser.add_mutually_exclusive_group()

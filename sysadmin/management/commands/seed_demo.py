@@ -10,7 +10,6 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone, translation
 
@@ -18,6 +17,7 @@ from moeen.db.errors import USAGE, MoeenError, of_file
 from sysadmin.management import demo_clinic as demo
 from sysadmin.management.arguments import whole
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 from sysadmin.management.progress import Display
 
 
@@ -29,14 +29,13 @@ def day(text: str) -> date:
         raise ArgumentTypeError(f"{text!r} is no date such as 2026-11-26") from None
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         f"Fills a migrated database that nobody has used yet with a demo clinic: people with Arabic names, {demo.DAYS} "
         "days of appointments back and ahead, every status of each table, and a login for each role, whose password "
         "is printed this once. The same seed and day make the same rows. Where the demo clinic stands already, its "
         "logins get new passwords and nothing else changes; where anybody else's rows stand, nothing is done (3)."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         words = "another number makes another clinic (1)"

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from moeen.db import schema
@@ -19,15 +19,15 @@ from moeen.db.kinds import Kind
 from moeen.db.schema import description, fix_script
 from sysadmin.management import from_nothing
 from sysadmin.management.json_output import as_json
+from sysadmin.management.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Holds the database against the catalog that the code expects and looks at public ids, prefixes, sequences, "
         "backfills and applied migrations, and for what a restore of its backup could not bring back. Changes nothing "
         "in it. Exit code 0: nothing found; 3: findings; 1: could not check."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -33,7 +33,7 @@ class Command(BackupCommand):
         place = self.place(options)
         live = connections[options["database"]] if options["against_live"] else None
         name = options["id"]
-        if name == "latest" or options["database_identity"]:
+        if name == origin.LATEST or options["database_identity"]:
             target = self.target(options)
             name = origin.chosen(place, name, target=target, of=options["of"])
             if options["database_identity"]:

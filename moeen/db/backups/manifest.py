@@ -18,8 +18,9 @@ from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from moeen.db import statements
 from moeen.db.backups.digests import Digest
-from moeen.db.backups.inventory import Inventory, Role, Settings, Stub
+from moeen.db.backups.inventory import Inventory, Role, Settings
 from moeen.db.backups.keys import Signer
+from moeen.db.backups.outside import Outside, Stub
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, MoeenError
 
@@ -30,7 +31,7 @@ NAME = "manifest.json"
 CONTENT = "content.json"
 VERIFIED = "verified.json"
 PIN = "pin.json"
-FORMAT = 3
+FORMAT = 4
 _DUMPS = {"directory": "dump", "custom": "dump.custom"}
 #: Kinds of objects that a restore looks up.
 _NEEDED = frozenset(("schema", "extension", "event trigger", "owner", "grant", "default grant"))
@@ -170,6 +171,8 @@ class Content:
     roles: list[Role]
     settings: Settings
     stubs: list[Stub] = field(default_factory=list)
+    #: From format 4 on.
+    outside: Outside = field(default_factory=Outside)
     #: As validate_schema prints it.
     fingerprint: str = ""
 
@@ -185,6 +188,8 @@ class Content:
         for stub in self.stubs:
             if stub.schema.startswith("pg_") or not all(map(_declares, (stub.arguments, stub.result))):
                 raise Unfit("a function of the platform is none")
+        if any(table.schema.startswith("pg_") for table in self.outside.tables):
+            raise Unfit("a table of the platform is none")
         if not set(self.inventory) >= _NEEDED:
             raise Unfit("its kinds of objects are not those of a database")
 
@@ -256,7 +261,7 @@ def read(data: bytes, *, name: str = NAME) -> Manifest:
     if fields.get("version") == 1:
         # It had one fingerprint, of everything in content.json.
         fields |= {"inventory": fields.get("fingerprint"), "fingerprint": ""}
-    elif fields.get("version") not in (2, FORMAT):
+    elif fields.get("version") not in (2, 3, FORMAT):
         raise MoeenError(
             f"The backup was made by a newer version of the project (format {fields.get('version')}).",
             next_step="Use that version to verify or restore it.",

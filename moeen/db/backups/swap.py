@@ -18,9 +18,10 @@ import psycopg
 from django.db import connections
 from psycopg import sql
 
+from moeen.db.backups import inventory
 from moeen.db.backups.login import Login
 from moeen.db.codes import Code
-from moeen.db.errors import MoeenError
+from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.logs import logger
 
 APPLICATION = "moeen restore_database"
@@ -39,6 +40,32 @@ def name_for(database: str, what: str) -> str:
 
 def _cut(name: str, ending: str) -> str:
     return name.encode()[: _NAME_BYTES - len(ending)].decode("utf-8", "ignore") + ending
+
+
+def refuse_losing(login: Login) -> None:
+    """Raise MoeenError (3) where the login's database holds tables that no backup by it covers: what takes its place
+    would be without them."""
+    with login.connect(application=APPLICATION) as connection:
+        rows = connection.execute(
+            """
+            SELECT n.nspname, count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p')
+              AND NOT EXISTS (SELECT FROM pg_depend d
+                              WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+            GROUP BY 1 ORDER BY 1
+            """,
+            [inventory.scope(connection).left_out],
+        ).fetchall()
+    if rows:
+        raise MoeenError(
+            f"Database {login.database} holds tables of other roles, which no backup of it covers: "
+            f"{', '.join(f'schema {name} ({count})' for name, count in rows)}. What takes its place would be without "
+            "them. Nothing was changed.",
+            next_step="Restore into an empty database that has such schemas of its own (a new project), or beside it "
+            "(--to NAME), and point the application there.",
+            exit_code=FINDINGS,
+            code=Code.TARGET_UNFIT,
+        )
 
 
 def elsewhere(login: Login, *names: str) -> Login:

@@ -21,6 +21,7 @@ from moeen.db.explain import named_by
 from moeen.db.security import signing
 from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found, summary
+from sysadmin.management.tables import plain
 
 
 class Command(BackupCommand):
@@ -155,13 +156,13 @@ class Command(BackupCommand):
 
     def _report(self, done: restore.Restored) -> None:
         for finding in done.findings:
-            self.stdout.write(finding.pretty())
+            self.stdout.write(plain(finding.pretty()))
         for note in done.notes:
-            self.stderr.write(note)
+            self.stderr.write(plain(note))
         if done.bill:
             self.table(("OBJECT", "ROWS", "OF", "CAUSE"), [self._row(loss) for loss in done.bill])
             for mend in dict.fromkeys(loss.mend for loss in done.bill if loss.mend):
-                self.stdout.write(f"To mend it: {mend}.")
+                self.stdout.write(plain(f"To mend it: {mend}."))
         verdict = "restored and verified" if not done.findings else "restored, NOT AS IT WAS"
         if done.bill:
             verdict = f"salvaged, {len(done.bill)} THINGS NOT AS THEY WERE"
@@ -171,7 +172,7 @@ class Command(BackupCommand):
             self.stderr.write(f"Roles created, without passwords: {', '.join(done.created_roles)}.")
         if done.unsaved:
             for finding in done.unsaved[:20]:
-                self.stdout.write(finding.pretty())
+                self.stdout.write(plain(finding.pretty()))
             self.stderr.write(
                 "It was NOT dropped: it was written to after its backup, and holds what nothing else does."
             )

@@ -490,10 +490,28 @@ def test_restore__to_another_owner__objects_are_his_and_compare_alike(filled, ke
         done = restore.put_back(kept[0], kept[1].id, target)
         assert done.findings == ()
         assert any("belong to other_owner" in note for note in done.notes)
+        assert any("belongs to other_owner; the one" in note for note in done.notes)
     finally:
         with filled.admin() as connection:
             connection.execute("DROP DATABASE IF EXISTS other_restored WITH (FORCE)")
             connection.execute("DROP ROLE other_owner")
+
+
+def test_restore__by_a_superuser__the_database_stays_its_owners(new_database, tmp_path):
+    """Only who owns it may make a schema there and, from 15 on, a table in public: migrate would end at the first."""
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 1 AS n")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    target = restore.target_at(database.target.url(database.name))
+    done = restore.put_back(at, taken.id, target, replace_existing=True)
+    try:
+        assert (done.findings, done.notes) == ((), ())
+        with database.connect() as connection:
+            connection.execute("CREATE TABLE more (n int); CREATE SCHEMA further")
+    finally:
+        database.target.drop(done.kept)
 
 
 def test_restore__roles_missing_and_may_not_be_created__named_with_the_statement(filled, kept):

@@ -165,9 +165,7 @@ def rows_of(login: Login) -> str:
 
 
 def _count(connection: psycopg.Connection[Any], table: digests.Table) -> int:
-    row = connection.execute(
-        sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(table.schema, table.name))
-    ).fetchone()
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table.rows)).fetchone()
     return int(row[0]) if row else 0
 
 

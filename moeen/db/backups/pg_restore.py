@@ -97,6 +97,8 @@ def restore(
     schemas = [entry for entry in entries if entry.kind == "SCHEMA"]
     # What a schema allows is set last, and what is computed from rows after it.
     last = [entry for entry in entries if entry.kind == "ACL" and entry.name.startswith("SCHEMA ")]
+    # Several jobs may switch the trigger of a partition off before that of its table makes it.
+    last += [entry for entry in entries if entry.kind == "TRIGGER" and not entry.create.lstrip().startswith("CREATE")]
     last += [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
     outside = salvage.keys_outside(entries, content.outside.foreign_keys)
     apart = {*schemas, *last, *outside}

@@ -435,7 +435,13 @@ def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
 
 def _create(login: Login, name: str, content: Content) -> None:
     with login.connect(application=swap.APPLICATION) as connection:
-        database_settings.create(connection, name, content.settings)
+        # Its owner alone makes schemas there and, from 15 on, tables in schema public.
+        ((may_give,),) = connection.execute(
+            """SELECT coalesce(bool_and(pg_has_role(r.oid, 'USAGE') AND pg_has_role(r.oid, %s)), false)
+               FROM pg_roles r WHERE rolname = %s""",
+            ["SET" if connection.info.server_version >= 160000 else "MEMBER", content.settings.owner],
+        ).fetchall()
+        database_settings.create(connection, name, content.settings, owner=content.settings.owner if may_give else "")
         # While it fills, nobody else may look in: who may, the backup tells at the end.
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 

@@ -37,6 +37,7 @@ from moeen.db.backups import encryption, keys, manifest, store
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import File
 from moeen.db.errors import MoeenError
+from moeen.db.server import places
 from moeen.db.server.processes import is_alive
 from tests import servers
 from tests.servers import Target
@@ -411,14 +412,15 @@ def test_archivist__disk_nearly_full__lets_the_server_go_on_and_tells(archived, 
         with archived.target.connect() as connection:
             slots = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s"
             assert connection.execute(slots, [keeper.slot]).fetchone() == (1,)
-            monkeypatch.setattr(archivist, "RESERVE_BYTES", 1 << 60)
+            monkeypatch.setattr(places, "RESERVE_BYTES", 1 << 60)
+            monkeypatch.setattr(places, "RESERVE_PART", 1)
             wait_for(lambda: told.exists() and told.stat().st_size)
             assert connection.execute(slots, [keeper.slot]).fetchone() == (0,)
         event = json.loads(told.read_text())
         assert (event["command"], event["outcome"]) == ("archive", "failed")
         assert "so that the server can go on" in event["message"]
         assert "so that the server can go on" in (keeper.own / archivist.TROUBLE).read_text()
-        monkeypatch.setattr(archivist, "RESERVE_BYTES", 0)
+        monkeypatch.setattr(places, "RESERVE_BYTES", 0)
         wait_for(lambda: not (keeper.own / archivist.TROUBLE).exists())
     finally:
         keeper.stop()

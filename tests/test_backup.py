@@ -9,9 +9,11 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 import psycopg
 import pyrage
@@ -38,7 +40,7 @@ from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError
 from moeen.db.explain import explain
 from moeen.db.kinds import Kind
-from moeen.db.server import programs
+from moeen.db.server import places, programs
 from sysadmin.management import arguments
 from tests import backups, servers, states
 
@@ -633,6 +635,19 @@ def test_verify__stopped_by_its_machine__no_word_about_the_backup(kept, monkeypa
         verify.prove(at, kept[1].id)
     assert caught.value.exit_code == 1
     assert at.verification(kept[1].id) == kept[0].verification(kept[1].id)
+
+
+def test_verify__disk_nearly_full__ends_before_it_is_full_and_leaves_no_server(kept, monkeypatch, tmp_path):
+    """A backup that unpacks to more than it tells, or a disk that the live server shares."""
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    monkeypatch.setattr(places, "RESERVE_BYTES", 1 << 60)
+    monkeypatch.setattr(places, "RESERVE_PART", 1)
+    before = set(Path(tempfile.gettempdir()).glob("moeen-verify-*"))
+    with pytest.raises(program_errors.Stopped, match="nearly full") as caught:
+        verify.prove(at, kept[1].id)
+    assert (caught.value.exit_code, "TMPDIR" in caught.value.next_step) == (1, True)
+    assert at.verification(kept[1].id) == kept[0].verification(kept[1].id)
+    assert set(Path(tempfile.gettempdir()).glob("moeen-verify-*")) <= before
 
 
 def test_verify__outcome_cannot_be_kept__is_said(kept, monkeypatch):

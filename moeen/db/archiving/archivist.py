@@ -31,6 +31,7 @@ from moeen.db.backups.store import is_ahead
 from moeen.db.codes import Code
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.logs import logger
+from moeen.db.server import places
 
 #: How often what was received goes into the archive: what the loss of this machine costs at most, and a little more.
 SHIP_SECONDS = 10.0
@@ -42,8 +43,6 @@ RETRY_SECONDS = 5.0
 #: After a base that failed.
 BASE_RETRY_SECONDS = 300.0
 BASE_HOURS, WHOLE_DAYS = 24, 7
-#: What must stay free on the disk.
-RESERVE_BYTES = 512 * 1024**2
 _TOLD_AGAIN_SECONDS = 3600.0
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -242,13 +241,13 @@ class Archivist:
                     (archive.wal / name).unlink()
 
     def _is_full(self, archive: Archive) -> bool:
-        return any(shutil.disk_usage(folder).free < RESERVE_BYTES for folder in (archive.folder, self.own))
+        return any(map(places.is_nearly_full, (archive.folder, self.own)))
 
     def _refuse_full(self, archive: Archive) -> None:
         if self._is_full(archive):
             raise NoRoom(
-                f"Less than {RESERVE_BYTES >> 20} MB are free on the disk of {archive.folder} or {self.own}: archiving "
-                "has ended, so that the server can go on. It begins anew once there is room.",
+                f"The disk of {archive.folder} or {self.own} is nearly full: archiving has ended, so that the "
+                "server can go on. It begins anew once there is room.",
                 next_step="Make room on that disk, or let ARCHIVE_DIR name another.",
             )
 

@@ -62,7 +62,8 @@ def refuse_losing(login: Login) -> None:
             f"{', '.join(f'schema {name} ({count})' for name, count in rows)}. What takes its place would be without "
             "them. Nothing was changed.",
             next_step="Restore into an empty database that has such schemas of its own (a new project), or beside it "
-            "(--to NAME), and point the application there.",
+            "(--to NAME), and point the application there; or connect as a role that acts for their owners, since its "
+            "backups cover them.",
             exit_code=FINDINGS,
             code=Code.TARGET_UNFIT,
         )

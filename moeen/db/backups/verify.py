@@ -217,7 +217,12 @@ def _restored(
         # Before anything of it runs, or a server is made for it.
         chosen = pg_restore.allowed_entries(folder, paper, keys, losing=losing)
         with scratch.server(tools.find_server(paper.major)) as superuser:
-            return content, *_restored_into(superuser, folder, paper, content, chosen, keys, jobs, tell)
+
+            def watched(stage: str, done: int, total: int) -> None:
+                scratch.refuse_full()
+                tell(stage, done, total)
+
+            return content, *_restored_into(superuser, folder, paper, content, chosen, keys, jobs, watched)
     except (Damaged, allowed.Refused) as refusal:
         return content, "", [_refusal(refusal)], []
 

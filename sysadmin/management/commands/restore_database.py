@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -143,10 +144,12 @@ class Command(BackupCommand):
             cause = f"{name} is not empty and would be replaced; " + (
                 f"--expect says {expected!r}." if yes and expected else "nobody is here to confirm that."
             )
-            raise MoeenError(cause, next_step=f"Say --yes --expect {name} if it is meant.", exit_code=USAGE)
+            raise MoeenError(
+                cause, next_step=f"Say --yes --expect {shlex.quote(name)} if it is meant.", exit_code=USAGE
+            )
         self.stderr.write("Its name again to go on: ", ending="")
         if input().strip() != name:
-            step = f"Type {name}, or say --yes --expect {name}, if that is meant."
+            step = f"Type {name}, or say --yes --expect {shlex.quote(name)}, if that is meant."
             raise MoeenError("Not confirmed; nothing was changed.", next_step=step, exit_code=USAGE)
 
     @staticmethod

@@ -13,11 +13,6 @@ from typing import Any
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
-def plain(text: str) -> str:
-    """Text that another has written, line by line, without what would steer the terminal."""
-    return "\n".join(_CONTROL.sub(" ", line) for line in text.split("\n"))
-
-
 def width_of(stream: Any) -> int | None:
     """The columns of the terminal that the stream is, or those that COLUMNS says; None where there is no bound."""
     said = os.environ.get("COLUMNS", "")

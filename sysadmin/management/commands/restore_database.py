@@ -17,12 +17,11 @@ from moeen.db.backups import origin, restore, store, trust
 from moeen.db.backups.login import Login
 from moeen.db.backups.progress import Tell
 from moeen.db.backups.salvage import Loss
-from moeen.db.errors import USAGE, MoeenError
+from moeen.db.errors import USAGE, MoeenError, shown
 from moeen.db.explain import named_by
 from moeen.db.security import signing
 from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found, summary
-from sysadmin.management.tables import plain
 
 
 class Command(BackupCommand):
@@ -159,13 +158,13 @@ class Command(BackupCommand):
 
     def _report(self, done: restore.Restored) -> None:
         for finding in done.findings:
-            self.stdout.write(plain(finding.pretty()))
+            self.stdout.write(shown(finding.pretty()))
         for note in done.notes:
-            self.stderr.write(plain(note))
+            self.stderr.write(shown(note))
         if done.bill:
             self.table(("OBJECT", "ROWS", "OF", "CAUSE"), [self._row(loss) for loss in done.bill])
             for mend in dict.fromkeys(loss.mend for loss in done.bill if loss.mend):
-                self.stdout.write(plain(f"To mend it: {mend}."))
+                self.stdout.write(shown(f"To mend it: {mend}."))
         verdict = "restored and verified" if not done.findings else "restored, NOT AS IT WAS"
         if done.bill:
             verdict = f"salvaged, {len(done.bill)} THINGS NOT AS THEY WERE"
@@ -175,7 +174,7 @@ class Command(BackupCommand):
             self.stderr.write(f"Roles created, without passwords: {', '.join(done.created_roles)}.")
         if done.unsaved:
             for finding in done.unsaved[:20]:
-                self.stdout.write(plain(finding.pretty()))
+                self.stdout.write(shown(finding.pretty()))
             self.stderr.write(
                 "It was NOT dropped: it was written to after its backup, and holds what nothing else does."
             )

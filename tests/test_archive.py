@@ -485,6 +485,20 @@ def test_archivist__piece_that_the_server_never_wrote__put_aside_told_and_no_end
     assert [forged in line for line in archive.refused()] == [True]
 
 
+def test_archivist__trouble_of_one_that_has_ended__over_once_all_is_well(archived, quickly, tmp_path):
+    keeper = keeper_of(archived.target, tmp_path)
+    keeper.own.mkdir()
+    (keeper.own / archivist.TROUBLE).write_text("The programs were missing.")
+    thread = running(keeper)
+    try:
+        wait_for(lambda: not (keeper.own / archivist.TROUBLE).exists())
+    finally:
+        keeper.stop()
+        thread.join()
+        with archived.target.connect() as connection:
+            receiver.release(connection, keeper.slot)
+
+
 def test_archivist__newest_piece_damaged__written_anew(archived, quickly, tmp_path):
     for _ in range(2):
         keeper = keeper_of(archived.target, tmp_path)

@@ -317,7 +317,8 @@ class Archivist:
             alarm.tell(self.rules.on_trouble, alarm.Event("archive", self.login.database, FAILED, "archive", words))
 
     def _well(self) -> None:
-        if self._trouble.words and not self._trouble.of_base:
+        # What an archivist before this one had is over as well.
+        if not self._trouble.of_base and (self._trouble.words or (self.own / TROUBLE).exists()):
             self._log("well")
             self._trouble = _Trouble()
             (self.own / TROUBLE).unlink(missing_ok=True)

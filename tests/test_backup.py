@@ -113,6 +113,18 @@ def test_round_trip__hosted_platform__its_schemas_left_out_and_stood_in_for(new_
     assert report.checked["policy"] == 1
 
 
+def test_round_trip__index_that_was_never_finished__no_finding(new_database, tmp_path):
+    """CREATE INDEX CONCURRENTLY leaves one where it fails, and has one while it works; pg_dump writes none."""
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 1 AS n FROM generate_series(1, 2)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("CREATE UNIQUE INDEX CONCURRENTLY notes_n ON notes (n)")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert verify.prove(at, taken.id, live=connections[database.alias]).findings == ()
+
+
 def test_round_trip__partitions_by_an_enums_hash_and_a_trigger_off_in_one__no_finding(new_database, tmp_path):
     """The rows lie in other partitions elsewhere. Several jobs would switch the trigger off before it is made."""
     database = new_database()

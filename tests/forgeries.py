@@ -293,6 +293,12 @@ def contents(toc: Toc) -> list[Forgery]:
             copy=t.of("TABLE DATA")["copy"].decode().strip().rstrip(";") + " WHERE pg_sleep(0) IS NULL;\n")),
         ("rows that are SQL", _set("TABLE DATA", copy=None)),
         ("rows as a statement", _set("TABLE DATA", defn=PROGRAM, dumper=0, copy=None)),
+        ("a line behind the root of partitions",
+         _set("TABLE DATA", defn=f"-- load via partition root public.visits\n{PROGRAM};\n")),
+        ("a root that is PostgreSQL's", _set("TABLE DATA", defn="-- load via partition root pg_catalog.pg_authid",
+                                             copy="COPY pg_catalog.pg_authid (rolname) FROM stdin;\n")),
+        ("a root that the rows do not go to", _set("TABLE DATA", defn="-- load via partition root public.visits",
+                                                   copy="COPY public.django_migrations (id) FROM stdin;\n")),
         ("a policy with rows", lambda t: t.of("POLICY").update(dumper=1, file=t.of("TABLE DATA")["file"])),
         ("a policy with a COPY", lambda t: t.of("POLICY").update(copy=PROGRAM)),
         ("a file above", _set("TABLE DATA", file=b"../../../../../etc/passwd")),
@@ -346,6 +352,8 @@ def _role(**changes):
 def papers() -> list[Forgery]:
     """Forgeries of the manifest and of the content, sealed anew."""
     file = manifest.File("../../../../etc/passwd", 1, "0" * 64)
+    column = {"name": "id", "type": "uuid", "modifier": -1}
+    table = {"schema": "auth", "name": "users", "columns": [column]}
     stub = {"schema": "auth", "name": "uid", "arguments": "", "result": "uuid", "volatility": "s"}
     sql = "); COPY (SELECT 1) TO PROGRAM 'true'; --"
     return [
@@ -370,6 +378,17 @@ def papers() -> list[Forgery]:
         of_content("a stand-in's result that is SQL", lambda raw: raw.update(stubs=[stub | {"result": "int" + sql}])),
         of_content("a stand-in's result with a body", lambda raw: raw.update(stubs=[stub | {"result": "int $$ x $$"}])),
         of_content("a stand-in in a schema of PostgreSQL's", lambda raw: raw.update(stubs=[stub | {"schema": "pg_x"}])),
+        of_content(
+            "a stand-in's table in such a schema",
+            lambda raw: raw["outside"].update(tables=[table | {"schema": "pg_x"}]),
+        ),
+        of_content(
+            "a stand-in's column that is a word",
+            lambda raw: raw["outside"].update(tables=[table | {"columns": ["id"]}]),
+        ),
+        of_content(
+            "a stand-in's column twice", lambda raw: raw["outside"].update(tables=[table | {"columns": [column] * 2}])
+        ),
         of_content("no kinds of objects", lambda raw: raw.update(inventory={})),
         of_content("objects that are a list", lambda raw: raw["inventory"].update(owner=[1])),
         of_content("another count of rows", lambda raw: next(iter(raw["tables"].values())).update(rows=7)),

@@ -9,9 +9,11 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 import psycopg
 import pyrage
@@ -26,6 +28,7 @@ from moeen.db.backups import (
     origin,
     pg_restore,
     program_errors,
+    restore,
     retention,
     store,
     tools,
@@ -37,7 +40,7 @@ from moeen.db.backups.login import Login
 from moeen.db.errors import MoeenError
 from moeen.db.explain import explain
 from moeen.db.kinds import Kind
-from moeen.db.server import programs
+from moeen.db.server import places, programs
 from sysadmin.management import arguments
 from tests import backups, servers, states
 
@@ -108,6 +111,49 @@ def test_round_trip__hosted_platform__its_schemas_left_out_and_stood_in_for(new_
     report = verify.prove(at, taken.id)
     assert report.findings == ()
     assert report.checked["policy"] == 1
+
+
+def test_round_trip__index_that_was_never_finished__no_finding(new_database, tmp_path):
+    """CREATE INDEX CONCURRENTLY leaves one where it fails, and has one while it works; pg_dump writes none."""
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 1 AS n FROM generate_series(1, 2)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("CREATE UNIQUE INDEX CONCURRENTLY notes_n ON notes (n)")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert verify.prove(at, taken.id, live=connections[database.alias]).findings == ()
+
+
+def test_round_trip__partitions_by_an_enums_hash_and_a_trigger_off_in_one__no_finding(new_database, tmp_path):
+    """The rows lie in other partitions elsewhere. Several jobs would switch the trigger off before it is made."""
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute(
+            """
+            CREATE SCHEMA a;
+            CREATE TYPE a.mood AS ENUM ('calm', 'ok', 'سعيد');
+            CREATE TABLE a."Felt; --" (feeling a.mood, n int) PARTITION BY HASH (feeling);
+            CREATE TABLE a.felt_0 PARTITION OF a."Felt; --" FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+            CREATE TABLE a.felt_1 PARTITION OF a."Felt; --" FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+                PARTITION BY LIST (n);
+            CREATE TABLE a.felt_1_all PARTITION OF a.felt_1 DEFAULT;
+            INSERT INTO a."Felt; --" SELECT f, n FROM generate_series(1, 30) n, unnest(enum_range(NULL::a.mood)) f;
+            CREATE FUNCTION a.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+            CREATE TABLE a.kept (n int) PARTITION BY LIST (n);
+            CREATE TABLE a.kept_1 PARTITION OF a.kept DEFAULT;
+            CREATE TRIGGER touch BEFORE UPDATE ON a.kept FOR EACH ROW EXECUTE FUNCTION a.touch();
+            ALTER TABLE a.kept_1 DISABLE TRIGGER touch;
+            """
+        )
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    report = verify.prove(at, taken.id, jobs=2, live=connections[database.alias])
+    assert report.findings == ()
+    assert report.checked["rows"] == 90
+    done = restore.put_back(at, taken.id, restore.target_named(connections[database.alias], "felt"), jobs=2)
+    database.target.drop("felt")
+    assert (done.findings, done.rows) == ((), 90)
 
 
 @pytest.mark.parametrize(("place", "state"), [("here", "fresh"), ("here", "full"), ("supabase", "core")])
@@ -371,6 +417,12 @@ def test_tools__none_of_the_version__says_what_to_install(tmp_path):
     assert tools.find(29, tls=False, folders=[tmp_path]).version == "29.1"
 
 
+def test_tools__folder_on_path_that_cannot_be_looked_into__passed_by(monkeypatch):
+    """As root's own folders, which stay on PATH for whom root lends a shell. This one nobody can look into."""
+    monkeypatch.setenv("PATH", f"/{'x' * 300}:{os.environ['PATH']}")
+    assert tools.find(programs.MAJOR, tls=False).major == programs.MAJOR
+
+
 def test_tools__without_tls__refused_or_lent_one_never_run_plain(monkeypatch):
     folder = programs.bin_dir(programs.MAJOR)
     if sys.platform.startswith("linux"):
@@ -601,6 +653,19 @@ def test_verify__stopped_by_its_machine__no_word_about_the_backup(kept, monkeypa
         verify.prove(at, kept[1].id)
     assert caught.value.exit_code == 1
     assert at.verification(kept[1].id) == kept[0].verification(kept[1].id)
+
+
+def test_verify__disk_nearly_full__ends_before_it_is_full_and_leaves_no_server(kept, monkeypatch, tmp_path):
+    """A backup that unpacks to more than it tells, or a disk that the live server shares."""
+    at = backups.copy(kept[0], kept[1].id, tmp_path)
+    monkeypatch.setattr(places, "RESERVE_BYTES", 1 << 60)
+    monkeypatch.setattr(places, "RESERVE_PART", 1)
+    before = set(Path(tempfile.gettempdir()).glob("moeen-verify-*"))
+    with pytest.raises(program_errors.Stopped, match="nearly full") as caught:
+        verify.prove(at, kept[1].id)
+    assert (caught.value.exit_code, "TMPDIR" in caught.value.next_step) == (1, True)
+    assert at.verification(kept[1].id) == kept[0].verification(kept[1].id)
+    assert set(Path(tempfile.gettempdir()).glob("moeen-verify-*")) <= before
 
 
 def test_verify__outcome_cannot_be_kept__is_said(kept, monkeypatch):

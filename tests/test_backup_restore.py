@@ -490,10 +490,39 @@ def test_restore__to_another_owner__objects_are_his_and_compare_alike(filled, ke
         done = restore.put_back(kept[0], kept[1].id, target)
         assert done.findings == ()
         assert any("belong to other_owner" in note for note in done.notes)
+        assert any("belongs to other_owner; the one" in note for note in done.notes)
     finally:
         with filled.admin() as connection:
             connection.execute("DROP DATABASE IF EXISTS other_restored WITH (FORCE)")
             connection.execute("DROP ROLE other_owner")
+
+
+@pytest.mark.parametrize("stands", [False, True])
+def test_restore__another_one_to_that_database__refused_and_nothing_changed(filled, kept, stands):
+    """Both would fill the same empty database, or fail in words about something else."""
+    name = filled.name if stands else "two_at_once"
+    standing = names(filled)
+    target = restore.target_named(connections[filled.alias], name)
+    with swap.alone(backups.login(filled).to("postgres"), name), pytest.raises(MoeenError, match="Another") as caught:
+        restore.put_back(kept[0], kept[1].id, target, replace_existing=True)
+    assert (caught.value.exit_code, names(filled)) == (3, standing)
+
+
+def test_restore__by_a_superuser__the_database_stays_its_owners(new_database, tmp_path):
+    """Only who owns it may make a schema there and, from 15 on, a table in public: migrate would end at the first."""
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 1 AS n")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    target = restore.target_at(database.target.url(database.name))
+    done = restore.put_back(at, taken.id, target, replace_existing=True)
+    try:
+        assert (done.findings, done.notes) == ((), ())
+        with database.connect() as connection:
+            connection.execute("CREATE TABLE more (n int); CREATE SCHEMA further")
+    finally:
+        database.target.drop(done.kept)
 
 
 def test_restore__roles_missing_and_may_not_be_created__named_with_the_statement(filled, kept):

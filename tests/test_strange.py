@@ -12,7 +12,7 @@ from moeen.db import schema
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.migrate import adoption_report
 from moeen.db.security.identity import acting_as_operator
-from tests import servers, states
+from tests import backups, servers, states
 from tests.strange import law
 
 HERE = servers.PROJECT / "tests" / "strange"
@@ -214,3 +214,31 @@ def test_plan__an_event_trigger_that_refuses__is_named_by_its_function_without_w
     assert "ask first (says function clinic_ask())" in planned.stderr
     assert 'ALTER EVENT TRIGGER "clinic_ask" DISABLE' in planned.stderr
     assert "does not exist" not in planned.stderr
+
+
+#: What a hosted project's clinics lay over the platform's table of those who sign in.
+OVER_THE_PLATFORM = """
+    ALTER TABLE users ADD CONSTRAINT clinic_signs_in FOREIGN KEY (id) REFERENCES auth.users (id) ON DELETE CASCADE;
+    CREATE VIEW clinic_emails AS SELECT u.id, a.email FROM users u JOIN auth.users a USING (id);
+    CREATE FUNCTION clinic_new_user() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+        AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER clinic_on_user AFTER INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION clinic_new_user();
+"""
+
+
+@pytest.mark.slow
+def test_migrate__hosted_project_over_the_platforms_table__backed_up_and_stands(strange, manage, tmp_path):
+    database = strange("supabase")
+    with database.admin() as connection:
+        connection.execute("INSERT INTO auth.users (id) SELECT id FROM public.users ON CONFLICT DO NOTHING")
+        connection.execute("GRANT ALL ON auth.users TO postgres")
+    with database.connect() as connection:
+        connection.execute(OVER_THE_PLATFORM)
+    before = law.own(database)
+    connections[database.alias].close()
+    done = manage("migrate", **backups.environment(database, tmp_path / "backups"))
+    assert done.returncode == 0, done.stderr
+    assert sorted(before - law.own(database)) == []
+    assert law.told(schema.validate(connections[database.alias], advice=True).unexpected) == []
+    done = manage("verify_backup", "latest", **backups.environment(database, tmp_path / "backups"))
+    assert (done.returncode, "constraint public.users clinic_signs_in" in done.stderr) == (0, True), done.stderr

@@ -160,6 +160,7 @@ def recovered(
         wal = _folder(root / "wal", user)
         pieces = _needed(wanted)
         for number, piece in enumerate(pieces, 1):
+            scratch.refuse_full()
             data = segments.read(wanted.archive, piece.name, opening)
             # The last one may have been put away while pg_receivewal was about to fill it up with zeros.
             _give(wal / piece.name, data.ljust(wanted.base.segment_bytes, b"\0"), user)
@@ -191,6 +192,7 @@ def _lay(wanted: Moment, made: Server, root: Path, opening: Sequence[Any], user:
         _folder(root / f"base-{number}" if len(chain) > 1 else made.data_dir, user) for number in range(len(chain))
     ]
     for base, folder in zip(chain, folders, strict=True):
+        scratch.refuse_full()
         bases.unpack(wanted.archive, base, folder, opening, become=become(user))
     if len(chain) > 1:
         _folder(made.data_dir, user)

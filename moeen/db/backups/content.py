@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from moeen.db import schema
-from moeen.db.backups import digests, encryption, inventory, manifest
+from moeen.db.backups import digests, encryption, inventory, manifest, outside
 from moeen.db.backups.digests import Digest
 from moeen.db.backups.manifest import Content
 from moeen.db.codes import Code
@@ -91,7 +91,8 @@ def read_content(
         inventory=inventory.read(connection, scope.schemas),
         roles=inventory.roles(connection),
         settings=inventory.settings(connection),
-        stubs=inventory.stubs(connection, scope.left_out),
+        stubs=outside.functions(connection, scope.left_out),
+        outside=outside.read(connection, scope.schemas, scope.left_out),
         fingerprint=schema.fingerprint_with(psycopg.ClientCursor(connection), recorded=rows.recorded),
     )
 

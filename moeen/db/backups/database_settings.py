@@ -98,6 +98,8 @@ def apply(goal: Login, wanted: Settings) -> tuple[list[Finding], list[str]]:
         _describe(connection, wanted)
         found = inventory.settings(connection)
     notes = [f"Setting {_label(role, key)} could not be made here." for role, key in sorted(refused)]
+    if found.owner != wanted.owner:
+        notes.append(f"The database belongs to {found.owner}; the one that was backed up was {wanted.owner}'s.")
     return [*_compared(wanted, found, refused), *_compared_database(wanted, found, roles)], notes
 
 

@@ -44,15 +44,24 @@ _HASHED_AS_THEY_ARE = (*_NUMBERS, *_TEXT, "uuid", "bytea", "inet", "cidr", "maca
 
 @dataclass(frozen=True, order=True)
 class Table:
-    """A table that holds rows of its own; columns as (name, type), the type "" unless it is built in."""
+    """A table that holds rows of its own; columns as (name, type), the type "" unless it is built in.
+
+    `whole`: with the rows of its partitions. Which of them a row lies in differs from server to server.
+    """
 
     schema: str
     name: str
     columns: tuple[tuple[str, str], ...]
+    whole: bool = False
 
     @property
     def label(self) -> str:
         return f"{self.schema}.{self.name}"
+
+    @property
+    def rows(self) -> sql.Composable:
+        """What stands behind FROM."""
+        return sql.SQL("{}" if self.whole else "ONLY {}").format(sql.Identifier(self.schema, self.name))
 
 
 @dataclass(frozen=True)
@@ -73,10 +82,18 @@ def prepare(connection: Connection) -> None:
 
 
 def tables(connection: Connection, schemas: list[str]) -> list[Table]:
-    """Every table of these schemas with rows of its own, partitions included; those of extensions are theirs."""
+    """Every table of these schemas with rows of its own, partitions included; those of extensions are theirs.
+
+    Partitions by an enum's hash are read as one table: that is of its OID, and pg_dump has the rows spread anew.
+    """
     rows = connection.execute(
         """
-        SELECT n.nspname, c.relname,
+        WITH spread AS MATERIALIZED (
+            SELECT partrelid FROM pg_partitioned_table
+            WHERE partstrat = 'h' AND EXISTS (
+                SELECT FROM pg_opclass o WHERE o.oid = ANY (partclass) AND o.opcname = 'enum_ops')
+        )
+        SELECT n.nspname, c.relname, c.relkind = 'p',
                coalesce(array_agg(a.attname ORDER BY a.attnum) FILTER (WHERE a.attnum IS NOT NULL), '{}'),
                coalesce(array_agg(CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname ELSE '' END
                                   ORDER BY a.attnum) FILTER (WHERE a.attnum IS NOT NULL), '{}')
@@ -84,14 +101,20 @@ def tables(connection: Connection, schemas: list[str]) -> list[Table]:
         JOIN pg_namespace n ON n.oid = c.relnamespace
         LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         LEFT JOIN pg_type t ON t.oid = a.atttypid
-        WHERE n.nspname = ANY (%s) AND c.relkind = 'r' AND c.relpersistence <> 't'
+        WHERE n.nspname = ANY (%s) AND c.relpersistence <> 't'
+          AND (c.relkind = 'r' OR c.oid IN (SELECT partrelid FROM spread))
+          AND NOT (c.relispartition AND EXISTS (
+                       SELECT FROM pg_partition_ancestors(c.oid) AS above JOIN spread ON spread.partrelid = above
+                       WHERE above <> c.oid))
           AND NOT EXISTS (SELECT FROM pg_depend d
                           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
         GROUP BY c.oid, n.nspname, c.relname ORDER BY 1, 2
         """,
         [schemas],
     ).fetchall()
-    return [Table(schema, name, tuple(zip(names, types, strict=True))) for schema, name, names, types in rows]
+    return [
+        Table(schema, name, tuple(zip(names, types, strict=True)), whole) for schema, name, whole, names, types in rows
+    ]
 
 
 def of_table(connection: Connection, table: Table) -> Digest:
@@ -99,8 +122,8 @@ def of_table(connection: Connection, table: Table) -> Digest:
     values = sql.SQL(", ").join(hashed_form(sql.Identifier(name), kind) for name, kind in table.columns)
     query = sql.SQL(
         "SELECT count(*), coalesce(sum(h), 0)::text, coalesce(bit_xor(h), 0)::text "
-        "FROM (SELECT hash_record_extended(ROW({values}), 0) AS h FROM ONLY {table}) AS hashed"
-    ).format(values=values, table=sql.Identifier(table.schema, table.name))
+        "FROM (SELECT hash_record_extended(ROW({values}), 0) AS h FROM {table}) AS hashed"
+    ).format(values=values, table=table.rows)
     try:
         with connection.transaction():
             row = connection.execute(query).fetchone()

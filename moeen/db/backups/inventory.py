@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from moeen.db.catalog.normal import expression
+from moeen.db.catalog.schemas import KEPT, NOT_BUILT_IN
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 #: kind -> name -> definition
@@ -43,17 +45,6 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Stub:
-    """A function of a schema that is left out, which covered objects refer to."""
-
-    schema: str
-    name: str
-    arguments: str
-    result: str
-    volatility: str
-
-
-@dataclass(frozen=True)
 class Settings:
     """What belongs to the database itself, and is in no dump of it.
 
@@ -75,22 +66,11 @@ class Settings:
 
 
 def scope(connection: Connection) -> Scope:
-    """All schemas but PostgreSQL's own and those whose owner the connected role is not, nor owns anything within.
-
-    A hosted platform's (`auth`, `storage`) are the platform's to back up: they could not be restored by us.
-    """
+    """All schemas but PostgreSQL's own, and those that are somebody else's."""
     rows = connection.execute(
-        """
-        SELECT n.nspname,
-               n.nspname = 'public' OR pg_has_role(n.nspowner, 'MEMBER') OR EXISTS (
-                   SELECT FROM pg_class c
-                   WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
-                     AND pg_has_role(c.relowner, 'MEMBER')
-                     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'))
-        FROM pg_namespace n
-        WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-        ORDER BY 1
-        """
+        sql.SQL("SELECT n.nspname, {kept} FROM pg_namespace n WHERE {known} ORDER BY 1").format(
+            kept=sql.SQL(KEPT), known=sql.SQL(NOT_BUILT_IN)
+        )
     ).fetchall()
     return Scope([name for name, ours in rows if ours], [name for name, ours in rows if not ours])
 
@@ -158,22 +138,6 @@ def roles(connection: Connection) -> list[Role]:
         """
     ).fetchall()
     return [Role(*row) for row in rows]
-
-
-def stubs(connection: Connection, left_out: list[str]) -> list[Stub]:
-    """The functions of the left out schemas that anything outside them depends on."""
-    rows = connection.execute(
-        """
-        SELECT DISTINCT n.nspname, p.proname, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
-               p.provolatile::text
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.deptype = 'n'
-        WHERE n.nspname = ANY (%s) AND p.prokind = 'f'
-        ORDER BY 1, 2, 3
-        """,
-        [left_out],
-    ).fetchall()
-    return [Stub(*row) for row in rows]
 
 
 def settings(connection: Connection) -> Settings:
@@ -295,10 +259,12 @@ _QUERIES = {
                       obj_description(c.oid, 'pg_constraint'))
         FROM rel JOIN pg_constraint c ON c.conrelid = rel.oid
         WHERE c.contype IN ('c', 'f', 'p', 'u', 'x') ORDER BY 1""",
+    # Those that pg_dump writes: one that is being made CONCURRENTLY, or never was, is not among them.
     "index": """
         SELECT i.indexrelid::regclass::text,
                format('%%s comment=%%s', pg_get_indexdef(i.indexrelid), obj_description(i.indexrelid, 'pg_class'))
-        FROM rel JOIN pg_index i ON i.indrelid = rel.oid ORDER BY 1""",
+        FROM rel JOIN pg_index i ON i.indrelid = rel.oid
+        WHERE i.indisready AND (i.indisvalid OR rel.relkind = 'p') ORDER BY 1""",
     "trigger": """
         SELECT rel.label || ' ' || quote_ident(t.tgname),
                format('%%s enabled=%%s', pg_get_triggerdef(t.oid), t.tgenabled)

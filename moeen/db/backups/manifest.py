@@ -18,10 +18,11 @@ from typing import Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from moeen.db import statements
 from moeen.db.backups.digests import Digest
-from moeen.db.backups.inventory import Inventory, Role, Settings, Stub
+from moeen.db.backups.inventory import Inventory, Role, Settings
 from moeen.db.backups.keys import Signer
+from moeen.db.backups.outside import Outside, Stub
 from moeen.db.codes import Code
-from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.errors import FINDINGS, MoeenError, shown_on_a_line
 
 #: What a backup is for.
 NIGHTLY, CHANGE, RESTORE, PRE_ADOPTION = "nightly", "change", "restore", "pre-adoption"
@@ -30,7 +31,7 @@ NAME = "manifest.json"
 CONTENT = "content.json"
 VERIFIED = "verified.json"
 PIN = "pin.json"
-FORMAT = 3
+FORMAT = 4
 _DUMPS = {"directory": "dump", "custom": "dump.custom"}
 #: Kinds of objects that a restore looks up.
 _NEEDED = frozenset(("schema", "extension", "event trigger", "owner", "grant", "default grant"))
@@ -45,6 +46,7 @@ class Damaged(MoeenError):
     default_code = Code.DAMAGED
 
     def __init__(self, file: str, what: str, *, backup: str = "") -> None:
+        what = shown_on_a_line(what)
         super().__init__(
             f"{file}{f' of backup {backup}' if backup else ''} is damaged: {what}.",
             next_step="Use another backup (manage.py list_backups), or an intact copy of this one.",
@@ -127,7 +129,7 @@ class Manifest:
 
     def check(self) -> None:
         """Raises Unfit for a value that could lead outside of the backup's folder, or into nothing."""
-        datetime.fromisoformat(self.created_at)
+        moment_of(self.created_at)
         if self.purpose not in PURPOSES:
             raise Unfit("nobody knows what it is for")
         if self.format not in _DUMPS or not _VERSION.match(self.server_version):
@@ -170,6 +172,8 @@ class Content:
     roles: list[Role]
     settings: Settings
     stubs: list[Stub] = field(default_factory=list)
+    #: From format 4 on.
+    outside: Outside = field(default_factory=Outside)
     #: As validate_schema prints it.
     fingerprint: str = ""
 
@@ -185,6 +189,8 @@ class Content:
         for stub in self.stubs:
             if stub.schema.startswith("pg_") or not all(map(_declares, (stub.arguments, stub.result))):
                 raise Unfit("a function of the platform is none")
+        if any(table.schema.startswith("pg_") for table in self.outside.tables):
+            raise Unfit("a table of the platform is none")
         if not set(self.inventory) >= _NEEDED:
             raise Unfit("its kinds of objects are not those of a database")
 
@@ -205,7 +211,15 @@ class Verification:
 
     def check(self) -> None:
         """Raises ValueError for a moment that is none."""
-        datetime.fromisoformat(self.at)
+        moment_of(self.at)
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that is written there, with its zone: others cannot be compared. Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise Unfit("a moment of it has no zone")
+    return found
 
 
 def _declares(text: str) -> bool:
@@ -228,7 +242,7 @@ class Pin:
 
     def check(self) -> None:
         """Raises ValueError for a moment that is none."""
-        datetime.fromisoformat(self.at)
+        moment_of(self.at)
 
 
 def sealed(value: Paper, *, signer: Signer | None = None) -> bytes:
@@ -256,9 +270,11 @@ def read(data: bytes, *, name: str = NAME) -> Manifest:
     if fields.get("version") == 1:
         # It had one fingerprint, of everything in content.json.
         fields |= {"inventory": fields.get("fingerprint"), "fingerprint": ""}
-    elif fields.get("version") not in (2, FORMAT):
+    elif (version := fields.get("version")) not in (2, 3, FORMAT):
+        if not isinstance(version, int):
+            raise Damaged(name, "its format is none")
         raise MoeenError(
-            f"The backup was made by a newer version of the project (format {fields.get('version')}).",
+            f"The backup was made by a newer version of the project (format {version}).",
             next_step="Use that version to verify or restore it.",
             exit_code=FINDINGS,
             code=Code.TARGET_UNFIT,

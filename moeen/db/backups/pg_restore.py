@@ -76,6 +76,7 @@ def restore(
     read: Callable[[Login], R],
     keys: Sequence[Any] = (),
     jobs: int | None = None,
+    stood_in: Sequence[str] = (),
     keep_going: bool = False,
     tell: progress.Tell = progress.silent,
 ) -> tuple[tuple[Loss, ...], R]:
@@ -83,7 +84,8 @@ def restore(
     what was read. Raises MoeenError at the first thing that could not be restored; what stands then stays.
 
     With `keep_going` everything else is restored, and what failed is returned, with its cause, and what no restore
-    makes (`chosen.lost`). Who lent the restorer
+    makes (`chosen.lost`). Foreign keys to what the backup leaves out are returned as well where they could not be put
+    back, and end nothing; `stood_in` names the stand-ins among their tables. Who lent the restorer
     makes what takes power and runs nothing: publications, grants that others than the owners have made, and those on
     what the restorer could not give away.
     """
@@ -95,8 +97,11 @@ def restore(
     schemas = [entry for entry in entries if entry.kind == "SCHEMA"]
     # What a schema allows is set last, and what is computed from rows after it.
     last = [entry for entry in entries if entry.kind == "ACL" and entry.name.startswith("SCHEMA ")]
+    # Several jobs may switch the trigger of a partition off before that of its table makes it.
+    last += [entry for entry in entries if entry.kind == "TRIGGER" and not entry.create.lstrip().startswith("CREATE")]
     last += [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
-    apart = {*schemas, *last}
+    outside = salvage.keys_outside(entries, content.outside.foreign_keys)
+    apart = {*schemas, *last, *outside}
     rest = [entry for entry in entries if entry not in apart]
     into.see_all()
     with _without_default_grants(into.login):
@@ -105,6 +110,7 @@ def restore(
             run.these(rest, jobs=jobs)
         run.these(last)
         losses = run.mended(entries)
+        losses += salvage.put_back_outside(into.login, outside, stood_in=stood_in, again=run.again)
     found = read(into.login)
     into.hand_over()
     if into.power is not None:

@@ -291,7 +291,11 @@ def _put_back(
     refuse_standing(target, replace_existing=replace_existing, salvaging=salvaging)
     if not target.empty:
         origin.refuse_another(paper, target.origin, of=of)
+        swap.refuse_losing(target.login.to(target.database))
     with ExitStack() as stack:
+        # An empty one may be all that this role can connect to, and is not renamed.
+        stand = target.login if target.empty else swap.elsewhere(target.login, target.database)
+        stack.enter_context(swap.alone(stand, target.database))
         folder = stack.enter_context(store.opened(name))
         damaged = verify.intact(folder, paper, tell=tell)
         if damaged:
@@ -352,7 +356,7 @@ def _put_back(
         try:
             with goal.connect(application=swap.APPLICATION) as connection:
                 unavailable = pg_restore.create_extensions(connection, content)
-                stood_in = stubs.create(connection, content.stubs)
+                stood_in = stubs.create(connection, content)
             owners = {entry.owner for entry in chosen.run} - {""}
             with restorer.lent(goal, owners, always=bool(unsigned)) as into:
                 with into.login.connect(application=swap.APPLICATION) as connection:
@@ -366,9 +370,10 @@ def _put_back(
 
                 losses, (rows, own_key) = pg_restore.restore(
                     folder, paper, content, chosen, into=into, programs=programs, rights=rights, read=read,
-                    keys=opening, jobs=jobs, keep_going=salvaging, tell=tell,
+                    keys=opening, jobs=jobs, stood_in=stood_in.tables, keep_going=salvaging, tell=tell,
                 )  # fmt: skip
                 findings, found = _compared(goal, paper, content, rights, major, rows)
+            findings = salvage.not_covered(findings, [loss for loss in losses if loss.outside])
             differing, unset = database_settings.apply(goal, content.settings)
             findings += differing
             bill = salvage.bill(losses, findings, content, found) if salvaging else ()
@@ -433,7 +438,13 @@ def _may_create(connection: psycopg.Connection[Any], *, needed: bool) -> None:
 
 def _create(login: Login, name: str, content: Content) -> None:
     with login.connect(application=swap.APPLICATION) as connection:
-        database_settings.create(connection, name, content.settings)
+        # Its owner alone makes schemas there and, from 15 on, tables in schema public.
+        ((may_give,),) = connection.execute(
+            """SELECT coalesce(bool_and(pg_has_role(r.oid, 'USAGE') AND pg_has_role(r.oid, %s)), false)
+               FROM pg_roles r WHERE rolname = %s""",
+            ["SET" if connection.info.server_version >= 160000 else "MEMBER", content.settings.owner],
+        ).fetchall()
+        database_settings.create(connection, name, content.settings, owner=content.settings.owner if may_give else "")
         # While it fills, nobody else may look in: who may, the backup tells at the end.
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
@@ -463,7 +474,7 @@ def _undo(login: Login, target: Target, fresh: str) -> None:
 
 
 def _notes(
-    content: Content, found: Content, rights: pg_restore.Rights, into: Restorer, stood_in: Sequence[str],
+    content: Content, found: Content, rights: pg_restore.Rights, into: Restorer, stood_in: stubs.Made,
     chosen: allowed.Chosen,
 ) -> list[str]:  # fmt: skip
     notes, user = [into.note] if into.note else [], into.login.user
@@ -471,11 +482,14 @@ def _notes(
         owners = ", ".join(sorted(set(content.inventory["owner"].values()) - {user}))
         if owners:
             notes.append(f"Objects of {owners} belong to {user} now, who may not act for them.")
-    if stood_in:
+    if stood_in.functions:
         notes.append(
             f"Functions of the platform that the backup comes from were made as stand-ins that answer NULL: "
-            f"{', '.join(stood_in)}. Policies that ask them let nobody through."
+            f"{', '.join(stood_in.functions)}. Policies that ask them let nobody through."
         )
+    if stood_in.tables:
+        notes.append(f"Tables of that platform were made as stand-ins that are empty: {', '.join(stood_in.tables)}.")
+    notes += verify.outside_of(content)
     standing = found.inventory["event trigger"]
     beyond = [f"event trigger {name}" for name in content.inventory["event trigger"] if name not in standing]
     if into.power is None and not rights.superuser:
@@ -497,8 +511,8 @@ def _key_note(own_key: str) -> list[str]:
 
 
 def _troubles(losses: Sequence[Loss]) -> list[str]:
-    """What failed and was put back all the same; the next backup fails there as well."""
-    return [f"{loss.object}: {loss.cause}. To mend it: {loss.mend}." for loss in losses if not loss.missing]
+    """What failed and was put back all the same, where the next backup fails as well; and what needs the platform's."""
+    return [loss.told() for loss in losses if loss.outside or not loss.missing]
 
 
 def _dropped(login: Login, kept: str, before: Backup, tell: progress.Tell) -> tuple[Finding, ...]:

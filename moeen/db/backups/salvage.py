@@ -7,7 +7,7 @@ language the server speaks, and may quote what a row holds.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from moeen.db import statements
 from moeen.db.backups.archive import Entry
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content
+from moeen.db.backups.outside import ForeignKey
 from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.sql import fragment
@@ -33,6 +34,8 @@ _WHOLE = ("TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "FUNCTION", "PR
 _SPEAKABLE = ("0A", "2B", "3F", "42", "53", "54", "55")
 _UNFOUND = ("3F000", "42703", "42704", "42883", "42P01")
 _LIVE = "in the database that was backed up"
+#: How pg_dump calls what is said of a constraint.
+_COMMENTED = re.compile(rf"CONSTRAINT ({statements.PATH}) ON ({statements.PATH})")
 _BY_HAND = "look at it with `pg_restore -f - FILE`, and make it by hand, as a superuser if need be"
 
 
@@ -41,6 +44,7 @@ class Loss:
     """Something that a restore failed at. `missing`: it is not there as it was; otherwise it was put back afterwards.
 
     `object` is what content.json calls it; `expected` and `restored` are rows of its table, -1 where it has none.
+    `outside`: what it needs is not the backup's to bring back, so the backup is whole without it.
     """
 
     object: str
@@ -51,22 +55,29 @@ class Loss:
     whole: bool = False
     expected: int = -1
     restored: int = -1
+    outside: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         told = asdict(self)
         rows = {name: None if told[name] < 0 else told[name] for name in ("expected", "restored")}
         return {name: told[name] for name in ("object", "cause", "mend")} | rows
 
+    def told(self) -> str:
+        """A line for a person."""
+        return f"{self.object}: {self.cause}. To mend it: {self.mend}."
+
     def finding(self) -> Finding:
         return Finding(self.object, Kind.RESTORE, "restored", self.cause, fix=Fix(advice=self.mend))
 
     def covers(self, finding: Finding) -> bool:
         """Whether the difference is this loss, or follows from it."""
-        label = self.object.partition(" ")[2]
-        if finding.object in (self.object, label) or self.object == f"rows of {finding.object}":
+        # A dump's entry names it without quotes.
+        lost, found = self.object.replace('"', ""), finding.object.replace('"', "")
+        label = lost.partition(" ")[2]
+        if found in (lost, label) or lost == f"rows of {found}":
             return True
         # `column public.t.c`, `owner relation public.t`.
-        mine, words = label.replace(".", " ").split(), finding.object.replace(".", " ").split()
+        mine, words = label.replace(".", " ").split(), found.replace(".", " ").split()
         return self.whole and mine in (words[at : at + len(mine)] for at in (1, 2))
 
 
@@ -101,6 +112,55 @@ def mended(into: Login, failed: Sequence[Entry], *, again: Callable[[Entry], str
 def unmade(entries: Mapping[Entry, str]) -> tuple[Loss, ...]:
     """What no restore makes (`allowed`), and why."""
     return tuple(_loss(entry, why, _BY_HAND) for entry, why in entries.items())
+
+
+def keys_outside(entries: Iterable[Entry], keys: Sequence[ForeignKey]) -> dict[Entry, ForeignKey]:
+    """The entries that make a foreign key to a table which the backup leaves out, or comment on one."""
+    return {entry: key for entry in entries for key in keys if _is_of(entry, key)}
+
+
+def _is_of(entry: Entry, key: ForeignKey) -> bool:
+    if entry.schema != key.schema:
+        return False
+    if entry.kind == "FK CONSTRAINT":
+        return entry.name == f"{key.table} {key.name}"
+    said = _COMMENTED.fullmatch(entry.name) if entry.kind == "COMMENT" else None
+    return said is not None and [statements.parts_of(path) for path in said.groups()] == [(key.name,), (key.table,)]
+
+
+def put_back_outside(
+    into: Login, entries: Mapping[Entry, ForeignKey], *, stood_in: Container[str], again: Callable[[Entry], str]
+) -> tuple[Loss, ...]:
+    """Foreign keys whose rows need not be there: put back for all rows, or else for new ones (NOT VALID).
+
+    One to a stand-in would let nobody be written: it is left out. `again` is that of `mended`.
+    """
+    losses: list[Loss] = []
+    with into.connect(application="moeen restore_database") as connection:
+        for entry, key in entries.items():
+            if entry.kind == "COMMENT":
+                # Of one that was left out nothing is said.
+                again(entry)
+                continue
+            statement = " ".join(entry.create.split())
+            if key.target in stood_in:
+                loss = _loss(entry, f"{key.target} is an empty stand-in here", f"with the platform's own: {statement}")
+                losses.append(replace(loss, outside=True))
+            elif again(entry):
+                cause, mend = f"{key.target} lacks its rows, or may not be referred to", f"once it may: {statement}"
+                if _for_new_rows(connection, entry):
+                    cause += "; put back for new rows alone (NOT VALID)"
+                    change = sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(
+                        sql.Identifier(key.schema, key.table), sql.Identifier(key.name)
+                    )
+                    mend = f"once it has them: {change.as_string(None)}"
+                losses.append(replace(_loss(entry, cause, mend), outside=True))
+    return tuple(losses)
+
+
+def _for_new_rows(connection: psycopg.Connection[Any], entry: Entry) -> bool:
+    """Add a constraint that the rows break, for new ones; whether that could be done."""
+    return _refusal(connection, fragment(entry.create.rstrip().removesuffix(";") + " NOT VALID")) is None
 
 
 def _set_aside(connection: psycopg.Connection[Any], entry: Entry) -> list[tuple[str, str, str | None]]:
@@ -144,8 +204,7 @@ def _tried(connection: psycopg.Connection[Any], entry: Entry, again: Callable[[E
         )
     cause, mend = _told(refusal)
     if entry.kind in ("FK CONSTRAINT", "CHECK CONSTRAINT") and not entry.create.rstrip().endswith("NOT VALID;"):
-        statement = fragment(entry.create.rstrip().removesuffix(";") + " NOT VALID")
-        if _refusal(connection, statement) is None:
+        if _for_new_rows(connection, entry):
             cause += "; put back for new rows alone (NOT VALID)"
     elif entry.kind == "INDEX":
         mend += f"; then here: {' '.join(entry.create.split())}"
@@ -192,10 +251,16 @@ def _loss(entry: Entry, cause: str, mend: str, *, missing: bool = True) -> Loss:
     return Loss(f"{word} {name}", cause, mend, table, missing, entry.kind in _WHOLE)
 
 
+def not_covered(findings: Iterable[Finding], losses: Sequence[Loss]) -> list[Finding]:
+    """The differences that follow from none of the losses."""
+    return [finding for finding in findings if not any(loss.covers(finding) for loss in losses)]
+
+
 def bill(losses: Sequence[Loss], findings: Sequence[Finding], expected: Content, found: Content) -> tuple[Loss, ...]:
     """All that is not as it was: what failed, and what differs besides; with the rows of its table."""
     lost = [loss for loss in losses if loss.missing]
-    rest = [finding for finding in findings if not any(loss.covers(finding) for loss in lost)]
+    rest = not_covered(findings, lost)
+    lost = [loss for loss in lost if not loss.outside]
     lost += [Loss(f.object, f.told().removeprefix(f"{f.object}: "), "", f.object) for f in rest]
     return tuple(sorted(_with_rows(loss, expected, found) for loss in lost))
 

@@ -23,9 +23,10 @@ from pathlib import Path
 
 from psycopg import sql
 
-from moeen.db.backups import database_settings, restorer
+from moeen.db.backups import database_settings, program_errors, restorer
 from moeen.db.backups.inventory import Role, Settings
 from moeen.db.backups.login import Login
+from moeen.db.codes import Code
 from moeen.db.server import places, sockets, users
 from moeen.db.server.cluster import Server
 from moeen.db.server.programs import bin_dir
@@ -118,6 +119,18 @@ def server_in(
         data_dir=root / "data", bin_dir=usable, settings=(*SETTINGS, *settings), durable=False, owner=owner, role="",
         superuser=superuser, start_seconds=start_seconds,
     )  # fmt: skip
+
+
+def refuse_full() -> None:
+    """Raise program_errors.Stopped where the disk of such places is nearly full: a live server may be on it, too."""
+    folder = Path(tempfile.gettempdir())
+    if places.is_nearly_full(folder):
+        raise program_errors.Stopped(
+            f"The disk of {folder}, where a throwaway server is filled, is nearly full: that has ended, so that "
+            "others on this disk can go on. It says nothing about the backup.",
+            next_step="Make room on that disk, or let TMPDIR name a folder on another.",
+            code=Code.DISK_FULL,
+        )
 
 
 def os_user() -> pwd.struct_passwd | None:

@@ -1,4 +1,4 @@
-"""Functions that stand in for those of a platform's schemas, so that what names them can be restored without them.
+"""Functions and tables that stand in for a platform's, so that what names them can be restored without them.
 
 Their names and types come from a backup, and are put together from parts: types are looked up by the server.
 """
@@ -6,15 +6,17 @@ Their names and types come from a backup, and are put together from parts: types
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from moeen.db import statements
-from moeen.db.backups.inventory import Stub
-from moeen.db.backups.manifest import CONTENT, Damaged
+from moeen.db.backups.manifest import CONTENT, Content, Damaged
+from moeen.db.backups.outside import Stub, Table
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
@@ -22,41 +24,84 @@ _MODES = ("IN", "OUT", "INOUT", "VARIADIC")
 _VOLATILITIES = {"i": sql.SQL("IMMUTABLE"), "s": sql.SQL("STABLE")}
 
 
-def create(connection: psycopg.Connection[Any], stubs: Iterable[Stub]) -> tuple[str, ...]:
-    """Make those that are missing; each answers NULL. Returns their names.
+@dataclass(frozen=True)
+class Made:
+    """The names of those that were missing, and were made."""
 
-    Raises Damaged for one whose arguments or result are none, and MoeenError where this role may not make them.
+    functions: tuple[str, ...]
+    tables: tuple[str, ...]
+
+
+def create(connection: psycopg.Connection[Any], content: Content) -> Made:
+    """Make those that are missing: a table is empty, and read by owners alone; a function answers NULL.
+
+    Raises Damaged for one whose columns, arguments or result are none, MoeenError where this role may make none.
     """
-    made = []
-    for stub in stubs:
-        stands = connection.execute(
-            "SELECT 1 FROM pg_proc WHERE proname = %s AND pronamespace = to_regnamespace(quote_ident(%s))",
-            [stub.name, stub.schema],
-        ).fetchone()
+    # Tables first: a function may answer with rows of one.
+    tables = [table for table in content.outside.tables if not _stands(connection, _HAS_TABLE, table)]
+    for table in tables:
+        with _told(connection, table):
+            _create_table(connection, table, readers=sorted(set(content.inventory["owner"].values())))
+    functions: list[str] = []
+    for stub in content.stubs:
         # Another of ours under that name, with other arguments, is no reason to leave this one out.
-        if stands is not None and f"{stub.schema}.{stub.name}" not in made:
-            continue
-        try:
-            _create(connection, stub)
-            made.append(f"{stub.schema}.{stub.name}")
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise MoeenError(
-                f"The backup needs function {stub.schema}.{stub.name} of the platform it comes from, and "
-                f"{connection.info.user} may not make a stand-in for it here. Nothing was changed.",
-                next_step="Restore to such a platform, or as the owner of the database.",
-                code=Code.TARGET_UNFIT,
-            ) from error
-        except (_Strange, psycopg.Error) as error:
-            what = f"function {stub.schema}.{stub.name} of the platform is none that PostgreSQL describes so"
-            raise Damaged(CONTENT, what) from error
-    return tuple(made)
+        if f"{stub.schema}.{stub.name}" in functions or not _stands(connection, _HAS_FUNCTION, stub):
+            with _told(connection, stub):
+                _create_function(connection, stub)
+            functions.append(f"{stub.schema}.{stub.name}")
+    return Made(tuple(functions), tuple(f"{table.schema}.{table.name}" for table in tables))
 
 
-def _create(connection: psycopg.Connection[Any], stub: Stub) -> None:
-    schema = sql.Identifier(stub.schema)
-    if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [stub.schema]).fetchone() is None:
+_HAS_TABLE = "SELECT 1 FROM pg_class WHERE relname = %s AND relnamespace = to_regnamespace(quote_ident(%s))"
+_HAS_FUNCTION = "SELECT 1 FROM pg_proc WHERE proname = %s AND pronamespace = to_regnamespace(quote_ident(%s))"
+
+
+def _stands(connection: psycopg.Connection[Any], query: LiteralString, missing: Stub | Table) -> bool:
+    return connection.execute(query, [missing.name, missing.schema]).fetchone() is not None
+
+
+@contextmanager
+def _told(connection: psycopg.Connection[Any], missing: Stub | Table) -> Iterator[None]:
+    """In its schema, which is made where it is missing; what goes wrong is told with its name."""
+    name = f"{missing.schema}.{missing.name}"
+    try:
+        _create_schema(connection, missing.schema)
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise MoeenError(
+            f"The backup needs {name} of the platform it comes from, and {connection.info.user} may not make a "
+            "stand-in for it here. Nothing was changed.",
+            next_step="Restore to such a platform, or as the owner of the database.",
+            code=Code.TARGET_UNFIT,
+        ) from error
+    except (_Strange, psycopg.Error) as error:
+        raise Damaged(CONTENT, f"{name} of the platform is none that PostgreSQL describes so") from error
+
+
+def _create_schema(connection: psycopg.Connection[Any], name: str) -> None:
+    schema = sql.Identifier(name)
+    if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO PUBLIC").format(schema))
+
+
+def _create_table(connection: psycopg.Connection[Any], table: Table, *, readers: Sequence[str]) -> None:
+    """A type that is not here, the platform's own as well, is text. Views read it as their owners."""
+    columns = [
+        sql.SQL("{} {}").format(
+            sql.Identifier(column.name), _type(connection, column.type, column.modifier) or sql.SQL("text")
+        )
+        for column in table.columns
+    ]
+    made = sql.Identifier(table.schema, table.name)
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(made, sql.SQL(", ").join(columns)))
+    for (reader,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", [readers]).fetchall():
+        connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(made, sql.Identifier(reader)))
+    said = "Stands in for the table of a platform that a restored backup comes from."
+    connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(made, sql.Literal(said)))
+
+
+def _create_function(connection: psycopg.Connection[Any], stub: Stub) -> None:
     result, body = _result(connection, stub.result)
     connection.execute(
         sql.SQL("CREATE FUNCTION {} ({}) RETURNS {} {} {}").format(
@@ -128,12 +173,12 @@ def _needed(connection: psycopg.Connection[Any], text: str) -> sql.Composable:
     return kind
 
 
-def _type(connection: psycopg.Connection[Any], text: str) -> sql.Composable | None:
+def _type(connection: psycopg.Connection[Any], text: str, modifier: int = -1) -> sql.Composable | None:
     """A type as this server writes its name, None where it knows none of that name."""
     # The name is looked up; what is put into the statement is the server's own text. Of a malformed one it complains.
     try:
         with connection.transaction():
-            row = connection.execute("SELECT to_regtype(%s)::text", [text]).fetchone()
+            row = connection.execute("SELECT format_type(to_regtype(%s), %s::int4)", [text, modifier]).fetchone()
     except psycopg.errors.SyntaxError:
         return None
     return sql.SQL(row[0]) if row is not None and row[0] is not None else None

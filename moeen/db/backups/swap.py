@@ -18,9 +18,10 @@ import psycopg
 from django.db import connections
 from psycopg import sql
 
+from moeen.db.backups import inventory
 from moeen.db.backups.login import Login
 from moeen.db.codes import Code
-from moeen.db.errors import MoeenError
+from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.logs import logger
 
 APPLICATION = "moeen restore_database"
@@ -39,6 +40,33 @@ def name_for(database: str, what: str) -> str:
 
 def _cut(name: str, ending: str) -> str:
     return name.encode()[: _NAME_BYTES - len(ending)].decode("utf-8", "ignore") + ending
+
+
+def refuse_losing(login: Login) -> None:
+    """Raise MoeenError (3) where the login's database holds tables that no backup by it covers: what takes its place
+    would be without them."""
+    with login.connect(application=APPLICATION) as connection:
+        rows = connection.execute(
+            """
+            SELECT n.nspname, count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = ANY (%s) AND c.relkind IN ('r', 'p')
+              AND NOT EXISTS (SELECT FROM pg_depend d
+                              WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+            GROUP BY 1 ORDER BY 1
+            """,
+            [inventory.scope(connection).left_out],
+        ).fetchall()
+    if rows:
+        raise MoeenError(
+            f"Database {login.database} holds tables of other roles, which no backup of it covers: "
+            f"{', '.join(f'schema {name} ({count})' for name, count in rows)}. What takes its place would be without "
+            "them. Nothing was changed.",
+            next_step="Restore into an empty database that has such schemas of its own (a new project), or beside it "
+            "(--to NAME), and point the application there; or connect as a role that acts for their owners, since its "
+            "backups cover them.",
+            exit_code=FINDINGS,
+            code=Code.TARGET_UNFIT,
+        )
 
 
 def elsewhere(login: Login, *names: str) -> Login:
@@ -62,6 +90,31 @@ def claimed(login: Login, database: str, fresh: str) -> Iterator[None]:
     with elsewhere(login, database, fresh).connect(application=APPLICATION) as connection:
         connection.execute("SELECT set_config('idle_session_timeout', '0', false)")
         connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [LOCK, fresh])
+        yield
+
+
+@contextmanager
+def alone(stand: Login, database: str) -> Iterator[None]:
+    """One restore to a database at a time, whether that stands yet or not. Raises MoeenError (3) while another runs.
+
+    `stand`: where the session is that marks it; marks of all databases of the server are seen.
+    """
+    with stand.connect(application=APPLICATION) as connection:
+        connection.execute("SELECT set_config('idle_session_timeout', '0', false)")
+        key = f"into {database}"
+        connection.execute("SELECT pg_advisory_lock_shared(%s, hashtext(%s))", [LOCK, key])
+        ((others,),) = connection.execute(
+            """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND pid <> pg_backend_pid()
+               AND classid::bigint = %s AND objid::bigint = hashtext(%s)::bigint & 4294967295""",
+            [LOCK, key],
+        ).fetchall()
+        if others:
+            raise MoeenError(
+                f"Another restore to {database} is running. Nothing was changed.",
+                next_step=f"Wait for it; pg_stat_activity shows it as `{APPLICATION}`.",
+                exit_code=FINDINGS,
+                code=Code.ANOTHER_RUN,
+            )
         yield
 
 

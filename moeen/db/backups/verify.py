@@ -26,6 +26,7 @@ from moeen.db.backups import (
     pg_restore,
     program_errors,
     progress,
+    salvage,
     scratch,
     stubs,
     tools,
@@ -36,6 +37,7 @@ from moeen.db.backups.inventory import Scope
 from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Content, Damaged, Manifest, Verification
 from moeen.db.backups.restorer import Restorer
+from moeen.db.backups.salvage import Loss
 from moeen.db.backups.store import Store
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError, of_file
@@ -102,10 +104,11 @@ def prove(
             findings = intact(folder, paper, tell=tell)
             checked |= {"files": len(paper.files) + 1, "bytes": paper.bytes}
             if not findings:
-                content, version, found = _restored(folder, paper, keys, jobs, tell, losing=not unsigned)
+                content, version, found, lost = _restored(folder, paper, keys, jobs, tell, losing=not unsigned)
                 notes = tuple(map(_untried, filter(_is_locale, found)))
                 findings += filterfalse(_is_locale, found)
                 if content is not None:
+                    notes += (*outside_of(content), *(loss.told() for loss in lost))
                     checked |= compare.checked(content)
                     if live is not None:
                         findings += against_live(content, paper, live)
@@ -207,17 +210,21 @@ def read_restored(connection: psycopg.Connection[Any], content: Content, rows: R
 
 def _restored(
     folder: Path, paper: Manifest, keys: Sequence[Any], jobs: int | None, tell: progress.Tell, *, losing: bool
-) -> tuple[Content | None, str, list[Finding]]:
+) -> tuple[Content | None, str, list[Finding], list[Loss]]:
     content = None
     try:
         content = content_of(folder, paper, keys)
         # Before anything of it runs, or a server is made for it.
         chosen = pg_restore.allowed_entries(folder, paper, keys, losing=losing)
         with scratch.server(tools.find_server(paper.major)) as superuser:
-            version, found = _restored_into(superuser, folder, paper, content, chosen, keys, jobs, tell)
+
+            def watched(stage: str, done: int, total: int) -> None:
+                scratch.refuse_full()
+                tell(stage, done, total)
+
+            return content, *_restored_into(superuser, folder, paper, content, chosen, keys, jobs, watched)
     except (Damaged, allowed.Refused) as refusal:
-        return content, "", [_refusal(refusal)]
-    return content, version, found
+        return content, "", [_refusal(refusal)], []
 
 
 def _restored_into(
@@ -229,13 +236,14 @@ def _restored_into(
     keys: Sequence[Any],
     jobs: int | None,
     tell: progress.Tell,
-) -> tuple[str, list[Finding]]:
+) -> tuple[str, list[Finding], list[Loss]]:
+    """The server's version, what is not as it was, and what the backup is whole without."""
     target = scratch.without_power(superuser, content.roles, database=_DATABASE, settings=content.settings)
     superuser = superuser.to(_DATABASE)
     with superuser.connect(application="moeen verify_backup") as connection:
         unavailable = pg_restore.create_extensions(connection, content)
     with target.connect(application="moeen verify_backup") as connection:
-        stubs.create(connection, content.stubs)
+        stood_in = stubs.create(connection, content)
         rights = pg_restore.rights_of(connection, content, unavailable=unavailable)
         version = str(connection.info.parameter_status("server_version")).split()[0]
         major = connection.info.server_version // 10000
@@ -243,20 +251,29 @@ def _restored_into(
     try:
         losses, rows = pg_restore.restore(
             folder, paper, content, chosen, into=Restorer(target, superuser), programs=programs, rights=rights,
-            read=lambda login: rows_of(login, content, tell), keys=keys, jobs=jobs, keep_going=True, tell=tell,
+            read=lambda login: rows_of(login, content, tell), keys=keys, jobs=jobs, stood_in=stood_in.tables,
+            keep_going=True, tell=tell,
         )  # fmt: skip
     except program_errors.Stopped:
         # It says nothing about the backup, which is neither proven nor refuted.
         raise
     except MoeenError as error:
-        return version, [Finding(paper.dump, Kind.RESTORE, "complete", error.cause)]
+        return version, [Finding(paper.dump, Kind.RESTORE, "complete", error.cause)], []
     with superuser.connect(application="moeen verify_backup") as connection:
         restored = read_restored(connection, content, rows)
     found = compare.compare(content, restored, rights=rights, majors=(paper.major, major))
-    found = [f for f in found if not any(loss.covers(f) for loss in losses)] + [loss.finding() for loss in losses]
+    found = salvage.not_covered(found, losses) + [loss.finding() for loss in losses if not loss.outside]
     # Last: a limit of connections may shut others out. What this role may not set is no proof against the backup.
     differing, _ = database_settings.apply(target, content.settings)
-    return version, found + differing
+    return version, found + differing, [loss for loss in losses if loss.outside]
+
+
+def outside_of(content: Content) -> list[str]:
+    """What stands on tables that the backup leaves out, and no restore makes."""
+    return [
+        f"Not in the backup, as it stands on somebody else's table: trigger {name}. Made by: {statement};"
+        for name, statement in content.outside.triggers.items()
+    ]
 
 
 def _is_locale(finding: Finding) -> bool:

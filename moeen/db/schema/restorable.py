@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
 
 from moeen.db import statements
+from moeen.db.catalog import schemas
 from moeen.db.findings import Finding, Fix, Severity
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
@@ -48,10 +50,10 @@ class _Known:
 def findings(connection: BaseDatabaseWrapper, *, deep: bool = False) -> tuple[list[Finding], list[str]]:
     """What would fail, and the tables that were not looked through for orphans, being large. ``deep``: all are."""
     orphaned, large = orphans.findings(connection, deep=deep)
-    return [*_by_functions(connection), *_unmade(connection), *orphaned], large
+    return [*_by_functions(connection), *_unmade(connection), *_elsewhere(connection), *orphaned], large
 
 
-def _ask(connection: BaseDatabaseWrapper, query: str) -> list[Any]:
+def _ask(connection: BaseDatabaseWrapper, query: str | sql.Composed) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(query)
         return list(cursor.fetchall())
@@ -91,6 +93,14 @@ def _unmade(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         why = "a restore runs nothing that reaches other servers or the server's memory, and goes without it: --salvage"
         advice = "keep how it is made, and leave it out of this database or make it by hand after a restore"
         yield _finding(named, Kind.MADE_BY_NO_RESTORE, "absent", "present", advice, why)
+
+
+def _elsewhere(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
+    for kind, name, needed in _ask(connection, _ELSEWHERE):
+        why = "a backup leaves out others' schemas, and a restore makes stand-ins of their tables and functions alone"
+        advice = "have one of your own in its place, in a schema that this role owns"
+        named = ObjectName("", kind, name)
+        yield _finding(named, Kind.MADE_BY_NO_RESTORE, "what a backup covers", f"it needs {needed}", advice, why)
 
 
 def _finding(user: ObjectName, kind: Kind, expected: str, found: str, advice: str, why: str) -> Finding:
@@ -192,13 +202,15 @@ _NAMES = """
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typelem = 0 ORDER BY 2, 3
 """
+
+
+def _of_schemas(query: LiteralString) -> sql.Composed:
+    return sql.SQL(query).format(kept=sql.SQL(schemas.KEPT), known=sql.SQL(schemas.NOT_BUILT_IN))
+
+
 # What pg_dump writes of a database's own, and no restore makes. Another's schemas are not in the backup.
-_UNMADE = """
-    WITH ours AS (
-        SELECT oid, nspname FROM pg_namespace
-        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-          AND (nspname = 'public' OR pg_has_role(nspowner, 'MEMBER'))
-    )
+_UNMADE = _of_schemas("""
+    WITH ours AS (SELECT n.oid, n.nspname FROM pg_namespace n WHERE {known} AND {kept})
     SELECT k.kind, CASE WHEN k.namespace IS NULL THEN k.name
                         ELSE concat_ws('.', quote_ident(nullif(n.nspname, 'public')), quote_ident(k.name)) END
     FROM (
@@ -234,4 +246,32 @@ _UNMADE = """
     WHERE k.oid >= 16384 AND (k.namespace IS NULL OR n.oid IS NOT NULL)
       AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = k.class AND e.objid = k.oid AND e.deptype = 'e')
     ORDER BY 1, 2
-"""
+""")
+# What stands in schemas that a backup covers and needs something of one that it leaves out, other than
+# the tables and functions of which a restore makes stand-ins.
+_ELSEWHERE = _of_schemas("""
+    WITH space AS (
+        SELECT n.oid, n.nspname, {kept} AS covered FROM pg_namespace n WHERE {known}
+    ), needed AS (
+        SELECT 'pg_type'::regclass AS class, t.oid, t.typnamespace AS namespace
+        FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem
+        WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid IN (t.typrelid, e.typrelid) AND c.relkind <> 'c')
+        UNION ALL SELECT 'pg_class'::regclass, oid, relnamespace FROM pg_class WHERE relkind = 'S'
+        UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc WHERE prokind <> 'f'
+        UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator
+        UNION ALL SELECT 'pg_collation'::regclass, oid, collnamespace FROM pg_collation
+        UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgnamespace FROM pg_ts_config
+        UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictnamespace FROM pg_ts_dict
+    )
+    SELECT DISTINCT o.type, i.identity, k.identity
+    FROM needed r
+    JOIN space s ON s.oid = r.namespace AND NOT s.covered
+    JOIN pg_depend d ON d.refclassid = r.class AND d.refobjid = r.oid AND d.deptype IN ('n', 'a')
+    CROSS JOIN LATERAL pg_identify_object_as_address(d.classid, d.objid, d.objsubid) o
+    CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) i
+    CROSS JOIN LATERAL (
+        SELECT f.type || ' ' || f.identity AS identity FROM pg_identify_object(r.class, r.oid, 0) f) k
+    JOIN space c ON c.nspname = o.object_names[1] AND c.covered
+    WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = r.class AND e.objid = r.oid AND e.deptype = 'e')
+    ORDER BY 1, 2, 3
+""")

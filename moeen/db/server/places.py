@@ -17,6 +17,13 @@ from moeen.db.server.programs import DISTRIBUTION, MAJOR
 from moeen.db.server.users import may, os_user
 
 SHARED_FOLDER = Path("/var/lib/moeen")
+#: What must stay free on a disk, since a server whose own disk is full stops: so much, of a small one a part.
+RESERVE_BYTES, RESERVE_PART = 512 * 1024**2, 20
+
+
+def is_nearly_full(folder: Path) -> bool:
+    usage = shutil.disk_usage(folder)
+    return usage.free < min(RESERVE_BYTES, usage.total // RESERVE_PART)
 
 
 def usable_programs(programs: Path, *, data_dir: Path, owner: str | None = None) -> Path:

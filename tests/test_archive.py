@@ -452,6 +452,95 @@ def test_archivist__fell_too_far_behind__told_and_begun_anew(archived, quickly, 
             receiver.release(connection, keeper.slot)
 
 
+def test_archivist__piece_that_the_server_never_wrote__put_aside_told_and_no_end_of_the_archive(
+    archived, quickly, tmp_path
+):
+    """Left there it would be the last piece: each base a gap before it, and the next archivist would not begin."""
+    keeper = keeper_of(archived.target, tmp_path)
+    forged = "F" * 24
+
+    def planted_and_passed():
+        (archive_of(tmp_path).wal / forged).write_bytes(b"x")
+        ((now, _),) = connection.execute("SELECT clock_timestamp(), pg_switch_wal()::text IS NULL").fetchall()
+        wait_for(lambda: not (archive_of(tmp_path).wal / forged).exists() and reaches(tmp_path, now))
+
+    with archived.target.connect() as connection:
+        thread = running(keeper)
+        try:
+            wait_for(lambda: (tmp_path / "archive").exists() and reaches(tmp_path, datetime(2000, 1, 1, tzinfo=UTC)))
+            planted_and_passed()
+            keeper.stop()
+            thread.join()
+            (archive_of(tmp_path).wal / forged).write_bytes(b"x")
+            keeper = keeper_of(archived.target, tmp_path)
+            thread = running(keeper)
+            planted_and_passed()
+        finally:
+            keeper.stop()
+            thread.join()
+            receiver.release(connection, keeper.slot)
+    archive = archive_of(tmp_path)
+    assert len(archive.all_bases()) == 1
+    assert [span.gap for span in reach.spans(archive)] == [""]
+    assert [forged in line for line in archive.refused()] == [True]
+
+
+def test_archivist__trouble_of_one_that_has_ended__over_once_all_is_well(archived, quickly, tmp_path):
+    keeper = keeper_of(archived.target, tmp_path)
+    keeper.own.mkdir()
+    (keeper.own / archivist.TROUBLE).write_text("The programs were missing.")
+    thread = running(keeper)
+    try:
+        wait_for(lambda: not (keeper.own / archivist.TROUBLE).exists())
+    finally:
+        keeper.stop()
+        thread.join()
+        with archived.target.connect() as connection:
+            receiver.release(connection, keeper.slot)
+
+
+def test_archivist__newest_piece_damaged__written_anew(archived, quickly, tmp_path):
+    for _ in range(2):
+        keeper = keeper_of(archived.target, tmp_path)
+        thread = running(keeper)
+        try:
+            with archived.target.connect() as connection:
+                ((now,),) = connection.execute("SELECT clock_timestamp()").fetchall()
+            wait_for(lambda now=now: (tmp_path / "archive").exists() and reaches(tmp_path, now))
+        finally:
+            keeper.stop()
+            thread.join()
+        archive = archive_of(tmp_path)
+        last = archive.wal / archive.segments()[-1]
+        last.write_bytes(last.read_bytes()[:100])
+    with archived.target.connect() as connection:
+        receiver.release(connection, keeper.slot)
+    assert len(archive.all_bases()) == 1
+
+
+def test_archivist__base_dated_in_the_future__another_is_due_and_moments_can_be_had(tmp_path):
+    """A clock was wrong when it was made: nothing of what comes after would be reached until then."""
+    archive = Archive(tmp_path / "7", "7")
+    wrong = made_base(archive, -400, position=3)
+    keeper = Archivist(
+        login=Login({}), folder=tmp_path, own=tmp_path / "own", signer=keys.signer(), recipients=[],
+        rules=Rules(7, 10**9),
+    )  # fmt: skip
+    (keeper.own / "lists").mkdir(parents=True)
+    (keeper.own / "lists" / wrong.id).touch()
+    archive.wal.mkdir()
+    assert keeper._is_due(archive, wrong)
+    assert keeper._parent(archive, wrong) is None
+    right = made_base(archive, 0, position=5)
+    now = datetime.now(UTC) + timedelta(seconds=2)
+    for number in (3, 4, 5):
+        name = papers.segment_name(number << 24, timeline=1, size=1 << 24)
+        segments.write(archive, name, b"x", until=now, lsn=(number + 1) << 24, signer=keys.signer(), recipients=[])
+    assert archive.all_bases() == [wrong, right]
+    assert not keeper._is_due(archive, right)
+    assert recovery.moment(archive, now - timedelta(seconds=1)).base == right
+
+
 def test_hold__server_without_a_bound_and_a_role_that_may_not_set_one__refused(archived, tmp_path):
     with archived.target.connect() as connection:
         connection.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
@@ -543,6 +632,20 @@ def test_standing__server_ahead_of_its_archive__what_a_crash_would_lose(archived
     assert found.lost_seconds > 0
     assert found.as_dict()["reach"][0]["base"] == archived.archive.all_bases()[0].id
     assert "would cost" in found.pretty()
+
+
+@pytest.mark.parametrize(("on", "worries"), [(True, 2), (False, 0)])
+def test_standing__archivist_of_another_server_where_archiving_is_off__no_worry(
+    archived, settings, tmp_path, on, worries
+):
+    """The embedded server's runs on where DATABASE_URL names another server for one command."""
+    settings.ARCHIVE, settings.ARCHIVE_DIR, settings.ARCHIVE_STATE = on, tmp_path / "none", tmp_path
+    (tmp_path / archivist.TROUBLE).write_text("The disk is full.")
+    with keeping._alone():
+        os.utime(tmp_path / "lock", (0, 0))
+        with Login.of_url(archived.target.url("moeen", user="moeen")).settled().in_django("archived"):
+            found = standing.look(connections["archived"])
+    assert len(found.worries) == worries, found.worries
 
 
 def test_unknown_error__of_the_server__is_waited_for(quickly, tmp_path, archived):

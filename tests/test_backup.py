@@ -113,6 +113,18 @@ def test_round_trip__hosted_platform__its_schemas_left_out_and_stood_in_for(new_
     assert report.checked["policy"] == 1
 
 
+def test_round_trip__index_that_was_never_finished__no_finding(new_database, tmp_path):
+    """CREATE INDEX CONCURRENTLY leaves one where it fails, and has one while it works; pg_dump writes none."""
+    database = new_database()
+    with database.connect() as connection:
+        connection.execute("CREATE TABLE notes AS SELECT 1 AS n FROM generate_series(1, 2)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("CREATE UNIQUE INDEX CONCURRENTLY notes_n ON notes (n)")
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert verify.prove(at, taken.id, live=connections[database.alias]).findings == ()
+
+
 def test_round_trip__partitions_by_an_enums_hash_and_a_trigger_off_in_one__no_finding(new_database, tmp_path):
     """The rows lie in other partitions elsewhere. Several jobs would switch the trigger off before it is made."""
     database = new_database()
@@ -403,6 +415,12 @@ def test_tools__none_of_the_version__says_what_to_install(tmp_path):
         tools.find(29, tls=False, folders=[tmp_path])
     (tmp_path / "pg_restore").touch()
     assert tools.find(29, tls=False, folders=[tmp_path]).version == "29.1"
+
+
+def test_tools__folder_on_path_that_cannot_be_looked_into__passed_by(monkeypatch):
+    """As root's own folders, which stay on PATH for whom root lends a shell. This one nobody can look into."""
+    monkeypatch.setenv("PATH", f"/{'x' * 300}:{os.environ['PATH']}")
+    assert tools.find(programs.MAJOR, tls=False).major == programs.MAJOR
 
 
 def test_tools__without_tls__refused_or_lent_one_never_run_plain(monkeypatch):

@@ -497,6 +497,17 @@ def test_restore__to_another_owner__objects_are_his_and_compare_alike(filled, ke
             connection.execute("DROP ROLE other_owner")
 
 
+@pytest.mark.parametrize("stands", [False, True])
+def test_restore__another_one_to_that_database__refused_and_nothing_changed(filled, kept, stands):
+    """Both would fill the same empty database, or fail in words about something else."""
+    name = filled.name if stands else "two_at_once"
+    standing = names(filled)
+    target = restore.target_named(connections[filled.alias], name)
+    with swap.alone(backups.login(filled).to("postgres"), name), pytest.raises(MoeenError, match="Another") as caught:
+        restore.put_back(kept[0], kept[1].id, target, replace_existing=True)
+    assert (caught.value.exit_code, names(filled)) == (3, standing)
+
+
 def test_restore__by_a_superuser__the_database_stays_its_owners(new_database, tmp_path):
     """Only who owns it may make a schema there and, from 15 on, a table in public: migrate would end at the first."""
     database = new_database()

@@ -397,6 +397,43 @@ def test_list__manifest_that_is_none__is_told_and_the_others_are_listed(two, tmp
     assert (whole.damage, word in damaged.damage) == ("", True), damaged.damage
 
 
+HOSTILE = "\x1b]0;x\x07\x9b2J\r\nWarning: all is well\n\u202egnp"
+
+
+def test_commands__papers_and_folders_of_an_enemy__told_and_no_terminal_is_steered(two, filled, manage, tmp_path):
+    """Whoever may write to the folder may write what they like into its papers; every command goes on."""
+    at = backups.place(tmp_path / "store")
+    changes = (
+        {"label": HOSTILE, "database": HOSTILE, "system": HOSTILE}, {"id": HOSTILE}, {"version": HOSTILE},
+        {"created_at": "2026-11-27T06:00:00"}, {"created_at": "9999-12-31T23:59:59-23:59"},
+        {"server_version": f"18{HOSTILE}", "files": []},
+    )  # fmt: skip
+    for number, change in enumerate(changes):
+        name = f"20261127T06000{number}Z-aaaaaa"
+        shutil.copytree(two[1], at.folder / name)
+        paper = manifest.read((two[1] / manifest.NAME).read_bytes())
+        fresh = replace(paper, **{"id": name} | change)
+        (at.folder / name / manifest.NAME).write_bytes(manifest.sealed(fresh))
+    for name in ("99999999T999999Z-aaaaaa", "20261327T060000Z-aaaaaa"):
+        shutil.copytree(two[1], at.folder / name)
+    assert len(at.ids()) == len(changes)
+    environment = backups.environment(filled, at.folder)
+    said = ""
+    for words, code in (
+        (("list_backups",), 3),
+        (("list_backups", "--json"), 3),
+        (("prune_backups", "--keep-daily", "0", "--keep-weekly", "0", "--keep-monthly", "0", "--dry-run"), 0),
+        (("verify_backup", "20261127T060000Z-aaaaaa", "--of", "x"), 3),
+        (("restore_database", "20261127T060000Z-aaaaaa", "--to", filled.name, "--replace", "--unsigned", "a test"), 3),
+        (("restore_database", "latest", "--to", "never_made"), 3),
+    ):
+        done = manage(*words, **environment)
+        assert done.returncode == code, (words, done.stderr, done.stdout)
+        said += done.stdout + done.stderr
+    assert not set("\x1b\x07\x9b\r\u202e") & set(said)
+    assert "\nWarning: all is well" not in said
+
+
 @pytest.mark.parametrize("form", ["custom", "encrypted"])
 def test_forgery__other_forms__read_and_refused_alike(filled, tmp_path, form):
     """The same list holds for one file, and for a stream that is decrypted on the way."""

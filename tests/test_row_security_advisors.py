@@ -42,8 +42,11 @@ BREAKING = {
     "ALTER FUNCTION app.my_patient_id() VOLATILE": ("policy helper", "app.my_patient_id()"),
     "ALTER FUNCTION app.my_patient_ids() SECURITY INVOKER": ("policy helper", "app.my_patient_ids()"),
     "GRANT EXECUTE ON FUNCTION app.my_patient_id() TO PUBLIC": ("open function", "app.my_patient_id()"),
+    "CREATE FUNCTION app.own(what integer) RETURNS integer LANGUAGE sql RETURN 1": (
+        "open function", "app.own(what integer)",
+    ),
     "CREATE FUNCTION public.all_patients() RETURNS SETOF patients LANGUAGE sql SECURITY DEFINER AS 'SELECT * FROM patients'": (
-        "open function", "all_patients()",
+        "open function", "public.all_patients()",
     ),
     "GRANT SELECT ON users TO moeen_staff": ("sensitive column", "users.password_hash"),
     "GRANT SELECT ON patients TO PUBLIC": ("table grants", "patients"),

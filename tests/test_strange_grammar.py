@@ -34,7 +34,7 @@ def operator():
 
 @pytest.fixture(scope="module")
 def server_of(new_database):
-    """place -> the extensions that are to be had there, once the clinic's own role stands."""
+    """place -> what is to be had there, once the clinic's own role stands."""
     found = {}
 
     def look(place):
@@ -43,7 +43,9 @@ def server_of(new_database):
             with database.admin() as admin:
                 admin.execute(f"CREATE ROLE {grammar.ROLE}")
                 rows = admin.execute("SELECT name FROM pg_available_extensions").fetchall()
-            found[place] = {name for (name,) in rows}
+                version = admin.info.server_version // 10000
+                icu = bool(admin.execute("SELECT FROM pg_collation WHERE collprovider = 'i'").fetchone())
+            found[place] = grammar.Server(version, frozenset(name for (name,) in rows), icu)
             new_database.drop(database)
         return found[place]
 
@@ -59,8 +61,8 @@ def by_chance(kind, number, seed=""):
 
 
 @st.composite
-def objects(draw, extensions):
-    kinds = [kind for kind in grammar.KINDS if grammar.can_be_made(kind, extensions) and kind not in OPEN]
+def objects(draw, server):
+    kinds = [kind for kind in grammar.KINDS if grammar.can_be_made(kind, server) and kind not in OPEN]
     drawn = draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=3))
     return [
         grammar.make(kind, number, lambda blank, fills: draw(st.sampled_from(fills)))
@@ -119,11 +121,11 @@ def judge(database, *, plan=False):
 @pytest.mark.parametrize("place", PLACES)
 def test_grammar__every_kind__can_be_made(new_database, server_of, place):
     """Within a transaction that is rolled back."""
-    extensions = server_of(place)
+    server = server_of(place)
     database = states.database(new_database, "core", place=place)
     failed = []
     for number, kind in enumerate(grammar.KINDS):
-        if grammar.can_be_made(kind, extensions):
+        if grammar.can_be_made(kind, server):
             thing = by_chance(kind, number)
             with database.admin() if thing.by_admin else database.connect() as connection:
                 try:
@@ -137,12 +139,10 @@ def test_grammar__every_kind__can_be_made(new_database, server_of, place):
 
 @pytest.mark.slow
 def test_adoption__of_a_database_with_all_that_is_carried_over__keeps_the_law(new_database, server_of):
-    extensions = server_of("here")
+    server = server_of("here")
     database = states.database(new_database, "core")
     made = [by_chance(kind, number) for number, kind in enumerate(CHOSEN["carried_over"], 1)]
-    assert [
-        str(thing) for thing in made if grammar.can_be_made(thing.kind, extensions) and not put(database, thing)
-    ] == []
+    assert [str(thing) for thing in made if grammar.can_be_made(thing.kind, server) and not put(database, thing)] == []
     assert judge(database) == ""
 
 
@@ -170,14 +170,14 @@ def test_adoption__of_a_database_with_a_known_fault__breaks_the_law_still(new_da
 @pytest.mark.parametrize("part", range(PARTS))
 def test_adoption__of_a_database_put_together_by_chance__keeps_the_law(new_database, server_of, part):
     place = PLACES[part % len(PLACES)]
-    extensions = server_of(place)
+    server = server_of(place)
 
     @seed(part)
     @settings(
         max_examples=EXAMPLES, deadline=None, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
     )  # fmt: skip
-    @given(made=objects(extensions), plan=st.sampled_from([True, *[False] * 9]))
+    @given(made=objects(server), plan=st.sampled_from([True, *[False] * 9]))
     def keeps_the_law(made, plan):
         database = states.database(new_database, "core", place=place)
         try:

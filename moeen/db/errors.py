@@ -25,12 +25,18 @@ MIGRATE_FIRST = (
 DATABASE_URL_FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require"
 
 
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: What a terminal obeys, and what shows text in another order than it has.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def shown(text: str) -> str:
     """The text for a terminal: names come from databases, files and backups, and none of them steers it."""
     return _STEERING.sub("?", text)
+
+
+def shown_on_a_line(text: str) -> str:
+    """The same, of what is no text of several lines: none of them can pass for one of ours."""
+    return shown(text).replace("\n", "?")
 
 
 def of_file(error: OSError | UnicodeError) -> str:

@@ -10,12 +10,7 @@ from functools import partial
 from typing import Any
 
 #: It would break the table, or steer the terminal.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-def plain(text: str) -> str:
-    """Text that another has written, line by line, without what would steer the terminal."""
-    return "\n".join(_CONTROL.sub(" ", line) for line in text.split("\n"))
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
 def width_of(stream: Any) -> int | None:

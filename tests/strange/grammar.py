@@ -30,6 +30,16 @@ TYPES = (
     "point", "polygon", "int[]", "text[][]", "int4range", "tstzrange", "datemultirange", "tsvector", "tsquery",
     "bit(3)", "varbit(9)", "oid", "regclass", "regrole", "pg_lsn", "xid8", "users", "patients[]",
 )  # fmt: skip
+#: What sessions of the database begin with.
+SETTINGS = (
+    "search_path = app, public", "DateStyle = SQL, DMY", "IntervalStyle = iso_8601", "bytea_output = escape",
+    "quote_all_identifiers = on", "check_function_bodies = off", "default_transaction_isolation = serializable",
+    "default_transaction_deferrable = on", "lock_timeout = 1", "idle_in_transaction_session_timeout = 1",
+    "client_min_messages = error", "client_encoding = WIN1256", "default_toast_compression = pglz",
+    "extra_float_digits = -5", "xmloption = document", "enable_seqscan = off", "constraint_exclusion = on",
+    "default_text_search_config = arabic", "array_nulls = off", "exit_on_error = on",
+    "plan_cache_mode = force_generic_plan", "synchronous_commit = off", "TimeZone = GMT", "work_mem = '64kB'",
+)  # fmt: skip
 #: A role of the clinic's own; it belongs to the server.
 ROLE = "clinic_reports"
 
@@ -43,9 +53,19 @@ _BLANKS = {
     "function": tuple(sorted({n.part.partition("(")[0] for n in _expected["function"] if n.schema == "app"})),
     "policy": tuple(sorted(name.part for name in _expected["policy"] if name.table == "patients")),
     "any_of_patients": ("gender", "date_of_birth", "created_at"),
+    "setting": SETTINGS,
 }
 
 Choose = Callable[[str, Sequence[str]], str]
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is to be had there: its major version, the names of extensions, and whether it knows ICU's collations."""
+
+    version: int
+    extensions: frozenset[str]
+    icu: bool
 
 
 @dataclass(frozen=True)
@@ -60,9 +80,12 @@ class Object:
         return f"-- {self.kind}{' (as the administrator)' if self.by_admin else ''}\n{self.sql}"
 
 
-def can_be_made(kind: str, extensions: Sequence[str]) -> bool:
+def can_be_made(kind: str, server: Server) -> bool:
     """Whether the server has what it takes."""
-    return KINDS[kind].get("extension") in (None, *extensions)
+    entry = KINDS[kind]
+    if entry.get("icu") and not server.icu:
+        return False
+    return entry.get("extension") in (None, *server.extensions) and entry.get("least", 0) <= server.version
 
 
 def make(kind: str, number: int, choose: Choose) -> Object:

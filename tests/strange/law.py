@@ -37,8 +37,8 @@ def dump(database) -> str:
     """The whole schema as pg_dump writes it, without what it makes up anew each time."""
     with database.admin() as connection:
         programs = tools.find(connection.info.server_version // 10000, tls=False)
-    command = [programs.program("pg_dump"), "--schema-only", database.target.url(database.name)]
-    written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = [programs.program("pg_dump"), "--schema-only", "--encoding=UTF8", database.target.url(database.name)]
+    written = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     return "\n".join(line for line in written.splitlines() if not line.startswith(("--", "\\", "SET ", "SELECT ")))
 
 

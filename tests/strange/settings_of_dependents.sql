@@ -22,3 +22,11 @@ CREATE INDEX clinic_first ON sessions ((coalesce(created_at, updated_at)));
 ALTER INDEX clinic_first ALTER COLUMN 1 SET STATISTICS 300;
 CREATE STATISTICS clinic_times ON created_at, notes FROM sessions;
 ALTER STATISTICS clinic_times SET STATISTICS 50;
+-- Rights that their owner gave up, and a function that returns the rows of a view.
+CREATE VIEW clinic_read AS SELECT id, created_at FROM patients;
+REVOKE INSERT, UPDATE, DELETE ON clinic_read FROM CURRENT_USER;
+CREATE FUNCTION clinic_latest() RETURNS SETOF clinic_read LANGUAGE sql STABLE
+    AS 'SELECT * FROM clinic_read ORDER BY created_at DESC LIMIT 3';
+CREATE FUNCTION clinic_oldest() RETURNS clinic_read[] LANGUAGE sql STABLE
+    BEGIN ATOMIC SELECT array_agg(r ORDER BY created_at) FROM clinic_read AS r; END;
+REVOKE EXECUTE ON FUNCTION clinic_oldest() FROM CURRENT_USER, PUBLIC;

@@ -23,10 +23,11 @@ import psycopg
 
 from moeen.db import alarm
 from moeen.db.archiving import bases, reach, receiver, segments
-from moeen.db.archiving.papers import Archive, Base, end_of, lsn
+from moeen.db.archiving.papers import REFUSED, Archive, Base, end_of, lsn
 from moeen.db.backups import inventory, tools
 from moeen.db.backups.keys import Signer
 from moeen.db.backups.login import Login
+from moeen.db.backups.store import is_ahead
 from moeen.db.codes import Code
 from moeen.db.errors import FAILED, MoeenError
 from moeen.db.logs import logger
@@ -129,6 +130,8 @@ class Archivist:
         try:
             while not self._stopping:
                 self._wake.clear()
+                if self._is_ahead(connection, archive):
+                    return
                 self._ship(connection, archive, programs, incoming)
                 self._copy(archive, programs, increments=increments)
                 self._prune(archive)
@@ -201,7 +204,7 @@ class Archivist:
         self._say(made.error)
 
     def _is_due(self, archive: Archive, current: Base) -> bool:
-        if datetime.now(UTC) - current.at > timedelta(hours=BASE_HOURS):
+        if not _is_recent(current.at, timedelta(hours=BASE_HOURS)):
             return True
         # The base before it can go only once there is a newer one.
         since = [name for name in archive.segments() if name > current.segment(current.end)]
@@ -209,9 +212,9 @@ class Archivist:
 
     def _parent(self, archive: Archive, current: Base) -> Base | None:
         """What the next base is an increment to; None where a whole one is due."""
-        whole = max((base.at for base in archive.all_bases() if not base.parent), default=_NEVER)
+        whole = next((base.at for base in reversed(archive.all_bases()) if not base.parent), _NEVER)
         listed = (self.own / "lists" / current.id).exists()
-        return current if listed and datetime.now(UTC) - whole < timedelta(days=WHOLE_DAYS) else None
+        return current if listed and _is_recent(whole, timedelta(days=WHOLE_DAYS)) else None
 
     # -- room ------------------------------------------------------------------------------------------------
 
@@ -253,17 +256,35 @@ class Archivist:
     def _archive(self, connection: receiver.Connection) -> Archive:
         """This server's, made where it is missing. One that is ahead of the server is put aside."""
         archive = Archive(self.folder / (system := inventory.system(connection)), system)
-        there = archive.segments()
-        if there:
-            ((position,),) = connection.execute("SELECT pg_current_wal_flush_lsn()::text").fetchall()
-            if segments.paper(archive, there[-1]).lsn > lsn(position):
-                aside = archive.folder.with_name(f"{system}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-                archive.folder.rename(aside)
-                receiver.release(connection, self.slot)
-                self._tell(f"The server was put back to an older state. Its archive until then is now {aside}.")
+        if self._is_ahead(connection, archive):
+            aside = archive.folder.with_name(f"{system}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            archive.folder.rename(aside)
+            receiver.release(connection, self.slot)
+            self._tell(f"The server was put back to an older state. Its archive until then is now {aside}.")
         for folder in (archive.folder, archive.wal, self.own):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return archive
+
+    def _is_ahead(self, connection: receiver.Connection, archive: Archive) -> bool:
+        """Whether it holds what the server has not written yet.
+
+        A piece of that sort which nobody known has signed is none of the server's. It is put aside and told: as the
+        last one it would make a gap of all that comes, and have a base made each time.
+        """
+        ((position, current),) = connection.execute(
+            "SELECT f::text, pg_walfile_name(f) FROM pg_current_wal_flush_lsn() AS f"
+        ).fetchall()
+        for name in archive.segments():
+            if name < current:
+                continue
+            try:
+                if segments.paper(archive, name).lsn > lsn(position):
+                    return True
+            except MoeenError as error:
+                if name > current:
+                    (archive.wal / name).replace(aside := archive.wal / f"{name}{REFUSED}")
+                    self._tell(f"{error.cause} The server has not written such a piece: it is now {aside}.")
+        return False
 
     # -- who is told -----------------------------------------------------------------------------------------
 
@@ -296,13 +317,20 @@ class Archivist:
             alarm.tell(self.rules.on_trouble, alarm.Event("archive", self.login.database, FAILED, "archive", words))
 
     def _well(self) -> None:
-        if self._trouble.words and not self._trouble.of_base:
+        # What an archivist before this one had is over as well.
+        if not self._trouble.of_base and (self._trouble.words or (self.own / TROUBLE).exists()):
             self._log("well")
             self._trouble = _Trouble()
             (self.own / TROUBLE).unlink(missing_ok=True)
 
     def _log(self, what: str, *, level: int = 20, **more: Any) -> None:
         logger("archive").log(level, what, extra=more)
+
+
+def _is_recent(moment: datetime, span: timedelta) -> bool:
+    """Whether it is no longer ago than that. One in the future was told by a clock that was wrong."""
+    now = datetime.now(UTC)
+    return now - moment < span and not is_ahead(moment, now=now)
 
 
 #: The file of `own` that says what is wrong.

@@ -46,7 +46,7 @@ class Base:
 
     def check(self) -> None:
         """Raises ValueError for a value that nothing may be done with."""
-        datetime.fromisoformat(self.created_at)
+        manifest.moment_of(self.created_at)
         if not self.server_version.split(".")[0].isdigit():
             raise Unfit("its server's version is none")
         if self.segment_bytes <= 0 or _LSN_SPAN % self.segment_bytes:
@@ -89,7 +89,7 @@ class Segment:
 
     def check(self) -> None:
         """Raises ValueError for a value that nothing may be done with."""
-        datetime.fromisoformat(self.until)
+        manifest.moment_of(self.until)
         if not _SEGMENT.fullmatch(self.name) or not 0 < self.bytes <= 1 << 30:
             raise Unfit("it is no piece of WAL")
 
@@ -119,12 +119,17 @@ class Archive:
         return found
 
     def all_bases(self) -> list[Base]:
-        """Oldest first. Those that nothing may be done with are none of them; `refused` says why."""
-        return [base for base in map(self._base, self.bases.ids()) if isinstance(base, Base)]
+        """In the order of the WAL, whatever the clock said. Those that nothing may be done with are none of them;
+        `refused` says why."""
+        found = [base for base in map(self._base, self.bases.ids()) if isinstance(base, Base)]
+        return sorted(found, key=lambda base: base.start)
 
     def refused(self) -> list[str]:
-        """Of each base that nobody known has signed, or that is damaged, what is wrong with it."""
-        return [base for base in map(self._base, self.bases.ids()) if isinstance(base, str)]
+        """What is wrong with each base that nobody known has signed, or that is damaged; and what was put aside."""
+        found = [base for base in map(self._base, self.bases.ids()) if isinstance(base, str)]
+        words = "nobody known has signed it, and the server has not written such a piece"
+        aside = sorted(self.wal.glob(f"*{REFUSED}"))
+        return found + [f"{path} was put aside: {words}. Look who put it there, and remove it." for path in aside]
 
     def _base(self, name: str) -> Base | str:
         try:
@@ -192,5 +197,7 @@ def lsn(text: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
+#: How the name ends of what lay among the pieces of WAL and was put aside.
+REFUSED = ".refused"
 #: The file of a base: a tar of pg_basebackup's, packed.
 FILES = "files.tar.gz"

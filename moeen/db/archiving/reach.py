@@ -55,7 +55,8 @@ def spans(archive: Archive) -> list[Span]:
         span = Span(base.at, max(until, base.at), run[-1].lsn, (base,), gap)
         if found and found[-1].lsn == span.lsn:
             before = found.pop()
-            span = replace(span, since=before.since, bases=(*before.bases, base))
+            # The earlier one may be dated later, while a clock was wrong.
+            span = replace(span, since=min(before.since, span.since), bases=(*before.bases, base))
         found.append(span)
     return found
 

@@ -259,10 +259,12 @@ _QUERIES = {
                       obj_description(c.oid, 'pg_constraint'))
         FROM rel JOIN pg_constraint c ON c.conrelid = rel.oid
         WHERE c.contype IN ('c', 'f', 'p', 'u', 'x') ORDER BY 1""",
+    # Those that pg_dump writes: one that is being made CONCURRENTLY, or never was, is not among them.
     "index": """
         SELECT i.indexrelid::regclass::text,
                format('%%s comment=%%s', pg_get_indexdef(i.indexrelid), obj_description(i.indexrelid, 'pg_class'))
-        FROM rel JOIN pg_index i ON i.indrelid = rel.oid ORDER BY 1""",
+        FROM rel JOIN pg_index i ON i.indrelid = rel.oid
+        WHERE i.indisready AND (i.indisvalid OR rel.relkind = 'p') ORDER BY 1""",
     "trigger": """
         SELECT rel.label || ' ' || quote_ident(t.tgname),
                format('%%s enabled=%%s', pg_get_triggerdef(t.oid), t.tgenabled)

@@ -22,7 +22,7 @@ from moeen.db.backups.inventory import Inventory, Role, Settings
 from moeen.db.backups.keys import Signer
 from moeen.db.backups.outside import Outside, Stub
 from moeen.db.codes import Code
-from moeen.db.errors import FINDINGS, MoeenError
+from moeen.db.errors import FINDINGS, MoeenError, shown_on_a_line
 
 #: What a backup is for.
 NIGHTLY, CHANGE, RESTORE, PRE_ADOPTION = "nightly", "change", "restore", "pre-adoption"
@@ -46,6 +46,7 @@ class Damaged(MoeenError):
     default_code = Code.DAMAGED
 
     def __init__(self, file: str, what: str, *, backup: str = "") -> None:
+        what = shown_on_a_line(what)
         super().__init__(
             f"{file}{f' of backup {backup}' if backup else ''} is damaged: {what}.",
             next_step="Use another backup (manage.py list_backups), or an intact copy of this one.",
@@ -128,7 +129,7 @@ class Manifest:
 
     def check(self) -> None:
         """Raises Unfit for a value that could lead outside of the backup's folder, or into nothing."""
-        datetime.fromisoformat(self.created_at)
+        moment_of(self.created_at)
         if self.purpose not in PURPOSES:
             raise Unfit("nobody knows what it is for")
         if self.format not in _DUMPS or not _VERSION.match(self.server_version):
@@ -210,7 +211,15 @@ class Verification:
 
     def check(self) -> None:
         """Raises ValueError for a moment that is none."""
-        datetime.fromisoformat(self.at)
+        moment_of(self.at)
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that is written there, with its zone: others cannot be compared. Raises ValueError."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise Unfit("a moment of it has no zone")
+    return found
 
 
 def _declares(text: str) -> bool:
@@ -233,7 +242,7 @@ class Pin:
 
     def check(self) -> None:
         """Raises ValueError for a moment that is none."""
-        datetime.fromisoformat(self.at)
+        moment_of(self.at)
 
 
 def sealed(value: Paper, *, signer: Signer | None = None) -> bytes:
@@ -261,9 +270,11 @@ def read(data: bytes, *, name: str = NAME) -> Manifest:
     if fields.get("version") == 1:
         # It had one fingerprint, of everything in content.json.
         fields |= {"inventory": fields.get("fingerprint"), "fingerprint": ""}
-    elif fields.get("version") not in (2, 3, FORMAT):
+    elif (version := fields.get("version")) not in (2, 3, FORMAT):
+        if not isinstance(version, int):
+            raise Damaged(name, "its format is none")
         raise MoeenError(
-            f"The backup was made by a newer version of the project (format {fields.get('version')}).",
+            f"The backup was made by a newer version of the project (format {version}).",
             next_step="Use that version to verify or restore it.",
             exit_code=FINDINGS,
             code=Code.TARGET_UNFIT,

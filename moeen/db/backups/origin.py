@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from moeen.db.backups.login import Login
 from moeen.db.backups.manifest import Manifest
 from moeen.db.backups.store import DATED_AHEAD, Store, is_ahead, made_at
 from moeen.db.codes import Code
-from moeen.db.errors import FINDINGS, USAGE, MoeenError
+from moeen.db.errors import FINDINGS, USAGE, MoeenError, shown_on_a_line
 
 #: The word for the newest backup of a database.
 LATEST = "latest"
@@ -115,9 +116,10 @@ def refuse_another(paper: Manifest, target: Origin, *, of: str) -> None:
     found = Origin.of_backup(paper)
     if found.same(target) or of == found.database:
         return
+    words = shlex.quote(shown_on_a_line(found.database))
     raise MoeenError(
         f"Backup {paper.id} is of another database than {target.database}. Nothing was changed.",
-        next_step=f"It is of {_called(found, target)}. If that is meant, say so: --of {found.database}",
+        next_step=f"It is of {_called(found, target)}. If that is meant, say so: --of {words}",
         exit_code=FINDINGS,
         code=Code.ANOTHER_DATABASE,
     )
@@ -179,4 +181,4 @@ def _newest_first(store: Store) -> Iterator[tuple[str, Origin | None]]:
 
 def _called(found: Origin, target: Origin) -> str:
     elsewhere = found.system and target.system and found.system != target.system
-    return f"{found.database}{' of another server' if elsewhere else ''}"
+    return f"{shown_on_a_line(found.database)}{' of another server' if elsewhere else ''}"

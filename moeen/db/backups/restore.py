@@ -293,6 +293,9 @@ def _put_back(
         origin.refuse_another(paper, target.origin, of=of)
         swap.refuse_losing(target.login.to(target.database))
     with ExitStack() as stack:
+        # An empty one may be all that this role can connect to, and is not renamed.
+        stand = target.login if target.empty else swap.elsewhere(target.login, target.database)
+        stack.enter_context(swap.alone(stand, target.database))
         folder = stack.enter_context(store.opened(name))
         damaged = verify.intact(folder, paper, tell=tell)
         if damaged:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moeen.db.backups import trust
-from moeen.db.backups.manifest import CHANGE, NIGHTLY, PRE_ADOPTION, RESTORE, Damaged, Pin
+from moeen.db.backups.manifest import CHANGE, NIGHTLY, PRE_ADOPTION, RESTORE, Damaged, Pin, moment_of
 from moeen.db.backups.origin import Origin
 from moeen.db.backups.store import DATED_AHEAD, Store, is_ahead, made_at
 from moeen.db.errors import MoeenError
@@ -197,7 +197,7 @@ def _entry(store: Store, backup_id: str) -> Entry:
     record, pin = store.verification(backup_id), store.pin(backup_id)
     return Entry(
         id=backup_id,
-        created_at=datetime.fromisoformat(paper.created_at),
+        created_at=moment_of(paper.created_at),
         label=paper.label,
         database=paper.database,
         bytes=paper.bytes,

@@ -33,7 +33,7 @@ from moeen.db.errors import USAGE, MoeenError
 
 ALIAS = "backups"
 #: The moment, then what tells two of one second apart: in ids of older versions by chance, else microseconds first.
-_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}(?:[0-9a-f]{3})?")
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}(?:[0-9a-f]{3})?")
 _MOMENT = "%Y%m%dT%H%M%SZ"
 #: Clocks of two machines differ by so much.
 _AHEAD = timedelta(minutes=5)
@@ -47,6 +47,14 @@ _PAPER_BYTES = 64 << 20
 def made_at(name: str) -> datetime:
     """When the backup of that id was made, by the clock of the machine that made it."""
     return datetime.strptime(name.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
+
+
+def is_id(name: str) -> bool:
+    """Whether a backup may be called that: what bears another name is none, and nobody's concern here."""
+    try:
+        return _ID.fullmatch(name) is not None and bool(made_at(name))
+    except ValueError:
+        return False
 
 
 def is_ahead(moment: datetime, *, now: datetime) -> bool:
@@ -66,9 +74,9 @@ class Store:
         """The ids of all backups, oldest first; of those that are damaged, too."""
         if self.folder is not None:
             entries = self.folder.iterdir() if self.folder.is_dir() else ()
-            return sorted(path.name for path in entries if _ID.fullmatch(path.name) and path.is_dir())
+            return sorted(path.name for path in entries if is_id(path.name) and path.is_dir())
         assert self.storage is not None
-        names = [name for name in self.storage.listdir("")[0] if _ID.fullmatch(name)]
+        names = [name for name in self.storage.listdir("")[0] if is_id(name)]
         # A storage may go on naming a folder that nothing lies in any more.
         return sorted(name for name in names if any(True for _ in self._walk(name)))
 
@@ -125,7 +133,10 @@ class Store:
         data = manifest.sealed(fact)
         file = manifest.PIN if isinstance(fact, Pin) else manifest.VERIFIED
         if self.folder is not None:
-            _write(self.folder / name, file, data)
+            try:
+                _write(self.folder / name, file, data)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.folder / name / file)) from error
             return
         assert self.storage is not None
         path = f"{name}/{file}"

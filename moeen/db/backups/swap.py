@@ -93,6 +93,31 @@ def claimed(login: Login, database: str, fresh: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def alone(stand: Login, database: str) -> Iterator[None]:
+    """One restore to a database at a time, whether that stands yet or not. Raises MoeenError (3) while another runs.
+
+    `stand`: where the session is that marks it; marks of all databases of the server are seen.
+    """
+    with stand.connect(application=APPLICATION) as connection:
+        connection.execute("SELECT set_config('idle_session_timeout', '0', false)")
+        key = f"into {database}"
+        connection.execute("SELECT pg_advisory_lock_shared(%s, hashtext(%s))", [LOCK, key])
+        ((others,),) = connection.execute(
+            """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND pid <> pg_backend_pid()
+               AND classid::bigint = %s AND objid::bigint = hashtext(%s)::bigint & 4294967295""",
+            [LOCK, key],
+        ).fetchall()
+        if others:
+            raise MoeenError(
+                f"Another restore to {database} is running. Nothing was changed.",
+                next_step=f"Wait for it; pg_stat_activity shows it as `{APPLICATION}`.",
+                exit_code=FINDINGS,
+                code=Code.ANOTHER_RUN,
+            )
+        yield
+
+
 def unclaimed(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
     """Those of the names that are the work of no run that lives, in their order."""
     rows = connection.execute(

@@ -74,7 +74,7 @@ def find_server(major: int) -> Path:
     """The folder with a whole server of that major version or, failing that, of the next newer one."""
     for number in range(max(major, OLDEST), NEWEST):
         folder = programs.bin_dir(number)
-        if folder is not None and all((folder / name).is_file() for name in ("postgres", "initdb", "pg_restore")):
+        if folder is not None and all(programs.stands(folder / name) for name in ("postgres", "initdb", "pg_restore")):
             return folder
     raise MoeenError(
         f"No PostgreSQL {major} or newer that could run a throwaway server was found.",
@@ -89,7 +89,7 @@ def candidates() -> Iterator[Path]:
     for entry in os.environ.get("PATH", os.defpath).split(os.pathsep):
         program = Path(entry) / "pg_dump"
         # Debian's /usr/bin/pg_dump is a script that chooses a version by rules of its own.
-        if entry and program.is_file() and program.resolve().name == "pg_dump":
+        if entry and programs.stands(program) and program.resolve().name == "pg_dump":
             yield program.resolve().parent
     for major in range(OLDEST, NEWEST):
         yield from (Path(pattern.format(major)) for pattern in _SHARED)
@@ -99,7 +99,7 @@ def candidates() -> Iterator[Path]:
 
 
 def _major(folder: Path) -> int | None:
-    if not all((folder / name).is_file() for name in ("pg_dump", "pg_restore")):
+    if not all(programs.stands(folder / name) for name in ("pg_dump", "pg_restore")):
         return None
     found = re.match(r"\d+", _version(folder))
     return int(found[0]) if found else None

@@ -1,12 +1,14 @@
 """What of the clinic's own adoption's changes of rows would run into: told before, for a twin has no rows to tell it.
 
-What was valid yesterday holds for every row; it is broken by a value that adoption maps or fills in.
+It is broken by a value that adoption maps or fills in; or it does not hold as it stands, whatever it calls itself: a
+check that asks for the day, or whose function was replaced, is asked again of each row that is written or made anew.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
 
 import psycopg
 from django.db import DatabaseError, transaction
@@ -15,17 +17,21 @@ from psycopg import sql
 
 from moeen.db import catalog
 from moeen.db.actions import Disinherit, DropConstraint, DropIndex, DropRule, FillValues
+from moeen.db.converge import dependents
 from moeen.db.converge.conversions import carried_over
 from moeen.db.converge.future import future_rows
-from moeen.db.converge.subject import Subject
+from moeen.db.converge.subject import Subject, is_retyped
 from moeen.db.converge.values import fill_values
 from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.names import ObjectName
 from moeen.db.sql import compose, fragment
 
-_KEPT = "one that the values keep which adoption maps or fills in"
+_KEPT = "one that every row keeps, with the values that adoption maps or fills in"
 _AFTERWARDS = "and after migrate, made anew for the values that then stand"
+#: Classes of SQLSTATEs that say nothing of a row: the connection, the transaction, resources, an operator.
+_NO_ROW = ("08", "25", "40", "53", "55", "57", "58")
+_FAILS = "fails at some row"
 
 
 def findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
@@ -35,13 +41,15 @@ def findings(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding
     yield from _heirs(connection, item)
     yield from _rules(connection, item)
     yield from _of_types(connection, item)
-    yield from _lost(connection, item)
     fills = [action for step in fill_values(connection, carried_over(item)) for action in step.actions]
     filled = {column for action in fills if isinstance(action, FillValues) for column in action.columns}
-    if filled:
-        yield from _checks(connection, item, filled)
+    retyped = {column.name for column, live, pattern in item.columns if is_retyped(live, pattern)}
+    if filled or retyped or item.missing:
+        yield from _lost(connection, item, retyped)
+        yield from _unfilled(connection, item, retyped)
+        yield from _checks(connection, item)
         yield from _keys(connection, item, filled)
-        yield from _uniques(connection, item, filled)
+        yield from _uniques(connection, item, filled, retyped)
 
 
 def _heirs(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
@@ -85,56 +93,84 @@ def _of_types(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Findin
             yield _broken(item, name, definition, expected=f"one that does without type {kind}, which its column loses")
 
 
-def _lost(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
-    """Expressions whose functions look for names where our sessions do not, tried on a row: every write would fail."""
+def _lost(connection: BaseDatabaseWrapper, item: Subject, retyped: Set[str]) -> Iterator[Finding]:
+    """Expressions whose functions fail, tried on every row: every write would fail, or making an index anew."""
+    with _restricted(connection) as is_restricted:
+        broken = dict(_failing(connection, item, list(retyped), anew=True)) if is_restricted and retyped else {}
+    broken |= _failing(connection, item, list(retyped), anew=False)
+    for (name, kind), said in broken.items():
+        fix = Fix(advice="write the schema before that name in the function, or ALTER FUNCTION ... SET search_path")
+        if said.startswith(_FAILS):
+            fix = Fix(advice="mend what it calls, or the rows at which that fails; or drop it")
+        yield Finding(
+            f"{item.name}.{name}", Kind(kind), "one that works at every row, by the path of ours", said, fix=fix
+        )
+
+
+def _failing(
+    connection: BaseDatabaseWrapper, item: Subject, retyped: list[str], *, anew: bool
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """(name, kind) of those that fail, and how; ``anew``: of the indexes on these columns alone."""
     with connection.cursor() as cursor:
-        cursor.execute(_CALLING, {"table": item.live.oid})
+        cursor.execute(_CALLING, {"table": item.live.oid, "columns": retyped})
         found = cursor.fetchall()
-    for name, kind, expression in found:
-        try:
-            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-                cursor.execute("SET LOCAL transaction_read_only = on")
-                cursor.execute(compose("SELECT {e} FROM {t} LIMIT 1", e=fragment(expression), t=item.name))
-                transaction.set_rollback(True, using=connection.alias)
-        except DatabaseError as error:
-            # Of any other class the server's words may hold what a row does.
-            if isinstance(cause := error.__cause__, psycopg.Error) and (cause.sqlstate or "").startswith("42"):
-                fix = Fix(
-                    advice="write the schema before that name in the function, or ALTER FUNCTION ... SET search_path"
-                )
-                expected = "one that works with search_path = public"
-                yield Finding(f"{item.name}.{name}", Kind(kind), expected, str(cause.diag.message_primary), fix=fix)
+    for name, kind, expression, condition, is_made_anew in found:
+        if is_made_anew or not anew:
+            asked = _asked(
+                connection, "SELECT count({e}) FROM {t} WHERE {c}", e=fragment(f"({expression})"),
+                t=sql.Identifier("public", item.name), c=fragment(condition),
+            )  # fmt: skip
+            if said := _said(asked):
+                yield (name, kind), said
 
 
-def _checks(connection: BaseDatabaseWrapper, item: Subject, filled: Set[str]) -> Iterator[Finding]:
-    for constraint in _own(item, "c", filled):
+def _unfilled(connection: BaseDatabaseWrapper, item: Subject, retyped: Set[str]) -> Iterator[Finding]:
+    """Materialized views that could not be filled again, once they are set aside for a column's new type."""
+    with _restricted(connection):
+        trials = [(it, it.trial) for it in dependents.of_columns(connection, item.live, retyped) if it.trial]
+        broken = {it.name: said for it, trial in trials if (said := _said(_asked(connection, trial)))}
+    for name, said in broken.items():
+        fix = Fix(advice="REFRESH MATERIALIZED VIEW fails of it, too: mend what it calls, or drop it")
+        yield Finding(name, Kind.TABLE_DEFINITION, "one that can be filled again", said, fix=fix, name=item.table)
+
+
+@contextmanager
+def _restricted(connection: BaseDatabaseWrapper) -> Iterator[bool]:
+    """The search path by which PostgreSQL fills indexes and materialized views: whether that is not the session's."""
+    restricts: bool = connection.cursor().connection.info.server_version >= 170000
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        if restricts:
+            cursor.execute("SET LOCAL search_path = pg_catalog, pg_temp")
+        yield restricts
+        transaction.set_rollback(True, using=connection.alias)
+
+
+def _checks(connection: BaseDatabaseWrapper, item: Subject) -> Iterator[Finding]:
+    for constraint in _own(item, "c"):
         check = re.fullmatch(r"CHECK (\(.*\))( NO INHERIT)?", constraint.definition, re.DOTALL)
         if check and constraint.validated:
-            count = _count(
-                connection, "SELECT count(*) FROM {r} WHERE NOT {c}", r=future_rows(item), c=fragment(check[1])
-            )
-            if count:
-                yield _broken(item, constraint.name, f"{constraint.definition}: {count} rows would break it")
+            yield from _broken_by(
+                connection, item, constraint.name, constraint.definition,
+                "SELECT count(*) FROM {r} WHERE NOT {c}", r=future_rows(item), c=fragment(check[1]),
+            )  # fmt: skip
 
 
 def _keys(connection: BaseDatabaseWrapper, item: Subject, filled: Set[str]) -> Iterator[Finding]:
-    for key in _own(item, "f", filled):
+    for key in _own(item, "f"):
+        if filled.isdisjoint(key.columns):
+            continue
         pairs = zip(key.columns, key.references_columns, strict=True)
         same = [compose("there.{a}::text = {t}.{b}::text", a=b, t=item.name, b=a) for a, b in pairs]
         given = [compose("{t}.{b} IS NOT NULL", t=item.name, b=column) for column in key.columns]
-        count = _count(
-            connection,
+        yield from _broken_by(
+            connection, item, key.name, key.definition,
             "SELECT count(*) FROM {r} WHERE {g} AND NOT EXISTS (SELECT FROM {there} AS there WHERE {s})",
-            r=future_rows(item),
-            g=fragment(" AND ".join(given)),
-            there=fragment(_referenced(key)),
+            r=future_rows(item), g=fragment(" AND ".join(given)), there=fragment(_referenced(key)),
             s=fragment(" AND ".join(same)),
-        )
-        if count:
-            yield _broken(item, key.name, f"{key.definition}: {count} rows would break it")
+        )  # fmt: skip
 
 
-def _uniques(connection: BaseDatabaseWrapper, item: Subject, filled: Set[str]) -> Iterator[Finding]:
+def _uniques(connection: BaseDatabaseWrapper, item: Subject, filled: Set[str], retyped: Set[str]) -> Iterator[Finding]:
     """Rows that differ in a NULL only become alike. Whether they exclude each other otherwise, nothing tells."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -147,28 +183,42 @@ def _uniques(connection: BaseDatabaseWrapper, item: Subject, filled: Set[str]) -
         found = cursor.fetchall()
     for name, excludes, condition, expressions in found:
         words = ", ".join(expressions)
-        if name in item.pattern.indexes or not _names(f"{words} {condition}", filled):
+        given = _names(f"{words} {condition}", filled)
+        if name in item.pattern.indexes or not (given or _names(f"{words} {condition}", retyped)):
             continue
         if excludes:
-            yield _broken(item, name, f"{item.live.indexes[name].definition}: rows get values that it looks at")
+            if given:
+                yield _broken(item, name, f"{item.live.indexes[name].definition}: rows get values that it looks at")
             continue
-        count = _count(
-            connection,
+        yield from _broken_by(
+            connection, item, name, f"({words})",
             "SELECT count(*) FROM (SELECT FROM {r} WHERE ROW({e}) IS NOT NULL AND {c} GROUP BY {e}"
             " HAVING count(*) > 1) AS repeated",
-            r=future_rows(item),
-            e=fragment(words),
-            c=fragment(condition),
-        )
-        if count:
-            yield _broken(item, name, f"({words}): {count} values would be there more than once")
+            r=future_rows(item), e=fragment(words), c=fragment(condition),
+        )  # fmt: skip
 
 
-def _own(item: Subject, kind: str, filled: Set[str]) -> Iterator[catalog.Constraint]:
+def _own(item: Subject, kind: str) -> Iterator[catalog.Constraint]:
     ours = {*item.pattern.constraints, *(key.name for key in item.want.foreign_keys)}
     for constraint in item.live.constraints.values():
-        if constraint.kind == kind and constraint.name not in ours and not filled.isdisjoint(constraint.columns):
+        if constraint.kind == kind and constraint.name not in ours:
             yield constraint
+
+
+def _broken_by(
+    connection: BaseDatabaseWrapper, item: Subject, name: str, words: str, query: str, **parts: sql.Composable
+) -> Iterator[Finding]:
+    """Where rows break it, which the query counts, or it fails at one.
+
+    That it does not fit the columns' new types, the twin meets too.
+    """
+    asked = _asked(connection, query, **parts)
+    if isinstance(asked, int):
+        found = f"{asked} {'row breaks' if asked == 1 else 'rows break'} it" if asked else ""
+    else:
+        found = _said(asked) if _said(asked).startswith(_FAILS) else ""
+    if found:
+        yield _broken(item, name, f"{words}: {found}")
 
 
 def _broken(item: Subject, name: str, found: str, *, expected: str = _KEPT) -> Finding:
@@ -189,38 +239,57 @@ def _names(text: str, columns: Set[str]) -> bool:
     return any(re.search(rf"\b{re.escape(column)}\b", text) for column in columns)
 
 
-def _count(connection: BaseDatabaseWrapper, query: str, **parts: sql.Composable) -> int:
-    """What the query counts; 0 where it does not fit the columns' new types, which the twin meets too."""
+def _asked(connection: BaseDatabaseWrapper, query: str, **parts: sql.Composable) -> int | psycopg.Error:
+    """What the query counts, or why it fails. Nothing can be written meanwhile."""
+    text = sql.SQL(query).format(**parts).as_string(None) if parts else query
     try:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute(sql.SQL(query).format(**parts).as_string(None))
+            cursor.execute("SET LOCAL transaction_read_only = on")
+            cursor.execute(text)
             (count,) = cursor.fetchone()
+            transaction.set_rollback(True, using=connection.alias)
             return int(count)
-    except DatabaseError:
-        return 0
+    except DatabaseError as error:
+        if isinstance(error.__cause__, psycopg.Error):
+            return error.__cause__
+        raise
+
+
+def _said(asked: int | psycopg.Error) -> str:
+    """Why it fails, "" where it does not, or for no row. Of a row only that, not what is in it."""
+    state = "" if isinstance(asked, int) else asked.sqlstate or ""
+    if isinstance(asked, int) or state.startswith(_NO_ROW):
+        return ""
+    return str(asked.diag.message_primary) if state.startswith("42") else f"{_FAILS}: {type(asked).__name__}"
 
 
 # Of functions and operators that PostgreSQL brings no dependency is kept.
 _CALLING = """
     WITH found AS (
         SELECT k.conname::text AS name, 'constraint definition' AS kind,
-               pg_get_expr(k.conbin, k.conrelid) AS expression, 'pg_constraint'::regclass AS class, k.oid
+               pg_get_expr(k.conbin, k.conrelid) AS expression, 'true' AS condition, false AS is_index,
+               'pg_constraint'::regclass AS class, k.oid
         FROM pg_constraint AS k WHERE k.conrelid = %(table)s AND k.contype = 'c'
         UNION ALL
-        SELECT a.attname::text, 'column generated', pg_get_expr(d.adbin, d.adrelid), 'pg_attrdef'::regclass, d.oid
+        SELECT a.attname::text, 'column generated', pg_get_expr(d.adbin, d.adrelid), 'true', false,
+               'pg_attrdef'::regclass, d.oid
         FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
         WHERE d.adrelid = %(table)s AND a.attgenerated <> ''
         UNION ALL
-        SELECT c.relname::text, 'index definition', e.expression, 'pg_class'::regclass, c.oid
+        SELECT c.relname::text, 'index definition', e.expression, e.condition, true, 'pg_class'::regclass, c.oid
         FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
         CROSS JOIN LATERAL (
-            SELECT pg_get_indexdef(i.indexrelid, n::int, false)
+            SELECT pg_get_indexdef(i.indexrelid, n::int, false), coalesce(pg_get_expr(i.indpred, i.indrelid), 'true')
             FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k (attribute, n) WHERE k.attribute = 0
-            UNION ALL SELECT pg_get_expr(i.indpred, i.indrelid) WHERE i.indpred IS NOT NULL
-        ) AS e (expression)
+            UNION ALL SELECT pg_get_expr(i.indpred, i.indrelid), 'true' WHERE i.indpred IS NOT NULL
+        ) AS e (expression, condition)
         WHERE i.indrelid = %(table)s
     )
-    SELECT name, kind, expression FROM found
+    SELECT name, kind, expression, condition, is_index AND EXISTS (
+        SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+        WHERE d.classid = found.class AND d.objid = found.oid AND d.refobjid = %(table)s
+          AND a.attname = ANY (%(columns)s))
+    FROM found
     WHERE EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = found.class AND d.objid = found.oid
                   AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))
     ORDER BY 1, 3

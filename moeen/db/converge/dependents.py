@@ -29,6 +29,8 @@ class Dependent:
     create: tuple[str, ...]
     #: Whether making it again reads or writes a table through.
     reads: bool = False
+    #: A query that fails where it could not be made again for what rows hold.
+    trial: str = ""
 
 
 def of_columns(connection: BaseDatabaseWrapper, table: catalog.Table, columns: Iterable[str]) -> list[Dependent]:
@@ -110,7 +112,7 @@ def _found(connection: BaseDatabaseWrapper, table: catalog.Table, start: str, na
         return []  # planned without a database
     with connection.cursor() as cursor:
         cursor.execute(_QUERY.replace("{start}", start), {"table": table.oid, "names": names})
-        return [Dependent(name, drop, tuple(create), reads) for name, drop, create, reads in cursor.fetchall()]
+        return [Dependent(name, drop, tuple(create), *rest) for name, drop, create, *rest in cursor.fetchall()]
 
 
 _COLUMNS = """SELECT 'pg_class'::regclass::oid, attrelid, attnum::int FROM pg_attribute
@@ -210,7 +212,9 @@ _QUERY = r"""
         SELECT unit.classid, unit.objid, unit.objsubid, r.depth + 1
         FROM reached AS r
         JOIN pg_depend AS d ON d.refclassid = r.classid AND d.refobjid = r.objid
-             AND (r.objsubid = 0 OR d.refobjsubid = r.objsubid) AND d.deptype IN ('n', 'a')
+             AND (r.objsubid = 0 OR d.refobjsubid = r.objsubid)
+             -- The row type of a view goes with it, and so does the array of that.
+             AND (d.deptype IN ('n', 'a') OR d.deptype = 'i' AND d.classid = 'pg_type'::regclass AND r.depth > 0)
         LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN'
         LEFT JOIN pg_attrdef AS f ON d.classid = 'pg_attrdef'::regclass AND f.oid = d.objid
         LEFT JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated <> ''
@@ -222,6 +226,7 @@ _QUERY = r"""
             UNION ALL SELECT d.classid, d.objid, 0
             WHERE d.classid IN ('pg_policy'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass,
                                 'pg_statistic_ext'::regclass)
+               OR d.classid = 'pg_type'::regclass AND d.deptype = 'i'
                OR d.classid = 'pg_rewrite'::regclass AND w.oid IS NULL
                -- A foreign key on an index that is to go; on a column it stays.
                OR k.contype = 'f' AND r.objsubid = 0
@@ -237,7 +242,7 @@ _QUERY = r"""
         FROM unit AS u JOIN pg_class AS c ON u.classid = 'pg_class'::regclass AND c.oid = u.objid
         WHERE u.objsubid = 0 AND c.relkind IN ('v', 'm')
     )
-    SELECT name, dropped, created, reads FROM (
+    SELECT name, dropped, created, reads, coalesce(trial, '') FROM (
         SELECT depth, objid, objsubid, lower(word) || ' ' || name AS name,
                format('DROP %%s %%s', word, name) AS dropped,
                ARRAY[format('CREATE %%s %%s (%%s)%%s AS %%s%%s', word, name,
@@ -253,6 +258,10 @@ _QUERY = r"""
                             WHERE d.defaclobjtype = 'r' AND d.defaclrole = (SELECT oid FROM pg_roles
                                                                             WHERE rolname = current_user)
                               AND x.grantee <> d.defaclrole) AS given)
+               || ARRAY(SELECT format('REVOKE %%s ON %%s FROM CURRENT_USER', d.privilege_type, name)
+                        FROM aclexplode(acldefault('r', relowner)) AS d
+                        WHERE relacl IS NOT NULL AND d.privilege_type NOT IN (
+                            SELECT x.privilege_type FROM aclexplode(relacl) AS x WHERE x.grantee = relowner))
                || ARRAY(SELECT format('GRANT %%s ON %%s TO %%s%%s', x.privilege_type, name,
                                       CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(g.rolname) END,
                                       CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END)
@@ -280,12 +289,15 @@ _QUERY = r"""
                         WHERE i.indrelid = objid)
                || ARRAY(SELECT format('ALTER %%s %%s OWNER TO %%I', word, name, r.rolname) FROM pg_roles AS r
                         WHERE r.oid = relowner AND r.rolname <> current_user) AS created,
-               relkind = 'm' AND relispopulated AS reads
+               relkind = 'm' AND relispopulated AS reads,
+               CASE WHEN relkind = 'm' AND relispopulated
+                    THEN format('SELECT count(filled.*) FROM (SELECT * FROM (%%s) AS it OFFSET 0) AS filled',
+                                rtrim(pg_get_viewdef(objid), '; ')) END AS trial
         FROM relation
         UNION ALL
         SELECT u.depth, u.objid, 0, format('rule %%I on %%s', w.rulename, w.ev_class::regclass),
                format('DROP RULE %%I ON %%s', w.rulename, w.ev_class::regclass),
-               {rule}, false
+               {rule}, false, NULL
         FROM unit AS u JOIN pg_rewrite AS w ON u.classid = 'pg_rewrite'::regclass AND w.oid = u.objid
         WHERE NOT EXISTS (SELECT FROM relation AS v WHERE v.objid = w.ev_class)
         UNION ALL
@@ -300,12 +312,12 @@ _QUERY = r"""
                             ' USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
                             ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')]
                || ARRAY(SELECT format('COMMENT ON POLICY %%I ON %%s IS %%L', p.polname, p.polrelid::regclass, t)
-                        FROM obj_description(p.oid, 'pg_policy') AS t WHERE t IS NOT NULL), false
+                        FROM obj_description(p.oid, 'pg_policy') AS t WHERE t IS NOT NULL), false, NULL
         FROM unit AS u JOIN pg_policy AS p ON u.classid = 'pg_policy'::regclass AND p.oid = u.objid
         UNION ALL
         SELECT u.depth, u.objid, 0, format('trigger %%I on %%s', t.tgname, t.tgrelid::regclass),
                format('DROP TRIGGER %%I ON %%s', t.tgname, t.tgrelid::regclass),
-               {trigger}, false
+               {trigger}, false, NULL
         FROM unit AS u JOIN pg_trigger AS t ON u.classid = 'pg_trigger'::regclass AND t.oid = u.objid
         WHERE NOT t.tgisinternal AND NOT EXISTS (SELECT FROM relation AS v WHERE v.objid = t.tgrelid)
         UNION ALL
@@ -317,20 +329,22 @@ _QUERY = r"""
                                       CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END)
                         FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS x
                         LEFT JOIN pg_roles AS g ON g.oid = x.grantee WHERE x.grantee <> p.proowner)
+               || ARRAY(SELECT format('REVOKE ALL ON ROUTINE %%s FROM CURRENT_USER', p.oid::regprocedure)
+                        WHERE p.proacl IS NOT NULL AND p.proowner NOT IN (SELECT grantee FROM aclexplode(p.proacl)))
                || ARRAY(SELECT format('COMMENT ON ROUTINE %%s IS %%L', p.oid::regprocedure, t)
                         FROM obj_description(p.oid, 'pg_proc') AS t WHERE t IS NOT NULL)
                || ARRAY(SELECT format('ALTER ROUTINE %%s OWNER TO %%I', p.oid::regprocedure, r.rolname)
-                        FROM pg_roles AS r WHERE r.oid = p.proowner AND r.rolname <> current_user), false
+                        FROM pg_roles AS r WHERE r.oid = p.proowner AND r.rolname <> current_user), false, NULL
         FROM unit AS u JOIN pg_proc AS p ON u.classid = 'pg_proc'::regclass AND p.oid = u.objid
         UNION ALL
         SELECT u.depth, u.objid, 0, format('statistics %%I', s.stxname),
-               format('DROP STATISTICS %%s.%%I', s.stxnamespace::regnamespace, s.stxname), {statistics}, false
+               format('DROP STATISTICS %%s.%%I', s.stxnamespace::regnamespace, s.stxname), {statistics}, false, NULL
         FROM unit AS u JOIN pg_statistic_ext AS s ON u.classid = 'pg_statistic_ext'::regclass AND s.oid = u.objid
         UNION ALL
         SELECT DISTINCT 0, x.attrelid, x.attnum::int, 'index ' || x.attrelid::regclass,
                format('ALTER INDEX %%s ALTER COLUMN %%s SET STATISTICS -1', x.attrelid::regclass, x.attnum),
                ARRAY[format('ALTER INDEX %%s ALTER COLUMN %%s SET STATISTICS %%s', x.attrelid::regclass, x.attnum,
-                            x.attstattarget)], false
+                            x.attstattarget)], false, NULL
         FROM start AS s
         JOIN pg_depend AS d ON (d.refclassid, d.refobjid, d.refobjsubid) = (s.classid, s.objid, s.objsubid)
         JOIN pg_index AS i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
@@ -338,7 +352,7 @@ _QUERY = r"""
         UNION ALL
         SELECT u.depth, u.objid, 0, format('foreign key %%I of %%s', k.conname, k.conrelid::regclass),
                format('ALTER TABLE %%s DROP CONSTRAINT %%I', k.conrelid::regclass, k.conname),
-               {constraint}, true
+               {constraint}, true, NULL
         FROM unit AS u JOIN pg_constraint AS k ON u.classid = 'pg_constraint'::regclass AND k.oid = u.objid
         UNION ALL
         SELECT u.depth, u.objid, u.objsubid, format('generated column %%s.%%I', a.attrelid::regclass, a.attname),
@@ -370,7 +384,7 @@ _QUERY = r"""
                               AND d.objid = k.oid AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum))
                || ARRAY(SELECT unnest({constraint}) FROM pg_constraint AS k
                         WHERE k.conrelid = a.attrelid AND k.contype IN ('c', 'f') AND a.attnum = ANY (k.conkey)),
-               a.attgenerated = 's'
+               a.attgenerated = 's', NULL
         FROM unit AS u JOIN pg_attribute AS a ON u.classid = 'pg_class'::regclass AND a.attrelid = u.objid
                                              AND a.attnum = u.objsubid
         JOIN pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum

@@ -35,7 +35,7 @@ from moeen.db.migrate.refusals import (
 from moeen.db.migrate.states import State
 from moeen.db.names import ObjectName
 from moeen.db.operations import CONVERGING, CreateTable
-from moeen.db.schema import load_expected
+from moeen.db.schema import load_expected, orphans
 from moeen.db.security.strangers import strange_schemas, wrong_identity
 from moeen.db.sql import compose
 
@@ -97,6 +97,7 @@ def check(
     named = [*taken.findings(items), *trail.findings(connection, items)]
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
     found = [*named, *obstacles.findings(connection, items, live), *zones.findings(connection, items)]
+    found += _orphans(connection, items, told={finding.object for finding in found})
     found += [*held_by_prepared(connection), *held_by_idle(connection), *_opened_schemas(connection)]
     if not triggers_decided:
         found += [finding for item in items for finding in obstacles.trigger_findings(connection, item)]
@@ -177,6 +178,21 @@ def held_by_idle(connection: BaseDatabaseWrapper) -> list[Finding]:
         said = f"idle in a transaction for {seconds} s, holds locks on {tables}"
         found.append(Finding(f"session {pid} of {who}", Kind.IDLE_TRANSACTION, "ended", said, fix=fix))
     return found
+
+
+def _orphans(
+    connection: BaseDatabaseWrapper, items: Sequence[subject.Subject], *, told: Collection[str]
+) -> Iterator[Finding]:
+    """Under keys of the clinic's own, from or to the tables; a key that is made anew stops at them, as a restore does.
+
+    ``told``: what is known already, by TABLE.COLUMNS.
+    """
+    tables = {item.name: item.live for item in items}
+    for finding in orphans.findings(connection, deep=True, of=tables)[0] if tables else ():
+        table = tables.get(finding.table)
+        key = table.constraints.get(finding.name.part) if table and finding.name else None
+        if key is None or f"{finding.table}.{', '.join(key.columns)}" not in told:
+            yield finding
 
 
 def _opened_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
@@ -274,7 +290,11 @@ def missing_privileges(
         fix = Fix.by(RunSQL(ObjectName("", part=trigger), off), advice="and ENABLE it again after migrate")
         found.append(
             Finding(
-                f"event trigger {trigger}", Kind.PRIVILEGE, "tables can be made", "it fires, and none can be", fix=fix
+                f"event trigger {trigger}",
+                Kind.PRIVILEGE,
+                "what is tried goes through",
+                "it fires, and some fails",
+                fix=fix,
             )
         )
     for table in tables.values():
@@ -335,16 +355,43 @@ _RIGHTS_OF_OWNERS = """
 
 
 def _event_triggers(connection: BaseDatabaseWrapper) -> list[str]:
-    """Those of others that fire, where no table can be made for them; it is tried, and nothing of it stays."""
+    """Those of others that fire, where one refuses what migrate does; it is tried, and nothing of it stays.
+
+    A twin has them too, and no rows by which they may refuse.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT evtname::text FROM pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY 1")
+        names = [name for (name,) in cursor.fetchall()]
     try:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute("CREATE TEMPORARY TABLE moeen_tried (); DROP TABLE pg_temp.moeen_tried")
+            cursor.execute(_TRIED if names else "")
             transaction.set_rollback(True, using=connection.alias)
     except DatabaseError:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT evtname::text FROM pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY 1")
-            return [name for (name,) in cursor.fetchall()]
+        return names
     return []
+
+
+_TRIED = """
+    CREATE TEMPORARY TABLE moeen_tried (x integer);
+    ALTER TABLE pg_temp.moeen_tried ADD y integer DEFAULT 1, ENABLE ROW LEVEL SECURITY;
+    COMMENT ON TABLE pg_temp.moeen_tried IS 'tried';
+    CREATE INDEX moeen_tried_index ON pg_temp.moeen_tried (x);
+    ALTER INDEX pg_temp.moeen_tried_index RENAME TO moeen_tried_second;
+    DROP INDEX pg_temp.moeen_tried_second;
+    CREATE SEQUENCE pg_temp.moeen_tried_sequence;
+    CREATE VIEW pg_temp.moeen_tried_view AS SELECT 1 AS x;
+    DROP VIEW pg_temp.moeen_tried_view;
+    CREATE POLICY tried ON pg_temp.moeen_tried USING (true);
+    DROP POLICY tried ON pg_temp.moeen_tried;
+    CREATE FUNCTION pg_temp.moeen_tried() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    ALTER FUNCTION pg_temp.moeen_tried() VOLATILE;
+    CREATE TRIGGER tried BEFORE INSERT ON pg_temp.moeen_tried FOR EACH ROW EXECUTE FUNCTION pg_temp.moeen_tried();
+    DROP TRIGGER tried ON pg_temp.moeen_tried;
+    GRANT SELECT ON pg_temp.moeen_tried TO PUBLIC;
+    REVOKE SELECT ON pg_temp.moeen_tried FROM PUBLIC;
+    DROP FUNCTION pg_temp.moeen_tried();
+    DROP TABLE pg_temp.moeen_tried
+"""
 
 
 def unattainable_roles(connection: BaseDatabaseWrapper) -> tuple[Finding, ...]:

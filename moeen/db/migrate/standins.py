@@ -130,10 +130,22 @@ def make_unreadable(source: Connection, made: Connection) -> None:
             sql.SQL("{} {}").format(sql.Identifier(column), fragment(kind)) for column, kind in columns
         ]
         keys = source.execute(
-            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s AND contype IN ('p', 'u')", [oid]
+            """SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+               WHERE conrelid = %s AND contype IN ('p', 'u')""",
+            [oid],
         ).fetchall()
-        parts += [fragment(key) for (key,) in keys]
+        parts += [sql.SQL("CONSTRAINT {} {}").format(sql.Identifier(key), fragment(words)) for key, words in keys]
         _tried(made, sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(table, sql.SQL(", ").join(parts)))
+    # Both ends stand by now.
+    foreign = source.execute(
+        """SELECT n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint AS k
+           JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+           WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY (%(of)s) OR k.confrelid = ANY (%(of)s))""",
+        {"of": [oid for *_, oid in _unreadable(source)]},
+    ).fetchall()
+    for schema, name, key, words in foreign:
+        add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
+        _tried(made, add.format(sql.Identifier(schema, name), sql.Identifier(key), fragment(words)))
 
 
 def _unreadable(source: Connection) -> list[tuple[str, str, int]]:

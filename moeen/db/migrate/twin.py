@@ -117,7 +117,8 @@ def _dump(source: Login, programs: tools.Tools, *, left_out: Sequence[str]) -> b
     """The schema, as pg_dump writes it."""
     dump = [
         programs.program("pg_dump"), "--no-password", "--schema-only", "--format=custom", "--no-tablespaces",
-        "--no-subscriptions", "--no-security-labels", "--compress=0", f"--lock-wait-timeout={LOCK_WAIT_SECONDS * 1000}",
+        "--no-subscriptions", "--no-security-labels", "--compress=0", "--encoding=UTF8",
+        f"--lock-wait-timeout={LOCK_WAIT_SECONDS * 1000}",
         *(f"--exclude-table={name}" for name in left_out),
     ]  # fmt: skip
     environment = {**source.environment(application="moeen twin"), **programs.environment}

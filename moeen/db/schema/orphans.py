@@ -5,6 +5,7 @@ A restore adds the key anew, and fails on them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import groupby
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,8 +19,13 @@ from moeen.db.names import ObjectName
 LARGE_BYTES = 64 * 1024**2
 
 
-def findings(connection: BaseDatabaseWrapper, *, deep: bool) -> tuple[list[Finding], list[str]]:
-    """A finding for each key with orphans, and the tables that were not looked through, being large."""
+def findings(
+    connection: BaseDatabaseWrapper, *, deep: bool, of: Collection[str] | None = None
+) -> tuple[list[Finding], list[str]]:
+    """A finding for each key with orphans, and the tables that were not looked through, being large.
+
+    ``of``: only keys from or to these tables of schema public.
+    """
     keys: list[tuple[ObjectName, sql.Composed, str]] = []
     large: list[str] = []
     with connection.cursor() as cursor:
@@ -27,6 +33,8 @@ def findings(connection: BaseDatabaseWrapper, *, deep: bool) -> tuple[list[Findi
         rows = cursor.fetchall()
     for _, columns in groupby(rows, key=lambda row: row[0]):
         (_, name, schema, table, only, size, parent_schema, parent, *_), *_ = pairs = list(columns)
+        if of is not None and not {("public", one) for one in of} & {(schema, table), (parent_schema, parent)}:
+            continue
         key = ObjectName(schema, table, name)
         if size > LARGE_BYTES and not deep:
             large.append(key.relation.pretty())

@@ -233,7 +233,8 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+            SELECT n.nspname::text, p.proname::text, pg_get_function_identity_arguments(p.oid)
+            FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
             CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
             WHERE a.grantee = 0 AND (n.nspname = 'app' OR (n.nspname = 'public' AND p.prosecdef))
               AND (p.prosecdef OR NOT EXISTS (
@@ -241,9 +242,12 @@ def _open_functions(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
                 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid))
             """
         )
-        for (name,) in cursor.fetchall():
-            fix = Fix.by(Revoke(ObjectName.of("function", name), "EXECUTE", f"FUNCTION {name}", ("PUBLIC",)))
-            yield Finding(name, Kind.OPEN_FUNCTION, "granted by name", "open to PUBLIC", Severity.UNSAFE, fix)
+        for schema, name, arguments in cursor.fetchall():
+            function = ObjectName(schema, part=name, arguments=arguments)
+            fix = Fix.by(Revoke(function, "EXECUTE", compose("FUNCTION {f}", f=function.identifier()), ("PUBLIC",)))
+            yield Finding(
+                function.pretty(), Kind.OPEN_FUNCTION, "granted by name", "open to PUBLIC", Severity.UNSAFE, fix
+            )
         cursor.execute(
             """
             SELECT c.oid::regclass::text FROM pg_class c

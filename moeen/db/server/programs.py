@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -44,9 +45,14 @@ def package_dir() -> Path | None:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+def stands(program: Path) -> bool:
+    """Whether the program is there for us. In a folder that we may not look into, as sudo leaves on PATH, it is not."""
+    return os.path.isfile(program)
+
+
 def major_of(folder: Path) -> int | None:
     """The major version of the programs in a folder, None if there are none."""
-    program = next((folder / name for name in ("postgres", "pg_dump") if (folder / name).is_file()), None)
+    program = next((folder / name for name in ("postgres", "pg_dump") if stands(folder / name)), None)
     if program is None:
         return None
     try:

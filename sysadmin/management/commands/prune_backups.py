@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from moeen.db.backups import retention
+from moeen.db.errors import shown_on_a_line
 from sysadmin.management.arguments import whole
 from sysadmin.management.backup_console import BackupCommand, size
 
@@ -32,7 +33,9 @@ class Command(BackupCommand):
         )  # fmt: skip
         if not options["json"]:
             for entry in gone:
-                self.stdout.write(f"{entry.id}  {entry.database}  {entry.purpose}  {size(entry.bytes)}")
+                self.stdout.write(
+                    f"{entry.id}  {shown_on_a_line(entry.database)}  {entry.purpose}  {size(entry.bytes)}"
+                )
         if not options["dry_run"]:
             left = {entry.id for entry in gone}
             gone = retention.delete(place, gone)

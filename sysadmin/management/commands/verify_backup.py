@@ -11,9 +11,9 @@ from django.db import connections
 from moeen.db import backups
 from moeen.db.backups import origin, verify
 from moeen.db.backups.manifest import Damaged
+from moeen.db.errors import shown
 from sysadmin.management.arguments import jobs
 from sysadmin.management.backup_console import BackupCommand, Found, summary
-from sysadmin.management.tables import plain
 
 
 class Command(BackupCommand):
@@ -52,9 +52,9 @@ class Command(BackupCommand):
             self.print_json(report.as_dict())
         else:
             for finding in report.findings:
-                self.stdout.write(plain(finding.pretty()))
+                self.stdout.write(shown(finding.pretty()))
             for note in report.notes:
-                self.stderr.write(plain(note))
+                self.stderr.write(shown(note))
             counts = ", ".join(f"{number:,} {kind}" for kind, number in report.checked.items() if number)
             self.stdout.write(f"{report.id}  {'verified' if report.ok else 'NOT VERIFIED'}  ({report.seconds:.1f} s)")
             self.stdout.write(f"checked: {counts}")

@@ -634,6 +634,20 @@ def test_standing__server_ahead_of_its_archive__what_a_crash_would_lose(archived
     assert "would cost" in found.pretty()
 
 
+@pytest.mark.parametrize(("on", "worries"), [(True, 2), (False, 0)])
+def test_standing__archivist_of_another_server_where_archiving_is_off__no_worry(
+    archived, settings, tmp_path, on, worries
+):
+    """The embedded server's runs on where DATABASE_URL names another server for one command."""
+    settings.ARCHIVE, settings.ARCHIVE_DIR, settings.ARCHIVE_STATE = on, tmp_path / "none", tmp_path
+    (tmp_path / archivist.TROUBLE).write_text("The disk is full.")
+    with keeping._alone():
+        os.utime(tmp_path / "lock", (0, 0))
+        with Login.of_url(archived.target.url("moeen", user="moeen")).settled().in_django("archived"):
+            found = standing.look(connections["archived"])
+    assert len(found.worries) == worries, found.worries
+
+
 def test_unknown_error__of_the_server__is_waited_for(quickly, tmp_path, archived):
     """A server that never was is no trouble: the archivist ends after its patience."""
     keeper = keeper_of(archived.target, tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from django.core.management import load_command_class
 
 from moeen import cli
 from moeen.db import logs
+from moeen.db.interruption import interruptible
 from sysadmin.management import arguments, reference
 from sysadmin.management.arguments import Reason
 from tests import documents, servers
@@ -188,6 +190,28 @@ def test_interrupt__any_signal__exit_130_and_how_to_go_on(manage, name):
     assert (done.returncode, first_line(done)) == (130, "Cancelled.")
     assert "The same command goes on where it was" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interruptible__again_while_all_is_undone__is_not_heard(name):
+    number, undone = getattr(signal, name), []
+    before = signal.getsignal(number)
+
+    def work():
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+            undone.append("all")
+            raise
+
+    with pytest.raises(KeyboardInterrupt), interruptible(peace=60):
+        work()
+    assert (undone, signal.getsignal(number)) == (["all"], before)
+    undone.clear()
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        work()
+    assert undone == []
 
 
 def test_interrupt__while_the_program_loads__is_quiet(monkeypatch, capsys):

@@ -208,6 +208,11 @@ def test_explain__own_error__itself():
         (ConfigurationError("X is malformed."), "X is malformed.", USAGE),
         (OSError(errno.ENOSPC, "No space left on device"), "disk is full", FAILED),
         (psycopg.errors.DiskFull(), "disk is full", FAILED),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/mnt/x"),
+            "/mnt/x cannot be read or written: Read-only",
+            FAILED,
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "/etc/x"), "/etc/x cannot be read or written", FAILED),
         (KeyboardInterrupt(), "Cancelled.", INTERRUPTED),
     ],

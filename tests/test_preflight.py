@@ -70,12 +70,26 @@ def test_migrate__tables_of_another_owner__asks_for_the_least_and_works_when_it_
     new_database.drop(database)
 
 
-def test_migrate__database_of_no_encoding__is_refused_with_the_way(new_database, manage):
+def test_migrate__member_that_inherits_nothing__is_told_what_gives_it_the_rights(new_database, guest, manage):
+    _, name = guest
+    database = states.database(new_database, "core")
+    with database.admin() as admin:
+        admin.execute(f"ALTER ROLE {name} NOINHERIT; GRANT moeen TO {name}")
+        refused = manage("migrate", DATABASE_URL=database.target.url(database.name, user=name))
+        assert refused.returncode == 3
+        assert "table patients: membership in moeen" in refused.stderr
+        for statement in grants(refused.stderr):
+            admin.execute(statement)
+        assert admin.execute("SELECT pg_has_role(%s, 'moeen', 'USAGE')", [name]).fetchone() == (True,)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "WIN1256"])
+def test_migrate__database_of_another_encoding__is_refused_with_the_way(new_database, manage, encoding):
     database = new_database()
     with database.target.connect() as server:
         server.execute(f"DROP DATABASE {database.name}")
         server.execute(
-            f"CREATE DATABASE {database.name} OWNER {database.owner} TEMPLATE template0 ENCODING 'SQL_ASCII'"
+            f"CREATE DATABASE {database.name} OWNER {database.owner} TEMPLATE template0 ENCODING '{encoding}'"
             " LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
         )
     with database.connect() as connection:
@@ -83,7 +97,7 @@ def test_migrate__database_of_no_encoding__is_refused_with_the_way(new_database,
     for way in (("migrate",), ("migrate", "--plan")):
         refused = manage(*way, DATABASE_URL=database.url)
         assert refused.returncode == 3, refused.stderr
-        assert "SQL_ASCII" in refused.stderr
+        assert encoding in refused.stderr
         assert "ENCODING 'UTF8'" in refused.stderr
 
 

@@ -1,4 +1,4 @@
-"""Who an index that is built online waits for: sessions and prepared transactions are told of by name."""
+"""Whom a run waits for: told by name meanwhile, and refused beforehand where somebody forgot to end a transaction."""
 
 import pytest
 from django.db import connections
@@ -54,3 +54,49 @@ def test_build_index__others_in_transactions__are_named_while_it_waits(database,
         )
     assert any("application a report" in line and "build index t_a_idx on t" in line for line in told), told
     assert any("prepared transaction of a partner" in line and "ROLLBACK PREPARED" in line for line in told), told
+
+
+def test_patiently__session_of_another_role_holds_the_table__is_named_once_and_soon(database, monkeypatch):
+    monkeypatch.setattr(locks, "FIRST_LOOK_SECONDS", 0.3)
+    told = []
+    with database.admin() as admin, database.connect() as owner:
+        owner.execute("CREATE TABLE t (a int); CREATE TABLE u (a int)")
+        # One session that holds two tables; since when, only its own role may see.
+        admin.execute("CREATE ROLE other LOGIN; GRANT SELECT ON t, u TO other")
+        with database.connect(user="other", application_name="a report") as idle:
+            idle.execute("BEGIN; SELECT FROM t, u")
+
+            def tell(line):
+                told.append(line)
+                if " for pid " in line:
+                    idle.execute("COMMIT")
+
+            def change():
+                with locks.short_transaction(connections[database.alias]):
+                    connections[database.alias].cursor().execute("ALTER TABLE t ADD b int")
+
+            token = locks.waiting.set(locks.Waiting(listeners=[tell]))
+            try:
+                locks.patiently(connections[database.alias], change, purpose="add b on t", table="t")
+            finally:
+                locks.waiting.reset(token)
+            (named,) = [line for line in told if " for pid " in line]
+            pid = idle.info.backend_pid
+    who = f"pid {pid}, role other, application a report"
+    assert named == f"waiting to add b on t for {who}, in a transaction, which holds t, u"
+
+
+def test_held_by_idle__session_forgotten_in_a_transaction__is_named_with_its_tables(database, monkeypatch):
+    idle = database.connect(application_name="a report")
+    with database.connect() as owner:
+        owner.execute("CREATE TABLE t (a int)")
+        idle.execute("BEGIN; SELECT FROM t")
+        assert preflight.held_by_idle(connections[database.alias]) == []
+        monkeypatch.setattr(preflight, "IDLE_SECONDS", 0)
+        (held,) = preflight.held_by_idle(connections[database.alias])
+        pid = idle.info.backend_pid
+        assert held.object == f"session {pid} of moeen, application a report"
+        assert held.kind == Kind.IDLE_TRANSACTION
+        assert held.found.endswith("holds locks on t")
+        assert owner.execute(held.fix.advice.rpartition(": ")[2]).fetchone() == (True,)
+    idle.close()

@@ -140,12 +140,18 @@ def _from_python(exc: BaseException) -> MoeenError | None:
         return ConfigurationError(
             f"The project is not configured: {exc}", next_step="See .env.example for every setting."
         )
-    if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return _disk_full("The disk is full" + (f" ({exc.filename})." if exc.filename else "."))
     if isinstance(exc, PermissionError) and exc.filename:
         return MoeenError(
             f"{exc.filename} cannot be read or written: {of_file(exc)}.",
             next_step="Run the command as the user whose it is, or give it to the one who runs commands.",
+            code=Code.FILE,
+        )
+    if isinstance(exc, OSError) and exc.errno in (errno.EROFS, errno.EIO, errno.ESTALE) and exc.filename:
+        return MoeenError(
+            f"{exc.filename} cannot be read or written: {of_file(exc)}.",
+            next_step="Look at the disk that it lies on, and how that is mounted.",
             code=Code.FILE,
         )
     if isinstance(exc, DjangoError | DjangoDatabaseError):

@@ -190,6 +190,7 @@ class Kind(enum.StrEnum):
     GOES_BLIND = "role that goes blind"
     TRIGGER_FIRES = "trigger that fires"
     PREPARED_TRANSACTION = "prepared transaction"
+    IDLE_TRANSACTION = "idle transaction"
 
     # --- rules of row security ------------------------------------------------------------------------------------
     ACCESS = "access"

@@ -106,13 +106,15 @@ class TakeAttributes(Action):
 
 @dataclass(frozen=True)
 class GrantRole(Action):
-    """A role's membership, to another."""
+    """A role's membership, to another. ``inherit``: its rights as well, whatever the other's default (from 16 on)."""
 
     to: str = ""
+    inherit: bool = False
     deed = Deed.ADD
 
     def statements(self) -> tuple[str, ...]:
-        return (compose("GRANT {r} TO {to}", r=self.target.part, to=self.to),)
+        granted = compose("GRANT {r} TO {to}", r=self.target.part, to=self.to)
+        return (f"{granted} WITH INHERIT TRUE" if self.inherit else granted,)
 
 
 @dataclass(frozen=True)

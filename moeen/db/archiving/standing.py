@@ -140,11 +140,12 @@ def _worries(pid: int | None, spans: list[Span], lost: float | None, size: int, 
     if settings.ARCHIVE and pid is None and not stopped:
         found.append("no archivist runs: manage.py archive start")
     trouble = keeping.own_folder() / TROUBLE
-    if trouble.exists():
+    if settings.ARCHIVE and trouble.exists():
         found.append(" ".join(trouble.read_text(encoding="utf-8").split()))
-    if not spans and keeping.age() > _FIRST_BASE_SECONDS:
+    # Where it is off, the one that runs here is of another server: the embedded one's, for whom DATABASE_URL names one.
+    if settings.ARCHIVE and not spans and keeping.age() > _FIRST_BASE_SECONDS:
         found.append("no moment can be had: there is no base yet")
-    if lost is not None and min(lost, keeping.age()) > PROMISED_SECONDS:
+    if settings.ARCHIVE and lost is not None and min(lost, keeping.age()) > PROMISED_SECONDS:
         found.append(f"the archive is {lost:.0f} s behind; {PROMISED_SECONDS:.0f} s are promised")
     found += [f"moments are missing behind {shown(span.until)}: {span.gap}" for span in spans if span.gap]
     limit = settings.ARCHIVE_GB * 1_000_000_000

@@ -23,7 +23,7 @@ from moeen.db.backups.pg_dump import PgDump
 from moeen.db.backups.store import Store
 from moeen.db.codes import Code
 from moeen.db.errors import FINDINGS, USAGE, MoeenError
-from moeen.db.interruption import interruptible
+from moeen.db.interruption import PEACE_SECONDS, interruptible
 from moeen.db.logs import logger
 from moeen.db.version import project_version
 
@@ -100,7 +100,7 @@ def take_from(
     log = logger("backup")
     try:
         # SIGTERM ends pg_dump too, and leaves no unfinished dump in the clear.
-        with interruptible():
+        with interruptible(peace=PEACE_SECONDS):
             done = _take(login, store, signer, jobs, label, purpose, list(recipients), tell)
     except BaseException as error:
         log.error("backup failed", extra={"error": type(error).__name__, "cause": getattr(error, "cause", "")})

@@ -51,7 +51,7 @@ from moeen.db.codes import Code
 from moeen.db.engine.project import refuse_other_project
 from moeen.db.errors import FINDINGS, MoeenError
 from moeen.db.findings import Finding
-from moeen.db.interruption import interruptible
+from moeen.db.interruption import PEACE_SECONDS, interruptible
 from moeen.db.kinds import Kind
 from moeen.db.logs import logger
 
@@ -238,7 +238,7 @@ def put_back(
     """
     log = logger("backup")
     try:
-        with interruptible():
+        with interruptible(peace=PEACE_SECONDS):
             done = _put_back(
                 store,
                 name,

@@ -133,7 +133,10 @@ class Store:
         data = manifest.sealed(fact)
         file = manifest.PIN if isinstance(fact, Pin) else manifest.VERIFIED
         if self.folder is not None:
-            _write(self.folder / name, file, data)
+            try:
+                _write(self.folder / name, file, data)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.folder / name / file)) from error
             return
         assert self.storage is not None
         path = f"{name}/{file}"

@@ -28,7 +28,7 @@ from moeen.db.sql import compose
 T = TypeVar("T")
 #: A transaction that has held its lock so long is likely to hold it on.
 OCCUPIED_SECONDS = 0.1
-#: When a statement that waits as long as it must is looked at first, and how often afterwards.
+#: When whoever a statement waits for is looked at first, and how often afterwards.
 FIRST_LOOK_SECONDS, LOOK_SECONDS = 4.0, 30.0
 
 
@@ -66,21 +66,28 @@ waiting: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
 class Blocker:
     """A session that holds a lock; what it runs is its own business and may hold patient data.
 
-    ``prepared``: no session does, but a prepared transaction of this name.
+    ``seconds``: since when it is in its transaction; None where this role may not see that. ``tables``: those of schema
+    public that it holds, where they are known. ``prepared``: no session, but a prepared transaction of this name.
     """
 
     pid: int
     role: str
     application: str
-    seconds: float
+    seconds: float | None
+    tables: str = ""
     prepared: str = ""
 
     def pretty(self) -> str:
         if self.prepared:
             end = compose("ROLLBACK PREPARED {n}", n=sql.Literal(self.prepared))
-            return f"prepared transaction {self.prepared}, role {self.role}, for {self.seconds:.0f} s ({end} ends it)"
+            return f"prepared transaction {self.prepared}, role {self.role}{self._time} ({end} ends it)"
         application = f", application {self.application}" if self.application else ""
-        return f"pid {self.pid}, role {self.role}{application}, in a transaction for {self.seconds:.0f} s"
+        tables = f", which holds {self.tables}" if self.tables else ""
+        return f"pid {self.pid}, role {self.role}{application}, in a transaction{self._time}{tables}"
+
+    @property
+    def _time(self) -> str:
+        return "" if self.seconds is None else f" for {self.seconds:.0f} s"
 
 
 class GaveUp(MoeenError):
@@ -124,6 +131,7 @@ def patiently(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpo
     if connection.in_atomic_block:
         return action()
     rule, spent = patience.get(), waiting.get()
+    begun, look_at = time.monotonic(), FIRST_LOOK_SECONDS
     for attempt in range(rule.tries):
         started = time.monotonic()
         try:
@@ -134,11 +142,17 @@ def patiently(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpo
                 raise
             if attempt + 1 == rule.tries:
                 raise GaveUp(purpose, rule.tries, find_blockers(connection)) from error
+        pause = rule.pause(attempt)
         if spent is not None:
             spent.retries += 1
+            lines = [f"waiting for a lock to {purpose} (try {attempt + 2} of {rule.tries})"]
+            if spent.listeners and time.monotonic() - begun + pause > look_at:
+                look_at = time.monotonic() - begun + LOOK_SECONDS
+                lines += [f"waiting to {purpose} for {blocker.pretty()}" for blocker in find_blockers(connection)]
             for tell in spent.listeners:
-                tell(f"waiting for a lock to {purpose} (try {attempt + 2} of {rule.tries})")
-        time.sleep(rule.pause(attempt))
+                for line in lines:
+                    tell(line)
+        time.sleep(pause)
         if spent is not None:
             spent.seconds += time.monotonic() - started
     raise AssertionError("unreachable: the last try returns or raises")
@@ -166,22 +180,30 @@ def is_occupied(connection: BaseDatabaseWrapper, table: str) -> bool:
 def find_blockers(connection: BaseDatabaseWrapper) -> list[Blocker]:
     """Other sessions that hold locks on tables of this database inside a transaction, the oldest first."""
     with connections[connection.alias].cursor() as cursor:
+        # Since when a session of another role is in its transaction is not seen: xact_start is NULL.
         cursor.execute(
             """
-            SELECT DISTINCT a.pid, a.usename, a.application_name, extract(epoch FROM clock_timestamp() - a.xact_start)
+            SELECT a.pid, a.usename, a.application_name, extract(epoch FROM statement_timestamp() - a.xact_start),
+                   string_agg(DISTINCT c.relname::text, ', ' ORDER BY c.relname::text)
             FROM pg_locks l
             JOIN pg_stat_activity a ON a.pid = l.pid
             JOIN pg_class c ON c.oid = l.relation
             WHERE l.granted AND l.locktype = 'relation' AND l.pid <> pg_backend_pid()
               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-              AND c.relnamespace = 'public'::regnamespace AND a.xact_start IS NOT NULL
-            ORDER BY 4 DESC LIMIT 5
+              AND c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+            GROUP BY a.pid, a.usename, a.application_name, a.xact_start
+            ORDER BY 4 DESC NULLS LAST LIMIT 5
             """
         )
         found = [
-            Blocker(pid, role or "?", application or "", float(age or 0)) for pid, role, application, age in cursor
+            Blocker(pid, role or "?", program or "", _seconds(age), tables)
+            for pid, role, program, age, tables in cursor
         ]
     return [*found, *_prepared(connections[connection.alias])]
+
+
+def _seconds(age: object) -> float | None:
+    return None if age is None else float(cast("float", age))
 
 
 def _prepared(connection: BaseDatabaseWrapper) -> list[Blocker]:
@@ -236,6 +258,6 @@ def _waited_for(connection: BaseDatabaseWrapper, pid: int) -> list[Blocker]:
             [pid],
         )
         rows = cursor.fetchall()
-    found = [Blocker(by, role or "?", program or "", float(age or 0)) for by, role, program, age in rows if by]
+    found = [Blocker(by, role or "?", program or "", _seconds(age)) for by, role, program, age in rows if by]
     # A prepared transaction has no session: its pid is 0.
     return [*found, *(_prepared(connection) if len(found) < len(rows) else [])]

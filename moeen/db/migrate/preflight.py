@@ -28,7 +28,7 @@ from moeen.db.migrate.refusals import (
     Captured,
     HalfAdopted,
     MissingPrivileges,
-    NoEncoding,
+    NotUTF8,
     StrangersSchema,
     UnfitSession,
 )
@@ -40,8 +40,8 @@ from moeen.db.security.strangers import strange_schemas, wrong_identity
 from moeen.db.sql import compose
 
 Plan = Sequence[tuple[Migration, bool]]
-#: What was prepared that long ago is not about to be committed.
-PREPARED_SECONDS = 60
+#: A transaction that was prepared, or has done nothing, for so long is not about to end.
+PREPARED_SECONDS = IDLE_SECONDS = 60
 #: The database's name, and the tables that stand in schema public and are no extension's.
 STANDING = """
     SELECT current_database(), coalesce(array_agg(c.relname::text ORDER BY 1), '{}') FROM pg_class AS c
@@ -66,11 +66,11 @@ def check(
 
     ``triggers_decided``: somebody said what becomes of others' triggers at the rows that are changed.
 
-    Raises NoEncoding, UnfitSession, StrangersSchema, MissingPrivileges, HalfAdopted, Captured or AdoptionRefused.
+    Raises NotUTF8, UnfitSession, StrangersSchema, MissingPrivileges, HalfAdopted, Captured or AdoptionRefused.
     """
     pending = [migration for migration, backwards in plan if not backwards]
     if pending:
-        _refuse_bytes(connection)
+        _refuse_encoding(connection)
         _refuse_session(connection)
     # What a stranger wrote is not called.
     strange = (list(strange_schemas(connection)) or list(wrong_identity(connection))) if pending else []
@@ -98,7 +98,7 @@ def check(
     items += _altered(connection, [model for table, model in changed.items() if table in live.keys() - wanted], live)
     found = [*named, *obstacles.findings(connection, items, live), *zones.findings(connection, items)]
     found += _orphans(connection, items, told={finding.object for finding in found})
-    found += [*held_by_prepared(connection), *_opened_schemas(connection)]
+    found += [*held_by_prepared(connection), *held_by_idle(connection), *_opened_schemas(connection)]
     if not triggers_decided:
         found += [finding for item in items for finding in obstacles.trigger_findings(connection, item)]
     if found:
@@ -152,6 +152,34 @@ def held_by_prepared(connection: BaseDatabaseWrapper) -> list[Finding]:
     return found
 
 
+def held_by_idle(connection: BaseDatabaseWrapper) -> list[Finding]:
+    """Sessions that sit in a transaction, do nothing, and hold locks on tables of schema public: somebody forgot them.
+
+    Those of other roles are seen where this one may (pg_read_all_stats).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT a.pid, concat_ws(', application ', a.usename, nullif(a.application_name, '')),
+                      extract(epoch FROM statement_timestamp() - a.state_change)::int,
+                      string_agg(DISTINCT c.relname::text, ', ' ORDER BY c.relname::text)
+               FROM pg_stat_activity AS a
+               JOIN pg_locks AS l ON l.pid = a.pid AND l.granted AND l.locktype = 'relation'
+               JOIN pg_class AS c ON c.oid = l.relation AND c.relkind IN ('r', 'p', 'v', 'm')
+               WHERE a.datname = current_database() AND l.database = a.datid AND a.pid <> pg_backend_pid()
+                 AND c.relnamespace = 'public'::regnamespace AND a.state LIKE 'idle in transaction%%'
+                 AND a.state_change <= statement_timestamp() - make_interval(secs => %s)
+               GROUP BY 1, 2, 3 ORDER BY 1""",
+            [IDLE_SECONDS],
+        )
+        held = cursor.fetchall()
+    found = []
+    for pid, who, seconds, tables in held:
+        fix = Fix(advice=f"COMMIT or ROLLBACK there, or end that session: SELECT pg_terminate_backend({pid})")
+        said = f"idle in a transaction for {seconds} s, holds locks on {tables}"
+        found.append(Finding(f"session {pid} of {who}", Kind.IDLE_TRANSACTION, "ended", said, fix=fix))
+    return found
+
+
 def _orphans(
     connection: BaseDatabaseWrapper, items: Sequence[subject.Subject], *, told: Collection[str]
 ) -> Iterator[Finding]:
@@ -189,13 +217,13 @@ def _opened_schemas(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
         )
 
 
-def _refuse_bytes(connection: BaseDatabaseWrapper) -> None:
-    """Raises NoEncoding where the database takes any bytes for text: Arabic could be anything there."""
+def _refuse_encoding(connection: BaseDatabaseWrapper) -> None:
+    """Raises NotUTF8: ours fold Arabic letters and numerals that no other encoding of PostgreSQL has all of."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT getdatabaseencoding() = 'SQL_ASCII'")
-        (bytes_only,) = cursor.fetchone()
-    if bytes_only:
-        raise NoEncoding
+        cursor.execute("SELECT getdatabaseencoding()")
+        (encoding,) = cursor.fetchone()
+    if encoding != "UTF8":
+        raise NotUTF8(encoding)
 
 
 def _refuse_session(connection: BaseDatabaseWrapper) -> None:
@@ -278,11 +306,28 @@ def missing_privileges(
             grant = Grant(table.identity, missing, compose("TABLE {t}", t=table.identity.identifier()), (role,))
             found.append(Finding(f"table {table.name}", Kind.PRIVILEGE, missing, "withheld", fix=Fix.by(grant)))
         if table.owner not in owned:
-            wanted, fix = f"membership in {table.owner}", Fix.by(GrantRole(ObjectName("", part=table.owner), role))
+            wanted, fix = f"membership in {table.owner}", _join(connection, table.owner)
             if owners.get(table.owner):  # a member of a superuser may do everything
                 wanted, fix = "an owner that is no superuser", Fix.by(SetOwner(table.identity, owner=role))
             found.append(Finding(f"table {table.name}", Kind.TABLE_OWNER, wanted, role, fix=fix))
     return role, tuple(found)
+
+
+def _join(connection: BaseDatabaseWrapper, owner: str) -> Fix:
+    """Membership that brings the owner's rights along: a role that does not inherit may be a member already."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT current_setting('server_version_num')::int, rolname, rolinherit,
+                      rolinherit AND NOT pg_has_role(oid, %s::regrole, 'MEMBER')
+               FROM pg_roles WHERE rolname = current_user""",
+            [compose("{o}", o=owner)],
+        )
+        version, role, inherits, plainly = cursor.fetchone()
+    joined, target = ObjectName("", part=owner), ObjectName("", part=role)
+    if version >= 160000:
+        return Fix.by(GrantRole(joined, role, inherit=not plainly))
+    inherit = [] if inherits else [RunSQL(target, compose("ALTER ROLE {r} INHERIT", r=role))]
+    return Fix.by(GrantRole(joined, role), *inherit)
 
 
 def _withheld(connection: BaseDatabaseWrapper, table: catalog.Table) -> str:

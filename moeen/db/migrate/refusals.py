@@ -151,17 +151,22 @@ class UnfitSession(MoeenError):
         )
 
 
-class NoEncoding(MoeenError):
-    """The database holds bytes of no encoding in particular."""
+class NotUTF8(MoeenError):
+    """The database's encoding lacks characters that our functions name, or is none at all."""
 
     default_code = Code.NOT_ADOPTABLE
 
-    def __init__(self) -> None:
+    def __init__(self, encoding: str) -> None:
+        why, dump = "has no place for characters that ours need, such as Arabic numerals", "pg_dump"
+        checked = ""
+        if encoding == "SQL_ASCII":
+            why = "is none: its text is bytes that nobody has checked"
+            dump = "pg_dump --encoding=ENCODING, naming the one that its programs wrote (such as UTF8 or WIN1256),"
+            checked = "What is not of the encoding is named by its line then. "
         super().__init__(
-            "The database's encoding is SQL_ASCII: its text is bytes that nobody has checked. Nothing was changed.",
-            next_step="Dump it with pg_dump --encoding=ENCODING, naming the one that its programs wrote (such as UTF8 "
-            "or WIN1256), and restore that into a database made with ENCODING 'UTF8' TEMPLATE template0: what is not "
-            "of the encoding is named by its line then. Name the new database in DATABASE_URL.",
+            f"The database's encoding {encoding} {why}. Nothing was changed.",
+            next_step=f"Dump it with {dump} and restore that with psql into a database made with ENCODING 'UTF8' "
+            f"TEMPLATE template0, which converts the text. {checked}Name the new database in DATABASE_URL.",
             exit_code=FINDINGS,
         )
 

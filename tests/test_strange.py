@@ -178,6 +178,32 @@ def test_migrate__triggers_that_fire_and_change_the_session__do_not_lead_it_astr
     assert migrate(database, fire_triggers=True, no_rehearsal="a twin has no rows") == ""
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_migrate__columns_by_whose_collation_case_is_nothing__are_read_as_ours_will_hold_them(strange, place):
+    database = strange(place)
+    with database.connect() as owner:
+        if owner.execute("SELECT FROM pg_collation WHERE collprovider = 'i'").fetchone() is None:
+            pytest.skip("this server was built without ICU")
+        owner.execute(
+            """
+            CREATE COLLATION clinic_any (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+            ALTER TABLE patients ALTER COLUMN date_of_birth TYPE text COLLATE clinic_any;
+            ALTER TABLE doctors ADD COLUMN public_id varchar(255) COLLATE clinic_any;
+            UPDATE doctors SET public_id = 'DOC_' || id WHERE id = (SELECT id FROM doctors LIMIT 1);
+            ALTER TABLE users ALTER COLUMN role TYPE varchar(50) COLLATE clinic_any;
+            UPDATE users SET role = 'User' WHERE id = (SELECT id FROM users WHERE role = 'user' LIMIT 1);
+            """
+        )
+    before = law.everything(database)
+    said = migrate(database)
+    assert "users.role: values not allowed" in said
+    assert "doctors.public_id: values not allowed" in said
+    assert law.everything(database) == before
+    with database.connect() as owner:
+        owner.execute("UPDATE users SET role = 'user' WHERE role = 'user'; UPDATE doctors SET public_id = NULL")
+    keeps_the_law(database)
+
+
 @pytest.mark.parametrize(
     "what",
     [

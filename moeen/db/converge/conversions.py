@@ -47,12 +47,15 @@ def _is_key(item: Subject, name: str) -> bool:
 
 
 def current(item: Subject, name: str) -> sql.Composable:
-    """The value of a live column as the declared type will hold it; NULL of one that cannot be held."""
-    value, found = sql.Identifier(name), way(item, name)
-    if found is None or not found.using:
+    """The value of a live column as the declared type, and its collation, will hold it; NULL of one that cannot be."""
+    value, found, want = sql.Identifier(name), way(item, name), item.pattern.columns[name]
+    if found is None:
         return value
-    new = fragment(found.using).format(value)
-    if not found.misfit:
+    new = fragment(found.using).format(value) if found.using else value
+    if want.type.startswith(_TEXTS) and want.collation != item.live.columns[name].collation:
+        # By the clinic's own, words that differ for ours may be the same.
+        new = sql.SQL("({} COLLATE {})").format(new, sql.Identifier(want.collation or "default"))
+    if not (found.using and found.misfit):
         return new
     return sql.SQL("CASE WHEN {} THEN NULL ELSE {} END").format(fragment(found.misfit).format(value), new)
 
@@ -63,7 +66,9 @@ def conversion(live: str, want: str) -> Conversion | None:
         return Conversion()
     one, other = _Type.parse(live), _Type.parse(want)
     make = _WAYS.get(other.name)
-    return make(one, other) if make else None
+    found = make(one, other) if make else None
+    # Another collation may know no regular expressions.
+    return replace(found, misfit=found.misfit.replace("::text", '::text COLLATE "C"')) if found else None
 
 
 @dataclass(frozen=True)

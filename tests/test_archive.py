@@ -485,6 +485,24 @@ def test_archivist__piece_that_the_server_never_wrote__put_aside_told_and_no_end
     assert [forged in line for line in archive.refused()] == [True]
 
 
+def test_archivist__key_that_is_not_believed_here__says_so_and_makes_no_bases(archived, quickly, settings, tmp_path):
+    settings.BACKUP_PUBLIC_KEYS = [keys.Signer.made().public.text()]
+    keeper = keeper_of(archived.target, tmp_path)
+    thread = running(keeper)
+    try:
+        wait_for(lambda: (keeper.own / archivist.TROUBLE).exists())
+        assert "BACKUP_PUBLIC_KEYS does not hold" in (keeper.own / archivist.TROUBLE).read_text()
+        time.sleep(2)
+        assert archive_of(tmp_path).bases.ids() == []
+        settings.BACKUP_PUBLIC_KEYS = []
+        wait_for(lambda: reaches(tmp_path, datetime(2000, 1, 1, tzinfo=UTC)))
+    finally:
+        keeper.stop()
+        thread.join()
+        with archived.target.connect() as connection:
+            receiver.release(connection, keeper.slot)
+
+
 def test_archivist__trouble_of_one_that_has_ended__over_once_all_is_well(archived, quickly, tmp_path):
     keeper = keeper_of(archived.target, tmp_path)
     keeper.own.mkdir()

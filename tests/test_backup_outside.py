@@ -63,6 +63,41 @@ def put_back(clinic, name, **how):
     return done, replace(database, name=name)
 
 
+def test_round_trip__columns_of_a_platforms_types__come_back_with_their_rows(new_database, tmp_path):
+    database = hosted(new_database)
+    with database.admin() as connection:
+        connection.execute(
+            """
+            CREATE TYPE auth."odd; 'type" AS ENUM ('it''s', '"b"; --', 'ج');
+            CREATE DOMAIN auth.slug AS varchar(20) CHECK (VALUE <> '');
+            CREATE FUNCTION auth.of(auth.level, auth.slug) RETURNS auth.level LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+            """
+        )
+    with database.connect() as connection:
+        connection.execute(
+            """
+            CREATE TABLE visits (
+                n int, level auth.level NOT NULL DEFAULT 'aal1', odd auth."odd; 'type"[], slug auth.slug);
+            INSERT INTO visits VALUES (1, 'aal2', ARRAY['it''s', '"b"; --']::auth."odd; 'type"[], 'x');
+            CREATE INDEX visits_high ON visits (n) WHERE level = 'aal2';
+            ALTER TABLE visits ADD CHECK (auth.of(level, slug) IS DISTINCT FROM 'aal1');
+            """
+        )
+    at = backups.place(tmp_path)
+    taken = backups.take(database, at)
+    assert verify.prove(at, taken.id).findings == ()
+    done, restored = put_back((database, at, taken), "of_types")
+    try:
+        assert done.findings == ()
+        assert any("auth.level, auth.odd; 'type, auth.slug" in note for note in done.notes)
+        with restored.connect() as connection:
+            assert connection.execute("SELECT n, level::text, odd::text[] FROM visits").fetchall() == [
+                (1, "aal2", ["it's", '"b"; --'])
+            ]
+    finally:
+        database.target.drop("of_types")
+
+
 def test_verify__what_leans_on_the_platform__verified_and_what_it_is_whole_without_said(clinic):
     _, at, taken = clinic
     report = verify.prove(at, taken.id)
@@ -130,13 +165,13 @@ def test_verify__a_type_of_the_platform_in_a_column__named_in_the_live_database_
     wrapper = connections[database.alias]
     assert restorable.findings(wrapper)[0] == []
     with database.admin() as connection:
-        connection.execute("GRANT USAGE ON TYPE auth.level TO moeen")
+        connection.execute("CREATE TYPE auth.pair AS (a int, b int)")
     with database.connect() as connection:
-        connection.execute("CREATE TABLE steps (id int, level auth.level)")
+        connection.execute("CREATE TABLE steps (id int, pair auth.pair, level auth.level)")
     (found,) = restorable.findings(wrapper)[0]
     assert found.kind is Kind.MADE_BY_NO_RESTORE
-    assert "public.steps.level" in found.object
-    assert "auth.level" in found.found
+    assert "public.steps.pair" in found.object
+    assert "auth.pair" in found.found
     at = backups.place(tmp_path)
     assert not verify.prove(at, backups.take(database, at).id).ok
     wrapper.close()

@@ -519,6 +519,30 @@ def test_signature__public_key_alone__verifies_and_no_key_refuses(copied, two, s
     assert trust.manifest_of(copied, two[1].name).id == two[1].name
 
 
+@pytest.mark.parametrize("opened", ["file", "folder", "owner"])
+def test_signature__public_keys_that_others_may_change__none_is_believed(two, settings, tmp_path, manage, opened):
+    """Whoever can write there could add a key of their own, and every backup of theirs would be a good one."""
+    at = backups.place(tmp_path / "store")
+    shutil.copytree(two[1], at.folder / two[1].name)
+    folder = tmp_path / "keys"
+    folder.mkdir(mode=0o755)
+    (folder / "backup.pub").write_text("\n".join(key.text() for key in keys.trusted()))
+    settings.BACKUP_SIGNING_KEY = folder / "backup.key"
+    assert trust.state(at, two[1].name) == trust.SIGNED
+    if opened == "owner":
+        if os.geteuid():
+            pytest.skip("only root can give a file away")
+        os.chown(folder / "backup.pub", pwd.getpwnam("nobody").pw_uid, -1)
+    else:
+        (folder / "backup.pub" if opened == "file" else folder).chmod(0o666 if opened == "file" else 0o777)
+    for look in (trust.state, trust.manifest_of):
+        with pytest.raises(MoeenError, match="others may change it") as refusal:
+            look(at, two[1].name)
+        assert refusal.value.exit_code == 3
+    done = manage("list_backups", BACKUP_DIR=str(at.folder), BACKUP_SIGNING_KEY=str(settings.BACKUP_SIGNING_KEY))
+    assert (done.returncode, "others may change it" in done.stderr) == (3, True), done.stderr
+
+
 def test_take__without_a_key__refused_and_made_for_the_embedded_server_alone(filled, settings, tmp_path):
     settings.BACKUP_SIGNING_KEY = tmp_path / "keys" / "backup.key"
     at = backups.place(tmp_path / "store")

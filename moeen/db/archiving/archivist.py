@@ -24,7 +24,7 @@ import psycopg
 from moeen.db import alarm
 from moeen.db.archiving import bases, reach, receiver, segments
 from moeen.db.archiving.papers import REFUSED, Archive, Base, end_of, lsn
-from moeen.db.backups import inventory, tools
+from moeen.db.backups import inventory, keys, tools
 from moeen.db.backups.keys import Signer
 from moeen.db.backups.login import Login
 from moeen.db.backups.store import is_ahead
@@ -130,6 +130,7 @@ class Archivist:
         try:
             while not self._stopping:
                 self._wake.clear()
+                self._refuse_unbelieved()
                 if self._is_ahead(connection, archive):
                     return
                 self._ship(connection, archive, programs, incoming)
@@ -249,6 +250,16 @@ class Archivist:
                 f"The disk of {archive.folder} or {self.own} is nearly full: archiving has ended, so that the "
                 "server can go on. It begins anew once there is room.",
                 next_step="Make room on that disk, or let ARCHIVE_DIR name another.",
+            )
+
+    def _refuse_unbelieved(self) -> None:
+        """What nobody here believes counts for nothing, and a base would be made each time, until the disk is full."""
+        if self.signer.public not in keys.trusted():
+            raise MoeenError(
+                f"Nothing is archived: it would be signed with the key {self.signer.public.name}, which "
+                "BACKUP_PUBLIC_KEYS does not hold.",
+                next_step="Add it to them (manage.py make_backup_keys --show).",
+                code=Code.BACKUP_KEY,
             )
 
     # -- the archive -----------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,9 +171,32 @@ def trusted() -> list[PublicKey]:
 
 
 def trusted_if_any() -> list[PublicKey]:
-    """The same where none need be known. Raises MoeenError for a text that is no public key."""
-    words: list[str] = list(settings.BACKUP_PUBLIC_KEYS) or secret_files.read(public_file()).split()
+    """The same where none need be known. Raises MoeenError for a text that is no public key, and for a file of them
+    that others may change: who can write there would be believed."""
+    words: list[str] = list(settings.BACKUP_PUBLIC_KEYS)
+    if not words and (text := secret_files.read(public_file())):
+        _refuse_changeable(public_file())
+        words = text.split()
     return [PublicKey.parse(word) for word in words]
+
+
+def _refuse_changeable(path: Path) -> None:
+    """Raise MoeenError (3) where others than us, root and the project's owner may write it, or put another there.
+
+    A folder that its group may write is no hindrance: where everybody has a group of their own, all are so.
+    """
+    trusted = {0, os.geteuid(), os.stat(settings.BASE_DIR).st_uid}
+    file, folder = path.stat(), path.resolve().parent.stat()
+    above = {*path.absolute().parents, *path.resolve().parents}
+    is_open = any(facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX for facts in map(os.stat, above))
+    if is_open or not {file.st_uid, folder.st_uid} <= trusted or file.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise MoeenError(
+            f"{path} says whose backups are believed, and others may change it. Nothing was changed.",
+            next_step="Look whose keys are in it. Then let it and its folder belong to who runs the commands, and "
+            "`chmod go-w` both; or name the keys in BACKUP_PUBLIC_KEYS.",
+            exit_code=FINDINGS,
+            code=Code.BACKUP_KEY,
+        )
 
 
 def _decoded(text: str, prefix: str) -> bytes:

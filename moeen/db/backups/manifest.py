@@ -189,8 +189,9 @@ class Content:
         for stub in self.stubs:
             if stub.schema.startswith("pg_") or not all(map(_declares, (stub.arguments, stub.result))):
                 raise Unfit("a function of the platform is none")
-        if any(table.schema.startswith("pg_") for table in self.outside.tables):
-            raise Unfit("a table of the platform is none")
+        schemas = [table.schema for table in self.outside.tables] + [kind.schema for kind in self.outside.types]
+        if any(schema.startswith("pg_") for schema in schemas):
+            raise Unfit("a table or a type of the platform is none")
         if not set(self.inventory) >= _NEEDED:
             raise Unfit("its kinds of objects are not those of a database")
 

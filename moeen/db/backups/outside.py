@@ -1,4 +1,4 @@
-"""What a backup leaves out and its objects lean on: functions and tables of schemas that are somebody else's.
+"""What a backup leaves out and its objects lean on: functions, tables and types of schemas that are somebody else's.
 
 A hosted platform's (`auth`) are the platform's to back up. A restore makes stand-ins of what is missing (`stubs`).
 """
@@ -43,6 +43,16 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Type:
+    """An enum of a schema that is left out, with its labels, or a domain over `base`; covered objects refer to it."""
+
+    schema: str
+    name: str
+    labels: list[str]
+    base: str
+
+
+@dataclass(frozen=True)
 class ForeignKey:
     """A foreign key of a covered table to one that is left out, whose rows a restore need not find."""
 
@@ -63,6 +73,7 @@ class Outside:
     tables: list[Table] = field(default_factory=list)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
     triggers: dict[str, str] = field(default_factory=dict)
+    types: list[Type] = field(default_factory=list)
 
 
 def functions(connection: Connection, left_out: list[str]) -> list[Stub]:
@@ -82,13 +93,14 @@ def functions(connection: Connection, left_out: list[str]) -> list[Stub]:
 
 
 def read(connection: Connection, covered: list[str], left_out: list[str]) -> Outside:
-    """The tables, foreign keys and triggers between what is covered and what is left out."""
+    """The tables, types, foreign keys and triggers between what is covered and what is left out."""
     between = {"covered": covered, "left_out": left_out}
     tables = connection.execute(_TABLES, between).fetchall()
     keys = connection.execute(_FOREIGN_KEYS, between).fetchall()
     triggers = connection.execute(_TRIGGERS, between).fetchall()
+    types = [Type(*row) for row in connection.execute(_TYPES, between).fetchall()]
     made = [Table(schema, name, [Column(*column) for column in columns or []]) for schema, name, columns in tables]
-    return Outside(made, [ForeignKey(*row) for row in keys], dict(triggers))
+    return Outside(made, [ForeignKey(*row) for row in keys], dict(triggers), types)
 
 
 # What depends on it is asked for its own schema, of whatever kind it is; rows of a table's type count as the table.
@@ -104,6 +116,22 @@ _TABLES = """
                OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (
                    SELECT t.oid FROM pg_type t WHERE t.oid = c.reltype OR t.typelem = c.reltype)))
           AND o.object_names[1] = ANY (%(covered)s))
+    ORDER BY 1, 2
+"""
+# Those that functions are called with count as well: the functions may be stood in for.
+_TYPES = """
+    SELECT n.nspname::text, t.typname::text,
+           ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder),
+           CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) ELSE '' END
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE n.nspname = ANY (%(left_out)s) AND t.typtype IN ('e', 'd')
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+      AND EXISTS (
+        SELECT FROM pg_depend d
+        CROSS JOIN LATERAL pg_identify_object_as_address(d.classid, d.objid, d.objsubid) o
+        WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray)
+          AND (o.object_names[1] = ANY (%(covered)s) OR d.classid = 'pg_proc'::regclass))
     ORDER BY 1, 2
 """
 _FOREIGN_KEYS = """

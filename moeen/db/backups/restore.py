@@ -489,6 +489,8 @@ def _notes(
         )
     if stood_in.tables:
         notes.append(f"Tables of that platform were made as stand-ins that are empty: {', '.join(stood_in.tables)}.")
+    if stood_in.types:
+        notes.append(f"Types of that platform were made as they are there: {', '.join(stood_in.types)}.")
     notes += verify.outside_of(content)
     standing = found.inventory["event trigger"]
     beyond = [f"event trigger {name}" for name in content.inventory["event trigger"] if name not in standing]

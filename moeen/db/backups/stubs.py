@@ -1,4 +1,4 @@
-"""Functions and tables that stand in for a platform's, so that what names them can be restored without them.
+"""Functions, tables and types that stand in for a platform's, so that what names them can be restored without them.
 
 Their names and types come from a backup, and are put together from parts: types are looked up by the server.
 """
@@ -16,7 +16,7 @@ from psycopg import sql
 
 from moeen.db import statements
 from moeen.db.backups.manifest import CONTENT, Content, Damaged
-from moeen.db.backups.outside import Stub, Table
+from moeen.db.backups.outside import Stub, Table, Type
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
@@ -30,13 +30,19 @@ class Made:
 
     functions: tuple[str, ...]
     tables: tuple[str, ...]
+    types: tuple[str, ...]
 
 
 def create(connection: psycopg.Connection[Any], content: Content) -> Made:
-    """Make those that are missing: a table is empty, and read by owners alone; a function answers NULL.
+    """Make those that are missing: a table is empty, and read by owners alone; a function answers NULL; a type has the
+    values that it has there, a domain without its checks.
 
     Raises Damaged for one whose columns, arguments or result are none, MoeenError where this role may make none.
     """
+    types = [kind for kind in content.outside.types if not _stands(connection, _HAS_TYPE, kind)]
+    for kind in types:
+        with _told(connection, kind):
+            _create_type(connection, kind)
     # Tables first: a function may answer with rows of one.
     tables = [table for table in content.outside.tables if not _stands(connection, _HAS_TABLE, table)]
     for table in tables:
@@ -49,19 +55,21 @@ def create(connection: psycopg.Connection[Any], content: Content) -> Made:
             with _told(connection, stub):
                 _create_function(connection, stub)
             functions.append(f"{stub.schema}.{stub.name}")
-    return Made(tuple(functions), tuple(f"{table.schema}.{table.name}" for table in tables))
+    made_tables, made_types = (tuple(f"{made.schema}.{made.name}" for made in kinds) for kinds in (tables, types))
+    return Made(tuple(functions), made_tables, made_types)
 
 
 _HAS_TABLE = "SELECT 1 FROM pg_class WHERE relname = %s AND relnamespace = to_regnamespace(quote_ident(%s))"
+_HAS_TYPE = "SELECT 1 FROM pg_type WHERE typname = %s AND typnamespace = to_regnamespace(quote_ident(%s))"
 _HAS_FUNCTION = "SELECT 1 FROM pg_proc WHERE proname = %s AND pronamespace = to_regnamespace(quote_ident(%s))"
 
 
-def _stands(connection: psycopg.Connection[Any], query: LiteralString, missing: Stub | Table) -> bool:
+def _stands(connection: psycopg.Connection[Any], query: LiteralString, missing: Stub | Table | Type) -> bool:
     return connection.execute(query, [missing.name, missing.schema]).fetchone() is not None
 
 
 @contextmanager
-def _told(connection: psycopg.Connection[Any], missing: Stub | Table) -> Iterator[None]:
+def _told(connection: psycopg.Connection[Any], missing: Stub | Table | Type) -> Iterator[None]:
     """In its schema, which is made where it is missing; what goes wrong is told with its name."""
     name = f"{missing.schema}.{missing.name}"
     try:
@@ -99,6 +107,16 @@ def _create_table(connection: psycopg.Connection[Any], table: Table, *, readers:
         connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(made, sql.Identifier(reader)))
     said = "Stands in for the table of a platform that a restored backup comes from."
     connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(made, sql.Literal(said)))
+
+
+def _create_type(connection: psycopg.Connection[Any], kind: Type) -> None:
+    name = sql.Identifier(kind.schema, kind.name)
+    if kind.base:
+        base = _type(connection, kind.base) or sql.SQL("text")
+        connection.execute(sql.SQL("CREATE DOMAIN {} AS {}").format(name, base))
+    else:
+        labels = sql.SQL(", ").join(map(sql.Literal, kind.labels))
+        connection.execute(sql.SQL("CREATE TYPE {} AS ENUM ({})").format(name, labels))
 
 
 def _create_function(connection: psycopg.Connection[Any], stub: Stub) -> None:

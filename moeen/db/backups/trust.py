@@ -29,11 +29,12 @@ class Untrusted(MoeenError):
 
 
 def state(store: Store, name: str) -> str:
-    """SIGNED, UNSIGNED, WRONG (by no key that is known here) or UNCHECKED (no key is known). Raises Damaged."""
+    """SIGNED, UNSIGNED, WRONG (by no key that is known here) or UNCHECKED (no key is known). Raises Damaged, and
+    MoeenError where it cannot be told which keys are trusted."""
     text, signature = manifest.signature_of(store.manifest_bytes(name))
     if not signature:
         return UNSIGNED
-    known = _known()
+    known = keys.trusted_if_any()
     if not known:
         return UNCHECKED
     return SIGNED if keys.is_signed(text, signature, known) else WRONG
@@ -47,18 +48,12 @@ def manifest_of(store: Store, name: str, *, unsigned: str = "", trusted: Sequenc
     data = store.manifest_bytes(name)
     text, signature = manifest.signature_of(data)
     paper = store.read_manifest(name, data)
-    if signature and keys.is_signed(text, signature, trusted or (_known() if unsigned else keys.trusted())):
+    if signature and keys.is_signed(
+        text, signature, trusted or (keys.trusted_if_any() if unsigned else keys.trusted())
+    ):
         return paper
     what = "is not signed" if not signature else "is signed by no key that is known here, or was changed since"
     if not unsigned.strip():
         raise Untrusted(name, what)
     logger("backup").warning("unsigned backup believed", extra={"id": name, "what": what, "reason": unsigned})
     return paper
-
-
-def _known() -> list[keys.PublicKey]:
-    """The keys that are trusted here, none where that cannot be told."""
-    try:
-        return keys.trusted()
-    except MoeenError:
-        return []

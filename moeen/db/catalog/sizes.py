@@ -90,13 +90,19 @@ def estimate_sizes(
 
 
 def count_rows(connection: BaseDatabaseWrapper, names: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """(name, rows) of those of the named tables and views that stand in schema public, in the order of their names."""
+    """(name, rows) of those of the named tables and views that stand in schema public, in the order of their names.
+
+    What keeps no rows of its own counts as none: a view may fail, a foreign table's server be away.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+            """SELECT relname, relkind IN ('r', 'p') FROM pg_class WHERE relnamespace = 'public'::regnamespace
                AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname = ANY (%s) ORDER BY 1""",
             [list(names)],
         )
-        for (name,) in cursor.fetchall():
-            cursor.execute(compose("SELECT count(*) FROM public.{t}", t=name))
-            yield name, cursor.fetchone()[0]
+        for name, keeps_rows in cursor.fetchall():
+            rows = 0
+            if keeps_rows:
+                cursor.execute(compose("SELECT count(*) FROM public.{t}", t=name))
+                (rows,) = cursor.fetchone()
+            yield name, rows

@@ -45,11 +45,13 @@ def add_checks(item: Subject) -> Iterator[Step]:
 
 
 def add_uniques(item: Subject) -> Iterator[Step]:
-    by_columns = {(c.kind, c.columns): c for c in item.live.constraints.values() if c.kind in "pu"}
     for constraint in item.want.constraints:
         if constraint.kind not in "pu":
             continue
-        name, live = constraint.name, by_columns.get((constraint.kind, constraint.columns))
+        name, pattern = constraint.name, item.pattern.constraints[constraint.name]
+        # Of several that say the same the one of our name; the clinic's own may be DEFERRABLE, or know one NULL alone.
+        standing = [c for c in item.live.constraints.values() if c.definition == pattern.definition]
+        live = next((c for c in standing if c.name == name), standing[0] if standing else None)
         if live:
             if live.name != name:
                 yield Step(f"rename constraint {live.name}", (RenameConstraint(item.has(live.name), name),))

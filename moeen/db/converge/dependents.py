@@ -72,6 +72,20 @@ def around(table: ObjectName, actions: Sequence[Action], dependents: Sequence[De
     return (*asides, *actions, *backs)
 
 
+def ways_round(actions: Iterable[Action]) -> dict[str, str]:
+    """Statement -> what its owner may do where it fails, for those that set something aside and put it back."""
+    drops = {action.object: action.sql for action in actions if isinstance(action, SetAside)}
+    ways: dict[str, str] = {}
+    for action in actions:
+        if isinstance(action, PutBack) and action.object in drops:
+            way = (
+                f"before migrate: {drops[action.object]}; after it make {action.object} anew, in a form that fits; "
+                f"today it is: {' '.join(action.sqls[0].split())}"
+            )
+            ways |= dict.fromkeys((drops[action.object], *action.sqls), way)
+    return ways
+
+
 @dataclass(frozen=True)
 class SetAside(Action):
     """What depends on the table is dropped, to be put back in the same transaction."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from moeen.db.actions import Mode
 from moeen.db.converge import failures, locks, triggers
-from moeen.db.converge.dependents import PutBack
+from moeen.db.converge.dependents import PutBack, ways_round
 from moeen.db.converge.step import Step
 
 #: Pages of 8 kB that one batch of a data step covers: about 8 MB, a few thousand to a few ten thousand rows.
@@ -27,25 +28,33 @@ def execute(connection: BaseDatabaseWrapper, step: Step) -> None:
         for pages in _page_ranges(connection, step.table):
             statements = [f"{statement} AND {pages}" for statement in step.statements]
             statements = triggers.without(connection, step.table, statements)
-            locks.patiently(connection, partial(_run_together, connection, statements), purpose=purpose)
+            run = partial(_run_together, connection, statements)
+            locks.patiently(connection, run, purpose=purpose, of=step.table)
     elif step.mode is Mode.CONCURRENTLY:
-        locks.patiently(connection, partial(_run_alone, connection, step.statements, purpose), purpose=purpose)
+        run = partial(_run_alone, connection, step.statements, purpose)
+        locks.patiently(connection, run, purpose=purpose, of=step.table)
     else:
         # What reads the whole table under a lock that stops nobody may take its time. So may a view that is filled
         # again: a large table is not locked for it without leave, see plan.Blocking.
         unlimited = any(
             action.scans and (not action.lock.stops_writers or isinstance(action, PutBack)) for action in step.actions
         )
-        run = partial(_run_together, connection, step.statements, unlimited=unlimited)
+        run = partial(_run_together, connection, step.statements, unlimited=unlimited, ways=ways_round(step.actions))
         locks.patiently(connection, run, purpose=purpose, table=step.table)
 
 
-def _run_together(connection: BaseDatabaseWrapper, statements: Sequence[str], *, unlimited: bool = False) -> None:
+def _run_together(
+    connection: BaseDatabaseWrapper,
+    statements: Sequence[str],
+    *,
+    unlimited: bool = False,
+    ways: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     with locks.short_transaction(connection, unlimited=unlimited), connection.cursor() as cursor:
         # timestamp to timestamptz keeps the stored values only when the session counts in UTC.
         cursor.execute("SET LOCAL TimeZone TO 'UTC'")
         for statement in statements:
-            with failures.during(statement):
+            with failures.during(statement, way=ways.get(statement, "")):
                 cursor.execute(statement)
 
 

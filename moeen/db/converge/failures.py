@@ -67,13 +67,14 @@ def attempt(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpose
 
 
 @contextmanager
-def during(statement: str) -> Iterator[None]:
-    """What fails within it is told with the statement, while failures are collected."""
+def during(statement: str, *, way: str = "") -> Iterator[None]:
+    """What fails within it is told with the statement and the way round it, while failures are collected."""
     try:
         yield
     except Exception as error:
         if are_collected():
             error.add_note(" ".join(statement.split()))
+            error.add_note(way)
         raise
 
 
@@ -95,9 +96,10 @@ def _speaker(cause: BaseException | None) -> str:
 def _failure(error: Exception, purpose: str, table: str) -> Failure:
     cause = error.__cause__
     if isinstance(cause, psycopg.Error):
-        words = explained(error) + "".join(f"; it was: {_short(note)}" for note in getattr(error, "__notes__", []))
+        statement, way = getattr(error, "__notes__", ("", ""))[:2]
+        words = explained(error) + (f"; it was: {_short(statement)}" if statement else "")
         where = table or cause.diag.table_name or ""
-        return Failure(purpose, where, words, cause.sqlstate or "", says=_speaker(cause))
+        return Failure(purpose, where, words, cause.sqlstate or "", way, says=_speaker(cause))
     if isinstance(error, MoeenError):
         return Failure(purpose, table, error.cause, next_step=error.next_step)
     return Failure(purpose, table, str(error) or type(error).__name__)

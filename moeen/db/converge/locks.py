@@ -119,15 +119,18 @@ def short_transaction(connection: BaseDatabaseWrapper, *, unlimited: bool = Fals
         yield
 
 
-def patiently(connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpose: str, table: str = "") -> T:
+def patiently(
+    connection: BaseDatabaseWrapper, action: Callable[[], T], *, purpose: str, table: str = "", of: str = ""
+) -> T:
     """Run ``action``, a transaction of its own, until it gets its locks. Raises GaveUp when the tries run out.
 
     With ``table``, the first half of the tries does not even queue while somebody sits on it: clients queue behind a
     waiting request, and an autovacuum gives way only after deadlock_timeout (1 s), longer than ours ever waits.
+    ``of``: the table that a failure is told of, where it is not waited for so.
     Inside a transaction there is nothing to retry: the error passes through to whoever opened it.
     """
     if failures.are_collected():
-        return cast("T", failures.attempt(connection, action, purpose=purpose, table=table))
+        return cast("T", failures.attempt(connection, action, purpose=purpose, table=table or of))
     if connection.in_atomic_block:
         return action()
     rule, spent = patience.get(), waiting.get()

@@ -49,6 +49,11 @@ def structural_findings(connection: BaseDatabaseWrapper, item: Subject) -> list[
         found.append(
             Finding(name, Kind.PRIMARY_KEY, f"({', '.join(wanted_key)})", f"({', '.join(key)})" if key else "none")
         )
+    elif keys[0].definition != (plain := f"PRIMARY KEY ({', '.join(wanted_key)})"):
+        anew = "ALTER TABLE {t} DROP CONSTRAINT {k}, ADD CONSTRAINT {k} {b}"
+        change = compose(anew, t=name, k=keys[0].name, b=fragment(plain))
+        fix = Fix.by(RunSQL(item.has(keys[0].name), change), advice="with the foreign keys on it made anew")
+        found.append(Finding(name, Kind.PRIMARY_KEY, plain, keys[0].definition, fix=fix))
     for column, stands, pattern in item.columns:
         where = f"{name}.{column.name}"
         if stands.generated:

@@ -117,10 +117,14 @@ def unreadable(source: Connection) -> list[str]:
 
 
 def make_unreadable(source: Connection, made: Connection) -> None:
-    """In their place tables of the same columns and keys, so that what refers to them can be made."""
+    """In their place views as they are, which anybody may look up, and tables of the same columns and keys: what
+    refers to them is to be made.
+    """
     for schema, name, oid in _unreadable(source):
         table = sql.Identifier(schema, name)
         made.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        if _made_view(source, made, oid, name=table):
+            continue
         columns = source.execute(
             """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
                WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
@@ -146,6 +150,27 @@ def make_unreadable(source: Connection, made: Connection) -> None:
     for schema, name, key, words in foreign:
         add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")
         _tried(made, add.format(sql.Identifier(schema, name), sql.Identifier(key), fragment(words)))
+
+
+def _made_view(source: Connection, made: Connection, oid: int, *, name: sql.Identifier) -> bool:
+    view = source.execute(
+        """SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END, r.rolname,
+                  (SELECT array_agg(attname ORDER BY attnum) FROM pg_attribute
+                   WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped), rtrim(pg_get_viewdef(c.oid), '; ')
+           FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner WHERE c.oid = %s AND c.relkind IN ('v', 'm')""",
+        [oid],
+    ).fetchone()
+    if view is None:
+        return False
+    kind, owner, columns, query = view
+    create = sql.SQL("CREATE {kind} {name} ({columns}) AS {query}; ALTER {kind} {name} OWNER TO {owner}").format(
+        kind=fragment(kind),
+        name=name,
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        query=fragment(query),
+        owner=sql.Identifier(owner),
+    )
+    return _tried(made, create)
 
 
 def _unreadable(source: Connection) -> list[tuple[str, str, int]]:

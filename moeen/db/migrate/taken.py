@@ -79,9 +79,8 @@ def _parts(item: Subject) -> Iterator[Finding]:
     """Constraints and indexes, beside what the model says."""
     for constraint in item.want.constraints:
         live, pattern = item.live.constraints.get(constraint.name), item.pattern.constraints[constraint.name]
-        same = live and (
-            live.definition == pattern.definition or (live.kind in "pu" and live.columns == pattern.columns)
-        )
+        # Of a primary key there is one alone, so another one is an obstacle of its own.
+        same = live and (live.definition == pattern.definition or live.kind == pattern.kind == "p")
         if live and not same and live.name not in item.legacy.constraints:
             yield _taken(item, Kind.CONSTRAINT_DEFINITION, live.name, pattern.definition, live.definition)
     for key in item.want.foreign_keys:

@@ -248,14 +248,15 @@ _UNMADE = _of_schemas("""
     ORDER BY 1, 2
 """)
 # What stands in schemas that a backup covers and needs something of one that it leaves out, other than
-# the tables and functions of which a restore makes stand-ins.
+# the tables, functions, enums and domains of which a restore makes stand-ins.
 _ELSEWHERE = _of_schemas("""
     WITH space AS (
         SELECT n.oid, n.nspname, {kept} AS covered FROM pg_namespace n WHERE {known}
     ), needed AS (
         SELECT 'pg_type'::regclass AS class, t.oid, t.typnamespace AS namespace
         FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem
-        WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid IN (t.typrelid, e.typrelid) AND c.relkind <> 'c')
+        WHERE coalesce(e.typtype, t.typtype) NOT IN ('e', 'd')
+          AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid IN (t.typrelid, e.typrelid) AND c.relkind <> 'c')
         UNION ALL SELECT 'pg_class'::regclass, oid, relnamespace FROM pg_class WHERE relkind = 'S'
         UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc WHERE prokind <> 'f'
         UNION ALL SELECT 'pg_operator'::regclass, oid, oprnamespace FROM pg_operator

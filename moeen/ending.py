@@ -18,7 +18,7 @@ from django.core.management.base import CommandError, SystemCheckError
 
 from moeen.db import alarm, logs
 from moeen.db.codes import Code
-from moeen.db.errors import DONE, FAILED, FINDINGS, INTERRUPTED, USAGE
+from moeen.db.errors import DONE, FAILED, FINDINGS, INTERRUPTED, USAGE, MoeenError
 from moeen.db.explain import explain
 from moeen.db.version import project_version
 from moeen.env import Environment
@@ -33,6 +33,16 @@ LOGS = {
 }
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ASKING = {"-h", "--help", "--version"}
+
+
+def _interrupted(error: BaseException) -> KeyboardInterrupt | None:
+    """The interruption behind what tidying up after it met, such as a connection that was still at work."""
+    at: BaseException | None = error
+    while at is not None and not isinstance(at, MoeenError):
+        if isinstance(at, KeyboardInterrupt):
+            return at
+        at = at.__cause__ or at.__context__
+    return None
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,7 @@ class Ending:
             return cls()
         if isinstance(error, SystemExit):
             return cls._of_exit(error)
+        error = _interrupted(error) or error
         known = explain(error)
         if known is not None:
             return cls(known.exit_code, type(error).__name__, known.code, known.cause, known.next_step)

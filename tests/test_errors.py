@@ -6,11 +6,12 @@ import socket
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, NotSupportedError, ProgrammingError, connections
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 
 from moeen.db.errors import FAILED, FINDINGS, INTERRUPTED, USAGE, ConfigurationError, MoeenError
 from moeen.db.explain import explain
+from moeen.ending import Ending
 from tests import servers
 
 
@@ -232,3 +233,20 @@ def test_explain__default_connection__is_not_opened():
     connections[DEFAULT_DB_ALIAS].close()  # the tests before this one use it
     explain(psycopg.errors.InsufficientPrivilege())
     assert connections[DEFAULT_DB_ALIAS].connection is None
+
+
+def test_ending__interrupted_and_then_met_something_while_tidying_up__is_cancelled():
+    def interrupted(*, then):
+        try:
+            try:
+                raise KeyboardInterrupt
+            finally:
+                raise then
+        except BaseException as error:
+            return error
+
+    closed = ProgrammingError("can't change 'autocommit' now")
+    assert Ending.of(interrupted(then=closed)).exit_code == INTERRUPTED
+    assert Ending.of(closed.__class__("of itself")).exit_code == FAILED
+    told = MoeenError("Stopped half-way.", next_step="Go on.")
+    assert Ending.of(interrupted(then=told)).cause == "Stopped half-way."

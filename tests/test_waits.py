@@ -7,7 +7,7 @@ from moeen.db.actions import BuildIndex, build_anew
 from moeen.db.converge import execution, locks
 from moeen.db.converge.step import Step
 from moeen.db.kinds import Kind
-from moeen.db.migrate import preflight
+from moeen.db.migrate import preflight, runner
 from moeen.db.names import ObjectName
 from tests import servers
 
@@ -93,6 +93,7 @@ def test_held_by_idle__session_forgotten_in_a_transaction__is_named_with_its_tab
         idle.execute("BEGIN; SELECT FROM t")
         assert preflight.held_by_idle(connections[database.alias]) == []
         monkeypatch.setattr(preflight, "IDLE_SECONDS", 0)
+        assert preflight.held_by_idle(connections[database.alias], alone=True) == []
         (held,) = preflight.held_by_idle(connections[database.alias])
         pid = idle.info.backend_pid
         assert held.object == f"session {pid} of moeen, application a report"
@@ -100,3 +101,23 @@ def test_held_by_idle__session_forgotten_in_a_transaction__is_named_with_its_tab
         assert held.found.endswith("holds locks on t")
         assert owner.execute(held.fix.advice.rpartition(": ")[2]).fetchone() == (True,)
     idle.close()
+
+
+def test_judge__table_that_nobody_else_may_read__says_for_whom_it_waits(database, monkeypatch):
+    monkeypatch.setattr(locks, "FIRST_LOOK_SECONDS", 0.3)
+    told, connection = [], connections[database.alias]
+    with database.connect() as owner, database.connect(application_name="a repair") as other:
+        owner.execute("CREATE TABLE t (a int)")
+        other.execute("BEGIN; LOCK TABLE t")
+
+        def tell(line):
+            told.append(line)
+            other.execute("COMMIT")
+
+        def look(connection, options):
+            connection.cursor().execute("SELECT FROM t")
+            return runner.Verdict(None, {})
+
+        monkeypatch.setattr(runner, "_judged", look)
+        runner.judge(connection, runner.MigrateOptions(tell=tell))
+    assert [line for line in told if "look at the database for pid" in line and "a repair" in line] == told

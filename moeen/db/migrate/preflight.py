@@ -72,6 +72,9 @@ def check(
     if pending:
         _refuse_encoding(connection)
         _refuse_session(connection)
+        # Where a forgotten transaction has a table for itself alone, it could not even be looked at.
+        if held := held_by_idle(connection, alone=True):
+            raise AdoptionRefused(held)
     # What a stranger wrote is not called.
     strange = (list(strange_schemas(connection)) or list(wrong_identity(connection))) if pending else []
     if strange:
@@ -152,10 +155,10 @@ def held_by_prepared(connection: BaseDatabaseWrapper) -> list[Finding]:
     return found
 
 
-def held_by_idle(connection: BaseDatabaseWrapper) -> list[Finding]:
+def held_by_idle(connection: BaseDatabaseWrapper, *, alone: bool = False) -> list[Finding]:
     """Sessions that sit in a transaction, do nothing, and hold locks on tables of schema public: somebody forgot them.
 
-    Those of other roles are seen where this one may (pg_read_all_stats).
+    ``alone``: only where readers have to wait. Those of other roles are seen where this one may (pg_read_all_stats).
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -167,9 +170,10 @@ def held_by_idle(connection: BaseDatabaseWrapper) -> list[Finding]:
                JOIN pg_class AS c ON c.oid = l.relation AND c.relkind IN ('r', 'p', 'v', 'm')
                WHERE a.datname = current_database() AND l.database = a.datid AND a.pid <> pg_backend_pid()
                  AND c.relnamespace = 'public'::regnamespace AND a.state LIKE 'idle in transaction%%'
+                 AND (NOT %s OR l.mode = 'AccessExclusiveLock')
                  AND a.state_change <= statement_timestamp() - make_interval(secs => %s)
                GROUP BY 1, 2, 3 ORDER BY 1""",
-            [IDLE_SECONDS],
+            [alone, IDLE_SECONDS],
         )
         held = cursor.fetchall()
     found = []

@@ -418,7 +418,12 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
         for operation in migration.operations
         if isinstance(operation, CreateTable) and not backwards
     }
-    return replace(_judged(connection, options), feeds=feeds.look(connection, adopted))
+    token = locks.waiting.set(locks.Waiting(listeners=[options.tell]))
+    try:
+        with locks.telling_of_waits(connection, "look at the database"):
+            return replace(_judged(connection, options), feeds=feeds.look(connection, adopted))
+    finally:
+        locks.waiting.reset(token)
 
 
 def keep(connection: BaseDatabaseWrapper, options: MigrateOptions, verdict: Verdict) -> None:

@@ -1,6 +1,7 @@
 """Whom a run waits for: told by name meanwhile, and refused beforehand where somebody forgot to end a transaction."""
 
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from moeen.db.actions import BuildIndex, build_anew
@@ -8,6 +9,7 @@ from moeen.db.converge import execution, locks
 from moeen.db.converge.step import Step
 from moeen.db.kinds import Kind
 from moeen.db.migrate import preflight, runner
+from moeen.db.migrate.refusals import KeptOut
 from moeen.db.names import ObjectName
 from tests import servers
 
@@ -94,6 +96,10 @@ def test_held_by_idle__session_forgotten_in_a_transaction__is_named_with_its_tab
         assert preflight.held_by_idle(connections[database.alias]) == []
         monkeypatch.setattr(preflight, "IDLE_SECONDS", 0)
         assert preflight.held_by_idle(connections[database.alias], alone=True) == []
+        idle.execute("LOCK TABLE t")
+        with pytest.raises(KeptOut, match=f"session {idle.info.backend_pid} of moeen"):
+            call_command("migrate", database=database.alias, verbosity=0, no_backup="test", yes_here=True)
+        idle.execute("ROLLBACK; BEGIN; SELECT FROM t")
         (held,) = preflight.held_by_idle(connections[database.alias])
         pid = idle.info.backend_pid
         assert held.object == f"session {pid} of moeen, application a report"

@@ -27,6 +27,7 @@ from moeen.db.migrate.refusals import (
     AnotherApplication,
     Captured,
     HalfAdopted,
+    KeptOut,
     MissingPrivileges,
     NotUTF8,
     StrangersSchema,
@@ -66,7 +67,7 @@ def check(
 
     ``triggers_decided``: somebody said what becomes of others' triggers at the rows that are changed.
 
-    Raises NotUTF8, UnfitSession, StrangersSchema, MissingPrivileges, HalfAdopted, Captured or AdoptionRefused.
+    Raises NotUTF8, UnfitSession, KeptOut, StrangersSchema, MissingPrivileges, HalfAdopted, Captured or AdoptionRefused.
     """
     pending = [migration for migration, backwards in plan if not backwards]
     if pending:
@@ -74,7 +75,7 @@ def check(
         _refuse_session(connection)
         # Where a forgotten transaction has a table for itself alone, it could not even be looked at.
         if held := held_by_idle(connection, alone=True):
-            raise AdoptionRefused(held)
+            raise KeptOut(held)
     # What a stranger wrote is not called.
     strange = (list(strange_schemas(connection)) or list(wrong_identity(connection))) if pending else []
     if strange:

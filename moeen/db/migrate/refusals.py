@@ -171,6 +171,20 @@ class NotUTF8(MoeenError):
         )
 
 
+class KeptOut(MoeenError):
+    """Forgotten transactions have tables for themselves alone, so that these cannot even be looked at."""
+
+    default_code = Code.LOCK_TIMEOUT
+
+    def __init__(self, held: Sequence[Finding]) -> None:
+        lines = "".join(f"\n  {finding.pretty()}" for finding in held)
+        super().__init__(
+            f"Tables cannot be looked at while somebody keeps readers out. Nothing was changed.{lines}",
+            next_step="Run it again when these are ended.",
+            exit_code=FINDINGS,
+        )
+
+
 class HalfAdopted(MoeenError):
     """The ledger of migrations says more than the database holds."""
 

@@ -168,6 +168,7 @@ def test_look__platforms_roles__are_told_and_asked_only_where_a_policy_names_the
         {"keeps": ["PUBLIC"], "reason": "x"},
         {"keeps": ["service_role"], "reason": "x"},
         {"keeps": ["moeen_staff"], "reason": "x"},
+        {"closes_to": ["clinic_ap"]},
     ],
 )
 def test_migrate__words_that_cannot_be_meant__are_a_usage_error(clinic, words):

@@ -3,6 +3,7 @@
 import json
 import re
 
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connections
@@ -90,6 +91,33 @@ def test_adoption__empty_database__has_nothing_to_adopt(new_database):
     survey = adoption_report.report(connections[database.alias])
     assert (survey.refused, survey.tables, survey.others) == (False, (), ())
     assert "users" in survey.new_tables
+
+
+def test_adoption__functions_over_an_enum_that_becomes_text__are_named_with_the_columns(new_database, manage):
+    database = states.database(new_database, "core")
+    with database.connect() as owner:
+        owner.execute(
+            """
+            CREATE TYPE clinic_gender AS ENUM ('male', 'female', 'other');
+            ALTER TABLE patients DROP CONSTRAINT IF EXISTS patients_gender_check;
+            UPDATE patients SET gender = 'male';
+            ALTER TABLE patients ALTER gender TYPE clinic_gender USING gender::text::clinic_gender;
+            CREATE FUNCTION clinic_men() RETURNS bigint LANGUAGE plpgsql AS
+                $$ BEGIN RETURN (SELECT count(*) FROM patients WHERE gender = 'male'::clinic_gender); END $$;
+            CREATE FUNCTION clinic_count(g clinic_gender) RETURNS bigint LANGUAGE sql AS
+                'SELECT count(*) FROM patients WHERE gender = g';
+            CREATE FUNCTION clinic_words(g clinic_gender) RETURNS text LANGUAGE sql AS 'SELECT g::text';
+            CREATE FUNCTION clinic_said() RETURNS text LANGUAGE sql AS $$ SELECT 'x' -- clinic_gender $$;
+            """
+        )
+    told = json.loads(manage("validate_schema", "--adoption", "--json", DATABASE_URL=database.url).stdout)["feeds"]
+    names = [words.partition(" works with type clinic_gender, which patients.gender ")[0] for words in told]
+    assert names == ["Function clinic_count(g clinic_gender)", "Function clinic_men()"]
+    assert manage(
+        "migrate", "--no-backup", "test", "--no-rehearsal", "test", DATABASE_URL=database.url
+    ).returncode == 0  # fmt: skip
+    with database.connect() as owner, pytest.raises(psycopg.errors.UndefinedFunction):
+        owner.execute("SELECT clinic_men()")
 
 
 def test_adoption__published_tables__report_plan_and_migrate_name_who_is_sent_them(new_database, manage):

@@ -38,7 +38,7 @@ class AdoptionReport:
     """``new_tables``: what migrate makes from nothing; ``refused``: whether it will refuse the database as it is.
 
     ``own``: what stays as the clinic's own, in the words of `schema.own`. ``losing``: the roles that lose rights.
-    ``feeds``: in words, who is sent the rows of the adopted tables.
+    ``feeds``: in words, who is sent the rows of the adopted tables, and functions that work with a type of theirs.
     """
 
     refused: bool

@@ -213,8 +213,17 @@ def _loss(
     return Loss(table, tuple(some), rows, tuple(lost) if bound else ()) if some else None
 
 
-def check_names(closes_to: Collection[str], keeps: Collection[str]) -> None:
-    """Raises MoeenError for a role that is to be closed to and kept, and for one that cannot be kept."""
+def check_names(connection: BaseDatabaseWrapper, closes_to: Collection[str], keeps: Collection[str]) -> None:
+    """Raises MoeenError for a role that is to be closed to and kept, for one that cannot be kept, and for none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolname::text FROM pg_roles")
+        standing = {EVERYBODY, "public", *(name for (name,) in cursor.fetchall())}
+    if unknown := sorted({*closes_to, *keeps} - standing):
+        raise MoeenError(
+            f"--closes-to or --keeps names no role: {', '.join(unknown)}.",
+            next_step="manage.py migrate --plan names those that lose something.",
+            exit_code=USAGE,
+        )
     both = sorted(set(closes_to) & set(keeps))
     if both:
         raise MoeenError(f"--closes-to and --keeps name the same role: {', '.join(both)}.", exit_code=USAGE)

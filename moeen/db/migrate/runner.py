@@ -31,7 +31,18 @@ from moeen.db.findings import Finding, Severity
 from moeen.db.history import ledger, reports
 from moeen.db.history.own_apps import own_apps
 from moeen.db.logs import logger
-from moeen.db.migrate import feeds, grantees, invariants, mutex, policies, preflight, rehearsal, states, stock_django
+from moeen.db.migrate import (
+    bodies,
+    feeds,
+    grantees,
+    invariants,
+    mutex,
+    policies,
+    preflight,
+    rehearsal,
+    states,
+    stock_django,
+)
 from moeen.db.migrate.plan import Blocking, blocking, describe, large_tables_stand, losses
 from moeen.db.migrate.refusals import AdoptionRefused, HistoryChanged, InvariantBroken, NotConfirmed, SchemaDiffers
 from moeen.db.migrate.watch import Watch
@@ -400,7 +411,7 @@ class Verdict:
     """``refusal``: why a run would stop before it changes anything, None where it would go through.
 
     ``grantees``: the roles that lose rights by it, whether or not somebody has to decide on them.
-    ``feeds``: in words, who is sent the rows of the adopted tables.
+    ``feeds``: in words, who is sent the rows of the adopted tables, and functions that work with a type of theirs.
     """
 
     refusal: MoeenError | None
@@ -413,7 +424,7 @@ class Verdict:
 def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     """Look at what a run of ``options.plan`` would meet, and rehearse it on a twin. Nothing is changed."""
     adopted = {
-        operation.options["db_table"]
+        operation.options["db_table"]: [name for name, _ in operation.fields]
         for migration, backwards in options.plan
         for operation in migration.operations
         if isinstance(operation, CreateTable) and not backwards
@@ -421,7 +432,8 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     token = locks.waiting.set(locks.Waiting(listeners=[options.tell]))
     try:
         with locks.telling_of_waits(connection, "look at the database"):
-            return replace(_judged(connection, options), feeds=feeds.look(connection, adopted))
+            told = (*feeds.look(connection, adopted), *bodies.look(connection, adopted))
+            return replace(_judged(connection, options), feeds=told)
     finally:
         locks.waiting.reset(token)
 

@@ -149,7 +149,7 @@ class Command(migrate.Command):
         for name in ("keep_policy", "keeps"):
             if options[name] and not options["reason"]:
                 raise MoeenError(f"--{name.replace('_', '-')} needs --reason.", exit_code=USAGE)
-        grantees.check_names(options["closes_to"], options["keeps"])
+        grantees.check_names(connection, options["closes_to"], options["keeps"])
         said = zones.Zones.parse(options["times_are"])
         zones.check_names(connection, said)
         quiet = options["verbosity"] == 0

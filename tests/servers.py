@@ -38,7 +38,7 @@ SETTINGS = (
     ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
     ("autovacuum", "off"),
-    ("max_connections", "60"),
+    ("max_connections", "200"),
     ("shared_buffers", "64MB"),
 )
 _started: list[Server] = []

@@ -120,7 +120,9 @@ def test_restore__by_a_superuser__functions_of_the_backup_run_without_power(plan
     target = restore.Target(powers_login(database).to(name), name, True, True)
     done = restore.put_back(at, taken.id, target)
     assert done.findings == ()
-    assert [note[:42] for note in done.notes] == ["It signs identities with a key of its own,"]
+    belongs, signs = done.notes
+    assert belongs.startswith(f"The database belongs to {target.login.user}; ")
+    assert signs.startswith("It signs identities with a key of its own,")
     assert rest(owners(database, name)) == rest(owners(database, database.name))
     assert ("database", target.login.user, "") in owners(database, name)
     assert left_roles(database) == []

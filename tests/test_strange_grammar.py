@@ -44,7 +44,7 @@ def server_of(new_database):
                 admin.execute(f"CREATE ROLE {grammar.ROLE}")
                 rows = admin.execute("SELECT name FROM pg_available_extensions").fetchall()
                 version = admin.info.server_version // 10000
-                icu = admin.execute("SELECT FROM pg_collation WHERE collprovider = 'i'").fetchone() is not None
+                icu = admin.execute("SELECT FROM pg_collation WHERE collname = 'und-x-icu'").fetchone() is not None
             found[place] = grammar.Server(version, frozenset(name for (name,) in rows), icu)
             new_database.drop(database)
         return found[place]

@@ -432,8 +432,10 @@ def judge(connection: BaseDatabaseWrapper, options: MigrateOptions) -> Verdict:
     token = locks.waiting.set(locks.Waiting(listeners=[options.tell]))
     try:
         with locks.telling_of_waits(connection, "look at the database"):
+            # What refuses before anything can be looked at comes first.
+            verdict = _judged(connection, options)
             told = (*feeds.look(connection, adopted), *bodies.look(connection, adopted))
-            return replace(_judged(connection, options), feeds=told)
+            return replace(verdict, feeds=told)
     finally:
         locks.waiting.reset(token)
 

@@ -97,7 +97,7 @@ def _unmade(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
 
 def _elsewhere(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     for kind, name, needed in _ask(connection, _ELSEWHERE):
-        why = "a backup leaves out others' schemas, and a restore makes stand-ins of their tables and functions alone"
+        why = "a backup leaves out others' schemas; a restore stands in for their tables, functions, enums and domains"
         advice = "have one of your own in its place, in a schema that this role owns"
         named = ObjectName("", kind, name)
         yield _finding(named, Kind.MADE_BY_NO_RESTORE, "what a backup covers", f"it needs {needed}", advice, why)

@@ -8,6 +8,7 @@ import signal
 import tarfile
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,19 @@ def running(keeper: Archivist) -> threading.Thread:
     thread = threading.Thread(target=keeper.run)
     thread.start()
     return thread
+
+
+@contextmanager
+def at_work(keeper: Archivist, target: Target):
+    """Meanwhile it archives; afterwards nothing of it is left on the server."""
+    thread = running(keeper)
+    try:
+        yield
+    finally:
+        keeper.stop()
+        thread.join()
+        with target.connect() as connection:
+            receiver.release(connection, keeper.slot)
 
 
 def keeper_of(target: Target, folder: Path, *, recipients=(), rules=None) -> Archivist:
@@ -406,8 +420,7 @@ def test_archivist__disk_nearly_full__lets_the_server_go_on_and_tells(archived, 
     monkeypatch.setattr(archivist, "PROMISED_SECONDS", 0)
     rules = Rules(7, 10**9, on_trouble=f"/bin/sh -c 'cat >{told}'")
     keeper = keeper_of(archived.target, tmp_path, rules=rules)
-    thread = running(keeper)
-    try:
+    with at_work(keeper, archived.target):
         wait_for(lambda: (tmp_path / "archive").exists() and archive_of(tmp_path).segments())
         with archived.target.connect() as connection:
             slots = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s"
@@ -422,11 +435,6 @@ def test_archivist__disk_nearly_full__lets_the_server_go_on_and_tells(archived, 
         assert "so that the server can go on" in (keeper.own / archivist.TROUBLE).read_text()
         monkeypatch.setattr(places, "RESERVE_BYTES", 0)
         wait_for(lambda: not (keeper.own / archivist.TROUBLE).exists())
-    finally:
-        keeper.stop()
-        thread.join()
-        with archived.target.connect() as connection:
-            receiver.release(connection, keeper.slot)
 
 
 def test_archivist__fell_too_far_behind__told_and_begun_anew(archived, quickly, tmp_path):
@@ -488,33 +496,21 @@ def test_archivist__piece_that_the_server_never_wrote__put_aside_told_and_no_end
 def test_archivist__key_that_is_not_believed_here__says_so_and_makes_no_bases(archived, quickly, settings, tmp_path):
     settings.BACKUP_PUBLIC_KEYS = [keys.Signer.made().public.text()]
     keeper = keeper_of(archived.target, tmp_path)
-    thread = running(keeper)
-    try:
+    with at_work(keeper, archived.target):
         wait_for(lambda: (keeper.own / archivist.TROUBLE).exists())
         assert "BACKUP_PUBLIC_KEYS does not hold" in (keeper.own / archivist.TROUBLE).read_text()
         time.sleep(2)
         assert archive_of(tmp_path).bases.ids() == []
         settings.BACKUP_PUBLIC_KEYS = []
         wait_for(lambda: reaches(tmp_path, datetime(2000, 1, 1, tzinfo=UTC)))
-    finally:
-        keeper.stop()
-        thread.join()
-        with archived.target.connect() as connection:
-            receiver.release(connection, keeper.slot)
 
 
 def test_archivist__trouble_of_one_that_has_ended__over_once_all_is_well(archived, quickly, tmp_path):
     keeper = keeper_of(archived.target, tmp_path)
     keeper.own.mkdir()
     (keeper.own / archivist.TROUBLE).write_text("The programs were missing.")
-    thread = running(keeper)
-    try:
+    with at_work(keeper, archived.target):
         wait_for(lambda: not (keeper.own / archivist.TROUBLE).exists())
-    finally:
-        keeper.stop()
-        thread.join()
-        with archived.target.connect() as connection:
-            receiver.release(connection, keeper.slot)
 
 
 def test_archivist__newest_piece_damaged__written_anew(archived, quickly, tmp_path):

@@ -58,6 +58,12 @@ class UnsafeRoles(MoeenError):
         )
 
 
+def right_to_become(version: int) -> str:
+    """What pg_has_role is asked, of a server of that version, for whether a role may act as another: from 16 on a
+    member may lack that."""
+    return "SET" if version >= 160000 else "MEMBER"
+
+
 def ensure(connection: BaseDatabaseWrapper) -> None:
     """Make the roles that are missing, and let the connected role become them; PostgREST's login as well.
 
@@ -95,7 +101,7 @@ def missing(connection: BaseDatabaseWrapper) -> tuple[str, list[sql.Composable]]
                    ARRAY(SELECT r.rolname::text FROM pg_roles r JOIN pg_auth_members m ON m.roleid = r.oid
                          JOIN pg_roles a ON a.oid = m.member WHERE a.rolname = 'authenticator')
             """,
-            {"ours": list(ROLES), "right": "SET" if version >= 160000 else "MEMBER"},
+            {"ours": list(ROLES), "right": right_to_become(version)},
         )
         role, standing, unsafe, reachable, of_api = cursor.fetchone()
     if unsafe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -136,19 +137,22 @@ def _is_stopped(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _worries(pid: int | None, spans: list[Span], lost: float | None, size: int, *, stopped: bool) -> list[str]:
-    found = []
-    if settings.ARCHIVE and pid is None and not stopped:
-        found.append("no archivist runs: manage.py archive start")
-    trouble = keeping.own_folder() / TROUBLE
-    if settings.ARCHIVE and trouble.exists():
-        found.append(" ".join(trouble.read_text(encoding="utf-8").split()))
     # Where it is off, the one that runs here is of another server: the embedded one's, for whom DATABASE_URL names one.
-    if settings.ARCHIVE and not spans and keeping.age() > _FIRST_BASE_SECONDS:
-        found.append("no moment can be had: there is no base yet")
-    if settings.ARCHIVE and lost is not None and min(lost, keeping.age()) > PROMISED_SECONDS:
-        found.append(f"the archive is {lost:.0f} s behind; {PROMISED_SECONDS:.0f} s are promised")
+    found = list(_worries_of_archivist(pid, spans, lost, stopped=stopped)) if settings.ARCHIVE else []
     found += [f"moments are missing behind {shown(span.until)}: {span.gap}" for span in spans if span.gap]
     limit = settings.ARCHIVE_GB * 1_000_000_000
     if size > 2 * limit:
         found.append(f"it takes {size / 1e9:.1f} GB, and ARCHIVE_GB allows {settings.ARCHIVE_GB}: raise it")
     return found
+
+
+def _worries_of_archivist(pid: int | None, spans: list[Span], lost: float | None, *, stopped: bool) -> Iterator[str]:
+    if pid is None and not stopped:
+        yield "no archivist runs: manage.py archive start"
+    trouble = keeping.own_folder() / TROUBLE
+    if trouble.exists():
+        yield " ".join(trouble.read_text(encoding="utf-8").split())
+    if not spans and keeping.age() > _FIRST_BASE_SECONDS:
+        yield "no moment can be had: there is no base yet"
+    if lost is not None and min(lost, keeping.age()) > PROMISED_SECONDS:
+        yield f"the archive is {lost:.0f} s behind; {PROMISED_SECONDS:.0f} s are promised"

@@ -14,11 +14,21 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class Stub:
-    """A function of a schema that is left out, which covered objects refer to."""
+class LeftOut:
+    """Something of a schema that is left out, which covered objects refer to."""
 
     schema: str
     name: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Stub(LeftOut):
+    """A function."""
+
     arguments: str
     result: str
     volatility: str
@@ -34,20 +44,16 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table or view of a schema that is left out, which covered objects refer to."""
+class Table(LeftOut):
+    """A table or view."""
 
-    schema: str
-    name: str
     columns: list[Column]
 
 
 @dataclass(frozen=True)
-class Type:
-    """An enum of a schema that is left out, with its labels, or a domain over `base`; covered objects refer to it."""
+class Type(LeftOut):
+    """An enum with its labels, or a domain over `base`."""
 
-    schema: str
-    name: str
     labels: list[str]
     base: str
 
@@ -74,6 +80,13 @@ class Outside:
     foreign_keys: list[ForeignKey] = field(default_factory=list)
     triggers: dict[str, str] = field(default_factory=dict)
     types: list[Type] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """What of it no restore makes, in words."""
+        return [
+            f"Not in the backup, as it stands on somebody else's table: trigger {name}. Made by: {statement};"
+            for name, statement in self.triggers.items()
+        ]
 
 
 def functions(connection: Connection, left_out: list[str]) -> list[Stub]:

@@ -27,6 +27,7 @@ from moeen.db.backups.salvage import Loss
 from moeen.db.backups.tools import Tools
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
+from moeen.db.roles import right_to_become
 
 R = TypeVar("R")
 
@@ -361,14 +362,13 @@ def rights_of(
     connection: psycopg.Connection[Any], content: Content, *, unavailable: tuple[str, ...] = (), withheld: str = ""
 ) -> Rights:
     """What the connected role can keep; the roles stand by now. `withheld`: an owner who is given theirs by another."""
-    kind = "SET" if connection.info.server_version >= 160000 else "MEMBER"
     owners = sorted(set(content.inventory["owner"].values()) - {withheld})
     ((superuser, keeps),) = connection.execute(
         """
         SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
                (SELECT coalesce(bool_and(pg_has_role(o, %s)), true) FROM unnest(%s::text[]) o)
         """,
-        [kind, owners],
+        [right_to_become(connection.info.server_version), owners],
     ).fetchall()
     return Rights(owners=keeps, superuser=superuser, unavailable=unavailable)
 

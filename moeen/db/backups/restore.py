@@ -54,6 +54,7 @@ from moeen.db.findings import Finding
 from moeen.db.interruption import PEACE_SECONDS, interruptible
 from moeen.db.kinds import Kind
 from moeen.db.logs import logger
+from moeen.db.roles import right_to_become
 
 
 @dataclass(frozen=True)
@@ -442,7 +443,7 @@ def _create(login: Login, name: str, content: Content) -> None:
         ((may_give,),) = connection.execute(
             """SELECT coalesce(bool_and(pg_has_role(r.oid, 'USAGE') AND pg_has_role(r.oid, %s)), false)
                FROM pg_roles r WHERE rolname = %s""",
-            ["SET" if connection.info.server_version >= 160000 else "MEMBER", content.settings.owner],
+            [right_to_become(connection.info.server_version), content.settings.owner],
         ).fetchall()
         database_settings.create(connection, name, content.settings, owner=content.settings.owner if may_give else "")
         # While it fills, nobody else may look in: who may, the backup tells at the end.
@@ -491,7 +492,7 @@ def _notes(
         notes.append(f"Tables of that platform were made as stand-ins that are empty: {', '.join(stood_in.tables)}.")
     if stood_in.types:
         notes.append(f"Types of that platform were made as they are there: {', '.join(stood_in.types)}.")
-    notes += verify.outside_of(content)
+    notes += content.outside.notes()
     standing = found.inventory["event trigger"]
     beyond = [f"event trigger {name}" for name in content.inventory["event trigger"] if name not in standing]
     if into.power is None and not rights.superuser:

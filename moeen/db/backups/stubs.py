@@ -16,7 +16,7 @@ from psycopg import sql
 
 from moeen.db import statements
 from moeen.db.backups.manifest import CONTENT, Content, Damaged
-from moeen.db.backups.outside import Stub, Table, Type
+from moeen.db.backups.outside import LeftOut, Stub, Table, Type
 from moeen.db.codes import Code
 from moeen.db.errors import MoeenError
 
@@ -51,12 +51,11 @@ def create(connection: psycopg.Connection[Any], content: Content) -> Made:
     functions: list[str] = []
     for stub in content.stubs:
         # Another of ours under that name, with other arguments, is no reason to leave this one out.
-        if f"{stub.schema}.{stub.name}" in functions or not _stands(connection, _HAS_FUNCTION, stub):
+        if stub.label in functions or not _stands(connection, _HAS_FUNCTION, stub):
             with _told(connection, stub):
                 _create_function(connection, stub)
-            functions.append(f"{stub.schema}.{stub.name}")
-    made_tables, made_types = (tuple(f"{made.schema}.{made.name}" for made in kinds) for kinds in (tables, types))
-    return Made(tuple(functions), made_tables, made_types)
+            functions.append(stub.label)
+    return Made(tuple(functions), tuple(table.label for table in tables), tuple(kind.label for kind in types))
 
 
 _HAS_TABLE = "SELECT 1 FROM pg_class WHERE relname = %s AND relnamespace = to_regnamespace(quote_ident(%s))"
@@ -64,26 +63,25 @@ _HAS_TYPE = "SELECT 1 FROM pg_type WHERE typname = %s AND typnamespace = to_regn
 _HAS_FUNCTION = "SELECT 1 FROM pg_proc WHERE proname = %s AND pronamespace = to_regnamespace(quote_ident(%s))"
 
 
-def _stands(connection: psycopg.Connection[Any], query: LiteralString, missing: Stub | Table | Type) -> bool:
+def _stands(connection: psycopg.Connection[Any], query: LiteralString, missing: LeftOut) -> bool:
     return connection.execute(query, [missing.name, missing.schema]).fetchone() is not None
 
 
 @contextmanager
-def _told(connection: psycopg.Connection[Any], missing: Stub | Table | Type) -> Iterator[None]:
+def _told(connection: psycopg.Connection[Any], missing: LeftOut) -> Iterator[None]:
     """In its schema, which is made where it is missing; what goes wrong is told with its name."""
-    name = f"{missing.schema}.{missing.name}"
     try:
         _create_schema(connection, missing.schema)
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise MoeenError(
-            f"The backup needs {name} of the platform it comes from, and {connection.info.user} may not make a "
-            "stand-in for it here. Nothing was changed.",
+            f"The backup needs {missing.label} of the platform it comes from, and {connection.info.user} may not make "
+            "a stand-in for it here. Nothing was changed.",
             next_step="Restore to such a platform, or as the owner of the database.",
             code=Code.TARGET_UNFIT,
         ) from error
     except (_Strange, psycopg.Error) as error:
-        raise Damaged(CONTENT, f"{name} of the platform is none that PostgreSQL describes so") from error
+        raise Damaged(CONTENT, f"{missing.label} of the platform is none that PostgreSQL describes so") from error
 
 
 def _create_schema(connection: psycopg.Connection[Any], name: str) -> None:

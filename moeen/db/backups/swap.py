@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from django.db import connections
@@ -87,10 +87,22 @@ def elsewhere(login: Login, *names: str) -> Login:
 @contextmanager
 def claimed(login: Login, database: str, fresh: str) -> Iterator[None]:
     """Mark `fresh` as the work of a run that lives: a session's advisory lock, which ends when the run does."""
-    with elsewhere(login, database, fresh).connect(application=APPLICATION) as connection:
-        connection.execute("SELECT set_config('idle_session_timeout', '0', false)")
-        connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [LOCK, fresh])
+    with _marked(elsewhere(login, database, fresh), fresh):
         yield
+
+
+@contextmanager
+def _marked(stand: Login, key: str) -> Iterator[psycopg.Connection[Any]]:
+    """The session that holds the mark; several may hold the same, each in a database of its own."""
+    with stand.connect(application=APPLICATION) as connection:
+        connection.execute("SELECT set_config('idle_session_timeout', '0', false)")
+        connection.execute("SELECT pg_advisory_lock_shared(%s, hashtext(%s))", [LOCK, key])
+        yield connection
+
+
+#: A row of pg_locks, called l, is such a mark, in whatever database of the server: of LOCK (a parameter), and that key.
+_MARK: LiteralString = """l.locktype = 'advisory' AND l.objsubid = 2 AND l.classid::bigint = %s
+               AND l.objid::bigint = hashtext({key})::bigint & 4294967295"""
 
 
 @contextmanager
@@ -99,15 +111,12 @@ def alone(stand: Login, database: str) -> Iterator[None]:
 
     `stand`: where the session is that marks it; marks of all databases of the server are seen.
     """
-    with stand.connect(application=APPLICATION) as connection:
-        connection.execute("SELECT set_config('idle_session_timeout', '0', false)")
-        key = f"into {database}"
-        connection.execute("SELECT pg_advisory_lock_shared(%s, hashtext(%s))", [LOCK, key])
-        ((others,),) = connection.execute(
-            """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND pid <> pg_backend_pid()
-               AND classid::bigint = %s AND objid::bigint = hashtext(%s)::bigint & 4294967295""",
-            [LOCK, key],
-        ).fetchall()
+    key = f"into {database}"
+    with _marked(stand, key) as connection:
+        query = sql.SQL("SELECT count(*) FROM pg_locks l WHERE l.pid <> pg_backend_pid() AND {mark}").format(
+            mark=sql.SQL(_MARK).format(key=sql.Placeholder())
+        )
+        ((others,),) = connection.execute(query, [LOCK, key]).fetchall()
         if others:
             raise MoeenError(
                 f"Another restore to {database} is running. Nothing was changed.",
@@ -120,15 +129,13 @@ def alone(stand: Login, database: str) -> Iterator[None]:
 
 def unclaimed(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
     """Those of the names that are the work of no run that lives, in their order."""
-    rows = connection.execute(
+    query = sql.SQL(
         """
-        SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS n (name, place) WHERE NOT EXISTS (
-            SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2
-               AND l.classid::bigint = %s AND l.objid::bigint = hashtext(name)::bigint & 4294967295)
-        ORDER BY place
-        """,
-        [list(names), LOCK],
-    ).fetchall()
+        SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS n (name, place)
+        WHERE NOT EXISTS (SELECT FROM pg_locks l WHERE {mark}) ORDER BY place
+        """
+    ).format(mark=sql.SQL(_MARK).format(key=sql.Identifier("name")))
+    rows = connection.execute(query, [list(names), LOCK]).fetchall()
     return [name for (name,) in rows]
 
 

@@ -108,7 +108,7 @@ def prove(
                 notes = tuple(map(_untried, filter(_is_locale, found)))
                 findings += filterfalse(_is_locale, found)
                 if content is not None:
-                    notes += (*outside_of(content), *(loss.told() for loss in lost))
+                    notes += (*content.outside.notes(), *(loss.told() for loss in lost))
                     checked |= compare.checked(content)
                     if live is not None:
                         findings += against_live(content, paper, live)
@@ -266,14 +266,6 @@ def _restored_into(
     # Last: a limit of connections may shut others out. What this role may not set is no proof against the backup.
     differing, _ = database_settings.apply(target, content.settings)
     return version, found + differing, [loss for loss in losses if loss.outside]
-
-
-def outside_of(content: Content) -> list[str]:
-    """What stands on tables that the backup leaves out, and no restore makes."""
-    return [
-        f"Not in the backup, as it stands on somebody else's table: trigger {name}. Made by: {statement};"
-        for name, statement in content.outside.triggers.items()
-    ]
 
 
 def _is_locale(finding: Finding) -> bool:

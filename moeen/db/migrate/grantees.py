@@ -24,7 +24,7 @@ from moeen.db.findings import Finding, Fix
 from moeen.db.kinds import Kind
 from moeen.db.names import PUBLIC, ObjectName
 from moeen.db.operations import RunSQLFile
-from moeen.db.roles import ROLES
+from moeen.db.roles import ROLES, right_to_become
 from moeen.db.schema import load_expected
 from moeen.db.security.access import locked_away
 from moeen.db.security.trust import AUTHENTICATOR, PLATFORM_OWNERS, PLATFORM_ROLES
@@ -167,7 +167,7 @@ def look(connection: BaseDatabaseWrapper, tables: Collection[str], *, gone: Coll
         "known": list(PLATFORM_OWNERS),
         "api": AUTHENTICATOR,
         "web": settings.WEB_LOGIN,
-        "right": "SET" if version >= 160000 else "MEMBER",
+        "right": right_to_become(version),
     }
     with connection.cursor() as cursor:
         cursor.execute(_GRANTED, words)
@@ -215,10 +215,13 @@ def _loss(
 
 def check_names(connection: BaseDatabaseWrapper, closes_to: Collection[str], keeps: Collection[str]) -> None:
     """Raises MoeenError for a role that is to be closed to and kept, for one that cannot be kept, and for none."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT rolname::text FROM pg_roles")
-        standing = {EVERYBODY, "public", *(name for (name,) in cursor.fetchall())}
-    if unknown := sorted({*closes_to, *keeps} - standing):
+    unknown = sorted({*closes_to, *keeps} - {EVERYBODY, "public"})
+    if unknown:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT rolname::text FROM pg_roles WHERE rolname = ANY (%s)", [unknown])
+            standing = {name for (name,) in cursor.fetchall()}
+        unknown = [name for name in unknown if name not in standing]
+    if unknown:
         raise MoeenError(
             f"--closes-to or --keeps names no role: {', '.join(unknown)}.",
             next_step="manage.py migrate --plan names those that lose something.",

@@ -367,9 +367,11 @@ def _event_triggers(connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT evtname::text FROM pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY 1")
         names = [name for (name,) in cursor.fetchall()]
+    if not names:
+        return []
     try:
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            cursor.execute(_TRIED if names else "")
+            cursor.execute(_TRIED)
             transaction.set_rollback(True, using=connection.alias)
     except DatabaseError:
         return names

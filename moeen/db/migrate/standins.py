@@ -120,7 +120,8 @@ def make_unreadable(source: Connection, made: Connection) -> None:
     """In their place views as they are, which anybody may look up, and tables of the same columns and keys: what
     refers to them is to be made.
     """
-    for schema, name, oid in _unreadable(source):
+    hidden = _unreadable(source)
+    for schema, name, oid in hidden:
         table = sql.Identifier(schema, name)
         made.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
         if _made_view(source, made, oid, name=table):
@@ -145,7 +146,7 @@ def make_unreadable(source: Connection, made: Connection) -> None:
         """SELECT n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid) FROM pg_constraint AS k
            JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
            WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid = ANY (%(of)s) OR k.confrelid = ANY (%(of)s))""",
-        {"of": [oid for *_, oid in _unreadable(source)]},
+        {"of": [oid for *_, oid in hidden]},
     ).fetchall()
     for schema, name, key, words in foreign:
         add = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}")

@@ -26,6 +26,7 @@ def findings(
 
     ``of``: only keys from or to these tables of schema public.
     """
+    wanted = None if of is None else {("public", table) for table in of}
     keys: list[tuple[ObjectName, sql.Composed, str]] = []
     large: list[str] = []
     with connection.cursor() as cursor:
@@ -33,7 +34,7 @@ def findings(
         rows = cursor.fetchall()
     for _, columns in groupby(rows, key=lambda row: row[0]):
         (_, name, schema, table, only, size, parent_schema, parent, *_), *_ = pairs = list(columns)
-        if of is not None and not {("public", one) for one in of} & {(schema, table), (parent_schema, parent)}:
+        if wanted is not None and wanted.isdisjoint([(schema, table), (parent_schema, parent)]):
             continue
         key = ObjectName(schema, table, name)
         if size > LARGE_BYTES and not deep:

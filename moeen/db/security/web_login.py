@@ -14,7 +14,7 @@ from psycopg import sql
 
 from moeen.db.codes import Code
 from moeen.db.errors import DATABASE_URL_FORM, ConfigurationError, MoeenError
-from moeen.db.roles import ROLES
+from moeen.db.roles import ROLES, right_to_become
 from moeen.db.security.trust import FILE_FUNCTIONS, SECRET_CATALOGS
 from moeen.db.sql import compose, fragment
 
@@ -132,7 +132,7 @@ def standing(connection: psycopg.Connection[Any], *, login: str = "") -> Standin
         files=sql.Literal(FILE_FUNCTIONS),
         catalogs=sql.Literal(list(SECRET_CATALOGS)),
         app=sql.SQL("(SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'app')"),
-        take=sql.Literal("SET" if connection.info.server_version >= 160000 else "MEMBER"),
+        take=sql.Literal(right_to_become(connection.info.server_version)),
     )
     # No parameters and no prepared statement, so that it goes through every pooler.
     row = psycopg.ClientCursor(connection).execute(query.as_string(None).encode()).fetchone()
